@@ -1,0 +1,3 @@
+//! The kdump command-line tool.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Links, patches and describes the purgatory that verifies a capture kernel before it boots.

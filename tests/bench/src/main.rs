@@ -1,0 +1,3 @@
+//! Benchmarks that print ratios against a peer in the same run.
+
+fn main() {}
