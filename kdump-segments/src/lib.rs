@@ -1,1 +1,7 @@
 //! Plans the segments of a kdump capture kernel, checks the plan and loads it.
+#![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_op_in_unsafe_fn)]
+
+extern crate alloc;
+
+pub mod purgatory;

@@ -1,0 +1,119 @@
+//! What a plan asks of a purgatory, the small program that runs between two kernels.
+//!
+//! The planner neither contains nor links machine code: whoever owns a purgatory implements
+//! [`Purgatory`] and the planner tells it where it will lie and what to hand over.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use kdump_elf::Arch;
+
+/// Why a purgatory could not be linked; kept opaque because any implementation may be used.
+pub type PurgatoryError = Box<dyn core::error::Error + Send + Sync + 'static>;
+
+/// A program that verifies the loaded segments and enters the capture kernel.
+pub trait Purgatory {
+    /// The architecture the program runs on.
+    fn arch(&self) -> Arch;
+
+    /// Bytes of memory it occupies once loaded, zero-filled tail included.
+    fn memsz(&self) -> u64;
+
+    /// Alignment in bytes its load address needs; a power of two.
+    fn align(&self) -> u64;
+
+    /// Links the program for load address `base` and patches `handover` into it.
+    ///
+    /// # Errors
+    /// Fails when a relocation does not reach, a symbol is missing or has the wrong size, or
+    /// the hand-over asks for something this purgatory cannot do.
+    fn link(&self, base: u64, handover: &Handover<'_>) -> Result<LinkedPurgatory, PurgatoryError>;
+}
+
+/// A purgatory ready to be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkedPurgatory {
+    /// The bytes to load at the base address; the rest up to `memsz` is zero.
+    pub bytes: Vec<u8>,
+    /// Physical address of its first instruction.
+    pub entry: u64,
+}
+
+/// Everything the purgatory must know to do its work.
+#[derive(Clone, Debug)]
+pub struct Handover<'a> {
+    /// What to verify, in the order it is hashed. Every byte in memory at
+    /// `start .. start + bytes.len()` must equal `bytes`.
+    pub regions: &'a [DigestRegion<'a>],
+    /// Where to go when everything is right.
+    pub entry: Entry,
+    /// Low memory to save before the capture kernel overwrites it.
+    pub backup: Option<BackupCopy>,
+    /// Where to say what happens; silent without.
+    pub serial: Option<SerialPort>,
+    /// What to do when the digest does not match.
+    pub on_mismatch: MismatchAction,
+}
+
+/// One stretch of loaded memory covered by the digest.
+#[derive(Clone, Copy, Debug)]
+pub struct DigestRegion<'a> {
+    /// Physical address of the first byte.
+    pub start: u64,
+    /// The content it must have.
+    pub bytes: &'a [u8],
+}
+
+/// How the capture kernel is entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Entry {
+    /// x86 64-bit boot protocol: long mode, identity map, `rsi` = boot_params
+    /// (Documentation/arch/x86/boot.rst, "64-bit Boot Protocol").
+    X86Bits64 {
+        /// Physical address of the first instruction (kernel + 0x200).
+        rip: u64,
+        /// Physical address of boot_params.
+        boot_params: u64,
+    },
+    /// x86 32-bit boot protocol: protected mode, paging off, `esi` = boot_params
+    /// (Documentation/arch/x86/boot.rst, "32-bit Boot Protocol").
+    X86Bits32 {
+        /// Physical address of the first instruction.
+        eip: u32,
+        /// Physical address of boot_params.
+        boot_params: u32,
+    },
+}
+
+/// A copy the purgatory makes after the digest was found right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackupCopy {
+    /// Physical address copied from.
+    pub source: u64,
+    /// Bytes copied.
+    pub size: u64,
+    /// Physical address copied to.
+    pub destination: u64,
+}
+
+/// A 16550 serial port behind I/O ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SerialPort {
+    /// First I/O port, 0x3f8 for COM1.
+    pub base: u16,
+    /// Line speed to program; `None` leaves the port as the dead kernel set it.
+    pub baud: Option<u32>,
+}
+
+/// What the purgatory does when the loaded image was damaged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MismatchAction {
+    /// Stop for ever, so that nothing is destroyed and the state can be examined.
+    #[default]
+    Halt,
+    /// Reset the machine, so that it comes back without a dump.
+    Reset,
+    /// Enter the capture kernel all the same.
+    Continue,
+}
