@@ -100,12 +100,7 @@ impl Arch {
     /// `e_machine` values as assigned by the ELF gABI registry.
     const fn row(self) -> Row {
         const fn row(name: &'static str, e_machine: u16, class: Class, endian: Endian) -> Row {
-            Row {
-                name,
-                e_machine,
-                class,
-                endian,
-            }
+            Row { name, e_machine, class, endian }
         }
         use Class::{Elf32, Elf64};
         use Endian::{Big, Little};

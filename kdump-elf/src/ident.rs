@@ -35,11 +35,7 @@ impl Endian {
     /// The byte order this code runs with.
     #[must_use]
     pub const fn native() -> Self {
-        if cfg!(target_endian = "big") {
-            Self::Big
-        } else {
-            Self::Little
-        }
+        if cfg!(target_endian = "big") { Self::Big } else { Self::Little }
     }
 }
 

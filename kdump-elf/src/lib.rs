@@ -1,9 +1,34 @@
 //! ELF core headers, notes, registers and VMCOREINFO of Linux crash dumps.
+//!
+//! Everything here is a pure function of bytes and values, needs no allocator and no
+//! operating system, and treats its input as hostile. Byte order, word size and
+//! architecture of the dump are values.
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod addr;
 mod arch;
+mod bytes;
+mod ehdr;
+mod error;
+mod header;
+mod header_writer;
 mod ident;
+mod note;
+mod phdr;
+mod raw;
+mod vmcore_layout;
 
+pub use addr::{Paddr, PhysRange, Vaddr, align_down, align_up};
 pub use arch::Arch;
+pub use ehdr::{ET_CORE, Ehdr, Encoding, PN_XNUM};
+pub use error::Error;
+pub use header::{CoreHeader, Phdrs, extended_phnum};
+pub use header_writer::{HeaderLayout, HeaderWriter};
 pub use ident::{Class, Endian};
+pub use note::{
+    CORE_NOTE_NAME, NHDR_SIZE, NT_PRSTATUS, NT_VMCOREINFO, Note, NoteAlign, Notes, VMCOREINFO_NOTE_NAME,
+    note_size, write_note,
+};
+pub use phdr::{PF_RWX, PT_LOAD, PT_NOTE, Phdr};
+pub use vmcore_layout::{VmcoreExtent, VmcoreLayout, VmcorePhdr};

@@ -1,0 +1,135 @@
+//! Writes the header of a core file into a buffer of the caller, in two phases.
+//!
+//! The size follows from the number of program headers alone, so room can be reserved (in a
+//! segment, in a file) before a byte is written. Nothing is allocated.
+
+use crate::ehdr::PN_XNUM;
+use crate::{Class, Ehdr, Encoding, Endian, Error, Phdr};
+
+/// What a core file's header will be: known before it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeaderLayout {
+    encoding: Encoding,
+    e_machine: u16,
+    phnum: u32,
+    extended: bool,
+}
+
+impl HeaderLayout {
+    /// A header for the capture kernel's `elfcorehdr=`.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] for 65535 or more program headers: the kernel reads `e_phnum` as
+    /// it stands and knows no extension.
+    pub const fn elfcorehdr(encoding: Encoding, e_machine: u16, phnum: u32) -> Result<Self, Error> {
+        if phnum >= PN_XNUM as u32 {
+            let limit = PN_XNUM.saturating_sub(1) as u64;
+            return Err(Error::TooLarge { field: "e_phnum", value: phnum as u64, limit });
+        }
+        Ok(Self { encoding, e_machine, phnum, extended: false })
+    }
+
+    /// A header for a file, with section header 0 in front of the program headers when
+    /// their number needs it (ELF gABI, `PN_XNUM`).
+    #[must_use]
+    pub const fn file(encoding: Encoding, e_machine: u16, phnum: u32) -> Self {
+        Self { encoding, e_machine, phnum, extended: phnum >= PN_XNUM as u32 }
+    }
+
+    /// Bytes of the file header, the section header if any, and all program headers.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        let table = (self.phnum as u64).saturating_mul(self.encoding.phdr_size() as u64);
+        self.phoff().saturating_add(table)
+    }
+
+    /// Begins writing into `out`, which must have room for [`HeaderLayout::size`] bytes.
+    ///
+    /// # Errors
+    /// [`Error::Buffer`] when it has not.
+    pub fn writer<'a>(&self, out: &'a mut [u8]) -> Result<HeaderWriter<'a>, Error> {
+        let have = out.len() as u64;
+        let size = usize::try_from(self.size()).ok();
+        let out =
+            size.and_then(|size| out.get_mut(..size)).ok_or(Error::Buffer { need: self.size(), have })?;
+        out.fill(0);
+        self.ehdr().encode(out)?;
+        if self.extended {
+            self.encode_shdr0(out);
+        }
+        let table =
+            usize::try_from(self.phoff()).ok().and_then(|start| out.get_mut(start..)).unwrap_or_default();
+        Ok(HeaderWriter { layout: *self, rest: table, written: 0 })
+    }
+
+    const fn phoff(&self) -> u64 {
+        let shdr = if self.extended { self.encoding.shdr_size() as u64 } else { 0 };
+        (self.encoding.ehdr_size() as u64).saturating_add(shdr)
+    }
+
+    fn ehdr(&self) -> Ehdr {
+        let e_phnum = u16::try_from(self.phnum).unwrap_or(PN_XNUM);
+        let mut ehdr = Ehdr::core(self.encoding, self.e_machine, e_phnum);
+        ehdr.e_phoff = self.phoff();
+        if self.extended {
+            ehdr.e_shoff = u64::from(self.encoding.ehdr_size());
+            ehdr.e_shentsize = self.encoding.shdr_size();
+            ehdr.e_shnum = 1;
+        }
+        ehdr
+    }
+
+    /// Section header 0 is all zero but for `sh_size`, the number of section headers when
+    /// `e_shnum` is 0, and `sh_info`, the number of program headers.
+    fn encode_shdr0(&self, out: &mut [u8]) {
+        let sh_info = match self.encoding.class {
+            Class::Elf64 => 44,
+            Class::Elf32 => 28,
+        };
+        let start = usize::from(self.encoding.ehdr_size()).saturating_add(sh_info);
+        let field = out.get_mut(start..).and_then(|rest| rest.first_chunk_mut::<4>());
+        if let Some(field) = field {
+            *field = match self.encoding.endian {
+                Endian::Little => self.phnum.to_le_bytes(),
+                Endian::Big => self.phnum.to_be_bytes(),
+            };
+        }
+    }
+}
+
+/// Second phase of [`HeaderLayout`]: takes the program headers one by one.
+#[derive(Debug)]
+pub struct HeaderWriter<'a> {
+    layout: HeaderLayout,
+    rest: &'a mut [u8],
+    written: u32,
+}
+
+impl HeaderWriter<'_> {
+    /// Writes the next program header.
+    ///
+    /// # Errors
+    /// [`Error::PhdrCount`] when all reserved ones are written, [`Error::TooLarge`] when a
+    /// value does not fit ELF32.
+    pub fn push(&mut self, phdr: &Phdr) -> Result<(), Error> {
+        if self.written == self.layout.phnum {
+            return Err(Error::PhdrCount { reserved: self.layout.phnum });
+        }
+        let size = phdr.encode(self.layout.encoding, self.rest)?;
+        let rest = core::mem::take(&mut self.rest);
+        self.rest = rest.get_mut(size..).unwrap_or_default();
+        self.written = self.written.saturating_add(1);
+        Ok(())
+    }
+
+    /// Ends the header and returns its size in bytes.
+    ///
+    /// # Errors
+    /// [`Error::PhdrMissing`] when fewer program headers were written than reserved.
+    pub fn finish(self) -> Result<u64, Error> {
+        if self.written != self.layout.phnum {
+            return Err(Error::PhdrMissing { reserved: self.layout.phnum, written: self.written });
+        }
+        Ok(self.layout.size())
+    }
+}
