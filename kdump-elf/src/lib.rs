@@ -18,6 +18,8 @@ mod note;
 mod phdr;
 mod raw;
 mod vmcore_layout;
+mod vmcoreinfo;
+mod vmcoreinfo_writer;
 
 pub use addr::{Paddr, PhysRange, Vaddr, align_down, align_up};
 pub use arch::Arch;
@@ -32,3 +34,5 @@ pub use note::{
 };
 pub use phdr::{PF_RWX, PT_LOAD, PT_NOTE, Phdr};
 pub use vmcore_layout::{VmcoreExtent, VmcoreLayout, VmcorePhdr};
+pub use vmcoreinfo::VmcoreInfo;
+pub use vmcoreinfo_writer::VmcoreInfoWriter;
