@@ -4,4 +4,8 @@
 
 extern crate alloc;
 
+mod error;
+
 pub mod purgatory;
+
+pub use error::Error;

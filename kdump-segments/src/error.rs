@@ -1,0 +1,168 @@
+//! What can go wrong between a machine's description and a loaded capture kernel.
+
+use alloc::string::String;
+
+use thiserror::Error;
+
+use crate::purgatory::PurgatoryError;
+
+/// Why a machine could not be described, a plan not be made or a plan not be loaded.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Bytes or ranges that are not valid ELF or not a range.
+    #[error(transparent)]
+    Elf(#[from] kdump_elf::Error),
+
+    /// A file is none of the kernel image formats a capture kernel can have.
+    #[error("not a bzImage ({bzimage}) and not a vmlinux ({vmlinux})")]
+    NotAnImage {
+        /// Why it is not a bzImage.
+        bzimage: String,
+        /// Why it is not an ELF kernel.
+        vmlinux: String,
+    },
+
+    /// A field of the kernel image cannot be worked with.
+    #[error("kernel image: {field} at offset {offset:#x} is {value:#x}, expected {expected}")]
+    ImageField {
+        /// The field, as the boot protocol or `elf(5)` calls it.
+        field: &'static str,
+        /// Where it stands in the file.
+        offset: u64,
+        /// Its value.
+        value: u64,
+        /// What it may be.
+        expected: &'static str,
+    },
+
+    /// The kernel image ends before something it refers to.
+    #[error("kernel image: {what} at offset {offset:#x} needs {need:#x} bytes, the file has {have:#x}")]
+    ImageTruncated {
+        /// The part that is cut.
+        what: &'static str,
+        /// Where it begins in the file.
+        offset: u64,
+        /// Bytes it needs.
+        need: u64,
+        /// Bytes the file has from there.
+        have: u64,
+    },
+
+    /// The command line is longer than the capture kernel or the boot protocol takes.
+    #[error("the command line needs {need} bytes without its NUL, the capture kernel takes {limit}")]
+    CommandLineTooLong {
+        /// Bytes the complete command line has.
+        need: u64,
+        /// Bytes the kernel image says it takes.
+        limit: u64,
+    },
+
+    /// The command line has a byte that would end it early.
+    #[error("the command line has a NUL byte at offset {offset}")]
+    CommandLineNul {
+        /// Offset of the byte.
+        offset: u64,
+    },
+
+    /// No crash region is reserved.
+    #[error("no memory is reserved for a capture kernel: add crashkernel= to the command line and reboot")]
+    NoCrashRegion,
+
+    /// A part of the plan found no room in the crash region.
+    #[error(
+        "no room for {part} ({need:#x} bytes, align {align:#x}, between {min:#x} and {max:#x}) in the crash \
+         region: {missing_mib} MiB more are needed; placed so far: {placed}"
+    )]
+    NoRoom {
+        /// The part that did not fit.
+        part: &'static str,
+        /// Its size in bytes.
+        need: u64,
+        /// Its alignment in bytes.
+        align: u64,
+        /// Lowest address it may take.
+        min: u64,
+        /// Last address it may take, inclusive.
+        max: u64,
+        /// By how much the region is too small, rounded up to MiB.
+        missing_mib: u64,
+        /// What every part placed before took.
+        placed: String,
+    },
+
+    /// A segment with a fixed address does not lie in the crash region.
+    #[error(
+        "{part} must lie at {start:#x}-{last:#x}, outside the crash region {region_start:#x}-{region_last:#x}"
+    )]
+    OutsideRegion {
+        /// The part that is fixed.
+        part: &'static str,
+        /// Its first address.
+        start: u64,
+        /// Its last address, inclusive.
+        last: u64,
+        /// First address of the region.
+        region_start: u64,
+        /// Last address of the region, inclusive.
+        region_last: u64,
+    },
+
+    /// A table of a fixed size would lose entries.
+    #[error("{what}: {value} do not fit, the limit is {limit}")]
+    TooMany {
+        /// What is counted.
+        what: &'static str,
+        /// How many there are.
+        value: u64,
+        /// How many are allowed.
+        limit: u64,
+    },
+
+    /// Options or inputs that do not go together.
+    #[error("{what}: {reason}")]
+    Conflict {
+        /// The option or input.
+        what: &'static str,
+        /// Why it cannot be honoured.
+        reason: String,
+    },
+
+    /// The purgatory could not be linked.
+    #[error("purgatory: {0}")]
+    Purgatory(PurgatoryError),
+
+    /// The kernel would refuse or be harmed by this plan, so it was not given to it.
+    #[error("the plan would not be accepted: {rule}: {detail}")]
+    Preflight {
+        /// The first rule that fails.
+        rule: &'static str,
+        /// What the plan has and what the rule allows.
+        detail: String,
+    },
+
+    /// A kexec system call failed.
+    #[error("{call} failed with {name} ({errno}): {cause}; {advice}")]
+    Syscall {
+        /// The system call.
+        call: &'static str,
+        /// The errno value.
+        errno: i32,
+        /// Its name.
+        name: &'static str,
+        /// What it means for this call.
+        cause: &'static str,
+        /// What to do about it.
+        advice: String,
+    },
+
+    /// A file could not be read or written.
+    #[cfg(feature = "std")]
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
