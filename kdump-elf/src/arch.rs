@@ -57,7 +57,7 @@ impl Arch {
 
     /// The name used on command lines and in JSON, for example `x86_64`.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         self.row().name
     }
 
@@ -69,7 +69,7 @@ impl Arch {
 
     /// The `e_machine` value of its ELF files.
     #[must_use]
-    pub fn e_machine(self) -> u16 {
+    pub const fn e_machine(self) -> u16 {
         self.row().e_machine
     }
 
@@ -87,13 +87,13 @@ impl Arch {
 
     /// The native ELF class, which is also the width of `long` in its notes.
     #[must_use]
-    pub fn class(self) -> Class {
+    pub const fn class(self) -> Class {
         self.row().class
     }
 
     /// The usual byte order; ppc64 also exists in little endian.
     #[must_use]
-    pub fn endian(self) -> Endian {
+    pub const fn endian(self) -> Endian {
         self.row().endian
     }
 

@@ -6,9 +6,13 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
 mod addr;
 mod arch;
 mod bytes;
+mod crash_note;
 mod ehdr;
 mod error;
 mod header;
@@ -16,6 +20,7 @@ mod header_writer;
 mod ident;
 mod note;
 mod phdr;
+mod prstatus;
 mod raw;
 mod vmcore_layout;
 mod vmcoreinfo;
@@ -23,6 +28,7 @@ mod vmcoreinfo_writer;
 
 pub use addr::{Paddr, PhysRange, Vaddr, align_down, align_up};
 pub use arch::Arch;
+pub use crash_note::{crash_note_size, prstatus_note_size, write_crash_note};
 pub use ehdr::{ET_CORE, Ehdr, Encoding, PN_XNUM};
 pub use error::Error;
 pub use header::{CoreHeader, Phdrs, extended_phnum};
@@ -33,6 +39,7 @@ pub use note::{
     note_size, write_note,
 };
 pub use phdr::{PF_RWX, PT_LOAD, PT_NOTE, Phdr};
+pub use prstatus::{PrStatus, PrStatusMut, prstatus_size};
 pub use vmcore_layout::{VmcoreExtent, VmcoreLayout, VmcorePhdr};
 pub use vmcoreinfo::VmcoreInfo;
 pub use vmcoreinfo_writer::VmcoreInfoWriter;
