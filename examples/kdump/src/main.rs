@@ -1,3 +1,68 @@
-//! The kdump command-line tool.
+//! The kdump command-line tool: plans and loads a capture kernel, reads and saves dumps.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its user")]
 
-fn main() {}
+mod args;
+mod cmd;
+mod failure;
+mod json;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+
+const ABOUT: &str = "Plan, load, read and save Linux crash dumps";
+const AFTER: &str = "\
+Examples:
+  kdump plan --kernel /boot/vmlinuz --initrd /boot/initrd-kdump --append 'irqpoll nr_cpus=1'
+  kdump load --kernel /boot/vmlinuz --initrd /boot/initrd-kdump --append 'irqpoll nr_cpus=1'
+  kdump save /proc/vmcore /var/crash/vmcore
+  kdump dmesg /var/crash/vmcore
+
+Exit status: 0 done, 1 failed, 2 bad usage. Addresses and sizes are 0x-hex or decimal with K, M or G.";
+
+fn command() -> clap::Command {
+    clap::Command::new("kdump")
+        .about(ABOUT)
+        .after_help(AFTER)
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands(cmd::ALL.iter().map(|entry| (entry.command)().name(entry.name)))
+}
+
+fn main() -> ExitCode {
+    let matches = match command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            let code = match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
+                _ => 2,
+            };
+            // Nothing is left to be told when the terminal is gone.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let Some((name, matches)) = matches.subcommand() else { return ExitCode::from(2) };
+    let Some(entry) = cmd::ALL.iter().find(|entry| entry.name == name) else { return ExitCode::from(2) };
+    match (entry.run)(matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("kdump {name}: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_command_is_well_formed_and_has_an_example() {
+        super::command().debug_assert();
+        for entry in super::cmd::ALL {
+            let help = (entry.command)().render_long_help().to_string();
+            assert!(help.contains(&format!("kdump {}", entry.name)), "{} has no example", entry.name);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! How a command fails: a sentence for the user and an exit status for scripts.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// What every command returns.
+pub(crate) type CommandResult = Result<(), Failure>;
+
+/// A failed command.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    usage: bool,
+}
+
+impl Failure {
+    /// The command was understood but could not be done; exit status 1.
+    pub(crate) fn new(message: impl fmt::Display) -> Self {
+        Self { message: message.to_string(), usage: false }
+    }
+
+    /// The command makes no sense as given; exit status 2.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self { message: message.to_string(), usage: true }
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(if self.usage { 2 } else { 1 })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl<E: core::error::Error> From<E> for Failure {
+    /// The error and all its causes, in one line.
+    fn from(error: E) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !message.contains(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
+            cause = error.source();
+        }
+        Self::new(message)
+    }
+}
