@@ -1,0 +1,47 @@
+//! The digest over the loaded regions.
+
+use crate::cpu;
+use crate::handover::REGIONS;
+use crate::sha256::{Digest, Sha256};
+
+/// One row of `sha256_regions`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Region {
+    /// Address of the first byte.
+    pub start: u64,
+    /// Bytes; 0 marks an unused row.
+    pub len: u64,
+}
+
+/// The SHA-256 of the bytes of all regions in table order.
+///
+/// # Safety
+/// `regions` is a table of [`REGIONS`] rows; each row that is used names readable memory.
+/// `sha` may be true only if the processor has the SHA instructions.
+pub unsafe fn digest(regions: *const Region, sha: bool) -> Digest {
+    cpufeatures::allow_sha(sha);
+    let mut hash = Sha256::new();
+    for index in 0..REGIONS {
+        // SAFETY: within the table by the loop's bound. Volatile: the loader wrote it.
+        let region = unsafe { regions.add(index).read_volatile() };
+        if region.len != 0 {
+            // SAFETY: the caller's promise.
+            unsafe { hash.update(region.start, region.len) };
+        }
+    }
+    hash.finish()
+}
+
+/// The digest as a function of its own, which is not used between kernels: a test or a
+/// benchmark maps the object and calls it, with `force_soft` to keep off the SHA instructions.
+///
+/// # Safety
+/// `regions` as for [`digest`], `out` points to 32 writable bytes.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn purgatory_digest(regions: *const Region, out: *mut Digest, force_soft: u32) {
+    // SAFETY: the caller's promise; the processor was asked.
+    let digest = unsafe { digest(regions, force_soft == 0 && cpu::has_sha()) };
+    // SAFETY: the caller's promise.
+    unsafe { out.write(digest) };
+}

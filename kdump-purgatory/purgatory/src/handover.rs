@@ -1,0 +1,138 @@
+//! What the loader writes into the purgatory, under the symbol names kexec-tools gave them, so
+//! that either loader can patch either program.
+//!
+//! Each variable is written in the loaded object, unseen by the compiler, hence read volatile;
+//! each has a section of its own that is not .bss, because a loader refuses to write there.
+
+use core::arch::asm;
+
+use crate::digest::Region;
+use crate::sha256::Digest;
+
+/// Rows of `sha256_regions`.
+pub const REGIONS: usize = 16;
+
+macro_rules! symbols {
+    ($($(#[$doc:meta])* $symbol:literal $name:ident: $type:ty = $value:expr;)*) => {$(
+        $(#[$doc])*
+        #[unsafe(export_name = $symbol)]
+        #[unsafe(link_section = ".data.handover")]
+        static mut $name: $type = $value;
+    )*};
+}
+
+symbols! {
+    /// rax rbx rcx rdx rsi rdi rsp rbp r8..r15 rip; the 32-bit entry serves while rip is 0.
+    "entry64_regs" ENTRY64_REGS: [u64; 17] = [0; 17];
+    /// eax ebx ecx edx esi edi esp ebp eip.
+    "entry32_regs" ENTRY32_REGS: [u32; 9] = [0; 9];
+    /// What to hash, in this order; a length of 0 is an unused row.
+    "sha256_regions" SHA256_REGIONS: [Region; REGIONS] = [Region { start: 0, len: 0 }; REGIONS];
+    /// The digest that is right; words so that it is read in four accesses.
+    "sha256_digest" SHA256_DIGEST: [u64; 4] = [0; 4];
+    /// Not 0: hash nothing.
+    "skip_checks" SKIP_CHECKS: u32 = 0;
+    /// 0 halt, 1 reset, 2 continue; anything else halts.
+    "mismatch_action" MISMATCH_ACTION: u32 = 0;
+    /// Not 0: make the backup copy.
+    "panic_kernel" PANIC_KERNEL: u8 = 0;
+    /// Destination of the backup copy.
+    "backup_start" BACKUP_START: u64 = 0;
+    /// Source of the backup copy.
+    "backup_src_start" BACKUP_SRC_START: u64 = 0;
+    /// Bytes of the backup copy.
+    "backup_src_size" BACKUP_SRC_SIZE: u64 = 0;
+    /// Not 0: say what happens on a serial port.
+    "console_serial" CONSOLE_SERIAL: u8 = 0;
+    /// First I/O port of a 16550.
+    "serial_base" SERIAL_BASE: u16 = 0x3f8;
+    /// Line speed to program; 0 leaves the port as it is.
+    "serial_baud" SERIAL_BAUD: u32 = 0;
+}
+
+/// The address of one of the symbols, formed relative to RIP. Compiled code would fetch the
+/// address of an exported variable from a global offset table, which no loader of a purgatory
+/// builds.
+macro_rules! address {
+    ($name:ident) => {{
+        let mut address = const { core::ptr::null() };
+        if false {
+            // Never run: gives the address its type.
+            address = &raw const $name;
+        }
+        // SAFETY: computes an address.
+        unsafe {
+            asm!(
+                "lea {}, [rip + {}]",
+                out(reg) address,
+                sym $name,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        address
+    }};
+}
+
+/// Reads one of the symbols.
+macro_rules! read {
+    ($name:ident) => {{
+        let address = address!($name);
+        // SAFETY: a static of that type, which nothing writes while the purgatory runs.
+        unsafe { address.read_volatile() }
+    }};
+}
+
+/// A copy of memory.
+#[derive(Clone, Copy)]
+pub struct Copy {
+    pub from: u64,
+    pub to: u64,
+    pub len: u64,
+}
+
+/// What to do when the digest is wrong.
+#[derive(Clone, Copy)]
+pub enum MismatchAction {
+    Halt,
+    Reset,
+    Continue,
+}
+
+pub fn skip_checks() -> bool {
+    read!(SKIP_CHECKS) != 0
+}
+
+pub fn mismatch_action() -> MismatchAction {
+    match read!(MISMATCH_ACTION) {
+        1 => MismatchAction::Reset,
+        2 => MismatchAction::Continue,
+        _ => MismatchAction::Halt,
+    }
+}
+
+pub fn regions() -> *const Region {
+    address!(SHA256_REGIONS).cast()
+}
+
+pub fn expected_digest() -> Digest {
+    let mut digest = [0; 32];
+    for (bytes, word) in digest.as_chunks_mut::<8>().0.iter_mut().zip(read!(SHA256_DIGEST)) {
+        *bytes = word.to_ne_bytes();
+    }
+    digest
+}
+
+pub fn backup() -> Option<Copy> {
+    let copy = Copy {
+        from: read!(BACKUP_SRC_START),
+        to: read!(BACKUP_START),
+        len: read!(BACKUP_SRC_SIZE),
+    };
+    (read!(PANIC_KERNEL) != 0 && copy.len != 0).then_some(copy)
+}
+
+/// First port and line speed of the console.
+pub fn serial() -> Option<(u16, u32)> {
+    (read!(CONSOLE_SERIAL) != 0).then(|| (read!(SERIAL_BASE), read!(SERIAL_BAUD)))
+}
+

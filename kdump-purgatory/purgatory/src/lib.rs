@@ -1,0 +1,78 @@
+//! The purgatory for x86_64: what runs between the dead kernel and the capture kernel.
+//!
+//! It verifies that the capture kernel in memory is the one that was loaded, copies low memory
+//! out of its way and enters it. `entry.s` is the first and the last instruction; this is the
+//! middle. There is no operating system, no allocation and no panic: an operation which could
+//! panic leaves the symbol `purgatory_panicked` undefined, and the build refuses the object.
+#![no_std]
+
+mod cpu;
+mod digest;
+mod handover;
+mod mem;
+mod serial;
+mod sha256;
+
+use core::arch::global_asm;
+
+use handover::MismatchAction;
+use serial::Console;
+
+global_asm!(include_str!("entry.s"));
+
+/// Returns when the capture kernel is to be entered.
+///
+/// # Safety
+/// Called once, by `entry.s`, in ring 0 with every region of the hand-over mapped.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn purgatory_main() {
+    let console = Console::open();
+    if handover::skip_checks() {
+        console.print("purgatory: digest not checked\r\n");
+    } else {
+        verify(&console);
+    }
+    if let Some(copy) = handover::backup() {
+        // SAFETY: the loader named source and destination; both are mapped (only they are RAM).
+        unsafe { mem::copy(copy.from, copy.to, copy.len) };
+        console.print("purgatory: low memory saved\r\n");
+    }
+}
+
+/// Compares the digest of the regions with the loader's; what follows a mismatch is the
+/// loader's choice.
+fn verify(console: &Console) {
+    let expected = handover::expected_digest();
+    // SAFETY: the loader's table names loaded segments, which are mapped.
+    let actual = unsafe { digest::digest(handover::regions(), cpu::has_sha()) };
+    if actual == expected {
+        console.print("purgatory: digest matches\r\n");
+        return;
+    }
+    console.print("purgatory: digest mismatch, expected ");
+    console.print_hex(&expected);
+    console.print(", actual ");
+    console.print_hex(&actual);
+    match handover::mismatch_action() {
+        MismatchAction::Halt => {
+            console.print("; halted\r\n");
+            cpu::halt()
+        }
+        MismatchAction::Reset => {
+            console.print("; resetting\r\n");
+            cpu::reset()
+        }
+        MismatchAction::Continue => console.print("; continuing\r\n"),
+    }
+}
+
+unsafe extern "C" {
+    /// Defined nowhere.
+    fn purgatory_panicked() -> !;
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // SAFETY: never linked, see the crate's documentation.
+    unsafe { purgatory_panicked() }
+}

@@ -1,0 +1,230 @@
+//! `cargo xtask purgatory [--check]`: builds the checked-in purgatory objects, or proves that
+//! they are what the source builds.
+//!
+//! The purgatory is a program for another execution environment, so its object is data to the
+//! crates of this repository: checked in, included as bytes, and compared here with a build from
+//! a copy of the source in another directory.
+
+#![allow(clippy::print_stdout, reason = "a build tool says what it did on standard output")]
+
+mod object;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sha2::{Digest, Sha256};
+
+/// Compiled code uses SSE, which the entry code switches on: sha2 reaches the SHA instructions
+/// through SSE registers, and the soft-float target `x86_64-unknown-none` cannot compile that
+/// (LLVM: "Do not know how to split the result of this operator").
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Position-independent, so that the program may lie anywhere; symbols of its own are reached
+/// directly. Unwind tables would be dead weight.
+const RUSTFLAGS: &[&str] = &["-Crelocation-model=pie", "-Cforce-unwind-tables=no"];
+
+/// Symbols that pull the program out of the archive the compiler makes.
+const ROOTS: &[&str] = &["purgatory_start", "purgatory_digest"];
+
+/// Builds the objects into the source tree; with `--check` compares instead of writing.
+///
+/// # Errors
+/// A missing or different compiler, a failed build, an object which breaks a rule, or a
+/// checked-in object that differs from what its source builds.
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let check = match args {
+        [] => false,
+        [flag] if flag == "--check" => true,
+        _ => return Err(String::from("usage: cargo xtask purgatory [--check]")),
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let source = root.join("kdump-purgatory/purgatory");
+    let objects = root.join("kdump-purgatory/objects");
+    let toolchain = Toolchain::pinned(&root)?;
+    let scratch = Scratch::new()?;
+
+    // Another directory, so that nothing of this one can be in the object unnoticed.
+    let copy = scratch.0.join("source");
+    copy_tree(&source, &copy)?;
+    let object = toolchain.build(&copy, &scratch.0)?;
+    object::check(&object)?;
+    refuse_paths(&object, &[&scratch.0, &source, &toolchain.sysroot])?;
+    let description = describe(&object, &toolchain);
+
+    let object_path = objects.join("x86_64.o");
+    let description_path = objects.join("x86_64.txt");
+    if check {
+        compare(&object_path, &object)?;
+        compare(&description_path, description.as_bytes())?;
+        println!("purgatory: x86_64.o is what its source builds\n{description}");
+    } else {
+        write(&object_path, &object)?;
+        write(&description_path, description.as_bytes())?;
+        println!("purgatory: wrote {}\n{description}", object_path.display());
+    }
+    Ok(())
+}
+
+/// The compiler the objects are built with.
+struct Toolchain {
+    channel: String,
+    /// What `rustc -Vv` says.
+    version: String,
+    sysroot: PathBuf,
+    linker: PathBuf,
+}
+
+impl Toolchain {
+    /// The compiler named by rust-toolchain.toml; another one would give other bytes.
+    fn pinned(root: &Path) -> Result<Self, String> {
+        let path = root.join("rust-toolchain.toml");
+        let text = fs::read_to_string(&path).map_err(|e| failed(&path, &e))?;
+        let channel = value(&text, "channel", '=')
+            .map(|channel| channel.trim_matches('"').to_owned())
+            .ok_or_else(|| format!("{}: no channel", path.display()))?;
+        let rustc = |args: &[&str]| {
+            let mut command = Command::new("rustc");
+            output(command.env("RUSTUP_TOOLCHAIN", &channel).args(args))
+        };
+        let version = rustc(&["-Vv"])?;
+        if value(&version, "release", ':') != Some(&channel) {
+            return Err(format!("the objects are built with rustc {channel}, but rustc is\n{version}"));
+        }
+        let host = value(&version, "host", ':').ok_or("rustc -Vv names no host")?;
+        let sysroot = PathBuf::from(rustc(&["--print", "sysroot"])?.trim());
+        let linker = sysroot.join(format!("lib/rustlib/{host}/bin/rust-lld"));
+        if !sysroot.join("lib/rustlib").join(TARGET).is_dir() {
+            return Err(format!("target {TARGET} is missing: rustup target add {TARGET}"));
+        }
+        Ok(Self { channel, version, sysroot, linker })
+    }
+
+    /// Compiles `source` and links it into one relocatable object.
+    fn build(&self, source: &Path, scratch: &Path) -> Result<Vec<u8>, String> {
+        let target_dir = scratch.join("target");
+        let mut cargo = Command::new("cargo");
+        cargo
+            .current_dir(source)
+            .env("RUSTUP_TOOLCHAIN", &self.channel)
+            .env("CARGO_ENCODED_RUSTFLAGS", RUSTFLAGS.join("\u{1f}"))
+            .env_remove("RUSTFLAGS")
+            .env_remove("RUSTC_WRAPPER")
+            .env_remove("RUSTC_WORKSPACE_WRAPPER")
+            .args(["build", "--quiet", "--locked", "--release"])
+            .args(["--target", TARGET, "--target-dir"])
+            .arg(&target_dir);
+        output(&mut cargo)?;
+        let archive = target_dir.join(TARGET).join("release/libpurgatory.a");
+        let object = scratch.join("purgatory.o");
+        let mut lld = Command::new(&self.linker);
+        lld.args(["-flavor", "gnu", "-r", "--discard-all", "-T"])
+            .arg(source.join("link.ld"))
+            .args(ROOTS.iter().flat_map(|root| ["-u", root]))
+            .arg(archive)
+            .arg("-o")
+            .arg(&object);
+        output(&mut lld)?;
+        fs::read(&object).map_err(|e| failed(&object, &e))
+    }
+}
+
+/// What is recorded beside the object: how to recognise it and how it was made.
+fn describe(object: &[u8], toolchain: &Toolchain) -> String {
+    let digest: String = Sha256::digest(object).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!(
+        "file: x86_64.o\nsize: {}\nsha256: {digest}\ntarget: {TARGET}\nrustflags: {}\n\n{}",
+        object.len(),
+        RUSTFLAGS.join(" "),
+        toolchain.version,
+    )
+}
+
+/// No directory of the build may be in the object.
+fn refuse_paths(object: &[u8], paths: &[&Path]) -> Result<(), String> {
+    for path in paths {
+        let name = path.as_os_str().as_encoded_bytes();
+        if object.windows(name.len()).any(|window| window == name) {
+            return Err(format!("the object contains the path {}", path.display()));
+        }
+    }
+    Ok(())
+}
+
+/// The file must hold exactly these bytes.
+fn compare(path: &Path, expected: &[u8]) -> Result<(), String> {
+    let found = fs::read(path).map_err(|e| failed(path, &e))?;
+    if found == expected {
+        return Ok(());
+    }
+    let place = found
+        .iter()
+        .zip(expected)
+        .position(|(a, b)| a != b)
+        .unwrap_or_else(|| found.len().min(expected.len()));
+    Err(format!(
+        "{} ({} bytes) is not what its source builds ({} bytes), first difference at {place:#x}; \
+         run `cargo xtask purgatory` and commit the result",
+        path.display(),
+        found.len(),
+        expected.len(),
+    ))
+}
+
+/// The value in a line `key SEPARATOR value`.
+fn value<'a>(text: &'a str, key: &str, separator: char) -> Option<&'a str> {
+    text.lines().find_map(|line| {
+        let (found, value) = line.split_once(separator)?;
+        (found.trim() == key).then(|| value.trim())
+    })
+}
+
+/// Runs a program and returns what it wrote.
+fn output(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(format!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    fs::write(path, bytes).map_err(|e| failed(path, &e))
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> String {
+    format!("{}: {error}", path.display())
+}
+
+/// Copies a directory of sources, without what cargo built there.
+fn copy_tree(from: &Path, to: &Path) -> Result<(), String> {
+    fs::create_dir_all(to).map_err(|e| failed(to, &e))?;
+    for entry in fs::read_dir(from).map_err(|e| failed(from, &e))? {
+        let entry = entry.map_err(|e| failed(from, &e))?;
+        let (source, copy) = (entry.path(), to.join(entry.file_name()));
+        if !source.is_dir() {
+            fs::copy(&source, &copy).map_err(|e| failed(&source, &e))?;
+        } else if entry.file_name() != "target" {
+            copy_tree(&source, &copy)?;
+        }
+    }
+    Ok(())
+}
+
+/// A directory of this process, removed at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self, String> {
+        let path = std::env::temp_dir().join(format!("kdump-purgatory-{}", std::process::id()));
+        fs::create_dir_all(&path).map_err(|e| failed(&path, &e))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Left behind at worst.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

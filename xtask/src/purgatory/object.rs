@@ -1,0 +1,199 @@
+//! The rules a purgatory object keeps, checked by a reader that shares nothing with the linker
+//! of kdump-purgatory (ELF gABI; x86-64 psABI for the relocation types).
+
+/// The most the program may occupy in the crash region, without its stack.
+const CODE_AND_DATA_MAX: u64 = 16 * 1024;
+
+const ET_REL: u16 = 1;
+const EM_X86_64: u16 = 62;
+const SHT_RELA: u32 = 4;
+const SHT_SYMTAB: u32 = 2;
+const SHT_NOBITS: u32 = 8;
+const SHF_ALLOC: u64 = 2;
+const SHN_UNDEF: u16 = 0;
+const SHN_LORESERVE: u16 = 0xff00;
+
+/// NONE, 64, PC32, PLT32, 32, 32S: what every loader of a purgatory applies.
+const RELOCATIONS: [u32; 6] = [0, 1, 2, 4, 10, 11];
+
+/// Names a loader writes or reads, and their sizes; 0 for a mere address.
+const SYMBOLS: [(&str, u64); 16] = [
+    ("entry64_regs", 136),
+    ("entry32_regs", 36),
+    ("sha256_regions", 256),
+    ("sha256_digest", 32),
+    ("skip_checks", 4),
+    ("mismatch_action", 4),
+    ("panic_kernel", 1),
+    ("backup_start", 8),
+    ("backup_src_start", 8),
+    ("backup_src_size", 8),
+    ("console_serial", 1),
+    ("serial_base", 2),
+    ("serial_baud", 4),
+    ("stack", STACK),
+    ("stack_end", 0),
+    ("purgatory_start", 0),
+];
+const STACK: u64 = 4096;
+
+/// What no object without panics contains, as symbols or messages (`panic_kernel` is a symbol
+/// of the hand-over).
+const PANIC_TRACES: [&str; 5] = ["panicked", "panicking", "unwrap", "overflow", "out of bounds"];
+
+struct Section {
+    kind: u32,
+    flags: u64,
+    offset: u64,
+    size: u64,
+    link: u32,
+}
+
+struct Symbol {
+    name: String,
+    section: u16,
+    size: u64,
+}
+
+/// Checks one x86_64 object.
+///
+/// # Errors
+/// Names the rule that is broken.
+pub(super) fn check(object: &[u8]) -> Result<(), String> {
+    if object.get(..6) != Some(b"\x7fELF\x02\x01".as_slice()) {
+        return Err(String::from("object: not a little-endian ELF64 file"));
+    }
+    if (half(object, 16)?, half(object, 18)?) != (ET_REL, EM_X86_64) {
+        return Err(String::from("object: not relocatable x86_64"));
+    }
+    let sections = sections(object)?;
+    check_sections(&sections)?;
+    check_relocations(object, &sections)?;
+    check_symbols(&symbols(object, &sections)?)?;
+    for trace in PANIC_TRACES {
+        if object.windows(trace.len()).any(|window| window == trace.as_bytes()) {
+            return Err(format!("object: contains {trace:?}, a trace of panics"));
+        }
+    }
+    Ok(())
+}
+
+fn check_sections(sections: &[Section]) -> Result<(), String> {
+    let loaded = sections.iter().filter(|section| section.flags & SHF_ALLOC != 0);
+    let mut size = 0_u64;
+    for section in loaded {
+        if section.kind == SHT_NOBITS && section.size != 0 {
+            return Err(String::from("object: has a .bss, whose symbols cannot be written"));
+        }
+        size = size.saturating_add(section.size);
+    }
+    match size.saturating_sub(STACK) {
+        0..=CODE_AND_DATA_MAX => Ok(()),
+        size => Err(format!("object: {size} bytes of code and data, above {CODE_AND_DATA_MAX}")),
+    }
+}
+
+fn check_relocations(object: &[u8], sections: &[Section]) -> Result<(), String> {
+    for section in sections.iter().filter(|section| section.kind == SHT_RELA) {
+        for entry in entries(section, 24) {
+            let kind = word(object, entry.saturating_add(8))?;
+            if !RELOCATIONS.contains(&kind) {
+                return Err(format!("object: relocation type {kind} at {entry:#x}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_symbols(symbols: &[Symbol]) -> Result<(), String> {
+    for symbol in symbols {
+        if symbol.section == SHN_UNDEF || symbol.section >= SHN_LORESERVE {
+            return Err(format!("object: symbol {} is undefined", symbol.name));
+        }
+    }
+    for (name, size) in SYMBOLS {
+        match symbols.iter().find(|symbol| symbol.name == name) {
+            None => return Err(format!("object: symbol {name} is missing")),
+            Some(found) if size != 0 && found.size != size => {
+                return Err(format!("object: {name} has {} bytes, not {size}", found.size));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn sections(object: &[u8]) -> Result<Vec<Section>, String> {
+    let table = Section {
+        kind: 0,
+        flags: 0,
+        offset: long(object, 40)?,
+        size: u64::from(half(object, 60)?).saturating_mul(64),
+        link: 0,
+    };
+    entries(&table, 64)
+        .map(|at| {
+            Ok(Section {
+                kind: word(object, at.saturating_add(4))?,
+                flags: long(object, at.saturating_add(8))?,
+                offset: long(object, at.saturating_add(24))?,
+                size: long(object, at.saturating_add(32))?,
+                link: word(object, at.saturating_add(40))?,
+            })
+        })
+        .collect()
+}
+
+/// Every symbol that has a name.
+fn symbols(object: &[u8], sections: &[Section]) -> Result<Vec<Symbol>, String> {
+    let mut symbols = Vec::new();
+    for table in sections.iter().filter(|section| section.kind == SHT_SYMTAB) {
+        let names = usize::try_from(table.link)
+            .ok()
+            .and_then(|link| sections.get(link))
+            .ok_or("object: symbol table without names")?;
+        for at in entries(table, 24) {
+            let name = u64::from(word(object, at)?);
+            if name != 0 {
+                symbols.push(Symbol {
+                    name: text(object, names.offset.saturating_add(name))?,
+                    section: half(object, at.saturating_add(6))?,
+                    size: long(object, at.saturating_add(16))?,
+                });
+            }
+        }
+    }
+    Ok(symbols)
+}
+
+/// File offsets of the entries of a table.
+fn entries(table: &Section, size: u64) -> impl Iterator<Item = u64> {
+    let offset = table.offset;
+    let count = table.size.checked_div(size).unwrap_or(0);
+    (0..count).map(move |i| offset.saturating_add(i.saturating_mul(size)))
+}
+
+fn bytes<const N: usize>(object: &[u8], at: u64) -> Result<[u8; N], String> {
+    usize::try_from(at)
+        .ok()
+        .and_then(|at| object.get(at..)?.first_chunk::<N>().copied())
+        .ok_or_else(|| format!("object: ends before {at:#x}"))
+}
+
+fn half(object: &[u8], at: u64) -> Result<u16, String> {
+    bytes(object, at).map(u16::from_le_bytes)
+}
+
+fn word(object: &[u8], at: u64) -> Result<u32, String> {
+    bytes(object, at).map(u32::from_le_bytes)
+}
+
+fn long(object: &[u8], at: u64) -> Result<u64, String> {
+    bytes(object, at).map(u64::from_le_bytes)
+}
+
+fn text(object: &[u8], at: u64) -> Result<String, String> {
+    let tail = usize::try_from(at).ok().and_then(|at| object.get(at..));
+    let name = tail.and_then(|tail| tail.split(|byte| *byte == 0).next());
+    Ok(String::from_utf8_lossy(name.ok_or("object: name beyond the end")?).into_owned())
+}
