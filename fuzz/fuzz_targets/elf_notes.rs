@@ -1,0 +1,26 @@
+//! Any bytes as notes, in both byte orders and alignments.
+#![no_main]
+
+use kdump_elf::{Endian, NoteAlign, Notes, note_size, write_note};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    for endian in [Endian::Little, Endian::Big] {
+        for align in [NoteAlign::Four, NoteAlign::Eight] {
+            let mut notes = Notes::new(bytes, endian, align);
+            let mut errors = 0;
+            for note in &mut notes {
+                match note {
+                    Ok(note) => {
+                        let size = usize::try_from(note_size(note.name.len(), note.desc.len())).unwrap();
+                        let mut out = vec![0; size];
+                        assert_eq!(write_note(&mut out, endian, note.name, note.n_type, note.desc), Ok(size));
+                        assert!(note.offset < bytes.len() as u64);
+                    }
+                    Err(_) => errors += 1,
+                }
+            }
+            assert!(errors <= 1 && notes.consumed() <= bytes.len() as u64);
+        }
+    }
+});
