@@ -1,0 +1,181 @@
+//! Reads the tables of a relocatable ELF object (ELF gABI, "Object Files").
+//!
+//! goblin decodes the entries; which of them are believed is decided here, because the input
+//! may be anything.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use goblin::container::{Container, Ctx, Endian};
+use goblin::elf::header::{EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, EM_X86_64, ET_REL, header64};
+use goblin::elf::section_header::{SHN_XINDEX, SHT_NOBITS, SHT_SYMTAB, SectionHeader, section_header64};
+use goblin::elf::sym::{Sym, Symtab, sym64};
+
+use crate::Error;
+
+/// How the tables of an x86_64 object are encoded.
+pub(crate) const CTX: Ctx = Ctx { container: Container::Big, le: Endian::Little };
+
+/// The longest name that is looked at; longer ones cannot be asked for.
+const NAME_MAX: usize = 128;
+
+/// The tables of an object.
+#[derive(Clone, Debug)]
+pub(crate) struct Tables {
+    pub(crate) sections: Vec<SectionHeader>,
+    pub(crate) symbols: Vec<Sym>,
+    /// Index of the section that holds the names of sections, and of symbols.
+    section_names: usize,
+    symbol_names: usize,
+}
+
+impl Tables {
+    /// Reads the tables of an x86_64 object.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Error> {
+        let header = header(bytes)?;
+        let sections = sections(bytes, &header)?;
+        let section_names = match u32::from(header.e_shstrndx) {
+            SHN_XINDEX => sections.first().map_or(0, |first| first.sh_link),
+            index => index,
+        };
+        let mut tables =
+            Self { sections, symbols: Vec::new(), section_names: index(section_names), symbol_names: 0 };
+        tables.refuse_overlap(bytes)?;
+        tables.read_symbols(bytes)?;
+        Ok(tables)
+    }
+
+    /// Reads the one symbol table.
+    fn read_symbols(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let is_table = |section: &&SectionHeader| section.sh_type == SHT_SYMTAB;
+        let count = self.sections.iter().filter(is_table).count();
+        let table = match self.sections.iter().find(is_table) {
+            Some(table) if count == 1 => table,
+            _ => return Err(Error::SymbolTables { count }),
+        };
+        self.symbol_names = index(table.sh_link);
+        let content = self.content(bytes, table)?;
+        let count = content.len().checked_div(sym64::SIZEOF_SYM).unwrap_or(0);
+        if count != 0 {
+            self.symbols = Symtab::parse(content, 0, count, CTX)
+                .map_err(|_| self.outside(bytes, table))?
+                .iter()
+                .collect();
+        }
+        Ok(())
+    }
+
+    /// Refuses a file whose sections share bytes: it could ask for memory and time far beyond
+    /// its own size.
+    fn refuse_overlap(&self, bytes: &[u8]) -> Result<(), Error> {
+        let size = self
+            .sections
+            .iter()
+            .skip(1)
+            .filter(|section| section.sh_type != SHT_NOBITS)
+            .fold(0_u64, |sum, section| sum.saturating_add(section.sh_size));
+        let len = length(bytes);
+        if size > len {
+            return Err(Error::SectionsOverlap { size, len });
+        }
+        Ok(())
+    }
+
+    /// The bytes of a section in the file; none for a section without content.
+    pub(crate) fn content<'a>(&self, bytes: &'a [u8], section: &SectionHeader) -> Result<&'a [u8], Error> {
+        if section.sh_type == SHT_NOBITS {
+            return Ok(&[]);
+        }
+        slice(bytes, section.sh_offset, section.sh_size).ok_or_else(|| self.outside(bytes, section))
+    }
+
+    /// The name of a section, for people.
+    pub(crate) fn section_name(&self, bytes: &[u8], section: &SectionHeader) -> String {
+        let names = self.sections.get(self.section_names);
+        self.name(bytes, names, section.sh_name)
+            .map_or_else(|| format!("(name {:#x})", section.sh_name), lossy)
+    }
+
+    /// The name of a symbol; empty if it has none.
+    pub(crate) fn symbol_name<'a>(&self, bytes: &'a [u8], symbol: &Sym) -> &'a [u8] {
+        let names = self.sections.get(self.symbol_names);
+        self.name(bytes, names, symbol.st_name).unwrap_or(&[])
+    }
+
+    /// A name in a string table, up to its NUL or [`NAME_MAX`].
+    fn name<'a>(&self, bytes: &'a [u8], names: Option<&SectionHeader>, offset: usize) -> Option<&'a [u8]> {
+        let table = self.content(bytes, names?).ok()?;
+        let tail = table.get(offset..)?;
+        tail.get(..NAME_MAX.min(tail.len()))?.split(|byte| *byte == 0).next()
+    }
+
+    fn outside(&self, bytes: &[u8], section: &SectionHeader) -> Error {
+        Error::OutsideFile {
+            what: format!("section {}", self.section_name(bytes, section)),
+            offset: section.sh_offset,
+            size: section.sh_size,
+            len: length(bytes),
+        }
+    }
+}
+
+/// Reads the ELF header of an x86_64 relocatable object.
+fn header(bytes: &[u8]) -> Result<header64::Header, Error> {
+    let ident = |at: usize| bytes.get(at).copied().unwrap_or(0);
+    if !bytes.starts_with(ELFMAG) || bytes.len() < header64::SIZEOF_EHDR {
+        return Err(Error::NotElf { len: bytes.len() });
+    }
+    expect("EI_CLASS", ident(EI_CLASS), ELFCLASS64)?;
+    expect("EI_DATA", ident(EI_DATA), ELFDATA2LSB)?;
+    let header = header64::Header::parse(bytes).map_err(|_| Error::NotElf { len: bytes.len() })?;
+    expect("e_type", header.e_type, ET_REL)?;
+    expect("e_machine", header.e_machine, EM_X86_64)?;
+    let entry = u16::try_from(section_header64::SIZEOF_SHDR).unwrap_or(u16::MAX);
+    expect("e_shentsize", header.e_shentsize, entry)?;
+    Ok(header)
+}
+
+fn expect<T: Into<u64> + PartialEq>(field: &'static str, value: T, expected: T) -> Result<(), Error> {
+    if value == expected {
+        return Ok(());
+    }
+    Err(Error::Header { field, value: value.into(), expected: expected.into() })
+}
+
+/// Reads the section header table.
+fn sections(bytes: &[u8], header: &header64::Header) -> Result<Vec<SectionHeader>, Error> {
+    let count = usize::from(header.e_shnum);
+    usize::try_from(header.e_shoff)
+        .ok()
+        .and_then(|offset| SectionHeader::parse(bytes, offset, count, CTX).ok())
+        .ok_or_else(|| Error::OutsideFile {
+            what: "section header table".to_owned(),
+            offset: header.e_shoff,
+            size: u64::from(header.e_shnum).saturating_mul(u64::from(header.e_shentsize)),
+            len: length(bytes),
+        })
+}
+
+/// The bytes at a file offset.
+fn slice(bytes: &[u8], offset: u64, size: u64) -> Option<&[u8]> {
+    let start = usize::try_from(offset).ok()?;
+    let end = usize::try_from(offset.checked_add(size)?).ok()?;
+    bytes.get(start..end)
+}
+
+/// A section or string index as an index of memory; out of every range if it does not fit.
+pub(crate) fn index(value: u32) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+/// The size of a file.
+pub(crate) fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+/// A name as text.
+pub(crate) fn lossy(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
+}

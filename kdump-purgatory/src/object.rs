@@ -1,0 +1,242 @@
+//! A relocatable ELF object and the linker for it.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use goblin::elf::reloc::{Reloc, RelocSection};
+use goblin::elf::section_header::{
+    SHN_ABS, SHN_COMMON, SHN_LORESERVE, SHN_UNDEF, SHT_NOBITS, SHT_REL, SHT_RELA, SectionHeader,
+};
+use goblin::elf::sym::{STB_GLOBAL, STT_SECTION, Sym};
+use kdump_elf::Arch;
+
+use crate::elf::{CTX, Tables, index, lossy};
+use crate::image::{Image, Symbol};
+use crate::layout::Layout;
+use crate::reloc::{self, Field, Kind};
+use crate::{Error, Place};
+
+/// A relocatable ELF object (`ET_REL`) for x86_64, checked and laid out.
+///
+/// Sections with `SHF_ALLOC` are packed in the order of the file, each at its alignment, those
+/// without content (`SHT_NOBITS`) last. Any bytes may be given: memory and time are bounded by
+/// their number, and by 16 MiB of loaded size.
+#[derive(Clone, Debug)]
+pub struct RelObject<'a> {
+    bytes: Cow<'a, [u8]>,
+    tables: Tables,
+    layout: Layout,
+}
+
+impl<'a> RelObject<'a> {
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// Anything but an x86_64 `ET_REL` file with one symbol table whose loaded sections lie in
+    /// the file, do not overlap and are small enough.
+    pub fn parse(bytes: impl Into<Cow<'a, [u8]>>) -> Result<Self, Error> {
+        let bytes = bytes.into();
+        let tables = Tables::read(&bytes)?;
+        let layout = Layout::new(&bytes, &tables)?;
+        Ok(Self { bytes, tables, layout })
+    }
+
+    /// The architecture the object runs on.
+    #[must_use]
+    pub fn arch(&self) -> Arch {
+        Arch::X86_64
+    }
+
+    /// Bytes of memory it occupies once loaded, zero-filled tail included.
+    #[must_use]
+    pub fn memsz(&self) -> u64 {
+        self.layout.memsz
+    }
+
+    /// Alignment in bytes its load address needs; a power of two.
+    #[must_use]
+    pub fn align(&self) -> u64 {
+        self.layout.align
+    }
+
+    /// Links the object for load address `base`.
+    ///
+    /// # Errors
+    /// A misaligned or too high load address, a section outside the file, or a relocation
+    /// which is unknown, does not fit, lies outside its section or names no address.
+    pub fn link(&self, base: u64) -> Result<Image, Error> {
+        if base.checked_rem(self.layout.align) != Some(0) {
+            return Err(Error::Misaligned { base, align: self.layout.align });
+        }
+        if base.checked_add(self.layout.memsz).is_none() {
+            return Err(Error::BeyondAddressSpace { base, memsz: self.layout.memsz, limit: u64::MAX });
+        }
+        let mut image = self.layout.load(&self.bytes, &self.tables)?;
+        for section in &self.tables.sections {
+            self.relocate(section, base, &mut image)?;
+        }
+        Ok(Image::new(base, image, self.layout.memsz, self.symbols()))
+    }
+
+    /// Applies one relocation section, if it is one and applies to a loaded section.
+    fn relocate(&self, section: &SectionHeader, base: u64, image: &mut [u8]) -> Result<(), Error> {
+        if !matches!(section.sh_type, SHT_RELA | SHT_REL) {
+            return Ok(());
+        }
+        let target = index(section.sh_info);
+        let Some(place) = self.layout.offsets.get(target) else {
+            return Err(self.bad_link(section, "sh_info", section.sh_info));
+        };
+        let (Some(offset), Some(target)) = (*place, self.tables.sections.get(target)) else {
+            return Ok(());
+        };
+        if section.sh_type == SHT_REL {
+            return Err(Error::RelocationForm { section: self.section_name(section) });
+        }
+        let table = self.tables.content(&self.bytes, section)?;
+        let table = RelocSection::parse(table, 0, table.len(), true, CTX)
+            .map_err(|_| self.bad_link(section, "sh_size", section.sh_info))?;
+        let target = Target { section: target, offset };
+        table.iter().try_for_each(|relocation| self.apply(&relocation, &target, base, image))
+    }
+
+    /// Applies one relocation.
+    fn apply(
+        &self,
+        relocation: &Reloc,
+        target: &Target<'_>,
+        base: u64,
+        image: &mut [u8],
+    ) -> Result<(), Error> {
+        let name = reloc::name(relocation.r_type);
+        let kind = Kind::from_number(relocation.r_type).ok_or_else(|| Error::RelocationType {
+            kind: name,
+            number: relocation.r_type,
+            place: self.place(relocation, target),
+        })?;
+        let symbol = self
+            .address(relocation, base)
+            .map_err(|why| Error::RelocationSymbol { why, place: self.place(relocation, target) })?;
+        let content = match target.section.sh_type {
+            SHT_NOBITS => 0,
+            _ => target.section.sh_size,
+        };
+        let end = relocation.r_offset.checked_add(kind.width());
+        if end.is_none_or(|end| end > content) {
+            return Err(Error::RelocationPlace {
+                kind: name,
+                size: content,
+                place: self.place(relocation, target),
+            });
+        }
+        // Within the content of a loaded section, hence within the image and address space.
+        let offset = target.offset.saturating_add(relocation.r_offset);
+        let field = kind
+            .field(symbol, relocation.r_addend.unwrap_or(0), base.saturating_add(offset))
+            .map_err(|value| Error::RelocationOverflow {
+                kind: name,
+                value,
+                place: self.place(relocation, target),
+            })?;
+        store(image, offset, field);
+        Ok(())
+    }
+
+    /// The address of the symbol of a relocation.
+    fn address(&self, relocation: &Reloc, base: u64) -> Result<u64, &'static str> {
+        if relocation.r_sym == 0 {
+            return Ok(0);
+        }
+        let symbol = self.tables.symbols.get(relocation.r_sym).ok_or("not in the symbol table")?;
+        match self.offset(symbol)? {
+            Value::Absolute(value) => Ok(value),
+            Value::Offset(offset) => Ok(base.wrapping_add(offset)),
+        }
+    }
+
+    /// The value of a symbol, or why it has none.
+    fn offset(&self, symbol: &Sym) -> Result<Value, &'static str> {
+        let section = u32::try_from(symbol.st_shndx).unwrap_or(u32::MAX);
+        match section {
+            SHN_UNDEF => Err("undefined"),
+            SHN_ABS => Ok(Value::Absolute(symbol.st_value)),
+            SHN_COMMON => Err("common, which only a compiler's output before -r has"),
+            SHN_LORESERVE.. => Err("in a reserved section"),
+            section => match self.layout.offsets.get(index(section)) {
+                None => Err("in a section that is not there"),
+                Some(None) => Err("in a section that is not loaded"),
+                Some(Some(offset)) => Ok(Value::Offset(offset.wrapping_add(symbol.st_value))),
+            },
+        }
+    }
+
+    /// The global symbols of the loaded sections.
+    fn symbols(&self) -> Vec<Symbol> {
+        let globals = self.tables.symbols.iter().filter(|s| s.st_bind() == STB_GLOBAL);
+        globals
+            .filter_map(|symbol| {
+                let Ok(Value::Offset(offset)) = self.offset(symbol) else {
+                    return None;
+                };
+                let section = self.tables.sections.get(symbol.st_shndx)?;
+                let end = symbol.st_value.checked_add(symbol.st_size)?;
+                Some(Symbol {
+                    name: self.tables.symbol_name(&self.bytes, symbol).to_vec(),
+                    offset,
+                    size: symbol.st_size,
+                    writable: section.sh_type != SHT_NOBITS && end <= section.sh_size,
+                })
+            })
+            .collect()
+    }
+
+    fn section_name(&self, section: &SectionHeader) -> String {
+        self.tables.section_name(&self.bytes, section)
+    }
+
+    fn bad_link(&self, section: &SectionHeader, field: &'static str, value: u32) -> Error {
+        Error::SectionLink { section: self.section_name(section), field, value: u64::from(value) }
+    }
+
+    /// Describes where a relocation applies; a section symbol goes by its section's name.
+    fn place(&self, relocation: &Reloc, target: &Target<'_>) -> Place {
+        let symbol = match self.tables.symbols.get(relocation.r_sym) {
+            Some(symbol) if symbol.st_type() == STT_SECTION => self
+                .tables
+                .sections
+                .get(symbol.st_shndx)
+                .map_or_else(String::new, |section| self.section_name(section)),
+            Some(symbol) => lossy(self.tables.symbol_name(&self.bytes, symbol)),
+            None => format!("#{}", relocation.r_sym),
+        };
+        Place { section: self.section_name(target.section), offset: relocation.r_offset, symbol }
+    }
+}
+
+/// The section a relocation table applies to, and its offset from the load address.
+struct Target<'a> {
+    section: &'a SectionHeader,
+    offset: u64,
+}
+
+/// The value of a symbol before the load address is known.
+enum Value {
+    Absolute(u64),
+    Offset(u64),
+}
+
+/// Stores a relocated field at an offset of the image.
+fn store(image: &mut [u8], offset: u64, field: Field) {
+    let bytes: &[u8] = match &field {
+        Field::Nothing => &[],
+        Field::Word(bytes) => bytes,
+        Field::Long(bytes) => bytes,
+    };
+    let target =
+        usize::try_from(offset).ok().and_then(|offset| image.get_mut(offset..)?.get_mut(..bytes.len()));
+    if let Some(target) = target {
+        target.copy_from_slice(bytes);
+    }
+}
