@@ -1,0 +1,131 @@
+//! Why a dump or a piece of old memory could not be read, opened or written.
+
+use thiserror::Error;
+
+use crate::IoError;
+
+/// A defect of a dump, of old memory or of the way to it; says where and by how much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The page was filtered out by the tool that wrote the dump.
+    #[error("physical address {paddr:#x} was excluded when the dump was written")]
+    Excluded {
+        /// First address that is missing.
+        paddr: u64,
+    },
+    /// The address is not RAM of the machine the dump is from.
+    #[error("physical address {paddr:#x} is a hole: no RAM is described there")]
+    Hole {
+        /// First address in the hole.
+        paddr: u64,
+        /// Where RAM begins again; `None` when none follows.
+        next: Option<u64>,
+    },
+    /// The dead kernel's page tables map nothing at the address.
+    #[error("virtual address {vaddr:#x} is not mapped: entry {entry:#x} at level {level} is not present")]
+    NotMapped {
+        /// The address to be translated.
+        vaddr: u64,
+        /// Level of the table with the entry: 1 is the table of pages, 5 (or 4) the root.
+        level: u8,
+        /// The entry found.
+        entry: u64,
+    },
+    /// No known way leads from the virtual address to a physical one.
+    #[error("virtual address {vaddr:#x} cannot be translated: {reason}")]
+    NoTranslation {
+        /// The address to be translated.
+        vaddr: u64,
+        /// What is missing.
+        reason: &'static str,
+    },
+    /// The file ends before the bytes it says it holds.
+    #[error("the file is truncated: {what} at offset {offset:#x} needs {need:#x} bytes, {have:#x} are there")]
+    Truncated {
+        /// What was to be read.
+        what: &'static str,
+        /// Offset in the file.
+        offset: u64,
+        /// Bytes needed from there.
+        need: u64,
+        /// Bytes the file has from there.
+        have: u64,
+    },
+    /// A value in the dump cannot be right.
+    #[error("{what} is corrupt: {value:#x}, expected {expected}")]
+    Corrupt {
+        /// The structure or field.
+        what: &'static str,
+        /// The value found.
+        value: u64,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// An ELF structure is damaged.
+    #[error("{what}: {error}")]
+    Elf {
+        /// What was being read.
+        what: &'static str,
+        /// The defect.
+        error: kdump_elf::Error,
+    },
+    /// VMCOREINFO lacks something that is needed.
+    #[error("VMCOREINFO has no usable {key}")]
+    MissingKey {
+        /// The key, as it stands in front of the `=`.
+        key: &'static str,
+    },
+    /// The file is none of the dump formats known.
+    #[error("not a dump: it begins with {found:02x?}, which is no known signature")]
+    UnknownFormat {
+        /// The first bytes, zero where the file is shorter.
+        found: [u8; 8],
+    },
+    /// This is understood but cannot be done.
+    #[error("unsupported: {what}")]
+    Unsupported {
+        /// What is asked for.
+        what: &'static str,
+    },
+    /// A value is over a limit that keeps hostile input from exhausting memory or time.
+    #[error("{what} is {value:#x}, more than the limit of {limit:#x}")]
+    TooLarge {
+        /// The field or structure.
+        what: &'static str,
+        /// Its value.
+        value: u64,
+        /// The largest value accepted.
+        limit: u64,
+    },
+    /// The operating system could not read or write.
+    #[error("input/output error at offset {offset:#x}: {cause}")]
+    Io {
+        /// Offset in the file, or physical address.
+        offset: u64,
+        /// What the system said.
+        cause: IoError,
+    },
+}
+
+/// A read that could not be completed: what it got and where it stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("stopped at {at:#x} after {read} bytes: {error}")]
+pub struct Stopped {
+    /// Bytes at the start of the buffer that are good; the rest of it is unspecified.
+    pub read: usize,
+    /// The address or offset, in the terms of the call, of the first byte that is missing.
+    pub at: u64,
+    /// Why it is missing.
+    pub error: Error,
+}
+
+impl Stopped {
+    pub(crate) fn new(start: u64, read: usize, error: Error) -> Self {
+        Self { read, at: start.saturating_add(read as u64), error }
+    }
+}
+
+pub(crate) const fn elf(what: &'static str) -> impl Fn(kdump_elf::Error) -> Error {
+    move |error| Error::Elf { what, error }
+}

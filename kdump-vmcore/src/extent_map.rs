@@ -1,0 +1,196 @@
+//! Which physical addresses a dump describes, and where their bytes are.
+//!
+//! Built once, searched in O(log n). Ranges may overlap: /proc/vmcore lists the kernel's text
+//! under its own virtual address and again as part of RAM.
+
+use alloc::collections::BinaryHeap;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+
+use kdump_elf::PhysRange;
+
+/// A range of physical memory and where its bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) range: PhysRange,
+    /// Where the first byte is, in the terms of the dump; `None` when excluded.
+    pub(crate) stored_at: Option<u64>,
+}
+
+impl Extent {
+    /// Where the byte at `paddr`, which lies in the range, is stored.
+    fn position(&self, paddr: u64) -> Option<u64> {
+        self.stored_at.map(|at| at.saturating_add(paddr.saturating_sub(self.range.start())))
+    }
+}
+
+/// What stands at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    /// Bytes at this position, as many as `len` without a break.
+    Stored { at: u64, len: u64 },
+    /// Filtered out, for `len` bytes from the address on.
+    Excluded { len: u64 },
+    /// No RAM before this address.
+    Hole { next: Option<u64> },
+}
+
+/// Sorted, disjoint extents.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ExtentMap {
+    extents: Vec<Extent>,
+}
+
+impl ExtentMap {
+    /// Makes overlapping candidates disjoint: stored bytes win over excluded ones, then the
+    /// candidate given first. O(n log n) time and at most 2n extents for n candidates.
+    pub(crate) fn build(candidates: &[Extent]) -> Self {
+        let mut by_start: Vec<(Extent, usize)> = candidates.iter().copied().zip(0..).collect();
+        by_start.sort_by_key(|(extent, _)| extent.range.start());
+        let mut pending = by_start.into_iter().peekable();
+        let mut active: BinaryHeap<Reverse<Candidate>> = BinaryHeap::new();
+        let mut map = Self::default();
+        let mut position = 0;
+        loop {
+            while let Some((extent, index)) = pending.next_if(|(e, _)| e.range.start() <= position) {
+                active.push(Reverse(Candidate::new(extent, index)));
+            }
+            let next_start = pending.peek().map(|(extent, _)| extent.range.start());
+            match (active.peek(), next_start) {
+                (Some(Reverse(best)), _) if best.extent.range.end() <= position => {
+                    active.pop();
+                }
+                (Some(Reverse(best)), next) => {
+                    let end = best.extent.range.end().min(next.unwrap_or(u64::MAX));
+                    map.push(position, end, best.extent);
+                    position = end;
+                }
+                (None, Some(next)) => position = next,
+                (None, None) => return map,
+            }
+        }
+    }
+
+    fn push(&mut self, start: u64, end: u64, from: Extent) {
+        let Ok(range) = PhysRange::from_half_open(start, end) else { return };
+        let stored_at = from.position(start);
+        if let Some(last) = self.extents.last_mut() {
+            let continues = match (last.position(start), stored_at) {
+                (Some(expected), Some(at)) => expected == at,
+                (None, None) => true,
+                _ => false,
+            };
+            if last.range.end() == start && continues {
+                if let Ok(longer) = PhysRange::from_half_open(last.range.start(), end) {
+                    last.range = longer;
+                    return;
+                }
+            }
+        }
+        self.extents.push(Extent { range, stored_at });
+    }
+
+    /// What stands at `paddr`.
+    pub(crate) fn find(&self, paddr: u64) -> Lookup {
+        let index = self.extents.partition_point(|extent| extent.range.end() <= paddr);
+        match self.extents.get(index) {
+            Some(extent) if extent.range.contains(paddr) => {
+                let len = extent.range.end().saturating_sub(paddr);
+                match extent.position(paddr) {
+                    Some(at) => Lookup::Stored { at, len },
+                    None => Lookup::Excluded { len },
+                }
+            }
+            next => Lookup::Hole { next: next.map(|extent| extent.range.start()) },
+        }
+    }
+
+    /// All extents, by address.
+    pub(crate) fn extents(&self) -> &[Extent] {
+        &self.extents
+    }
+}
+
+/// A candidate with its rank: the smaller, the better.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    rank: (bool, usize),
+    extent: Extent,
+}
+
+impl Candidate {
+    fn new(extent: Extent, index: usize) -> Self {
+        Self { rank: (extent.stored_at.is_none(), index), extent }
+    }
+}
+
+impl PartialEq for Candidate {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank == other.rank
+    }
+}
+
+impl Eq for Candidate {}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Candidate {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        self.rank.cmp(&other.rank)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn extent(start: u64, len: u64, stored_at: Option<u64>) -> Extent {
+        Extent { range: PhysRange::from_len(start, len).unwrap(), stored_at }
+    }
+
+    #[test]
+    fn the_first_of_overlapping_ranges_wins() {
+        let map = ExtentMap::build(&[extent(0x2000, 0x1000, Some(5)), extent(0x1000, 0x4000, Some(0x9000))]);
+        assert_eq!(map.find(0x1fff), Lookup::Stored { at: 0x9fff, len: 1 });
+        assert_eq!(map.find(0x2000), Lookup::Stored { at: 5, len: 0x1000 });
+        assert_eq!(map.find(0x3000), Lookup::Stored { at: 0xb000, len: 0x2000 });
+        assert_eq!(map.find(0x5000), Lookup::Hole { next: None });
+        assert_eq!(map.find(0), Lookup::Hole { next: Some(0x1000) });
+    }
+
+    #[test]
+    fn stored_bytes_win_over_excluded_ones() {
+        let map = ExtentMap::build(&[extent(0, 0x3000, None), extent(0x1000, 0x1000, Some(7))]);
+        assert_eq!(map.find(0), Lookup::Excluded { len: 0x1000 });
+        assert_eq!(map.find(0x1008), Lookup::Stored { at: 15, len: 0xff8 });
+        assert_eq!(map.find(0x2000), Lookup::Excluded { len: 0x1000 });
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_map_of_single_bytes(
+            candidates in prop::collection::vec((0_u64..60, 1_u64..30, prop::option::of(0_u64..1000)), 0..12),
+        ) {
+            let candidates: Vec<Extent> =
+                candidates.into_iter().map(|(start, len, at)| extent(start, len, at)).collect();
+            let map = ExtentMap::build(&candidates);
+            prop_assert!(map.extents().len() <= candidates.len() * 2);
+            prop_assert!(map.extents().windows(2).all(|pair| pair[0].range.end() <= pair[1].range.start()));
+            for paddr in 0..100 {
+                let covering = || candidates.iter().filter(|extent| extent.range.contains(paddr));
+                let stored = covering().find_map(|extent| extent.position(paddr));
+                match map.find(paddr) {
+                    Lookup::Stored { at, .. } => prop_assert_eq!(Some(at), stored),
+                    Lookup::Excluded { .. } => prop_assert!(stored.is_none() && covering().next().is_some()),
+                    Lookup::Hole { .. } => prop_assert!(covering().next().is_none()),
+                }
+            }
+        }
+    }
+}
