@@ -5,7 +5,24 @@
 extern crate alloc;
 
 mod error;
+mod iomem;
+mod kernel_layout;
+mod machine;
+mod machine_error;
+mod memory_map;
+mod range_set;
 
 pub mod purgatory;
 
 pub use error::Error;
+pub use iomem::{Iomem, IomemEntry};
+pub use kernel_layout::{KernelLayout, Source, Sourced, TextMapping};
+#[cfg(feature = "std")]
+pub use machine::Recorded;
+pub use machine::{
+    CpuNote, EfiHandover, EfiMemoryDescriptor, KexecState, Machine, MachineFiles, MachineNote,
+    VmcoreinfoNote,
+};
+pub use machine_error::MachineError;
+pub use memory_map::{MemoryKind, MemoryMap, MemoryRange};
+pub use range_set::RangeSet;

@@ -1,0 +1,192 @@
+//! /proc/iomem: the tree of physical address ranges the kernel knows, read as text.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use kdump_elf::PhysRange;
+
+use crate::machine::parse_hex;
+use crate::{MachineError, MemoryKind, MemoryMap, RangeSet};
+
+/// One line of /proc/iomem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IomemEntry {
+    /// How deep it is nested; 0 at the top.
+    pub depth: usize,
+    /// Its addresses; the file prints both ends inclusive.
+    pub range: PhysRange,
+    /// What the kernel calls it.
+    pub name: String,
+}
+
+/// /proc/iomem, line by line, parents before their children.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Iomem {
+    entries: Vec<IomemEntry>,
+    notes: Vec<String>,
+}
+
+impl Iomem {
+    /// Reads the text of /proc/iomem; `path` is what errors call it.
+    ///
+    /// A line that is not `start-end : name` is left out and reported in
+    /// [`Iomem::notes`].
+    ///
+    /// # Errors
+    /// [`MachineError::AddressesHidden`] when every address is zero, which is what the kernel
+    /// shows to readers without CAP_SYS_ADMIN; [`MachineError::NoRam`] when there is no
+    /// System RAM.
+    pub fn parse(text: &[u8], path: &str) -> Result<Self, MachineError> {
+        let mut iomem = Self::default();
+        let mut lines = 0_usize;
+        let mut hidden = 0_usize;
+        for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            lines = lines.saturating_add(1);
+            match parse_line(line) {
+                Some((_, 0, 0, _)) => hidden = hidden.saturating_add(1),
+                Some((depth, start, last, name)) => iomem.add(index, depth, start, last, name),
+                None => iomem.note(index, line, "is not `start-end : name`"),
+            }
+        }
+        if hidden > 0 && iomem.entries.is_empty() {
+            return Err(MachineError::AddressesHidden { path: path.to_owned() });
+        }
+        if hidden > 0 {
+            iomem.notes.push(format!("{hidden} lines with the range 0-0 were left out"));
+        }
+        if !iomem.entries.iter().any(|entry| kind_of(&entry.name) == Some(MemoryKind::Ram)) {
+            return Err(MachineError::NoRam { path: path.to_owned(), lines });
+        }
+        Ok(iomem)
+    }
+
+    /// All lines that were understood, in file order.
+    #[must_use]
+    pub fn entries(&self) -> &[IomemEntry] {
+        &self.entries
+    }
+
+    /// What was left out or changed, as sentences.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The addresses of every line called exactly `name`, in file order.
+    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = PhysRange> + 'a {
+        self.entries.iter().filter(move |entry| entry.name == name).map(|entry| entry.range)
+    }
+
+    /// The memory by kind.
+    ///
+    /// Where lines overlap, the more deeply nested one is believed, because it is the more
+    /// precise; but System RAM wins over everything at any depth: what the kernel uses as
+    /// memory belongs into a dump, also where it is a child of persistent memory (kmem) or
+    /// the parent of reserved parts.
+    #[must_use]
+    pub fn memory_map(&self) -> MemoryMap {
+        let mut map = MemoryMap::new();
+        let kinds = || self.entries.iter().filter_map(|entry| Some((entry.range, kind_of(&entry.name)?)));
+        for (range, kind) in kinds().filter(|&(_, kind)| kind != MemoryKind::Ram) {
+            map.insert(range, kind);
+        }
+        for (range, kind) in kinds().filter(|&(_, kind)| kind == MemoryKind::Ram) {
+            // A nested line of the same kind adds nothing but would cut its parent.
+            let covered = map
+                .get(range.start())
+                .is_some_and(|found| found.kind == kind && found.range.contains_range(range));
+            if !covered {
+                map.insert(range, kind);
+            }
+        }
+        map
+    }
+
+    /// The regions reserved for capture kernels, ascending.
+    #[must_use]
+    pub fn crash_regions(&self) -> Vec<PhysRange> {
+        let mut regions: Vec<PhysRange> = self
+            .entries
+            .iter()
+            .filter(|entry| entry.name.starts_with("Crash kernel"))
+            .map(|entry| entry.range)
+            .collect();
+        regions.sort_unstable();
+        regions.dedup();
+        regions
+    }
+
+    /// Parts of the crash regions that something else claimed, for example `reserve=`: nothing
+    /// may be loaded there.
+    #[must_use]
+    pub fn claimed_in_crash_regions(&self) -> RangeSet {
+        let regions = RangeSet::from_ranges(self.crash_regions());
+        let mut inside: Option<usize> = None;
+        let mut claimed = Vec::new();
+        for entry in &self.entries {
+            if entry.name.starts_with("Crash kernel") {
+                inside = Some(entry.depth);
+            } else if inside.is_some_and(|depth| entry.depth > depth) {
+                if kind_of(&entry.name) != Some(MemoryKind::Ram) {
+                    claimed.push(entry.range);
+                }
+            } else {
+                inside = None;
+            }
+        }
+        RangeSet::from_ranges(claimed).intersect(&regions)
+    }
+
+    fn add(&mut self, index: usize, depth: usize, start: u64, last: u64, name: &[u8]) {
+        let name = String::from_utf8_lossy(name).into_owned();
+        // No memory ends at the last address; whatever claims to is cut by one byte.
+        let range = PhysRange::from_inclusive(start, last.min(u64::MAX.saturating_sub(1)));
+        match range {
+            Ok(range) => self.entries.push(IomemEntry { depth, range, name }),
+            Err(_) => {
+                let text = format!("{start:x}-{last:x} : {name}");
+                self.note(index, text.as_bytes(), "is not a range");
+            }
+        }
+    }
+
+    fn note(&mut self, index: usize, line: &[u8], defect: &str) {
+        let number = index.saturating_add(1);
+        let line = String::from_utf8_lossy(line.trim_ascii()).to_string();
+        self.notes.push(format!("line {number} `{line}` {defect} and was left out"));
+    }
+}
+
+/// What the kernel calls memory of each kind (arch/x86/kernel/e820.c; drivers/dax/kmem.c adds
+/// a suffix in brackets to `System RAM`). `None` is everything else: devices, ROMs, parts of
+/// the kernel.
+#[must_use]
+pub(crate) fn kind_of(name: &str) -> Option<MemoryKind> {
+    match name {
+        "Reserved" | "reserved" | "Unknown E820 type" => Some(MemoryKind::Reserved),
+        "ACPI Tables" => Some(MemoryKind::Acpi),
+        "ACPI Non-volatile Storage" => Some(MemoryKind::Nvs),
+        "Unusable memory" => Some(MemoryKind::Unusable),
+        "Persistent Memory" => Some(MemoryKind::Pmem),
+        "Persistent Memory (legacy)" => Some(MemoryKind::Pram),
+        name if name.contains("System RAM") => Some(MemoryKind::Ram),
+        _ => None,
+    }
+}
+
+/// Depth, first and last address, name.
+fn parse_line(line: &[u8]) -> Option<(usize, u64, u64, &[u8])> {
+    let indent = line.iter().take_while(|&&byte| byte == b' ').count();
+    let line = line.get(indent..)?;
+    let colon = line.windows(3).position(|three| three == b" : ")?;
+    let (addresses, rest) = line.split_at_checked(colon)?;
+    let dash = addresses.iter().position(|&byte| byte == b'-')?;
+    let start = parse_hex(addresses.get(..dash)?)?;
+    let last = parse_hex(addresses.get(dash.checked_add(1)?..)?)?;
+    Some((indent / 2, start, last, rest.get(3..)?.trim_ascii()))
+}

@@ -1,0 +1,84 @@
+//! The base of the direct map, in which all RAM has a virtual address.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use kdump_elf::{Arch, align_down};
+
+use super::inputs::LayoutInputs;
+use super::text::X86_64_IMAGE_BASE;
+use super::{Source, Sourced};
+use crate::machine::Kcore;
+
+/// Memory KASLR moves the direct map in steps of 1 GiB (arch/x86/mm/kaslr.c).
+const X86_64_STEP: u64 = 1 << 30;
+
+/// Finds the base of the direct map, or says why it is not known.
+pub(crate) fn find_direct_map(inputs: &LayoutInputs<'_>) -> Result<Sourced<u64>, String> {
+    let mut found: Vec<(u64, Source)> = Vec::new();
+    if let Some(kcore) = inputs.kcore {
+        found.extend(from_kcore(inputs.arch, kcore)?);
+    }
+    found.extend(inputs.values.get("page_offset_base").map(|&base| (base, Source::KcoreMemory)));
+    found.extend(from_vmcoreinfo(inputs).map(|base| (base, Source::Vmcoreinfo)));
+    if found.is_empty() {
+        found.extend(from_architecture(inputs.arch).map(|base| (base, Source::Architecture)));
+    }
+    let Some((&(base, source), rest)) = found.split_first() else {
+        return Err("no source tells it".into());
+    };
+    if rest.iter().any(|&(other, _)| other != base) {
+        let said: Vec<String> = found.iter().map(|(base, source)| format!("{base:#x} by {source}")).collect();
+        return Err(format!("it is {}", said.join(", ")));
+    }
+    Ok(Sourced { value: base, source, others: rest.iter().map(|&(_, source)| source).collect() })
+}
+
+/// Virtual minus physical address of RAM, which is the same for all RAM.
+fn from_kcore(arch: Arch, kcore: &Kcore) -> Result<Option<(u64, Source)>, String> {
+    let is_image = |vaddr: u64| arch == Arch::X86_64 && vaddr >= X86_64_IMAGE_BASE;
+    let mut bases = kcore
+        .loads
+        .iter()
+        .filter(|load| !is_image(load.vaddr))
+        .filter_map(|load| Some(load.vaddr.wrapping_sub(load.paddr?)));
+    if let Some(base) = bases.next() {
+        return match bases.find(|&other| other != base) {
+            Some(other) => Err(format!("program headers of kcore say {base:#x} and {other:#x}")),
+            None => Ok(Some((base, Source::KcorePhdrs))),
+        };
+    }
+    // The direct map of x86_64 is below everything else of the kernel, and RAM begins in its
+    // first GiB.
+    let lowest = kcore.loads.iter().map(|load| load.vaddr).min();
+    Ok(lowest
+        .filter(|&vaddr| arch == Arch::X86_64 && vaddr >> 63 == 1 && !is_image(vaddr))
+        .map(|vaddr| (align_down(vaddr, X86_64_STEP), Source::KcoreLowest)))
+}
+
+/// From the terms of each architecture's address translation
+/// (Documentation/admin-guide/kdump/vmcoreinfo.rst).
+fn from_vmcoreinfo(inputs: &LayoutInputs<'_>) -> Option<u64> {
+    match inputs.arch {
+        Arch::Arm64 => {
+            let bits = u32::try_from(inputs.number("VA_BITS")?).ok()?;
+            let page_offset = 1_u64.checked_shl(bits)?.wrapping_neg();
+            Some(page_offset.wrapping_sub(inputs.number("PHYS_OFFSET")?))
+        }
+        Arch::Riscv64 => Some(inputs.number("PAGE_OFFSET")?.wrapping_sub(inputs.number("phys_ram_base")?)),
+        Arch::S390x => inputs.vmcoreinfo.as_ref()?.hex("IDENTITYBASE"),
+        _ => None,
+    }
+}
+
+/// Where the architecture fixes it: arch/powerpc/Kconfig and arch/loongarch/include/asm
+/// (`CACHE_BASE`), for i386 the usual 3 GiB : 1 GiB split.
+fn from_architecture(arch: Arch) -> Option<u64> {
+    match arch {
+        Arch::Ppc64 => Some(0xc000_0000_0000_0000),
+        Arch::LoongArch64 => Some(0x9000_0000_0000_0000),
+        Arch::I386 | Arch::Ppc32 => Some(0xc000_0000),
+        _ => None,
+    }
+}

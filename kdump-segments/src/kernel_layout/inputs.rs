@@ -1,0 +1,30 @@
+//! What can be asked about the place of the running kernel.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+
+use kdump_elf::{Arch, VmcoreInfo};
+
+use crate::Iomem;
+use crate::machine::{Kcore, Symbols};
+
+/// Every source, each optional.
+#[derive(Debug)]
+pub(crate) struct LayoutInputs<'a> {
+    pub(crate) arch: Arch,
+    pub(crate) page_size: u64,
+    pub(crate) kcore: Option<&'a Kcore>,
+    pub(crate) symbols: &'a Symbols,
+    pub(crate) vmcoreinfo: Option<VmcoreInfo<'a>>,
+    pub(crate) iomem: &'a Iomem,
+    /// Words of kernel memory by the symbol that names them.
+    pub(crate) values: &'a BTreeMap<String, u64>,
+}
+
+impl LayoutInputs<'_> {
+    /// `NUMBER(name)` of VMCOREINFO as an address: negative numbers are two's complement.
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
+        let number = self.vmcoreinfo.as_ref()?.number(name)?;
+        Some(u64::from_ne_bytes(number.to_ne_bytes()))
+    }
+}

@@ -1,0 +1,163 @@
+//! A description of the machine that a capture kernel is planned for.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use kdump_elf::{Arch, Endian, PhysRange};
+
+use crate::range_set::subtract_sorted;
+use crate::{KernelLayout, MemoryKind, MemoryMap, RangeSet, Sourced};
+
+mod build;
+#[cfg(feature = "std")]
+mod collect;
+mod cpu_note;
+mod efi;
+mod files;
+mod kcore;
+#[cfg(feature = "std")]
+mod kcore_head;
+mod kexec_state;
+#[cfg(feature = "std")]
+mod record;
+mod symbols;
+mod text_file;
+mod vmcoreinfo_note;
+
+pub use cpu_note::CpuNote;
+pub use efi::{EfiHandover, EfiMemoryDescriptor};
+pub use files::MachineFiles;
+pub use kexec_state::KexecState;
+#[cfg(feature = "std")]
+pub use record::Recorded;
+pub use vmcoreinfo_note::VmcoreinfoNote;
+
+pub(crate) use kcore::{Kcore, KcoreLoad};
+pub(crate) use symbols::Symbols;
+pub(crate) use text_file::parse_hex;
+
+/// Everything a plan needs to know about the running machine.
+///
+/// Made from files by [`Machine::from_files`] or, with feature `std`, by
+/// [`Machine::collect`]; a kernel that knows itself begins with [`Machine::new`] and sets the
+/// fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Machine {
+    /// The architecture of the running kernel.
+    pub arch: Arch,
+    /// Its byte order.
+    pub endian: Endian,
+    /// Bytes of its pages; a power of two.
+    pub page_size: u64,
+    /// Memory by kind, crash regions included in the RAM.
+    pub memory: MemoryMap,
+    /// The regions reserved for capture kernels, sorted and disjoint.
+    pub crash_regions: Vec<PhysRange>,
+    /// Parts of the crash regions that something else claimed; nothing may be loaded there.
+    pub crash_claimed: RangeSet,
+    /// Addresses of graphics apertures (GART), which read as RAM but must not be read.
+    pub gart: RangeSet,
+    /// Memory reserved for the capture kernel by `crashkernel=SIZE,cma`; its content is not
+    /// dumped.
+    pub cma_ranges: RangeSet,
+    /// The map the firmware gave; `None` when the kernel does not show it.
+    pub firmware_map: Option<MemoryMap>,
+    /// Where each CPU leaves its registers, by CPU number.
+    pub cpu_notes: Vec<CpuNote>,
+    /// Where the VMCOREINFO note lies.
+    pub vmcoreinfo: Option<VmcoreinfoNote>,
+    /// Where the kernel lies.
+    pub kernel: KernelLayout,
+    /// Physical address of the ACPI root pointer.
+    pub rsdp: Option<Sourced<u64>>,
+    /// What a kernel booted without firmware needs to use EFI.
+    pub efi: Option<EfiHandover>,
+    /// The boot_params page of the running kernel.
+    pub boot_params: Option<Vec<u8>>,
+    /// The boot protocol it was booted with, 0x20f for 2.15.
+    pub boot_protocol: Option<u16>,
+    /// What is loaded at present.
+    pub kexec: KexecState,
+    /// The running kernel's command line.
+    pub cmdline: String,
+    /// The running kernel's release.
+    pub release: Option<String>,
+    /// What was dropped, rounded or could not be found out.
+    pub notes: Vec<MachineNote>,
+}
+
+/// A sentence about something dropped, rounded or guessed, with the file it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineNote {
+    /// The file, relative to the root of the machine.
+    pub path: String,
+    /// The sentence.
+    pub text: String,
+}
+
+impl fmt::Display for MachineNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.text)
+    }
+}
+
+impl Machine {
+    /// A machine with this memory and nothing else known.
+    #[must_use]
+    pub fn new(arch: Arch, page_size: u64, memory: MemoryMap) -> Self {
+        Self {
+            arch,
+            endian: arch.endian(),
+            page_size,
+            memory,
+            crash_regions: Vec::new(),
+            crash_claimed: RangeSet::new(),
+            gart: RangeSet::new(),
+            cma_ranges: RangeSet::new(),
+            firmware_map: None,
+            cpu_notes: Vec::new(),
+            vmcoreinfo: None,
+            kernel: KernelLayout::default(),
+            rsdp: None,
+            efi: None,
+            boot_params: None,
+            boot_protocol: None,
+            kexec: KexecState::default(),
+            cmdline: String::new(),
+            release: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// All RAM, crash regions included.
+    #[must_use]
+    pub fn ram(&self) -> RangeSet {
+        self.memory.set_of(MemoryKind::Ram)
+    }
+
+    /// The RAM a dump holds: all but the crash regions, graphics apertures and the memory
+    /// shared with the capture kernel. Neighbouring ranges are joined.
+    #[must_use]
+    pub fn dump_ram(&self) -> RangeSet {
+        self.ram().subtract(&self.not_dumped())
+    }
+
+    /// [`Machine::dump_ram`] with the borders of /proc/iomem kept: sorted and disjoint, but
+    /// neighbouring ranges stay separate, as other tools write them.
+    #[must_use]
+    pub fn dump_ranges(&self) -> Vec<PhysRange> {
+        subtract_sorted(self.memory.of_kind(MemoryKind::Ram), &self.not_dumped())
+    }
+
+    /// The region a capture kernel is loaded into: the highest one.
+    #[must_use]
+    pub fn load_region(&self) -> Option<PhysRange> {
+        self.crash_regions.last().copied()
+    }
+
+    fn not_dumped(&self) -> RangeSet {
+        RangeSet::from_ranges(self.crash_regions.iter().copied()).union(&self.gart).union(&self.cma_ranges)
+    }
+}

@@ -1,0 +1,273 @@
+//! Reading the files of a machine: the running one or a recorded one.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use kdump_elf::Endian;
+
+use super::build::{ARCH, KCORE, KCORE_VALUES};
+use super::files::parse_index;
+use super::kcore_head::read_head;
+use super::record::{MANIFEST, parse_manifest};
+use super::{Kcore, Machine, MachineFiles, Symbols, symbols};
+use crate::MachineError;
+
+/// No text read here is anywhere near this size: /proc/iomem with 40 000 ranges has 2 MiB.
+const TEXT_LIMIT: u64 = 64 << 20;
+
+/// The files that are read as they are.
+pub(super) const FILES: [&str; 24] = [
+    "proc/iomem",
+    "proc/cmdline",
+    "proc/mounts",
+    "proc/sys/kernel/osrelease",
+    "sys/kernel/vmcoreinfo",
+    "sys/kernel/kexec_crash_loaded",
+    "sys/kernel/kexec_loaded",
+    "sys/kernel/kexec_crash_size",
+    "sys/kernel/crash_elfcorehdr_size",
+    "sys/kernel/crash_cma_ranges",
+    "sys/kernel/kexec_crash_cma_ranges",
+    "sys/kernel/kexec/crash_loaded",
+    "sys/kernel/kexec/loaded",
+    "sys/kernel/kexec/crash_size",
+    "sys/kernel/kexec/crash_elfcorehdr_size",
+    "sys/kernel/kexec/crash_cma_ranges",
+    "sys/kernel/boot_params/data",
+    "sys/kernel/boot_params/version",
+    "sys/devices/system/cpu/crash_hotplug",
+    "sys/devices/system/memory/crash_hotplug",
+    "sys/firmware/efi/fw_vendor",
+    "sys/firmware/efi/runtime",
+    "sys/firmware/efi/config_table",
+    "sys/firmware/efi/systab",
+];
+
+/// Directories of numbered directories: where they are, what stands before the number, and
+/// the files read from each.
+const NUMBERED: [(&str, &str, &[&str]); 3] = [
+    ("sys/devices/system/cpu", "cpu", &["crash_notes", "crash_notes_size"]),
+    ("sys/firmware/memmap", "", &["start", "end", "type"]),
+    ("sys/firmware/efi/runtime-map", "", &["type", "phys_addr", "virt_addr", "num_pages", "attribute"]),
+];
+
+const KALLSYMS: &str = "proc/kallsyms";
+const BOOT_PARAMS: [&str; 2] = ["data", "version"];
+
+impl Machine {
+    /// Describes the machine whose `proc` and `sys` are under `root`: `/` for the running
+    /// one, or a directory made by [`Machine::record`].
+    ///
+    /// # Errors
+    /// Those of [`MachineFiles::read`] and [`Machine::from_files`].
+    pub fn collect(root: &Path) -> Result<Self, MachineError> {
+        Self::from_files(&MachineFiles::read(root)?)
+    }
+}
+
+impl MachineFiles {
+    /// Reads what a description needs from `proc` and `sys` under `root`.
+    ///
+    /// Files that are absent are left out; files that exist but cannot be read are remembered
+    /// with the cause. Of /proc/kcore only the ELF header, the program headers and the notes
+    /// are read, of /proc/kallsyms only a few lines are kept.
+    ///
+    /// # Errors
+    /// [`MachineError::TooLarge`] for a file far larger than what the kernel writes there.
+    pub fn read(root: &Path) -> Result<Self, MachineError> {
+        let mut reader = Reader { root, files: Self::new() };
+        for path in FILES.into_iter().chain([ARCH, KCORE_VALUES, "sys/firmware/efi/fw_platform_size"]) {
+            reader.text(path)?;
+        }
+        for (dir, prefix, names) in NUMBERED {
+            for number in reader.numbers(dir, prefix) {
+                for name in names {
+                    reader.text(&format!("{dir}/{prefix}{number}/{name}"))?;
+                }
+            }
+        }
+        reader.boot_params_of_debugfs()?;
+        reader.kallsyms();
+        reader.kcore();
+        reader.manifest()?;
+        reader.host_arch();
+        Ok(reader.files)
+    }
+}
+
+struct Reader<'a> {
+    root: &'a Path,
+    files: MachineFiles,
+}
+
+impl Reader<'_> {
+    /// Reads one whole file, if there is one.
+    fn text(&mut self, path: &str) -> Result<(), MachineError> {
+        if let Some(content) = self.content(path, path)? {
+            self.files.insert(path, content);
+        }
+        Ok(())
+    }
+
+    /// The content of the file at `place`; trouble is reported under the name `path`.
+    fn content(&mut self, place: &str, path: &str) -> Result<Option<Vec<u8>>, MachineError> {
+        let Some(file) = self.open(place, path) else { return Ok(None) };
+        let mut content = Vec::new();
+        match file.take(TEXT_LIMIT.saturating_add(1)).read_to_end(&mut content) {
+            Ok(_) if content.len() as u64 > TEXT_LIMIT => Err(MachineError::TooLarge {
+                path: self.place(place).display().to_string(),
+                limit: TEXT_LIMIT,
+            }),
+            Ok(_) => Ok(Some(content)),
+            Err(error) => {
+                self.files.insert_unreadable(path, error.to_string());
+                Ok(None)
+            }
+        }
+    }
+
+    fn open(&mut self, place: &str, path: &str) -> Option<File> {
+        match File::open(self.place(place)) {
+            Ok(file) => Some(file),
+            Err(error) => {
+                if !is_absent(&error) {
+                    self.files.insert_unreadable(path, error.to_string());
+                }
+                None
+            }
+        }
+    }
+
+    fn place(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// The numbers of the directories `<prefix>N` in `dir`.
+    fn numbers(&mut self, dir: &str, prefix: &str) -> Vec<u32> {
+        let entries = match fs::read_dir(self.place(dir)) {
+            Ok(entries) => entries,
+            Err(error) => {
+                if !is_absent(&error) {
+                    self.files.insert_unreadable(dir, error.to_string());
+                }
+                return Vec::new();
+            }
+        };
+        let mut numbers = Vec::new();
+        for entry in entries {
+            match entry {
+                Ok(entry) => {
+                    let name = entry.file_name();
+                    numbers.extend(name.to_str().and_then(|name| parse_index(name.strip_prefix(prefix)?)));
+                }
+                Err(error) => {
+                    self.files.insert_unreadable(dir, error.to_string());
+                    break;
+                }
+            }
+        }
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// Kernels without `/sys/kernel/boot_params` have it in debugfs, wherever that is mounted.
+    fn boot_params_of_debugfs(&mut self) -> Result<(), MachineError> {
+        if self.files.get("sys/kernel/boot_params/data").is_some() {
+            return Ok(());
+        }
+        let Some(dir) = self.files.get("proc/mounts").and_then(debugfs) else { return Ok(()) };
+        for name in BOOT_PARAMS {
+            let path = format!("sys/kernel/boot_params/{name}");
+            if let Some(content) = self.content(&format!("{dir}/boot_params/{name}"), &path)? {
+                self.files.insert(path, content);
+            }
+        }
+        Ok(())
+    }
+
+    fn kallsyms(&mut self) {
+        let Some(mut file) = self.open(KALLSYMS, KALLSYMS) else { return };
+        match symbols::filter(|piece| file.read(piece)) {
+            Ok(lines) => self.files.insert(KALLSYMS, lines),
+            Err(error) => self.files.insert_unreadable(KALLSYMS, error.to_string()),
+        }
+    }
+
+    fn kcore(&mut self) {
+        let Some(file) = self.open(KCORE, KCORE) else { return };
+        let head = match read_head(&file) {
+            Ok(head) => head,
+            Err(error) => {
+                self.files.insert_unreadable(KCORE, error.to_string());
+                return;
+            }
+        };
+        if self.files.get(KCORE_VALUES).is_none() {
+            if let Some(base) = self.page_offset_base(&file, &head) {
+                self.files.insert(KCORE_VALUES, format!("page_offset_base {base:x}\n"));
+            }
+        }
+        self.files.insert(KCORE, head);
+    }
+
+    /// The variable `page_offset_base` of the running kernel. A recorded kcore ends before it.
+    fn page_offset_base(&self, file: &File, head: &[u8]) -> Option<u64> {
+        let vaddr = Symbols::parse(self.files.get(KALLSYMS)?).get("page_offset_base")?;
+        let kcore = Kcore::parse(head).ok()?;
+        let load = kcore.load_of(vaddr)?;
+        let offset = load.offset.checked_add(load.offset_of(vaddr)?)?;
+        let mut word = [0_u8; 8];
+        let word = word.get_mut(..kcore.encoding.class.word_size())?;
+        file.read_exact_at(word, offset).ok()?;
+        let fold = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+        Some(match kcore.encoding.endian {
+            Endian::Little => word.iter().rev().fold(0, fold),
+            Endian::Big => word.iter().fold(0, fold),
+        })
+    }
+
+    /// What could not be read when the machine was recorded.
+    fn manifest(&mut self) -> Result<(), MachineError> {
+        if let Some(text) = self.content(MANIFEST, MANIFEST)? {
+            for (path, cause) in parse_manifest(&text) {
+                self.files.insert_unreadable(path, cause);
+            }
+        }
+        Ok(())
+    }
+
+    /// Kernels before 6.1 have no `/proc/sys/kernel/arch`; the running one is of the
+    /// architecture this program runs on.
+    fn host_arch(&mut self) {
+        if self.files.get(ARCH).is_none()
+            && fs::canonicalize(self.root).is_ok_and(|root| root == Path::new("/"))
+        {
+            let name = match (std::env::consts::ARCH, Endian::native()) {
+                ("powerpc64", Endian::Little) => "ppc64le",
+                (name, _) => name,
+            };
+            self.files.insert(ARCH, format!("{name}\n"));
+        }
+    }
+}
+
+/// Whether there is no such file, or no device behind it.
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// Where debugfs is mounted, relative to the root (`proc_mounts(5)`).
+fn debugfs(mounts: &[u8]) -> Option<String> {
+    mounts.split(|&byte| byte == b'\n').find_map(|line| {
+        let mut words = core::str::from_utf8(line).ok()?.split(' ');
+        let (_, dir, kind) = (words.next()?, words.next()?, words.next()?);
+        (kind == "debugfs").then(|| dir.trim_start_matches('/').to_owned())
+    })
+}

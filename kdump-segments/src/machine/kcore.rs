@@ -1,0 +1,113 @@
+//! /proc/kcore: which virtual addresses map which memory, and the VMCOREINFO text.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use kdump_elf::{
+    CoreHeader, Encoding, Error, NoteAlign, Notes, PT_LOAD, PT_NOTE, Phdr, VMCOREINFO_NOTE_NAME,
+};
+
+/// A stretch of virtual addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KcoreLoad {
+    /// First virtual address.
+    pub(crate) vaddr: u64,
+    /// Physical address behind it; `None` when it is mapped page by page, and on kernels that
+    /// do not tell.
+    pub(crate) paddr: Option<u64>,
+    /// Length in bytes.
+    pub(crate) size: u64,
+    /// Offset in the file.
+    pub(crate) offset: u64,
+}
+
+impl KcoreLoad {
+    /// Offset of `vaddr` in this stretch.
+    pub(crate) fn offset_of(&self, vaddr: u64) -> Option<u64> {
+        vaddr.checked_sub(self.vaddr).filter(|&inside| inside < self.size)
+    }
+
+    /// The first virtual address behind it.
+    pub(crate) fn end(&self) -> u64 {
+        self.vaddr.saturating_add(self.size)
+    }
+}
+
+/// What the beginning of /proc/kcore tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Kcore {
+    pub(crate) encoding: Encoding,
+    pub(crate) e_machine: u16,
+    pub(crate) loads: Vec<KcoreLoad>,
+    pub(crate) vmcoreinfo: Option<Vec<u8>>,
+    pub(crate) notes: Vec<String>,
+}
+
+impl Kcore {
+    /// Reads ELF header, program headers and notes from the beginning of the file.
+    ///
+    /// Notes that are cut off are reported, not an error: they lie behind what matters more.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let header = CoreHeader::parse(bytes)?;
+        let encoding = header.encoding();
+        let mut kcore = Self {
+            encoding,
+            e_machine: header.ehdr().e_machine,
+            loads: Vec::new(),
+            vmcoreinfo: None,
+            notes: Vec::new(),
+        };
+        // Kernels before 4.11 leave p_paddr 0 everywhere.
+        let tells_paddr =
+            header.phdrs().any(|phdr| phdr.p_type == PT_LOAD && real_paddr(&phdr, encoding).is_some());
+        for phdr in header.phdrs() {
+            match phdr.p_type {
+                PT_LOAD => kcore.loads.push(KcoreLoad {
+                    vaddr: phdr.p_vaddr,
+                    paddr: if tells_paddr { stated_paddr(&phdr, encoding) } else { None },
+                    size: phdr.p_memsz,
+                    offset: phdr.p_offset,
+                }),
+                PT_NOTE => kcore.read_notes(bytes, &phdr),
+                _ => {}
+            }
+        }
+        Ok(kcore)
+    }
+
+    /// The stretch in which `vaddr` lies.
+    pub(crate) fn load_of(&self, vaddr: u64) -> Option<&KcoreLoad> {
+        self.loads.iter().find(|load| load.offset_of(vaddr).is_some())
+    }
+
+    fn read_notes(&mut self, bytes: &[u8], phdr: &Phdr) {
+        let cut = |offset: u64, size: u64| {
+            let offset = usize::try_from(offset).ok()?;
+            let rest = bytes.get(offset..)?;
+            Some(rest.get(..usize::try_from(size).ok()?).unwrap_or(rest))
+        };
+        let Some(area) = cut(phdr.p_offset, phdr.p_filesz) else {
+            self.notes.push(format!("its notes at offset {:#x} are cut off", phdr.p_offset));
+            return;
+        };
+        // 4 whatever p_align says, as Linux writes them.
+        for note in Notes::new(area, self.encoding.endian, NoteAlign::Four) {
+            match note {
+                Ok(note) if note.name == VMCOREINFO_NOTE_NAME => self.vmcoreinfo = Some(note.desc.to_vec()),
+                Ok(_) => {}
+                Err(error) => self.notes.push(format!("its notes are damaged: {error}")),
+            }
+        }
+    }
+}
+
+/// A physical address that can only have been set on purpose.
+fn real_paddr(phdr: &Phdr, encoding: Encoding) -> Option<u64> {
+    stated_paddr(phdr, encoding).filter(|&paddr| paddr != 0)
+}
+
+/// All ones means that there is no single physical address.
+fn stated_paddr(phdr: &Phdr, encoding: Encoding) -> Option<u64> {
+    Some(phdr.p_paddr).filter(|&paddr| paddr != encoding.word_max())
+}

@@ -1,0 +1,68 @@
+//! Reading the beginning of /proc/kcore, a file as large as the address space.
+
+use std::fs::File;
+use std::io::{Error, ErrorKind, Result};
+use std::os::unix::fs::FileExt;
+
+use alloc::vec::Vec;
+
+use kdump_elf::{CoreHeader, Ehdr, PN_XNUM, PT_NOTE, extended_phnum};
+
+/// The most that is read: 65535 program headers and the notes behind them are 4 MiB.
+const LIMIT: u64 = 64 << 20;
+
+/// The file's first bytes: ELF header, program headers, section header 0 where it counts
+/// them, and notes. Shorter when the file ends before.
+pub(super) fn read_head(file: &File) -> Result<Vec<u8>> {
+    let mut head = Vec::new();
+    extend_to(file, &mut head, 64)?;
+    let ehdr = Ehdr::parse(&head).map_err(invalid)?;
+    let mut phnum = u32::from(ehdr.e_phnum);
+    if ehdr.e_phnum == PN_XNUM && ehdr.e_shoff != 0 {
+        let size = u64::from(ehdr.encoding.shdr_size());
+        extend_to(file, &mut head, ehdr.e_shoff.saturating_add(size))?;
+        let shdr = usize::try_from(ehdr.e_shoff).ok().and_then(|offset| head.get(offset..));
+        phnum = extended_phnum(ehdr.encoding, shdr.unwrap_or_default()).map_err(invalid)?;
+    }
+    let (offset, size) = ehdr.phdr_table(phnum).map_err(invalid)?;
+    extend_to(file, &mut head, offset.saturating_add(size))?;
+    let end_of_notes = match CoreHeader::parse(&head) {
+        Ok(header) => header
+            .phdrs()
+            .filter(|phdr| phdr.p_type == PT_NOTE)
+            .map(|phdr| phdr.p_offset.saturating_add(phdr.p_filesz))
+            .filter(|&end| end <= LIMIT)
+            .max(),
+        // Cut off: whoever parses it says so.
+        Err(_) => None,
+    };
+    if let Some(end) = end_of_notes {
+        extend_to(file, &mut head, end)?;
+    }
+    Ok(head)
+}
+
+/// Reads on until `head` has `end` bytes or the file ends.
+fn extend_to(file: &File, head: &mut Vec<u8>, end: u64) -> Result<()> {
+    const PIECE: usize = 1 << 16;
+    if end > LIMIT {
+        return Err(Error::new(ErrorKind::InvalidData, alloc::format!("its header ends at {end:#x}")));
+    }
+    let end = usize::try_from(end).unwrap_or(usize::MAX);
+    let mut piece = alloc::vec![0_u8; PIECE];
+    while head.len() < end {
+        let want = end.saturating_sub(head.len()).min(PIECE);
+        let Some(piece) = piece.get_mut(..want) else { return Ok(()) };
+        match file.read_at(piece, head.len() as u64) {
+            Ok(0) => return Ok(()),
+            Ok(count) => head.extend_from_slice(piece.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn invalid(error: kdump_elf::Error) -> Error {
+    Error::new(ErrorKind::InvalidData, error)
+}

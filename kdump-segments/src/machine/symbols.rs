@@ -1,0 +1,113 @@
+//! The few kernel symbols a plan needs, from /proc/kallsyms.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+#[cfg(feature = "std")]
+use alloc::vec::Vec;
+
+use super::text_file::parse_hex;
+
+/// The symbols looked for.
+pub(crate) const WANTED: [&str; 4] = ["_stext", "_text", "_end", "page_offset_base"];
+
+/// Addresses of the wanted symbols.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Symbols {
+    by_name: BTreeMap<&'static str, u64>,
+    hidden: bool,
+}
+
+impl Symbols {
+    /// Looks through the text of /proc/kallsyms.
+    pub(crate) fn parse(text: &[u8]) -> Self {
+        let mut symbols = Self::default();
+        for line in text.split(|&byte| byte == b'\n') {
+            symbols.add(line);
+        }
+        symbols
+    }
+
+    /// The address of a symbol.
+    pub(crate) fn get(&self, name: &str) -> Option<u64> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Whether the kernel shows zeros instead of addresses (kptr_restrict).
+    pub(crate) fn hidden(&self) -> bool {
+        self.hidden && self.by_name.is_empty()
+    }
+
+    fn add(&mut self, line: &[u8]) {
+        if let Some((name, address)) = parse_wanted(line) {
+            if address == 0 {
+                self.hidden = true;
+            } else {
+                self.by_name.entry(name).or_insert(address);
+            }
+        }
+    }
+}
+
+/// Name and address of a line, when it is a wanted symbol of the kernel proper: those of
+/// modules have a fourth word.
+pub(crate) fn parse_wanted(line: &[u8]) -> Option<(&'static str, u64)> {
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let (address, _kind, name) = (words.next()?, words.next()?, words.next()?);
+    if words.next().is_some() {
+        return None;
+    }
+    let name = WANTED.into_iter().find(|wanted| wanted.as_bytes() == name)?;
+    Some((name, parse_hex(address)?))
+}
+
+/// The lines of the wanted symbols only, as `read` hands out the text piece by piece until it
+/// gives an empty piece. A line longer than any symbol's is passed over.
+#[cfg(feature = "std")]
+pub(crate) fn filter<E>(mut read: impl FnMut(&mut [u8]) -> Result<usize, E>) -> Result<Vec<u8>, E> {
+    const LINE_MAX: usize = 4096;
+    let mut kept = Vec::new();
+    let mut line: Vec<u8> = Vec::new();
+    let mut piece = alloc::vec![0_u8; 1 << 16];
+    loop {
+        let count = read(&mut piece)?;
+        let Some(bytes) = piece.get(..count).filter(|bytes| !bytes.is_empty()) else {
+            keep(&mut kept, &line);
+            return Ok(kept);
+        };
+        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+            if line.len() < LINE_MAX {
+                line.extend_from_slice(part);
+            }
+            if part.ends_with(b"\n") {
+                keep(&mut kept, &line);
+                line.clear();
+            }
+        }
+    }
+}
+
+/// Keeps a line at most once per symbol, so that the result is bounded.
+#[cfg(feature = "std")]
+fn keep(kept: &mut Vec<u8>, line: &[u8]) {
+    let line = line.trim_ascii_end();
+    let new = parse_wanted(line).is_some_and(|(name, _)| {
+        !kept
+            .split(|&byte| byte == b'\n')
+            .any(|held| parse_wanted(held).is_some_and(|(other, _)| other == name))
+    });
+    if new {
+        kept.extend_from_slice(line);
+        kept.push(b'\n');
+    }
+}
+
+/// A text of values read from kernel memory: lines of `symbol value`, the value hexadecimal.
+pub(crate) fn parse_values(text: &[u8]) -> BTreeMap<String, u64> {
+    text.split(|&byte| byte == b'\n')
+        .filter_map(|line| {
+            let line = core::str::from_utf8(line).ok()?;
+            let (name, value) = line.trim().split_once(' ')?;
+            Some((String::from(name), parse_hex(value.as_bytes())?))
+        })
+        .collect()
+}
