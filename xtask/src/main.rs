@@ -1,3 +1,118 @@
-//! The automation of this repository.
+//! The automation of this repository: `cargo xtask help`.
 
-fn main() {}
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "its user is at a terminal")]
+
+mod apt;
+mod args;
+mod bench;
+mod ci;
+mod crash;
+mod error;
+mod fuzz;
+mod layers;
+mod licences;
+mod metadata;
+mod nostd;
+mod progress;
+mod purgatory;
+mod repo;
+mod rust;
+mod shell;
+
+use std::process::ExitCode;
+
+use error::{Error, Result};
+
+/// A subcommand: its name, what it does, an example, and its code.
+struct Command {
+    name: &'static str,
+    about: &'static str,
+    example: &'static str,
+    run: fn(&[String]) -> Result,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "test",
+        about: "everything a change must pass, a real crash included; ci is the same",
+        example: "cargo xtask test",
+        run: ci::run,
+    },
+    Command { name: "ci", about: "the same as test", example: "cargo xtask ci", run: ci::run },
+    Command {
+        name: "crash",
+        about: "crash a Debian kernel under QEMU, capture it, and check the dump",
+        example: "cargo xtask crash --kernel 6.12 --no-la57 --backup",
+        run: crash::run,
+    },
+    Command {
+        name: "nostd",
+        about: "build the libraries for targets without an operating system",
+        example: "cargo xtask nostd",
+        run: nostd::run,
+    },
+    Command {
+        name: "layers",
+        about: "check the direction of dependency among the crates",
+        example: "cargo xtask layers",
+        run: layers::run,
+    },
+    Command {
+        name: "licences",
+        about: "check the licence and the minimum Rust version of every dependency",
+        example: "cargo xtask licences",
+        run: licences::run,
+    },
+    Command {
+        name: "fuzz",
+        about: "run every fuzz target for --seconds N (60)",
+        example: "cargo xtask fuzz --seconds 10",
+        run: fuzz::run,
+    },
+    Command {
+        name: "bench",
+        about: "run the benchmarks, which print ratios against a peer",
+        example: "cargo xtask bench",
+        run: bench::run,
+    },
+    Command {
+        name: "purgatory",
+        about: "build the checked-in purgatory objects; --check: prove they are what the source builds",
+        example: "cargo xtask purgatory --check",
+        run: |args| purgatory::run(args).map_err(Error::Failed),
+    },
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = args.split_first() else {
+        help();
+        return ExitCode::from(2);
+    };
+    if matches!(name.as_str(), "help" | "--help" | "-h") {
+        help();
+        return ExitCode::SUCCESS;
+    }
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        eprintln!("xtask: {name}: no such command (cargo xtask help lists them)");
+        return ExitCode::from(2);
+    };
+    match (command.run)(rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Error::Usage(text)) => {
+            eprintln!("xtask {name}: {text}\n  example: {}", command.example);
+            ExitCode::from(2)
+        }
+        Err(Error::Failed(text)) => {
+            eprintln!("xtask {name}: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn help() {
+    println!("The automation of this repository.\n\nUsage: cargo xtask COMMAND [OPTIONS]\n");
+    for command in COMMANDS {
+        println!("  {:10} {}\n  {:10}   {}", command.name, command.about, "", command.example);
+    }
+}

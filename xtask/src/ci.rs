@@ -1,0 +1,74 @@
+//! `cargo xtask test`: everything a change must pass, one announced step after the other.
+
+use crate::args::Args;
+use crate::error::{Error, Result};
+use crate::progress::{self, Clock, Row};
+use crate::{apt, crash, fuzz, layers, licences, nostd, purgatory, rust, shell};
+
+/// A step: its name, and its code.
+type Step = (&'static str, fn() -> Result);
+
+const STEPS: &[Step] = &[
+    ("toolchain", toolchain),
+    ("fmt", || cargo(&["fmt", "--all", "--check"])),
+    ("clippy", clippy),
+    ("test", || cargo(&["test", "--workspace", "--no-fail-fast"])),
+    ("doc", doc),
+    ("nostd", || nostd::run(&[])),
+    ("layers", || layers::run(&[])),
+    ("licences", || licences::run(&[])),
+    ("purgatory", || purgatory::run(&["--check".to_owned()]).map_err(Error::Failed)),
+    ("miri", miri),
+    ("fuzz targets compile", fuzz::check),
+    ("crash 6.1", || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
+];
+
+/// Runs every step, also those behind a failed one.
+pub(crate) fn run(args: &[String]) -> Result {
+    Args::new(args).finish()?;
+    let clock = Clock::start();
+    let mut rows = Vec::new();
+    for (name, step) in STEPS {
+        clock.say(&format!("step {name}"));
+        let own = Clock::start();
+        let outcome = step();
+        let took = format!("{:.0} s", own.elapsed().as_secs_f32());
+        clock.say(&format!("step {name} took {took}"));
+        if let Err(error) = &outcome {
+            eprintln!("{name}: {error}");
+        }
+        rows.push(Row::of(name, outcome.map(|()| took)));
+    }
+    progress::close("steps", &rows)
+}
+
+fn toolchain() -> Result {
+    // A C compiler links everything; the pinned Rust toolchain is there, or we would not run.
+    apt::ensure(&[apt::Need { what: "cc", package: "gcc" }])?;
+    rust::ensure_components(None, &["clippy", "rustfmt"])
+}
+
+fn clippy() -> Result {
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+fn doc() -> Result {
+    let mut cargo = rust::cargo()?;
+    cargo.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
+    shell::run(&mut cargo)
+}
+
+/// kdump-elf under the interpreter that knows undefined behaviour. Property tests draw few cases:
+/// the interpreter is slow, and `test` has drawn many.
+fn miri() -> Result {
+    let mut cargo = rust::nightly()?;
+    rust::ensure_components(Some(rust::NIGHTLY), &["miri", "rust-src"])?;
+    cargo.args(["miri", "test", "--package", "kdump-elf"]);
+    // proptest reads the clock and the directory of its regressions.
+    cargo.env("MIRIFLAGS", "-Zmiri-disable-isolation").env("PROPTEST_CASES", "4");
+    shell::run(&mut cargo)
+}
+
+fn cargo(args: &[&str]) -> Result {
+    shell::run(rust::cargo()?.args(args))
+}

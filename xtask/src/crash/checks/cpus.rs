@@ -1,0 +1,107 @@
+//! Each CPU's registers belong to that CPU: the thread that was pinned to it can be recognised.
+
+use kdump_witness::{Cpu, Role, spinner_magic};
+use serde_json::Value;
+
+use super::Evidence;
+use crate::crash::elf::{self, Registers};
+use crate::crash::plan::{list, number};
+use crate::error::{Context, Result, failed};
+use crate::shell;
+
+/// The notes in the file, read by the lab itself.
+pub(super) fn in_file(evidence: &Evidence) -> Result<String> {
+    let expected = evidence.witness()?.cpus;
+    let found = elf::registers(&evidence.dump())?;
+    compare(&expected, &found)
+}
+
+/// The same through the tool.
+pub(super) fn in_notes(evidence: &Evidence) -> Result<String> {
+    let expected = evidence.witness()?.cpus;
+    let mut command = evidence.kdump(&["notes", "--json"]);
+    let json = shell::stdout(command.arg(evidence.dump()))?;
+    let notes: Value = serde_json::from_slice(&json).context("kdump notes --json")?;
+    let found = list(&notes, "cpus")?.iter().map(from_json).collect::<Result<Vec<_>>>()?;
+    compare(&expected, &found)
+}
+
+fn from_json(cpu: &Value) -> Result<Registers> {
+    let registers = crate::crash::plan::field(cpu, "registers")?;
+    Ok(Registers {
+        pid: number(cpu, "pid")?,
+        saved: [
+            number(registers, "r12")?,
+            number(registers, "r13")?,
+            number(registers, "r14")?,
+            number(registers, "r15")?,
+        ],
+        rip: number(registers, "rip")?,
+        rsp: number(registers, "rsp")?,
+        cs: number(registers, "cs")?,
+    })
+}
+
+fn compare(expected: &[Cpu], found: &[Registers]) -> Result<String> {
+    if expected.len() != found.len() {
+        let text = format!("{} CPUs ran, {} have registers", expected.len(), found.len());
+        return Err(failed(text));
+    }
+    let facts = expected.iter().zip(found).map(|(cpu, registers)| one(*cpu, registers));
+    facts.collect::<Result<Vec<_>>>().map(|facts| facts.join("; "))
+}
+
+fn one(cpu: Cpu, found: &Registers) -> Result<String> {
+    let name = format!("cpu {}", cpu.cpu);
+    if found.pid != u64::from(cpu.tid) {
+        let text = format!("{name} ran thread {}, its note says {}", cpu.tid, found.pid);
+        return Err(failed(text));
+    }
+    let user = found.cs & 3 == 3;
+    let magic = spinner_magic(cpu.cpu);
+    let saved = [magic, !magic, magic.rotate_left(16), magic.rotate_left(32)];
+    match cpu.role {
+        // The panic runs in the kernel, whose addresses have the highest bit set.
+        Role::Writer if user || found.rip >> 63 == 0 || found.rsp >> 63 == 0 => {
+            Err(failed(format!("{name} crashed in the kernel, its note says {found:x?}")))
+        }
+        Role::Writer => Ok(format!("{name} writer {} in the kernel at {:#x}", cpu.tid, found.rip)),
+        Role::Spinner if user && found.saved != saved => {
+            Err(failed(format!("{name} spun with r12 {magic:#x}, its note says {found:x?}")))
+        }
+        Role::Spinner if user => Ok(format!("{name} spinner {} with r12 {magic:#x}", cpu.tid)),
+        // The NMI may hit the timer interrupt of the spinner; the thread is still the right one.
+        Role::Spinner => Ok(format!("{name} spinner {} in an interrupt", cpu.tid)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kdump_witness::{Cpu, Role, spinner_magic};
+
+    use super::{Registers, compare};
+
+    fn spinner(cpu: u32) -> Registers {
+        let magic = spinner_magic(cpu);
+        let saved = [magic, !magic, magic.rotate_left(16), magic.rotate_left(32)];
+        Registers { pid: 7, saved, rip: 0x40_0000, rsp: 0x7fff_0000, cs: 0x33 }
+    }
+
+    #[test]
+    fn registers_of_another_cpu_are_found_out() {
+        let expected = [Cpu { cpu: 1, role: Role::Spinner, tid: 7 }];
+        assert!(compare(&expected, &[spinner(1)]).is_ok());
+        assert!(compare(&expected, &[spinner(2)]).is_err());
+        assert!(compare(&expected, &[Registers { pid: 8, ..spinner(1) }]).is_err());
+        assert!(compare(&expected, &[]).is_err());
+    }
+
+    #[test]
+    fn the_writer_must_be_in_the_kernel() {
+        let expected = [Cpu { cpu: 0, role: Role::Writer, tid: 7 }];
+        assert!(compare(&expected, &[spinner(0)]).is_err());
+        let kernel = 0xffff_ffff_8100_0000;
+        let registers = Registers { rip: kernel, rsp: kernel, cs: 0x10, ..spinner(0) };
+        assert!(compare(&expected, &[registers]).is_ok());
+    }
+}

@@ -1,0 +1,100 @@
+//! What a finished run must show, one row per fact.
+
+mod backup;
+mod cpus;
+mod loaded;
+mod log;
+mod pages;
+mod peers;
+mod vmcore;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use kdump_witness::List;
+
+pub(crate) use loaded::is_one;
+
+use super::drive::Sightings;
+use crate::apt::Need;
+use crate::error::{Context, Result};
+use crate::progress::Row;
+
+/// Pages the witness records. At least [`pages::ENOUGH`] must come back.
+pub(crate) const PAGES_PLANTED: usize = 512;
+
+/// The peers that must be able to read the dump.
+pub(crate) const NEEDS: &[Need] = peers::NEEDS;
+
+/// What is left of a run.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    /// The static kdump, which runs on the host as well.
+    pub(crate) kdump: PathBuf,
+    /// For files that the checks make.
+    pub(crate) dir: PathBuf,
+    /// What was on the disk of the guest.
+    pub(crate) files: PathBuf,
+    pub(crate) sightings: Sightings,
+}
+
+impl Evidence {
+    fn file(&self, name: &str) -> PathBuf {
+        self.files.join(name)
+    }
+
+    fn dump(&self) -> PathBuf {
+        self.file("dump.elf")
+    }
+
+    fn text(&self, name: &str) -> Result<String> {
+        read(&self.file(name))
+    }
+
+    fn witness(&self) -> Result<List> {
+        self.text("witness.txt")?.parse().context("witness.txt")
+    }
+
+    fn kdump(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.kdump);
+        command.args(args);
+        command
+    }
+}
+
+/// A check: its name in the table, and its code.
+type Check = (&'static str, fn(&Evidence) -> Result<String>);
+
+const CHECKS: &[Check] = &[
+    ("kexec_crash_loaded", |evidence| is_one(&evidence.file("crash_loaded"))),
+    ("kdump status", loaded::status),
+    ("purgatory digest", loaded::digest),
+    ("capture command line", loaded::command_line),
+    ("vmcore size as planned", vmcore::size),
+    ("vmcore phdrs as planned", vmcore::phdrs),
+    ("kdump save", loaded::saved),
+    ("witness pages", pages::witness),
+    ("registers in the notes", cpus::in_file),
+    ("kdump notes", cpus::in_notes),
+    ("kdump dmesg", log::kdump),
+    ("readelf", peers::readelf),
+    ("gdb", peers::gdb),
+    ("makedumpfile -c -d 31", peers::makedumpfile),
+    ("makedumpfile --dump-dmesg", peers::makedumpfile_dmesg),
+    ("libkdumpfile", peers::libkdumpfile),
+];
+
+/// The checks of a run with a backup region.
+const BACKUP_CHECKS: &[Check] =
+    &[("backup region planned", backup::planned), ("low memory saved", backup::content)];
+
+pub(crate) fn all(evidence: &Evidence) -> Vec<Row> {
+    let backup = if evidence.sightings.low.is_some() { BACKUP_CHECKS } else { &[] };
+    let checks = CHECKS.iter().chain(backup);
+    checks.map(|(name, check)| Row::of(name, check(evidence))).collect()
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).context(path.display())
+}

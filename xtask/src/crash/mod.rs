@@ -1,0 +1,105 @@
+//! `cargo xtask crash`: a Debian kernel crashes in QEMU, and the dump is checked against what was
+//! known before.
+
+mod checks;
+mod cpio;
+mod disk;
+mod drive;
+mod elf;
+mod gdbstub;
+mod initramfs;
+mod kernel;
+mod low_memory;
+mod modules;
+mod options;
+mod plan;
+mod programs;
+mod qemu;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use checks::Evidence;
+use disk::Disk;
+use kernel::Kernel;
+use options::Options;
+use qemu::Setup;
+
+use crate::apt::{self, Need};
+use crate::error::{Context, Result};
+use crate::progress::{self, Clock};
+use crate::repo;
+
+const NEEDS: &[Need] = &[
+    Need { what: "qemu-system-x86_64", package: "qemu-system-x86" },
+    Need { what: "busybox", package: "busybox-static" },
+    Need { what: "mkfs.ext4", package: "e2fsprogs" },
+    Need { what: "xz", package: "xz-utils" },
+    Need { what: "strip", package: "binutils" },
+];
+
+pub(crate) fn run(args: &[String]) -> Result {
+    let options = Options::parse(args)?;
+    let clock = Clock::start();
+    let label = options.label();
+    clock.say(&format!("crash run {label}"));
+    apt::ensure(NEEDS)?;
+    apt::ensure(checks::NEEDS)?;
+    let kernel = Kernel::fetch(options.series, clock)?;
+    clock.say("building kdump and kdump-witness for the guest");
+    let programs = programs::build()?;
+    let dir = run_directory(&options)?;
+    let modules = modules::collect(&kernel)?;
+    let initramfs = initramfs::write(&dir, &kernel, &modules, &programs)?;
+    let disk = Disk::create(&dir, options.mem_mib)?;
+    let socket = std::env::temp_dir().join(format!("kdump-lab-{}.gdb", std::process::id()));
+    let setup = Setup {
+        image: &kernel.image,
+        initramfs: &initramfs,
+        cmdline: &cmdline(&options)?,
+        disk: disk.path(),
+        gdb: &socket,
+        log: &dir.join("console.log"),
+    };
+    clock.say(&format!("booting Linux {}", kernel.release));
+    let rows = if options.corrupt {
+        drive::corrupt(&options, &setup, &disk, &dir, clock)?
+    } else {
+        let sightings = drive::crash(&options, &setup, clock)?;
+        let files = dir.join("disk");
+        fs::create_dir_all(&files).context(files.display())?;
+        disk.everything(&files)?;
+        clock.say("checking the dump");
+        let evidence = Evidence { kdump: programs.kdump, dir, files, sightings };
+        checks::all(&evidence)
+    };
+    let took = format!("crash run {label}, {:.0} s", clock.elapsed().as_secs_f32());
+    progress::close(&took, &rows)
+}
+
+/// The directory that holds all files of this run, empty.
+fn run_directory(options: &Options) -> Result<PathBuf> {
+    let dir = match &options.keep {
+        Some(dir) => std::path::absolute(dir).context(dir.display())?,
+        None => repo::scratch("crash")?.join(options.label()),
+    };
+    if dir.exists() {
+        fs::remove_dir_all(&dir).context(dir.display())?;
+    }
+    fs::create_dir_all(&dir).context(dir.display())?;
+    Ok(dir)
+}
+
+/// The command line of the kernel that will crash.
+fn cmdline(options: &Options) -> Result<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("clock")?;
+    let seed = now.subsec_nanos();
+    let reserve = options.series.crashkernel_mib();
+    let backup = if options.backup { "always" } else { "auto" };
+    let pages = checks::PAGES_PLANTED;
+    Ok(format!(
+        "console=ttyS0 crashkernel={reserve}M panic=5 printk.devkmsg=on \
+         lab.backup={backup} lab.pages={pages} lab.seed={seed}"
+    ))
+}

@@ -1,0 +1,124 @@
+//! What a crash run is asked to do.
+
+use std::path::PathBuf;
+
+use crate::args::Args;
+use crate::error::{Result, usage};
+
+/// A line of Debian kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Series {
+    V6_1,
+    V6_12,
+}
+
+impl Series {
+    fn parse(text: &str) -> Result<Self> {
+        match text {
+            "6.1" => Ok(Self::V6_1),
+            "6.12" => Ok(Self::V6_12),
+            _ => Err(usage(format!("--kernel knows 6.1 and 6.12, not {text}"))),
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::V6_1 => "6.1",
+            Self::V6_12 => "6.12",
+        }
+    }
+
+    /// The package that depends on the newest kernel of the series.
+    pub(crate) fn meta_package(self) -> &'static str {
+        match self {
+            Self::V6_1 => "linux-image-amd64",
+            Self::V6_12 => "linux-image-6.12-amd64",
+        }
+    }
+
+    /// MiB to reserve: the capture kernel, its initramfs, and room for both to run.
+    pub(crate) fn crashkernel_mib(self) -> u64 {
+        match self {
+            Self::V6_1 => 192,
+            Self::V6_12 => 224,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) series: Series,
+    pub(crate) mem_mib: u64,
+    pub(crate) cpus: u64,
+    pub(crate) la57: bool,
+    pub(crate) backup: bool,
+    pub(crate) corrupt: bool,
+    pub(crate) keep: Option<PathBuf>,
+}
+
+impl Options {
+    pub(crate) fn parse(args: &[String]) -> Result<Self> {
+        let mut args = Args::new(args);
+        let series = args.value("--kernel")?.map_or(Ok(Series::V6_1), |name| Series::parse(&name))?;
+        let mem_mib = args.value("--mem")?.map_or(Ok(512), |text| mebibytes(&text))?;
+        let cpus = args.number("--cpus")?.unwrap_or(2);
+        if !(1..=64).contains(&cpus) {
+            return Err(usage(format!("--cpus {cpus}: 1 to 64")));
+        }
+        let (la57, no_la57) = (args.flag("--la57"), args.flag("--no-la57"));
+        if la57 && no_la57 {
+            return Err(usage("--la57 and --no-la57 exclude each other"));
+        }
+        let backup = args.flag("--backup");
+        let corrupt = args.flag("--corrupt");
+        let keep = args.value("--keep")?.map(PathBuf::from);
+        args.finish()?;
+        Ok(Self { series, mem_mib, cpus, la57: !no_la57, backup, corrupt, keep })
+    }
+
+    /// One word per choice, for the heading and the directory of the run.
+    pub(crate) fn label(&self) -> String {
+        let mut words = vec![format!("{}-{}M-{}cpu", self.series.name(), self.mem_mib, self.cpus)];
+        words.push(if self.la57 { "la57" } else { "no-la57" }.to_owned());
+        words.extend(self.backup.then(|| "backup".to_owned()));
+        words.extend(self.corrupt.then(|| "corrupt".to_owned()));
+        words.join("-")
+    }
+}
+
+/// `512M`, `4G` or a bare number of MiB.
+fn mebibytes(text: &str) -> Result<u64> {
+    let (digits, scale) = match text.strip_suffix(['G', 'g']) {
+        Some(digits) => (digits, 1024),
+        None => (text.strip_suffix(['M', 'm']).unwrap_or(text), 1),
+    };
+    let size = digits.parse::<u64>().ok().and_then(|count| count.checked_mul(scale));
+    match size {
+        Some(mib) if (448..=65536).contains(&mib) => Ok(mib),
+        _ => Err(usage(format!("--mem {text}: from 448M to 64G"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Options, mebibytes};
+
+    fn parse(line: &str) -> crate::error::Result<Options> {
+        Options::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn defaults_and_choices() {
+        assert_eq!(parse("").unwrap().label(), "6.1-512M-2cpu-la57");
+        let line = "--kernel=6.12 --mem 4G --cpus 4 --no-la57 --backup --corrupt";
+        assert_eq!(parse(line).unwrap().label(), "6.12-4096M-4cpu-no-la57-backup-corrupt");
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for line in ["--kernel 5.10", "--la57 --no-la57", "--cpus 0", "--mem 16M", "extra"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+        assert_eq!(mebibytes("1G").unwrap(), 1024);
+    }
+}

@@ -1,0 +1,165 @@
+//! A guest under QEMU: its command line, its serial console, its end.
+
+use core::time::Duration;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Instant;
+
+use super::options::Options;
+use crate::error::{Context, Error, Result, failed};
+use crate::shell;
+
+/// How many lines of the console an error shows.
+const TAIL: usize = 25;
+/// What the script in the guest prints before it powers off early.
+const GAVE_UP: &str = "lab: FAILED";
+
+/// What the guest is started with.
+#[derive(Debug)]
+pub(crate) struct Setup<'a> {
+    pub(crate) image: &'a Path,
+    pub(crate) initramfs: &'a Path,
+    pub(crate) cmdline: &'a str,
+    pub(crate) disk: &'a Path,
+    /// Unix socket on which QEMU's gdbstub listens.
+    pub(crate) gdb: &'a Path,
+    /// Where the console is recorded.
+    pub(crate) log: &'a Path,
+}
+
+/// How a wait ended.
+enum Heard {
+    Line(String),
+    Silence,
+    End,
+}
+
+#[derive(Debug)]
+pub(crate) struct Guest {
+    child: Child,
+    input: ChildStdin,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+    gdb: PathBuf,
+}
+
+impl Guest {
+    pub(crate) fn start(options: &Options, setup: &Setup<'_>) -> Result<Self> {
+        let mut command = command(options, setup)?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let line = shell::describe(&command);
+        let log = File::create(setup.log).context(setup.log.display())?;
+        let mut child = command.spawn().context(&line)?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(failed(format!("{line}: no pipes")));
+        };
+        let (send, lines) = channel();
+        thread::spawn(move || relay(output, log, &send));
+        Ok(Self { child, input, lines, seen: Vec::new(), gdb: setup.gdb.to_owned() })
+    }
+
+    /// Waits until a line holds one of `texts` and returns that line. A failure reported by the
+    /// guest, the end of QEMU and the end of the `patience` are errors.
+    pub(crate) fn wait_for(&mut self, texts: &[&str], patience: Duration) -> Result<String> {
+        let waiting = format!("while waiting for {texts:?}");
+        match self.listen(texts, patience)? {
+            Heard::Line(line) if line.contains(GAVE_UP) => Err(self.lost("the guest gave up", &waiting)),
+            Heard::Line(line) => Ok(line),
+            Heard::End => Err(self.lost("QEMU ended", &waiting)),
+            Heard::Silence => Err(self.lost(&format!("not within {} s", patience.as_secs()), &waiting)),
+        }
+    }
+
+    /// Passes if the guest runs on for `time` without a line that holds one of `texts`.
+    pub(crate) fn stays_silent(&mut self, texts: &[&str], time: Duration) -> Result {
+        match self.listen(texts, time)? {
+            Heard::Silence => Ok(()),
+            Heard::Line(line) => Err(failed(format!("the console said: {line}"))),
+            Heard::End => Err(failed("QEMU ended")),
+        }
+    }
+
+    /// Waits until QEMU has ended by itself.
+    pub(crate) fn wait_for_end(&mut self, patience: Duration) -> Result {
+        match self.listen(&[], patience)? {
+            Heard::End => self.child.wait().context("QEMU").map(|_| ()),
+            Heard::Line(_) => Err(self.lost("the guest gave up", "at its end")),
+            Heard::Silence => Err(self.lost("QEMU did not end", "after the last step")),
+        }
+    }
+
+    /// Collects lines until one holds one of `texts` or says that the guest gave up.
+    fn listen(&mut self, texts: &[&str], patience: Duration) -> Result<Heard> {
+        let deadline = Instant::now().checked_add(patience).context("deadline out of range")?;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = match self.lines.recv_timeout(left) {
+                Ok(line) => line,
+                Err(RecvTimeoutError::Disconnected) => return Ok(Heard::End),
+                Err(RecvTimeoutError::Timeout) => return Ok(Heard::Silence),
+            };
+            let wanted = texts.iter().any(|text| line.contains(text)) || line.contains(GAVE_UP);
+            self.seen.push(line.clone());
+            if wanted {
+                return Ok(Heard::Line(line));
+            }
+        }
+    }
+
+    /// Everything on the console so far.
+    pub(crate) fn console(&self) -> &[String] {
+        &self.seen
+    }
+
+    /// Types a line on the serial console.
+    pub(crate) fn type_line(&mut self, text: &str) -> Result {
+        writeln!(self.input, "{text}").and_then(|()| self.input.flush()).context("serial console")
+    }
+
+    fn lost(&self, why: &str, waiting: &str) -> Error {
+        let from = self.seen.len().saturating_sub(TAIL);
+        let tail = self.seen.get(from..).unwrap_or_default().join("\n  ");
+        failed(format!("{why}, {waiting}; the console said last:\n  {tail}"))
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        // Fails when QEMU has already ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_file(&self.gdb);
+    }
+}
+
+fn command(options: &Options, setup: &Setup<'_>) -> Result<Command> {
+    let mut qemu = shell::tool("qemu-system-x86_64")?;
+    let cpu = if options.la57 { "max" } else { "max,-la57" };
+    qemu.args(["-accel", "tcg,thread=multi", "-cpu", cpu]);
+    qemu.args(["-m", &format!("{}M", options.mem_mib), "-smp", &options.cpus.to_string()]);
+    qemu.args(["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"]);
+    qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio", setup.disk.display()));
+    qemu.arg("-gdb").arg(format!("unix:{},server=on,wait=off", setup.gdb.display()));
+    qemu.arg("-kernel").arg(setup.image).arg("-initrd").arg(setup.initramfs);
+    qemu.args(["-append", setup.cmdline]);
+    Ok(qemu)
+}
+
+/// Hands over the console line by line until QEMU closes it.
+fn relay(output: ChildStdout, mut log: File, send: &Sender<String>) {
+    let mut reader = BufReader::new(output);
+    let mut bytes = Vec::new();
+    while reader.read_until(b'\n', &mut bytes).is_ok_and(|count| count != 0) {
+        // The log is for people; a full disk shows where it matters.
+        let _ = log.write_all(&bytes);
+        let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+        bytes.clear();
+        if send.send(line).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! How a command fails: used wrongly (exit 2), or the work could not be done (exit 1).
+
+use core::fmt;
+
+pub(crate) type Result<T = (), E = Error> = core::result::Result<T, E>;
+
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// The command line makes no sense.
+    Usage(String),
+    /// The work failed; the text names the thing and the cause.
+    Failed(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(text) | Self::Failed(text) => f.write_str(text),
+        }
+    }
+}
+
+pub(crate) fn usage(text: impl Into<String>) -> Error {
+    Error::Usage(text.into())
+}
+
+pub(crate) fn failed(text: impl Into<String>) -> Error {
+    Error::Failed(text.into())
+}
+
+/// Puts the thing that was worked on in front of the cause.
+pub(crate) trait Context<T> {
+    fn context(self, what: impl fmt::Display) -> Result<T>;
+}
+
+impl<T, E: fmt::Display> Context<T> for Result<T, E> {
+    fn context(self, what: impl fmt::Display) -> Result<T> {
+        self.map_err(|cause| Error::Failed(format!("{what}: {cause}")))
+    }
+}
+
+impl<T> Context<T> for Option<T> {
+    fn context(self, what: impl fmt::Display) -> Result<T> {
+        self.ok_or_else(|| Error::Failed(what.to_string()))
+    }
+}

@@ -1,0 +1,96 @@
+//! `cargo xtask layers`: the direction of dependency among the crates of the workspace.
+
+use std::fs;
+use std::path::Path;
+
+use crate::args::Args;
+use crate::error::{Context, Result, failed};
+use crate::metadata::{self, Package};
+use crate::repo;
+
+/// Each library and the libraries it may build on.
+const RULES: &[(&str, &[&str])] = &[
+    ("kdump-elf", &[]),
+    ("kdump-vmcore", &["kdump-elf"]),
+    ("kdump-segments", &["kdump-elf"]),
+    ("kdump-purgatory", &["kdump-elf", "kdump-segments"]),
+    ("kdump-ffi", &["kdump-elf", "kdump-vmcore", "kdump-segments", "kdump-purgatory"]),
+];
+
+pub(crate) fn run(args: &[String]) -> Result {
+    Args::new(args).finish()?;
+    let packages = metadata::packages()?;
+    let members: Vec<&Package> = packages.iter().filter(|package| !package.foreign).collect();
+    let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
+    let mut broken = Vec::new();
+    for member in &members {
+        broken.extend(judge(member, &metadata::place(member)?, &names));
+    }
+    let elf = repo::root()?.join("kdump-elf/src");
+    broken.extend(allocators(&elf)?);
+    if !broken.is_empty() {
+        return Err(failed(broken.join("\n")));
+    }
+    println!("layers: {} crates depend downwards only; kdump-elf does without alloc", names.len());
+    Ok(())
+}
+
+/// The edges of one member that point where they must not.
+fn judge(member: &Package, place: &Path, members: &[&str]) -> Vec<String> {
+    // Tools, examples and tests may use everything.
+    if ["examples", "tests", "xtask"].iter().any(|dir| place.starts_with(dir)) {
+        return Vec::new();
+    }
+    let Some((_, allowed)) = RULES.iter().find(|(name, _)| *name == member.name) else {
+        return vec![format!("{}: no rule says what it may depend on", member.name)];
+    };
+    let inner = member.dependencies.iter().filter(|name| members.contains(&name.as_str()));
+    let wrong = inner.filter(|name| !allowed.contains(&name.as_str()));
+    wrong.map(|name| format!("{} must not depend on {name}", member.name)).collect()
+}
+
+/// Files below `dir` that bring in the allocator.
+fn allocators(dir: &Path) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).context(dir.display())? {
+        let path = entry.context(dir.display())?.path();
+        if path.is_dir() {
+            found.extend(allocators(&path)?);
+        } else if fs::read_to_string(&path).context(path.display())?.contains("extern crate alloc") {
+            found.push(format!("{}: kdump-elf has no alloc", path.display()));
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::{Package, judge};
+
+    fn member(name: &str, dependencies: &[&str]) -> Package {
+        Package {
+            name: name.to_owned(),
+            version: "0.1.0".to_owned(),
+            manifest: PathBuf::new(),
+            licence: None,
+            rust_version: None,
+            foreign: false,
+            dependencies: dependencies.iter().map(|&name| name.to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn upward_and_unruled_edges_are_broken() {
+        let members = ["kdump-elf", "kdump-vmcore", "kdump-segments", "kdump-new", "xtask"];
+        let broken = |name, dependencies: &[&str], place| {
+            judge(&member(name, dependencies), Path::new(place), &members).len()
+        };
+        assert_eq!(broken("kdump-vmcore", &["kdump-elf", "thiserror"], "kdump-vmcore"), 0);
+        assert_eq!(broken("kdump-vmcore", &["kdump-segments"], "kdump-vmcore"), 1);
+        assert_eq!(broken("kdump-elf", &["kdump-vmcore", "kdump-segments"], "kdump-elf"), 2);
+        assert_eq!(broken("kdump-new", &[], "kdump-new"), 1);
+        assert_eq!(broken("xtask", &["kdump-vmcore"], "xtask"), 0);
+    }
+}

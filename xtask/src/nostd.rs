@@ -1,0 +1,23 @@
+//! `cargo xtask nostd`: the libraries build where there is no operating system.
+
+use crate::args::Args;
+use crate::error::Result;
+use crate::{rust, shell};
+
+const LIBRARIES: &[&str] = &["kdump-elf", "kdump-segments", "kdump-purgatory", "kdump-vmcore"];
+const TARGETS: &[&str] = &["x86_64-unknown-none", "aarch64-unknown-none"];
+
+pub(crate) fn run(args: &[String]) -> Result {
+    Args::new(args).finish()?;
+    rust::ensure_targets(TARGETS)?;
+    for target in TARGETS {
+        // One library at a time: together they would share the features that any of them asks for.
+        for library in LIBRARIES {
+            let mut cargo = rust::cargo()?;
+            cargo.args(["build", "--quiet", "--lib", "--no-default-features"]);
+            shell::run(cargo.args(["--package", library, "--target", target]))?;
+            println!("nostd: {library} for {target}");
+        }
+    }
+    Ok(())
+}
