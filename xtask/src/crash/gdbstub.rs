@@ -138,7 +138,7 @@ mod tests {
             (question, theirs)
         });
         assert_eq!(Stub(ours).read(0x1000, 2).unwrap(), [0, 0xff]);
-        assert_eq!(&peer.join().unwrap().0, b"$m1000,2#8e");
+        assert_eq!(&peer.join().unwrap().0, b"$m1000,2#8c");
     }
 
     #[test]
