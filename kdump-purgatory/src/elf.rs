@@ -106,7 +106,9 @@ impl Tables {
 
     /// A name in a string table, up to its NUL or [`NAME_MAX`].
     fn name<'a>(&self, bytes: &'a [u8], names: Option<&SectionHeader>, offset: usize) -> Option<&'a [u8]> {
-        let table = self.content(bytes, names?).ok()?;
+        // Not by `content`, whose error would ask for a name again.
+        let names = names.filter(|names| names.sh_type != SHT_NOBITS)?;
+        let table = slice(bytes, names.sh_offset, names.sh_size)?;
         let tail = table.get(offset..)?;
         tail.get(..NAME_MAX.min(tail.len()))?.split(|byte| *byte == 0).next()
     }
