@@ -4,6 +4,7 @@ use alloc::string::String;
 
 use thiserror::Error;
 
+use crate::MachineError;
 use crate::purgatory::PurgatoryError;
 
 /// Why a machine could not be described, a plan not be made or a plan not be loaded.
@@ -13,6 +14,10 @@ pub enum Error {
     /// Bytes or ranges that are not valid ELF or not a range.
     #[error(transparent)]
     Elf(#[from] kdump_elf::Error),
+
+    /// The machine could not be described.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
 
     /// A file is none of the kernel image formats a capture kernel can have.
     #[error("not a bzImage ({bzimage}) and not a vmlinux ({vmlinux})")]

@@ -4,24 +4,39 @@
 
 extern crate alloc;
 
+mod errno;
 mod error;
 mod iomem;
 mod kernel_layout;
+mod le;
 mod machine;
 mod machine_error;
 mod memory_map;
 mod range_set;
 
+pub mod boot_params;
+pub mod cmdline;
+pub mod e820;
+pub mod elfcorehdr;
+pub mod image;
+#[cfg(feature = "std")]
+pub mod load;
+pub mod placement;
+pub mod plan;
+pub mod preflight;
 pub mod purgatory;
+pub mod segment;
+pub mod setup_data;
+pub mod vmcore_prediction;
 
+pub use errno::Errno;
 pub use error::Error;
 pub use iomem::{Iomem, IomemEntry};
 pub use kernel_layout::{KernelLayout, Source, Sourced, TextMapping};
 #[cfg(feature = "std")]
 pub use machine::Recorded;
 pub use machine::{
-    CpuNote, EfiHandover, EfiMemoryDescriptor, KexecState, Machine, MachineFiles, MachineNote,
-    VmcoreinfoNote,
+    CpuNote, EfiHandover, EfiMemoryDescriptor, KexecState, Machine, MachineFiles, MachineNote, VmcoreinfoNote,
 };
 pub use machine_error::MachineError;
 pub use memory_map::{MemoryKind, MemoryMap, MemoryRange};

@@ -1,0 +1,196 @@
+//! The capture kernel's command line, edited by the rules the kernel parses it with.
+//!
+//! Blanks separate parameters, double quotes protect blanks, and a lone `--` ends the
+//! kernel's part: what follows belongs to init
+//! (Documentation/admin-guide/kernel-parameters.rst).
+
+use alloc::string::String;
+use core::fmt;
+use core::ops::Range;
+
+use crate::Error;
+
+/// A command line that no parameter can vanish from unnoticed: no NUL, quotes balanced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandLine {
+    text: String,
+}
+
+impl CommandLine {
+    /// Takes `text` as it is, without the newline or NUL that files of /proc end with.
+    ///
+    /// # Errors
+    /// [`Error::CommandLineNul`] for a NUL inside, [`Error::Conflict`] when a quote is left
+    /// open, because it would swallow every parameter appended.
+    pub fn new(text: &str) -> Result<Self, Error> {
+        let text = text.trim_end_matches(['\n', '\0']);
+        if let Some(offset) = text.find('\0') {
+            return Err(Error::CommandLineNul { offset: offset as u64 });
+        }
+        if text.matches('"').count() % 2 != 0 {
+            return Err(Error::Conflict {
+                what: "command line",
+                reason: String::from("a double quote is left open and would swallow elfcorehdr="),
+            });
+        }
+        Ok(Self { text: String::from(text.trim_matches(is_blank)) })
+    }
+
+    /// The whole text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The kernel's own parameters, up to a lone `--`, quotes as written.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.words().map_while(|(word, _)| (word != "--").then_some(word))
+    }
+
+    /// Removes every kernel parameter called `name`, with or without a value, and returns how
+    /// many there were. What follows `--` is init's and stays.
+    pub fn remove(&mut self, name: &str) -> usize {
+        let mut removed = 0_usize;
+        loop {
+            let mut kernel = self.words().map_while(|(word, at)| (word != "--").then_some((word, at)));
+            let Some((_, at)) = kernel.find(|(word, _)| is_called(word, name)) else {
+                return removed;
+            };
+            drop(kernel);
+            self.cut(at);
+            removed = removed.saturating_add(1);
+        }
+    }
+
+    /// Appends one parameter behind the kernel's last one, before a lone `--`.
+    pub fn append(&mut self, parameter: fmt::Arguments<'_>) {
+        let end = self.words().find(|(word, _)| *word == "--").map(|(_, at)| at.start);
+        let parameter = alloc::fmt::format(parameter);
+        match end {
+            Some(at) => self.text.insert_str(at, &alloc::format!("{parameter} ")),
+            None if self.text.is_empty() => self.text = parameter,
+            None => {
+                self.text.push(' ');
+                self.text.push_str(&parameter);
+            }
+        }
+    }
+
+    /// Checks the length against what the capture kernel takes.
+    ///
+    /// # Errors
+    /// [`Error::CommandLineTooLong`] with both lengths; nothing is ever cut.
+    pub fn check_length(&self, limit: u64) -> Result<(), Error> {
+        let need = self.text.len() as u64;
+        if need > limit { Err(Error::CommandLineTooLong { need, limit }) } else { Ok(()) }
+    }
+
+    /// Takes the word at `at` out together with the blanks behind it, or before it when it
+    /// is the last.
+    fn cut(&mut self, at: Range<usize>) {
+        let (head, tail) = (self.text.get(..at.start), self.text.get(at.end..));
+        let tail = tail.unwrap_or_default().trim_start_matches(is_blank);
+        let mut text = String::from(head.unwrap_or_default());
+        if tail.is_empty() {
+            text.truncate(text.trim_end_matches(is_blank).len());
+        }
+        text.push_str(tail);
+        self.text = text;
+    }
+
+    /// Each word and where it stands.
+    fn words(&self) -> impl Iterator<Item = (&str, Range<usize>)> {
+        let mut at = 0_usize;
+        core::iter::from_fn(move || {
+            let rest = self.text.get(at..)?;
+            let start = at.checked_add(rest.find(|c| !is_blank(c))?)?;
+            let word = self.text.get(start..)?;
+            let mut quoted = false;
+            let length = word
+                .char_indices()
+                .find(|&(_, c)| {
+                    quoted ^= c == '"';
+                    !quoted && is_blank(c)
+                })
+                .map_or(word.len(), |(offset, _)| offset);
+            at = start.checked_add(length)?;
+            Some((word.get(..length)?, start..at))
+        })
+    }
+}
+
+impl fmt::Display for CommandLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// What the kernel takes for a blank between parameters.
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c')
+}
+
+/// Whether `word` is parameter `name`; a quote may precede the name, and the kernel does not
+/// tell `-` from `_` in names.
+fn is_called(word: &str, name: &str) -> bool {
+    let word = word.strip_prefix('"').unwrap_or(word);
+    let found = word.split(['=', '"']).next().unwrap_or_default();
+    let fold = |c: char| if c == '-' { '_' } else { c };
+    found.chars().map(fold).eq(name.chars().map(fold))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> CommandLine {
+        CommandLine::new(text).unwrap()
+    }
+
+    #[test]
+    fn appended_parameters_stay_the_kernels() {
+        for (text, expected) in [
+            ("", "elfcorehdr=1K"),
+            ("quiet\n", "quiet elfcorehdr=1K"),
+            ("a -- b", "a elfcorehdr=1K -- b"),
+            ("-- b", "elfcorehdr=1K -- b"),
+            ("a=\"x -- y\" z", "a=\"x -- y\" z elfcorehdr=1K"),
+            ("a --b", "a --b elfcorehdr=1K"),
+        ] {
+            let mut edited = line(text);
+            edited.append(format_args!("elfcorehdr={}K", 1));
+            assert_eq!(edited.as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn every_occurrence_goes_and_nothing_else() {
+        for (text, expected, count) in [
+            ("crashkernel=160M quiet crashkernel=72M,low", "quiet", 2),
+            ("a=\"crashkernel=1M b\" crashkernel=\"1M\"", "a=\"crashkernel=1M b\"", 1),
+            ("\"crashkernel=1M\"  x", "x", 1),
+            ("mycrashkernel=1 crashkernels=2", "mycrashkernel=1 crashkernels=2", 0),
+            ("x -- crashkernel=1", "x -- crashkernel=1", 0),
+            ("crashkernel", "", 1),
+        ] {
+            let mut edited = line(text);
+            assert_eq!(edited.remove("crashkernel"), count, "{text}");
+            assert_eq!(edited.as_str(), expected);
+        }
+        let mut edited = line("reset-devices x");
+        assert_eq!(edited.remove("reset_devices"), 1);
+    }
+
+    #[test]
+    fn what_would_swallow_parameters_is_refused() {
+        assert!(matches!(CommandLine::new("a=\"b"), Err(Error::Conflict { .. })));
+        assert!(matches!(CommandLine::new("a\0b"), Err(Error::CommandLineNul { offset: 1 })));
+    }
+
+    #[test]
+    fn too_long_is_said_with_both_lengths() {
+        let error = line(&"x".repeat(2048)).check_length(2047).unwrap_err();
+        assert!(matches!(error, Error::CommandLineTooLong { need: 2048, limit: 2047 }));
+        line(&"x".repeat(2047)).check_length(2047).unwrap();
+    }
+}

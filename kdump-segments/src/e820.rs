@@ -1,0 +1,82 @@
+//! The memory map an x86 capture kernel is given (Documentation/arch/x86/zero-page.rst).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use kdump_elf::PhysRange;
+
+use crate::MemoryKind;
+
+/// Entries that boot_params itself holds; the rest goes into setup_data.
+pub const E820_TABLE_MAX: usize = 128;
+/// Bytes of one entry.
+pub const E820_ENTRY_SIZE: usize = 20;
+
+/// One range of the map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct E820Entry {
+    /// The addresses.
+    pub range: PhysRange,
+    /// What they are.
+    pub kind: MemoryKind,
+}
+
+impl E820Entry {
+    /// The entry as boot_params and setup_data store it.
+    #[must_use]
+    pub fn encode(&self) -> [u8; E820_ENTRY_SIZE] {
+        let mut out = [0; E820_ENTRY_SIZE];
+        let fields = [self.range.start().to_le_bytes(), self.range.size().to_le_bytes()];
+        let bytes = fields.into_iter().flatten().chain(self.kind.e820_type().to_le_bytes());
+        out.iter_mut().zip(bytes).for_each(|(out, byte)| *out = byte);
+        out
+    }
+}
+
+/// The `memmap=` parameters that say the same as `entries` to a kernel too old to trust the
+/// table: `memmap=exactmap`, then usable (`@`), ACPI (`#`) and persistent (`!`) ranges in
+/// KiB. Usable ranges are rounded inward, the others outward; reserved ranges need no
+/// parameter because everything not listed is.
+#[must_use]
+pub fn memmap_parameters(entries: &[E820Entry]) -> Vec<String> {
+    let mut out = alloc::vec![String::from("memmap=exactmap")];
+    for entry in entries {
+        let (mark, range) = match entry.kind {
+            MemoryKind::Ram => ('@', entry.range.align_inward(1024)),
+            MemoryKind::Acpi | MemoryKind::Nvs => ('#', Some(entry.range.align_outward(1024))),
+            MemoryKind::Pram => ('!', Some(entry.range.align_outward(1024))),
+            MemoryKind::Reserved | MemoryKind::Unusable | MemoryKind::Pmem => continue,
+        };
+        if let Some(range) = range {
+            let (size, start) = (range.size() >> 10, range.start() >> 10);
+            out.push(alloc::format!("memmap={size}K{mark}{start}K"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(start: u64, last: u64, kind: MemoryKind) -> E820Entry {
+        E820Entry { range: PhysRange::from_inclusive(start, last).unwrap(), kind }
+    }
+
+    #[test]
+    fn an_entry_is_twenty_bytes() {
+        let bytes = entry(0x1000, 0x9_fbff, MemoryKind::Pram).encode();
+        assert_eq!(bytes, [0, 16, 0, 0, 0, 0, 0, 0, 0, 0xec, 9, 0, 0, 0, 0, 0, 12, 0, 0, 0]);
+    }
+
+    #[test]
+    fn memmap_is_counted_in_kib() {
+        let map = [
+            entry(0x1001, 0x9_fbff, MemoryKind::Ram),
+            entry(0x10_0001, 0x10_07ff, MemoryKind::Acpi),
+            entry(0x20_0000, 0x20_0001, MemoryKind::Ram),
+            entry(0x30_0000, 0x3f_ffff, MemoryKind::Reserved),
+        ];
+        assert_eq!(memmap_parameters(&map), ["memmap=exactmap", "memmap=634K@5K", "memmap=2K#1024K"]);
+    }
+}

@@ -1,0 +1,64 @@
+//! Kernel images: what they need to be entered, taken from untrusted bytes.
+
+mod bzimage;
+mod setup_header;
+mod vmlinux;
+
+use alloc::string::ToString;
+
+pub use bzimage::BzImage;
+pub use setup_header::SetupHeader;
+pub use vmlinux::{Chunk, Vmlinux};
+
+use crate::Error;
+
+/// A kernel image of a known format.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Image<'a> {
+    /// An x86 bzImage (Documentation/arch/x86/boot.rst).
+    BzImage(BzImage<'a>),
+    /// An ELF kernel, loaded where its program headers say.
+    Vmlinux(Vmlinux<'a>),
+}
+
+impl<'a> Image<'a> {
+    /// Recognises the format of `bytes` and reads what a plan needs of it, for a machine with
+    /// pages of `page_size` bytes.
+    ///
+    /// # Errors
+    /// [`Error::NotAnImage`] when it is neither format, saying why not; the other image
+    /// errors when the format is clear but a field makes no sense.
+    pub fn parse(bytes: &'a [u8], page_size: u64) -> Result<Self, Error> {
+        if bytes.starts_with(b"\x7fELF") {
+            return Vmlinux::parse(bytes, page_size).map(Self::Vmlinux);
+        }
+        match BzImage::parse(bytes) {
+            Ok(image) => Ok(Self::BzImage(image)),
+            Err(why) => Err(Error::NotAnImage {
+                bzimage: why.to_string(),
+                vmlinux: "it does not begin with the ELF magic".to_string(),
+            }),
+        }
+    }
+
+    /// The longest command line the kernel takes, in bytes without the NUL.
+    #[must_use]
+    pub fn cmdline_limit(&self) -> u64 {
+        match self {
+            Self::BzImage(image) => u64::from(image.header.cmdline_size),
+            // An ELF kernel does not tell; COMMAND_LINE_SIZE of x86 is 2048 with the NUL.
+            Self::Vmlinux(_) => 2047,
+        }
+    }
+
+    /// Whether the kernel can take over EFI runtime services from a loader that is not
+    /// firmware (`XLF_EFI_KEXEC`); an ELF kernel does not tell and is taken to be new enough.
+    #[must_use]
+    pub fn takes_efi(&self) -> bool {
+        match self {
+            Self::BzImage(image) => image.header.efi_kexec(),
+            Self::Vmlinux(_) => true,
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The ELF kernel: program headers turned into page-aligned chunks to be loaded.
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+use goblin::elf::header::{ET_DYN, ET_EXEC};
+use goblin::elf::{Elf, ProgramHeader};
+use kdump_elf::{Arch, Class, PT_LOAD, PhysRange, align_down, align_up};
+
+use crate::Error;
+
+/// A gap of zeros between two PT_LOADs that share a page; more is not a kernel.
+const MAX_GAP: u64 = 16 << 20;
+
+/// An ELF kernel whose PT_LOADs are sorted, disjoint and inside the file.
+#[derive(Clone, Debug)]
+pub struct Vmlinux<'a> {
+    /// The architecture it is built for.
+    pub arch: Arch,
+    /// Whether it may be loaded anywhere (`ET_DYN`) or only where `p_paddr` says.
+    pub relocatable: bool,
+    /// Physical address of the first instruction when loaded at `p_paddr`.
+    pub entry: u64,
+    /// Largest `p_align`, at least a page.
+    pub align: u64,
+    chunks: Vec<Chunk<'a>>,
+}
+
+/// Whole pages of an ELF kernel.
+#[derive(Clone, Debug)]
+pub struct Chunk<'a> {
+    /// Physical address at which it is linked; a multiple of the page size.
+    pub paddr: u64,
+    /// Bytes of memory; a multiple of the page size.
+    pub memsz: u64,
+    /// Content; the rest up to `memsz` is zero.
+    pub data: Cow<'a, [u8]>,
+}
+
+/// One PT_LOAD with its bytes.
+#[derive(Clone, Copy)]
+struct Load<'a> {
+    paddr: u64,
+    vaddr: u64,
+    memsz: u64,
+    bytes: &'a [u8],
+}
+
+impl<'a> Vmlinux<'a> {
+    /// Reads the program headers of an ELF kernel and groups what they load into pages of
+    /// `page_size` bytes.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when it is not ELF, [`Error::ImageField`] and
+    /// [`Error::ImageTruncated`] for a field that makes no sense.
+    pub fn parse(file: &'a [u8], page_size: u64) -> Result<Self, Error> {
+        let header = Elf::parse_header(file).map_err(not_elf)?;
+        let class = if header.e_ident.get(4) == Some(&2) { Class::Elf64 } else { Class::Elf32 };
+        let arch = Arch::from_elf(header.e_machine, class).ok_or(Error::ImageField {
+            field: "e_machine",
+            offset: 18,
+            value: u64::from(header.e_machine),
+            expected: "an architecture with crash dumps",
+        })?;
+        let relocatable = match header.e_type {
+            ET_EXEC => false,
+            ET_DYN => true,
+            other => {
+                let value = u64::from(other);
+                let expected = "ET_EXEC (2) or ET_DYN (3)";
+                return Err(Error::ImageField { field: "e_type", offset: 16, value, expected });
+            }
+        };
+        let phoff = usize::try_from(header.e_phoff).unwrap_or(usize::MAX);
+        let context = goblin::container::Ctx::new(
+            if class == Class::Elf64 {
+                goblin::container::Container::Big
+            } else {
+                goblin::container::Container::Little
+            },
+            header.endianness().map_err(not_elf)?,
+        );
+        let table = phoff.checked_add(usize::from(header.e_phnum).saturating_mul(header.e_phentsize.into()));
+        if table.is_none_or(|end| end > file.len()) {
+            return Err(Error::ImageTruncated {
+                what: "program header table",
+                offset: header.e_phoff,
+                need: u64::from(header.e_phnum).saturating_mul(header.e_phentsize.into()),
+                have: (file.len() as u64).saturating_sub(header.e_phoff),
+            });
+        }
+        let phdrs = ProgramHeader::parse(file, phoff, header.e_phnum.into(), context).map_err(not_elf)?;
+        let loads = loads(file, &phdrs, page_size)?;
+        let entry = physical_entry(header.e_entry, &loads)?;
+        let align = phdrs.iter().filter(|phdr| phdr.p_type == PT_LOAD).map(|phdr| phdr.p_align).max();
+        let align = align.unwrap_or(0).max(page_size);
+        if !align.is_power_of_two() {
+            let expected = "a power of two";
+            return Err(Error::ImageField {
+                field: "p_align",
+                offset: header.e_phoff,
+                value: align,
+                expected,
+            });
+        }
+        Ok(Self { arch, relocatable, entry, align, chunks: chunks(&loads, page_size)? })
+    }
+
+    /// The parts to load, sorted by address and disjoint; never empty.
+    #[must_use]
+    pub fn chunks(&self) -> &[Chunk<'a>] {
+        &self.chunks
+    }
+
+    /// All memory from the first to the last chunk.
+    ///
+    /// # Errors
+    /// [`Error::Elf`] when there is no chunk.
+    pub fn span(&self) -> Result<PhysRange, Error> {
+        let start = self.chunks.first().map_or(0, |chunk| chunk.paddr);
+        let end = self.chunks.last().map_or(0, |chunk| chunk.paddr.saturating_add(chunk.memsz));
+        Ok(PhysRange::from_half_open(start, end)?)
+    }
+}
+
+fn not_elf(why: goblin::error::Error) -> Error {
+    Error::Conflict { what: "kernel image", reason: alloc::format!("malformed ELF: {why}") }
+}
+
+/// The PT_LOADs sorted by physical address, checked to be disjoint and inside the file.
+fn loads<'a>(file: &'a [u8], phdrs: &[ProgramHeader], page_size: u64) -> Result<Vec<Load<'a>>, Error> {
+    let mut loads = Vec::new();
+    for phdr in phdrs.iter().filter(|phdr| phdr.p_type == PT_LOAD && phdr.p_memsz != 0) {
+        let bytes = usize::try_from(phdr.p_offset)
+            .ok()
+            .and_then(|offset| file.get(offset..))
+            .and_then(|rest| usize::try_from(phdr.p_filesz).ok().and_then(|size| rest.get(..size)))
+            .ok_or(Error::ImageTruncated {
+                what: "PT_LOAD",
+                offset: phdr.p_offset,
+                need: phdr.p_filesz,
+                have: (file.len() as u64).saturating_sub(phdr.p_offset),
+            })?;
+        let fault =
+            |field, value, expected| Error::ImageField { field, offset: phdr.p_offset, value, expected };
+        if phdr.p_filesz > phdr.p_memsz {
+            return Err(fault("p_filesz", phdr.p_filesz, "at most p_memsz"));
+        }
+        let end = phdr.p_paddr.checked_add(phdr.p_memsz).and_then(|end| align_up(end, page_size));
+        if end.is_none() {
+            return Err(fault("p_memsz", phdr.p_memsz, "an end below 2^64"));
+        }
+        loads.push(Load { paddr: phdr.p_paddr, vaddr: phdr.p_vaddr, memsz: phdr.p_memsz, bytes });
+    }
+    loads.sort_by_key(|load| load.paddr);
+    for pair in loads.windows(2) {
+        if let [low, high] = pair {
+            if low.paddr.saturating_add(low.memsz) > high.paddr {
+                let expected = "beyond the PT_LOAD before it";
+                return Err(Error::ImageField { field: "p_paddr", offset: 0, value: high.paddr, expected });
+            }
+        }
+    }
+    if loads.is_empty() {
+        return Err(Error::ImageField { field: "PT_LOAD", offset: 0, value: 0, expected: "at least one" });
+    }
+    Ok(loads)
+}
+
+/// `e_entry` is physical in an x86 vmlinux; where it is virtual it lies in one PT_LOAD.
+fn physical_entry(e_entry: u64, loads: &[Load<'_>]) -> Result<u64, Error> {
+    let inside = |start: u64, load: &Load<'_>| e_entry.checked_sub(start).filter(|&at| at < load.memsz);
+    if loads.iter().any(|load| inside(load.paddr, load).is_some()) {
+        return Ok(e_entry);
+    }
+    let found = loads.iter().find_map(|load| inside(load.vaddr, load)?.checked_add(load.paddr));
+    let expected = "an address inside a PT_LOAD";
+    found.ok_or(Error::ImageField { field: "e_entry", offset: 24, value: e_entry, expected })
+}
+
+/// Groups PT_LOADs that share a page; a group of one that begins on a page is borrowed.
+fn chunks<'a>(loads: &[Load<'a>], page_size: u64) -> Result<Vec<Chunk<'a>>, Error> {
+    let mut chunks: Vec<Chunk<'a>> = Vec::new();
+    for load in loads {
+        let end = load.paddr.saturating_add(load.memsz);
+        let page_end = align_up(end, page_size).unwrap_or(u64::MAX);
+        if let Some(last) = chunks.last_mut() {
+            if align_down(load.paddr, page_size) < last.paddr.saturating_add(last.memsz) {
+                append(last.data.to_mut(), load.paddr.saturating_sub(last.paddr), load.bytes)?;
+                last.memsz = page_end.saturating_sub(last.paddr);
+                continue;
+            }
+        }
+        let paddr = align_down(load.paddr, page_size);
+        let mut data = Cow::Borrowed(load.bytes);
+        if paddr != load.paddr {
+            let mut bytes = Vec::new();
+            append(&mut bytes, load.paddr.saturating_sub(paddr), load.bytes)?;
+            data = Cow::Owned(bytes);
+        }
+        chunks.push(Chunk { paddr, memsz: page_end.saturating_sub(paddr), data });
+    }
+    Ok(chunks)
+}
+
+/// Zero-fills `out` up to `offset` and appends `bytes`.
+fn append(out: &mut Vec<u8>, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+    let gap = offset.saturating_sub(out.len() as u64);
+    let length = usize::try_from(offset).ok().filter(|_| gap <= MAX_GAP).ok_or(Error::TooMany {
+        what: "zero bytes between two PT_LOADs in one page",
+        value: gap,
+        limit: MAX_GAP,
+    })?;
+    out.resize(length, 0);
+    out.extend_from_slice(bytes);
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! What an errno of the kexec system calls means, and what to do about it.
+
+use crate::Errno;
+
+/// What was attempted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyscallKind {
+    /// kexec_load(2).
+    Load,
+    /// kexec_file_load(2).
+    FileLoad,
+    /// Unloading, by either call.
+    Unload,
+}
+
+impl SyscallKind {
+    /// The name in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Load => "kexec_load",
+            Self::FileLoad => "kexec_file_load",
+            Self::Unload => "unloading the capture kernel",
+        }
+    }
+}
+
+/// The cause of `errno` and what to do about it.
+#[must_use]
+pub const fn explain(kind: SyscallKind, errno: Errno) -> (&'static str, &'static str) {
+    match (kind, errno) {
+        (_, Errno::EPERM) => (
+            "the kernel does not allow it",
+            "run as root (CAP_SYS_BOOT); look at the sysctls kernel.kexec_load_disabled and \
+             kernel.kexec_load_limit_panic; under lockdown or Secure Boot use --syscall file with a signed kernel",
+        ),
+        (_, Errno::EACCES) => ("a security module does not allow it", "look for a denial in the audit log"),
+        (_, Errno::EBUSY) => ("another load or a hot-plug update is in progress", "try again in a moment"),
+        (_, Errno::ENOSYS | Errno::EOPNOTSUPP) => (
+            "the running kernel is built without this call",
+            "use the other one (--syscall load or file), or a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE",
+        ),
+        (_, Errno::EINVAL) => (
+            "the kernel does not take these flags, this image or these segments",
+            "look at the preflight rules of `kdump plan`; a newer option may need a newer kernel",
+        ),
+        (_, Errno::EADDRNOTAVAIL) => (
+            "something does not lie in the crash region, or does not fit it",
+            "reserve more with crashkernel=, or plan again if the reservation was changed",
+        ),
+        (_, Errno::ENOMEM) => (
+            "the crash region has no room left for the kernel's own control pages, or memory is short",
+            "reserve more with crashkernel=",
+        ),
+        (_, Errno::EFAULT) => {
+            ("a buffer could not be read", "the image file may have been cut while it was read")
+        }
+        (_, Errno::ETXTBSY) => ("a segment lies on memory the kernel itself needs", "plan again"),
+        (_, Errno::ENOEXEC) => (
+            "the running kernel knows no loader for this image",
+            "use --syscall load, or a kernel image of another format",
+        ),
+        (_, Errno::ENODATA) => {
+            ("the image has no signature and the kernel asks for one", "sign the kernel image")
+        }
+        (_, Errno::ENOKEY) => (
+            "the image is signed by a key the kernel does not know",
+            "enroll the key (for example in the machine owner's keys)",
+        ),
+        (_, Errno::EKEYREJECTED | Errno::EBADMSG) => {
+            ("the signature of the image is not good", "install an image that was not changed after signing")
+        }
+        _ => ("the kernel gives no usual reason", "look at the kernel log"),
+    }
+}

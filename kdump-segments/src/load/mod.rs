@@ -1,0 +1,96 @@
+//! Hands plans to the running kernel: the rim of this crate.
+
+mod advice;
+mod probe;
+mod status;
+mod syscall;
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+
+use alloc::string::{String, ToString};
+
+pub use advice::{SyscallKind, explain};
+pub use probe::probe_environment;
+pub use status::Status;
+
+use crate::cmdline::CommandLine;
+use crate::plan::Plan;
+use crate::preflight::Report;
+use crate::{Errno, Error};
+
+const KEXEC_ON_CRASH: u64 = 1;
+const KEXEC_FILE_UNLOAD: u64 = 1;
+const KEXEC_FILE_ON_CRASH: u64 = 2;
+const KEXEC_FILE_NO_INITRAMFS: u64 = 4;
+
+/// Loads `plan` with kexec_load(2), after `report` found nothing against it.
+///
+/// # Errors
+/// [`Error::Preflight`] when a rule fails: the kernel is not asked, because it would drop the
+/// capture kernel that is armed. [`Error::Syscall`] when the kernel refuses.
+pub fn load(plan: &Plan<'_>, report: &Report) -> Result<(), Error> {
+    if let Some(finding) = report.failure() {
+        return Err(Error::Preflight { rule: finding.rule, detail: finding.detail.clone() });
+    }
+    syscall::kexec_load(plan.entry, &plan.segments, plan.flags.bits())
+        .map_err(|errno| failed(SyscallKind::Load, errno))
+}
+
+/// Has the running kernel read, verify and place `kernel` itself (kexec_file_load(2)).
+///
+/// # Errors
+/// [`Error::Syscall`].
+pub fn load_files(kernel: &File, initrd: Option<&File>, cmdline: &CommandLine) -> Result<(), Error> {
+    let flags = KEXEC_FILE_ON_CRASH | if initrd.is_none() { KEXEC_FILE_NO_INITRAMFS } else { 0 };
+    let initrd = initrd.map_or(-1, AsRawFd::as_raw_fd);
+    syscall::kexec_file_load(kernel.as_raw_fd(), initrd, Some(cmdline.as_str()), flags)
+        .map_err(|errno| failed(SyscallKind::FileLoad, errno))
+}
+
+/// Removes the capture kernel that is loaded; it is no error when there is none.
+///
+/// # Errors
+/// [`Error::Syscall`] when both system calls refuse.
+pub fn unload() -> Result<(), Error> {
+    match syscall::kexec_load(0, &[], KEXEC_ON_CRASH) {
+        Ok(()) => Ok(()),
+        Err(Errno::ENOSYS | Errno::EPERM) => {
+            syscall::kexec_file_load(-1, -1, None, KEXEC_FILE_UNLOAD | KEXEC_FILE_ON_CRASH)
+                .map_err(|errno| failed(SyscallKind::Unload, errno))
+        }
+        Err(errno) => Err(failed(SyscallKind::Unload, errno)),
+    }
+}
+
+/// Whether a failed kexec_file_load leaves kexec_load worth a try: the kernel does not know
+/// the call, the flags or the image format. A signature that was refused is not passed by.
+#[must_use]
+pub fn try_the_other_call(error: &Error) -> bool {
+    let other = [Errno::ENOSYS, Errno::EINVAL, Errno::ENOEXEC, Errno::EOPNOTSUPP];
+    matches!(error, Error::Syscall { errno, .. } if other.contains(&Errno(*errno)))
+}
+
+/// 32 random bytes from the system, to seed the capture kernel.
+///
+/// # Errors
+/// [`Error::Io`] when /dev/urandom cannot be read.
+pub fn random_seed() -> Result<[u8; 32], Error> {
+    use std::io::Read;
+    let path = "/dev/urandom";
+    let mut seed = [0; 32];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut seed));
+    read.map_err(|source| Error::Io { path: String::from(path), source })?;
+    Ok(seed)
+}
+
+fn failed(kind: SyscallKind, errno: Errno) -> Error {
+    let (cause, advice) = explain(kind, errno);
+    Error::Syscall {
+        call: kind.name(),
+        errno: errno.0,
+        name: errno.name(),
+        cause,
+        advice: advice.to_string(),
+    }
+}

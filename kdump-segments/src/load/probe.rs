@@ -1,0 +1,61 @@
+//! Finds out what the kernel's verdict depends on, from the running system or a recorded one.
+
+use std::fs;
+use std::path::Path;
+
+use alloc::string::String;
+
+use crate::Machine;
+use crate::preflight::Environment;
+
+/// Number of CAP_SYS_BOOT (include/uapi/linux/capability.h).
+const CAP_SYS_BOOT: u32 = 22;
+
+/// [`Environment::of_machine`] and what the files below `root` tell besides. The caller's
+/// rights are asked only where `root` is the running system.
+#[must_use]
+pub fn probe_environment(machine: &Machine, root: &Path) -> Environment {
+    let read = |path: &str| fs::read_to_string(root.join(path)).ok();
+    let mut environment = Environment::of_machine(machine);
+    environment.total_ram = read("proc/meminfo").and_then(|text| mem_total(&text));
+    environment.gib_pages = read("proc/cpuinfo").and_then(|text| cpu_flag(&text, "pdpe1gb"));
+    let sysctl = |name: &str| read(name).and_then(|text| text.trim().parse::<i64>().ok());
+    environment.load_disabled = sysctl("proc/sys/kernel/kexec_load_disabled").map(|value| value != 0);
+    // A kernel without this sysctl has no limit; a recording may simply not have the file.
+    environment.load_limit = sysctl("proc/sys/kernel/kexec_load_limit_panic");
+    environment.locked_down = read("sys/kernel/security/lockdown").map(|text| !text.contains("[none]"));
+    if root == Path::new("/") {
+        environment.capable = read("proc/self/status").and_then(|text| has_capability(&text, CAP_SYS_BOOT));
+    }
+    environment
+}
+
+fn mem_total(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+fn cpu_flag(cpuinfo: &str, flag: &str) -> Option<bool> {
+    let flags = cpuinfo.lines().find(|line| line.starts_with("flags"))?;
+    Some(flags.split_ascii_whitespace().any(|word| word == flag))
+}
+
+fn has_capability(status: &str, number: u32) -> Option<bool> {
+    let effective: String = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?.trim().into();
+    let bits = u64::from_str_radix(&effective, 16).ok()?;
+    Some(bits.checked_shr(number).unwrap_or(0) & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_as_the_kernel_writes_them() {
+        assert_eq!(mem_total("MemTotal:         482712 kB\nMemFree: 1 kB\n"), Some(482_712 << 10));
+        assert_eq!(cpu_flag("processor\t: 0\nflags\t\t: fpu pdpe1gb lm\n", "pdpe1gb"), Some(true));
+        assert_eq!(cpu_flag("flags\t\t: fpu pdpe1gbx lm\n", "pdpe1gb"), Some(false));
+        assert_eq!(has_capability("Name:\tx\nCapEff:\t000001ffffffffff\n", 22), Some(true));
+        assert_eq!(has_capability("CapEff:\t0000000000000000\n", 22), Some(false));
+    }
+}

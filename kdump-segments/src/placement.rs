@@ -1,0 +1,221 @@
+//! Finds room in the crash region, part by part.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write;
+
+use kdump_elf::{PhysRange, align_down, align_up};
+
+use crate::{Error, RangeSet};
+
+/// Which end of the free memory a part is put at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// As low as possible.
+    BottomUp,
+    /// As high as possible.
+    TopDown,
+}
+
+/// What one part needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// Its name in messages.
+    pub part: &'static str,
+    /// Bytes; rounded up to whole pages.
+    pub size: u64,
+    /// Alignment of its first byte, a power of two; at least a page is used.
+    pub align: u64,
+    /// Lowest address of its first byte.
+    pub min: u64,
+    /// Highest address of its last byte.
+    pub max: u64,
+    /// Which end to prefer.
+    pub direction: Direction,
+}
+
+/// The free memory of a crash region and what was taken from it.
+#[derive(Clone, Debug)]
+pub struct Placement {
+    page_size: u64,
+    region: PhysRange,
+    free: RangeSet,
+    placed: Vec<(&'static str, PhysRange)>,
+}
+
+impl Placement {
+    /// All of `region` but `claimed`, whole pages of `page_size` bytes only.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`] when the region has not one whole page.
+    pub fn new(region: PhysRange, claimed: &RangeSet, page_size: u64) -> Result<Self, Error> {
+        let region = region.align_inward(page_size).ok_or_else(|| Error::NoRoom {
+            part: "anything",
+            need: page_size,
+            align: page_size,
+            min: region.start(),
+            max: region.last(),
+            missing_mib: 1,
+            placed: String::from("nothing"),
+        })?;
+        let claimed: RangeSet = claimed.iter().map(|range| range.align_outward(page_size)).collect();
+        Ok(Self { page_size, region, free: claimed.complement_within(region), placed: Vec::new() })
+    }
+
+    /// Takes room for one part.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`] with what is missing and what the parts before took.
+    pub fn place(&mut self, request: &Request) -> Result<PhysRange, Error> {
+        let align = request.align.max(self.page_size);
+        let size = align_up(request.size.max(1), self.page_size);
+        let window = PhysRange::from_inclusive(request.min, request.max.min(u64::MAX - 1)).ok();
+        let holes = || self.free.iter().filter_map(|hole| hole.intersection(window?));
+        let fit = |hole: PhysRange| fit(hole, size?, align, request.direction);
+        let found = match request.direction {
+            Direction::BottomUp => holes().find_map(fit),
+            Direction::TopDown => {
+                self.free.iter().rev().filter_map(|hole| hole.intersection(window?)).find_map(fit)
+            }
+        };
+        let Some(range) = found else {
+            let largest = holes().map(PhysRange::size).max().unwrap_or(0);
+            return Err(self.no_room(request, largest));
+        };
+        self.take(request.part, range);
+        Ok(range)
+    }
+
+    /// Takes addresses that a part cannot do without.
+    ///
+    /// # Errors
+    /// [`Error::OutsideRegion`] when they are not all in the region, [`Error::NoRoom`] when
+    /// something else has some of them.
+    pub fn claim(&mut self, part: &'static str, range: PhysRange) -> Result<(), Error> {
+        let range = range.align_outward(self.page_size);
+        if !self.region.contains_range(range) {
+            return Err(Error::OutsideRegion {
+                part,
+                start: range.start(),
+                last: range.last(),
+                region_start: self.region.start(),
+                region_last: self.region.last(),
+            });
+        }
+        if !self.free.contains_range(range) {
+            let (min, max, size) = (range.start(), range.last(), range.size());
+            let request =
+                Request { part, size, align: self.page_size, min, max, direction: Direction::BottomUp };
+            return Err(self.no_room(&request, 0));
+        }
+        self.take(part, range);
+        Ok(())
+    }
+
+    /// What is still free.
+    #[must_use]
+    pub fn free(&self) -> &RangeSet {
+        &self.free
+    }
+
+    /// Checks that the kernel will find `pages` pages for its own use.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`] naming what every part took.
+    pub fn check_control_pages(&self, pages: u64) -> Result<(), Error> {
+        let (have, need) = (self.free.total(), pages.saturating_mul(self.page_size));
+        if have >= need {
+            return Ok(());
+        }
+        let request = Request {
+            part: "the page tables and control pages the kernel takes from the region itself",
+            size: need,
+            align: self.page_size,
+            min: self.region.start(),
+            max: self.region.last(),
+            direction: Direction::BottomUp,
+        };
+        Err(self.no_room(&request, have))
+    }
+
+    fn take(&mut self, part: &'static str, range: PhysRange) {
+        self.free = self.free.subtract(&RangeSet::from(range));
+        self.placed.push((part, range));
+    }
+
+    fn no_room(&self, request: &Request, have: u64) -> Error {
+        let mut placed = String::new();
+        for (part, range) in &self.placed {
+            let comma = if placed.is_empty() { "" } else { ", " };
+            // Writing to a String does not fail.
+            let _ = write!(placed, "{comma}{part} {:#x}", range.size());
+        }
+        if placed.is_empty() {
+            placed.push_str("nothing");
+        }
+        let missing = request.size.saturating_sub(have).max(1);
+        Error::NoRoom {
+            part: request.part,
+            need: request.size,
+            align: request.align.max(self.page_size),
+            min: request.min,
+            max: request.max,
+            missing_mib: missing.div_ceil(1 << 20),
+            placed,
+        }
+    }
+}
+
+/// The place of `size` bytes in `hole`, at the preferred end.
+fn fit(hole: PhysRange, size: u64, align: u64, direction: Direction) -> Option<PhysRange> {
+    let start = match direction {
+        Direction::BottomUp => align_up(hole.start(), align)?,
+        Direction::TopDown => align_down(hole.end().checked_sub(size)?, align),
+    };
+    let range = PhysRange::from_len(start, size).ok()?;
+    hole.contains_range(range).then_some(range)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(start: u64, end: u64) -> PhysRange {
+        PhysRange::from_half_open(start, end).unwrap()
+    }
+
+    fn request(size: u64, align: u64, direction: Direction) -> Request {
+        Request { part: "test", size, align, min: 0, max: u64::MAX, direction }
+    }
+
+    #[test]
+    fn both_ends_and_around_what_is_claimed() {
+        let claimed = RangeSet::from(range(0x20_0800, 0x20_0900));
+        let mut placement = Placement::new(range(0x10_0000, 0x40_0000), &claimed, 0x1000).unwrap();
+        let low = placement.place(&request(1, 1, Direction::BottomUp)).unwrap();
+        assert_eq!(low, range(0x10_0000, 0x10_1000));
+        let high = placement.place(&request(0x1001, 0x10_0000, Direction::TopDown)).unwrap();
+        assert_eq!(high, range(0x30_0000, 0x30_2000));
+        let between = placement.place(&request(0xf_f000, 0x1000, Direction::TopDown)).unwrap();
+        assert_eq!(between, range(0x20_1000, 0x30_0000), "the claimed page stays free of segments");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let mut placement = Placement::new(range(0x10_0000, 0x40_0000), &RangeSet::new(), 0x1000).unwrap();
+        placement.place(&request(0x20_0000, 1, Direction::TopDown)).unwrap();
+        let error = placement.place(&request(0x20_0000, 1, Direction::TopDown)).unwrap_err();
+        assert!(matches!(error, Error::NoRoom { need: 0x20_0000, missing_mib: 1, .. }), "{error}");
+        assert!(error.to_string().contains("test 0x200000"), "{error}");
+        assert!(placement.check_control_pages(256).is_ok());
+        assert!(placement.check_control_pages(257).is_err());
+    }
+
+    #[test]
+    fn fixed_places_are_checked() {
+        let mut placement = Placement::new(range(0x10_0000, 0x40_0000), &RangeSet::new(), 0x1000).unwrap();
+        placement.claim("kernel", range(0x10_0000, 0x20_0000)).unwrap();
+        assert!(matches!(placement.claim("a", range(0x1f_f000, 0x20_1000)), Err(Error::NoRoom { .. })));
+        assert!(matches!(placement.claim("a", range(0x0, 0x1000)), Err(Error::OutsideRegion { .. })));
+    }
+}

@@ -1,0 +1,36 @@
+//! The memory map an x86 capture kernel is given.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::e820::E820Entry;
+use crate::elfcorehdr::{LowMemory, low_ram};
+use crate::{Error, Machine, MemoryKind, MemoryMap, RangeSet};
+
+/// Everything that is not RAM as the running kernel knows it, and as RAM only what the
+/// capture kernel may use: low memory, the crash regions without `kept`, and CMA memory.
+pub(super) fn capture_map(machine: &Machine, low: LowMemory, kept: &RangeSet) -> Vec<E820Entry> {
+    let low = match low {
+        LowMemory::BackedUp { source, .. } => RangeSet::from(source),
+        LowMemory::NotDumped | LowMemory::AsIs => low_ram(machine),
+    };
+    let regions = RangeSet::from_ranges(machine.crash_regions.iter().copied()).union(&machine.cma_ranges);
+    let usable = regions.intersect(&machine.ram()).subtract(&machine.crash_claimed).subtract(kept);
+    let mut map: MemoryMap = machine.memory.iter().filter(|entry| entry.kind != MemoryKind::Ram).collect();
+    for range in &usable.union(&low) {
+        map.insert(range, MemoryKind::Ram);
+    }
+    map.iter().map(|entry| E820Entry { range: entry.range, kind: entry.kind }).collect()
+}
+
+/// The firmware's own map, for kernels that are told on the command line what to use.
+///
+/// # Errors
+/// [`Error::Conflict`] when the kernel does not show it.
+pub(super) fn firmware_map(machine: &Machine) -> Result<Vec<E820Entry>, Error> {
+    let map = machine.firmware_map.as_ref().ok_or_else(|| Error::Conflict {
+        what: "memmap= on the command line",
+        reason: String::from("the firmware's memory map (sys/firmware/memmap) is not there"),
+    })?;
+    Ok(map.iter().map(|entry| E820Entry { range: entry.range, kind: entry.kind }).collect())
+}

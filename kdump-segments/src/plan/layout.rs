@@ -1,0 +1,52 @@
+//! First phase of planning: what goes where, with everything encoded but the purgatory.
+
+use alloc::format;
+
+use kdump_elf::{Arch, PhysRange};
+
+use super::{Plan, PlanInputs, x86};
+use crate::Error;
+use crate::purgatory::{BackupCopy, Entry, MismatchAction, SerialPort};
+use crate::segment::Segment;
+
+/// A plan whose purgatory is not linked yet.
+#[derive(Clone, Debug)]
+pub struct Layout<'a> {
+    /// The plan so far: its entry is unset and its purgatory segment empty.
+    pub(super) draft: Plan<'a>,
+    pub(super) purgatory: PhysRange,
+    pub(super) target: Entry,
+    pub(super) backup: Option<BackupCopy>,
+    pub(super) serial: Option<SerialPort>,
+    pub(super) on_mismatch: MismatchAction,
+}
+
+impl<'a> Layout<'a> {
+    /// Places every part and encodes the ELF core header, boot_params, the command line and
+    /// setup_data. Takes time proportional to the number of memory ranges and CPUs (and their
+    /// logarithm); images are borrowed and not read through.
+    ///
+    /// # Errors
+    /// [`Error::NoCrashRegion`], [`Error::NoRoom`] naming the part and what is missing,
+    /// [`Error::CommandLineTooLong`], [`Error::TooMany`], [`Error::Conflict`] for options that
+    /// cannot be honoured, and the errors of the kernel image.
+    pub fn new(inputs: &PlanInputs<'a>) -> Result<Self, Error> {
+        let arch = inputs.machine.arch;
+        if arch != Arch::X86_64 {
+            let reason = format!("planning a load for {} is not supported", arch.name());
+            return Err(Error::Conflict { what: "architecture", reason });
+        }
+        let purgatory = inputs.purgatory.arch();
+        if purgatory != arch {
+            let reason = format!("it is for {}, the machine is {}", purgatory.name(), arch.name());
+            return Err(Error::Conflict { what: "purgatory", reason });
+        }
+        x86::lay_out(inputs)
+    }
+
+    /// The segments, by address; the purgatory has no content yet.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment<'a>] {
+        &self.draft.segments
+    }
+}

@@ -1,0 +1,72 @@
+//! Decides whether low memory needs a backup.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use kdump_elf::{Arch, PhysRange, VmcoreInfo};
+
+use super::BackupPolicy;
+use crate::Machine;
+use crate::elfcorehdr::low_ram;
+
+/// End of the memory real mode can use; video memory and ROMs follow.
+const CONVENTIONAL_END: u64 = 0xa_0000;
+/// Boot protocol 2.15 came with Linux 5.5, as did the unconditional reservation of the low
+/// 1 MiB for crash kernels ("x86/kdump: Always reserve the low 1M when the crashkernel option
+/// is specified").
+const PROTOCOL_5_5: u16 = 0x20f;
+
+/// The RAM that must be saved, if any: the lowest range of it, up to 640 KiB.
+pub(super) fn backup_source(
+    machine: &Machine,
+    policy: BackupPolicy,
+    notes: &mut Vec<String>,
+) -> Option<PhysRange> {
+    if !matches!(machine.arch, Arch::X86_64 | Arch::I386) {
+        return None;
+    }
+    let wanted = match policy {
+        BackupPolicy::Always => true,
+        BackupPolicy::Never => {
+            notes.push(String::from("no backup was asked for: memory below 1 MiB is not dumped"));
+            false
+        }
+        BackupPolicy::Auto => auto(machine, notes),
+    };
+    if !wanted {
+        return None;
+    }
+    let conventional = PhysRange::from_half_open(0, CONVENTIONAL_END).ok()?;
+    let source = machine.dump_ranges().into_iter().find_map(|range| range.intersection(conventional));
+    if source.is_none() {
+        notes.push(String::from("there is no RAM below 640 KiB: nothing is backed up"));
+    } else if low_ram(machine).iter().filter(|range| range.start() < CONVENTIONAL_END).count() > 1 {
+        notes.push(String::from(
+            "low RAM has several ranges: the first is backed up and used, the others are dumped in place",
+        ));
+    }
+    source
+}
+
+/// Asks what the kernel shows, never its version number, which vendors reuse.
+fn auto(machine: &Machine, notes: &mut Vec<String>) -> bool {
+    let prb =
+        machine.vmcoreinfo.as_ref().and_then(|note| VmcoreInfo::new(note.text.as_deref()?).symbol("prb"));
+    let proof = if machine.boot_protocol.is_some_and(|version| version >= PROTOCOL_5_5) {
+        "boot protocol 2.15"
+    } else if machine.kexec.elfcorehdr_size.is_some() {
+        "crash_elfcorehdr_size"
+    } else if prb.is_some() {
+        "SYMBOL(prb) in VMCOREINFO"
+    } else {
+        notes.push(String::from(
+            "nothing shows that the running kernel reserves the low 1 MiB: low memory is backed up",
+        ));
+        return true;
+    };
+    notes.push(alloc::format!(
+        "the running kernel reserves the low 1 MiB ({proof} shows it is 5.5 or newer): \
+         no backup is made and memory below 1 MiB is not dumped"
+    ));
+    false
+}

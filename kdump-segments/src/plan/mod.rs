@@ -1,0 +1,105 @@
+//! The plan: every segment of a crash load, from a machine's description and a kernel image.
+//!
+//! Planning has two phases. A [`Layout`] decides what goes where and encodes everything but
+//! the purgatory; it hashes nothing and takes time proportional to the number of memory
+//! ranges and CPUs. Sealing it links the purgatory with the digest of all other segments and
+//! gives the [`Plan`].
+
+mod capture_map;
+mod command_line;
+mod flags;
+mod layout;
+mod low_memory;
+mod options;
+mod seal;
+mod x86;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use kdump_elf::{Arch, PhysRange};
+
+pub use flags::KexecFlags;
+pub use layout::Layout;
+pub use options::{BackupPolicy, PlanOptions};
+
+use crate::cmdline::CommandLine;
+use crate::e820::E820Entry;
+use crate::elfcorehdr::{ElfCoreHeader, LowMemory};
+use crate::segment::{Segment, SegmentKind};
+use crate::vmcore_prediction::VmcorePrediction;
+
+/// What a plan is made from.
+#[derive(Clone, Copy)]
+pub struct PlanInputs<'a> {
+    /// The machine that may crash.
+    pub machine: &'a crate::Machine,
+    /// The capture kernel's image file.
+    pub kernel: &'a [u8],
+    /// The capture kernel's initial ramdisk.
+    pub initrd: Option<&'a [u8]>,
+    /// What the user asked for.
+    pub options: &'a PlanOptions,
+    /// The program that verifies the plan's segments and enters the kernel.
+    pub purgatory: &'a dyn crate::purgatory::Purgatory,
+}
+
+impl core::fmt::Debug for PlanInputs<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("PlanInputs")
+            .field("kernel", &self.kernel.len())
+            .field("initrd", &self.initrd.map(<[u8]>::len))
+            .field("options", self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A complete crash load.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Plan<'a> {
+    /// The architecture of the running kernel.
+    pub arch: Arch,
+    /// Physical address of the purgatory's first instruction.
+    pub entry: u64,
+    /// The flags of the system call.
+    pub flags: KexecFlags,
+    /// The segments, by address; this is the order given to the system call.
+    pub segments: Vec<Segment<'a>>,
+    /// The ELF core header.
+    pub elfcorehdr: ElfCoreHeader,
+    /// What the capture kernel will export.
+    pub vmcore: VmcorePrediction,
+    /// The capture kernel's command line.
+    pub cmdline: CommandLine,
+    /// The memory map the capture kernel is given.
+    pub e820: Vec<E820Entry>,
+    /// What becomes of the memory below 1 MiB.
+    pub low_memory: LowMemory,
+    /// The crash region everything lies in.
+    pub region: PhysRange,
+    /// Memory of the region left to the kernel for its control pages, in bytes.
+    pub leftover: u64,
+    /// Highest address the initial ramdisk may end at, inclusive.
+    pub initrd_limit: u64,
+    /// Longest command line the capture kernel takes.
+    pub cmdline_limit: u64,
+    /// What was dropped, rounded or guessed, and where values come from.
+    pub notes: Vec<String>,
+}
+
+impl<'a> Plan<'a> {
+    /// Lays out and seals in one go.
+    ///
+    /// # Errors
+    /// Those of [`Layout::new`] and [`Layout::seal`].
+    pub fn new(inputs: &PlanInputs<'a>) -> Result<Self, crate::Error> {
+        Layout::new(inputs)?.seal(inputs.purgatory)
+    }
+
+    /// The first segment of this kind.
+    #[must_use]
+    pub fn segment(&self, kind: SegmentKind) -> Option<&Segment<'a>> {
+        self.segments.iter().find(|segment| segment.kind == kind)
+    }
+}

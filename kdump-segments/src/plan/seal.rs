@@ -1,0 +1,59 @@
+//! Second phase of planning: the purgatory is linked with the digest of everything else.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::{KexecFlags, Layout, Plan};
+use crate::Error;
+use crate::purgatory::{DigestRegion, Handover, Purgatory};
+use crate::segment::{Segment, SegmentKind};
+
+impl<'a> Layout<'a> {
+    /// Links `purgatory`, the one the layout was made with. The digest covers the content of
+    /// every segment but the purgatory itself, the backup region, which has none, and an
+    /// elfcorehdr the kernel may rewrite on hot-plug.
+    ///
+    /// # Errors
+    /// [`Error::Purgatory`] when it cannot be linked or does not keep to its own size.
+    pub fn seal(mut self, purgatory: &dyn Purgatory) -> Result<Plan<'a>, Error> {
+        let base = self.purgatory.start();
+        let rewritten = self.draft.flags.contains(KexecFlags::UPDATE_ELFCOREHDR);
+        let verified = |segment: &&Segment<'_>| match segment.kind {
+            SegmentKind::Purgatory | SegmentKind::Backup => false,
+            SegmentKind::Elfcorehdr => !rewritten,
+            _ => !segment.data.is_empty(),
+        };
+        let regions: Vec<DigestRegion<'_>> = self
+            .draft
+            .segments
+            .iter()
+            .filter(verified)
+            .map(|segment| DigestRegion { start: segment.mem(), bytes: &segment.data })
+            .collect();
+        let handover = Handover {
+            regions: &regions,
+            entry: self.target,
+            backup: self.backup,
+            serial: self.serial,
+            on_mismatch: self.on_mismatch,
+        };
+        let linked = purgatory.link(base, &handover).map_err(Error::Purgatory)?;
+        let (len, memsz) = (linked.bytes.len() as u64, self.purgatory.size());
+        if len > memsz || !self.purgatory.contains(linked.entry) {
+            let entry = linked.entry;
+            let why =
+                format!("{len:#x} bytes with entry {entry:#x} do not fit {memsz:#x} bytes at {base:#x}");
+            return Err(Error::Purgatory(Box::from(why)));
+        }
+        for segment in &mut self.draft.segments {
+            if segment.kind == SegmentKind::Purgatory {
+                segment.data = Cow::Owned(linked.bytes);
+                break;
+            }
+        }
+        self.draft.entry = linked.entry;
+        Ok(self.draft)
+    }
+}

@@ -1,0 +1,80 @@
+//! Rules about the ELF core header as it will stand in memory.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use kdump_elf::{CoreHeader, PT_LOAD, PT_NOTE, Phdr, PhysRange};
+
+use super::plan_rules::Outcome;
+use crate::Machine;
+use crate::elfcorehdr::LowMemory;
+use crate::plan::Plan;
+use crate::segment::SegmentKind;
+
+fn bytes<'p>(plan: &'p Plan<'_>) -> &'p [u8] {
+    plan.segment(SegmentKind::Elfcorehdr).map_or(&[], |segment| &segment.data)
+}
+
+fn decoded(plan: &Plan<'_>) -> Vec<Phdr> {
+    CoreHeader::parse(bytes(plan)).map(|header| header.phdrs().collect()).unwrap_or_default()
+}
+
+/// Reads back what was encoded.
+pub(super) fn decodes(plan: &Plan<'_>) -> Outcome {
+    let header = CoreHeader::parse(bytes(plan)).map_err(|why| why.to_string())?;
+    if header.ehdr().e_machine != plan.arch.e_machine() {
+        return Err(format!("e_machine is {}", header.ehdr().e_machine));
+    }
+    if !header.phdrs().eq(plan.elfcorehdr.phdrs().iter().copied()) {
+        return Err(String::from("the program headers are not those planned"));
+    }
+    Ok(format!("{} with {} program headers", header.encoding().class, header.phnum()))
+}
+
+/// A note outside RAM would be read as zeros, one in the crash region as the capture kernel.
+pub(super) fn notes(plan: &Plan<'_>, machine: &Machine) -> Outcome {
+    let (ram, phdrs) = (machine.ram(), decoded(plan));
+    let notes: Vec<&Phdr> = phdrs.iter().filter(|phdr| phdr.p_type == PT_NOTE).collect();
+    if notes.is_empty() {
+        return Err(String::from("there is no PT_NOTE, which the capture kernel's reader relies on"));
+    }
+    for note in &notes {
+        let range = PhysRange::from_len(note.p_offset, note.p_memsz).map_err(|why| why.to_string())?;
+        if !ram.contains_range(range) {
+            return Err(format!("the note at {range} is not in RAM"));
+        }
+        if machine.crash_regions.iter().any(|region| region.overlaps(range)) {
+            return Err(format!("the note at {range} is in a crash region"));
+        }
+    }
+    Ok(format!("{} notes in RAM", notes.len()))
+}
+
+/// Every PT_LOAD is RAM outside the crash regions, and those of the direct map are disjoint.
+pub(super) fn memory(plan: &Plan<'_>, machine: &Machine) -> Outcome {
+    let (ram, phdrs) = (machine.ram(), decoded(plan));
+    let text = machine.kernel.text.as_ref().map(|text| text.value.vaddr);
+    let mut end = 0;
+    for load in phdrs.iter().filter(|phdr| phdr.p_type == PT_LOAD) {
+        let range = PhysRange::from_len(load.p_paddr, load.p_memsz).map_err(|why| why.to_string())?;
+        if !ram.contains_range(range) {
+            return Err(format!("the PT_LOAD at {range} is not RAM"));
+        }
+        if machine.crash_regions.iter().any(|region| region.overlaps(range)) {
+            return Err(format!("the PT_LOAD at {range} is in a crash region"));
+        }
+        let copied = matches!(plan.low_memory, LowMemory::BackedUp { source, .. } if source == range);
+        if load.p_offset != load.p_paddr && !copied {
+            return Err(format!("the PT_LOAD at {range} is read from {:#x}", load.p_offset));
+        }
+        if Some(load.p_vaddr) == text {
+            continue;
+        }
+        if range.start() < end {
+            return Err(format!("the PT_LOAD at {range} overlaps the one before it"));
+        }
+        end = range.end();
+    }
+    Ok(String::from("all PT_LOADs are RAM outside the crash regions and disjoint"))
+}
