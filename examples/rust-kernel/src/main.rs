@@ -1,0 +1,79 @@
+//! A kernel that can die and be dumped, and that can capture the dump: two roles, one program.
+//!
+//! Started with `elfcorehdr=` on its command line it is the capture kernel, otherwise the one
+//! that will crash. README.md tells how to run it and in which order to read it.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod acpi;
+mod apic;
+mod boot_info;
+mod cause;
+mod cpu;
+mod crash;
+mod frames;
+mod heap;
+mod notes;
+mod per_cpu;
+mod phys;
+mod serial;
+mod shell;
+mod smp;
+mod stack;
+mod task;
+mod trap;
+
+use core::arch::asm;
+use core::sync::atomic::Ordering;
+
+use boot_info::BootInfo;
+use per_cpu::PerCpu;
+use serial::say;
+
+/// Where boot.s leaves the first CPU.
+///
+/// # Safety
+/// Called once, with what the boot protocol passed.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn kernel_main(linux: u64, info: u64, image: u64) -> ! {
+    phys::init(image);
+    serial::CONSOLE.init();
+    // SAFETY: passed on.
+    let boot = unsafe { BootInfo::read(linux != 0, info) };
+    prepare_memory(&boot);
+    first_kernel(&boot)
+}
+
+/// Hands all memory that is not in use to the allocators.
+fn prepare_memory(boot: &BootInfo) {
+    boot.ram().for_each(frames::add);
+    [phys::image(), boot.module].into_iter().flatten().for_each(frames::reserve);
+    if !heap::init() {
+        say!("no memory for the heap");
+        cpu::halt();
+    }
+}
+
+fn first_kernel(boot: &BootInfo) -> ! {
+    say!("first kernel: {}", boot.cmdline());
+    let Some(per_cpu) = PerCpu::new(0, apic::id()) else { cpu::halt() };
+    task::spawn(per_cpu, shell::run);
+    task::spawn_workload(per_cpu);
+    per_cpu.install();
+    apic::enable();
+    // SAFETY: the address is the firmware's.
+    unsafe { smp::start(boot.rsdp) };
+    phys::identity_map(false);
+    say!("{} CPUs", smp::ONLINE.load(Ordering::Relaxed));
+    task::run()
+}
+
+/// Says why, then raises the exception which every crash begins with.
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    say!("{info}");
+    // SAFETY: does not return.
+    unsafe { asm!("ud2", options(noreturn)) }
+}

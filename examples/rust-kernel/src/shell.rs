@@ -1,0 +1,27 @@
+//! Reads commands from the console: how to die.
+
+use crate::serial::{CONSOLE, say};
+use crate::{cause, task};
+
+/// A task that obeys what is typed.
+pub(crate) fn run(_id: u32) -> ! {
+    let mut line = [0; 64];
+    let mut len = 0;
+    say!("ready");
+    loop {
+        match CONSOLE.read() {
+            Some(b'\r' | b'\n') => {
+                let command = line.get(..len).and_then(|bytes| core::str::from_utf8(bytes).ok());
+                cause::by_name(command.unwrap_or_default());
+                len = 0;
+            }
+            Some(byte) => {
+                if let Some(slot) = line.get_mut(len) {
+                    *slot = byte;
+                    len += 1;
+                }
+            }
+            None => task::yield_now(),
+        }
+    }
+}
