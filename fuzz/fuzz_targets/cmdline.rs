@@ -1,0 +1,15 @@
+//! Any text as a kernel command line, edited: what is added must come out again.
+#![no_main]
+
+use kdump_segments::cmdline::CommandLine;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    let Ok(mut cmdline) = CommandLine::new(text) else { return };
+    let _ = cmdline.remove("crashkernel");
+    assert!(cmdline.parameters().all(|word| !word.starts_with("crashkernel=")));
+    let _ = cmdline.remove("elfcorehdr");
+    cmdline.append(format_args!("elfcorehdr={}K", 1234));
+    assert_eq!(cmdline.parameters().filter(|word| *word == "elfcorehdr=1234K").count(), 1, "{}", cmdline.as_str());
+    assert!(cmdline.check_length(u64::MAX).is_ok());
+});

@@ -1,0 +1,36 @@
+//! Any bytes as a dump: opened, described, read at the edges of every range, its log read.
+#![no_main]
+
+use kdump_elf::{Paddr, Vaddr};
+use kdump_vmcore::{Dmesg, Dump, KernelMemory, OldMemory};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(dump) = Dump::open(bytes) else { return };
+    let _ = (dump.format(), dump.arch(), dump.page_size(), dump.memory_size(), dump.completeness().is_complete());
+    for cpu in dump.cpus() {
+        if let Ok(status) = cpu.prstatus() {
+            let _ = (status.pid(), status.registers().count());
+        }
+    }
+    for note in dump.notes().iter() {
+        assert!(note.desc.len() <= bytes.len());
+    }
+    let mut buf = [0; 64];
+    for range in dump.ranges().take(64) {
+        for at in [range.range.start(), range.range.last(), range.range.start().saturating_sub(8)] {
+            if let Err(stopped) = dump.read_phys(Paddr(at), &mut buf) {
+                assert!(stopped.read < buf.len());
+            }
+        }
+    }
+    let memory = KernelMemory::new(&dump);
+    for phdr in dump.phdrs().iter().take(64) {
+        let _ = memory.space().translate(&dump, Vaddr(phdr.p_vaddr));
+    }
+    if let Some(info) = dump.vmcoreinfo() {
+        if let Ok(log) = Dmesg::read(&memory, info) {
+            log.records.iter().take(1000).for_each(|record| drop(record.lines()));
+        }
+    }
+});

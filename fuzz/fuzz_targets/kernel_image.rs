@@ -1,0 +1,18 @@
+//! Any bytes as a kernel image, bzImage or vmlinux.
+#![no_main]
+
+use kdump_segments::image::{BzImage, Image, Vmlinux};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(image) = Image::parse(bytes, 0x1000) {
+        let _ = (image.cmdline_limit(), image.takes_efi());
+    }
+    if let Ok(image) = BzImage::parse(bytes) {
+        assert!(image.payload().len() <= bytes.len() && image.setup_bytes().len() <= bytes.len());
+        assert!(image.memsz() >= image.payload().len() as u64);
+    }
+    if let Ok(image) = Vmlinux::parse(bytes, 0x1000) {
+        let _ = (image.chunks().len(), image.span());
+    }
+});
