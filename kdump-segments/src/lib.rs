@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+mod crashkernel;
 mod errno;
 mod error;
 mod iomem;
@@ -29,6 +30,7 @@ pub mod segment;
 pub mod setup_data;
 pub mod vmcore_prediction;
 
+pub use crashkernel::{CrashkernelLimits, CrashkernelRequest, Reservation, memparse};
 pub use errno::Errno;
 pub use error::Error;
 pub use iomem::{Iomem, IomemEntry};

@@ -15,12 +15,15 @@ mod collect;
 mod cpu_note;
 mod efi;
 mod files;
+mod identity;
 mod kcore;
 #[cfg(feature = "std")]
 mod kcore_head;
 mod kexec_state;
+mod paths;
 #[cfg(feature = "std")]
 mod record;
+mod regions;
 mod symbols;
 mod text_file;
 mod vmcoreinfo_note;

@@ -6,22 +6,19 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use kdump_elf::{Arch, Endian, PhysRange, VmcoreInfo};
+use kdump_elf::{Arch, VmcoreInfo};
 
 use super::efi::systab;
+use super::identity::{find_arch, find_page_size, find_release};
+use super::paths::{IOMEM, KALLSYMS, KCORE, KCORE_VALUES};
+use super::regions::{crash_regions, find_cma, find_firmware_map};
 use super::text_file::{parse_hex, parse_hex_file};
 use super::{
     CpuNote, EfiHandover, Kcore, KexecState, Machine, MachineFiles, MachineNote, Symbols, VmcoreinfoNote,
 };
-use crate::iomem::kind_of;
 use crate::kernel_layout::{LayoutInputs, find_direct_map, find_text};
-use crate::{Iomem, KernelLayout, MachineError, MemoryKind, MemoryMap, RangeSet, Source, Sourced};
+use crate::{Iomem, KernelLayout, MachineError, Source, Sourced};
 
-const IOMEM: &str = "proc/iomem";
-pub(super) const KCORE: &str = "proc/kcore";
-const KALLSYMS: &str = "proc/kallsyms";
-pub(super) const ARCH: &str = "proc/sys/kernel/arch";
-pub(super) const KCORE_VALUES: &str = "proc/kcore.values";
 /// Offset of `acpi_rsdp_addr` in boot_params (Documentation/arch/x86/zero-page.rst).
 const BOOT_PARAMS_RSDP: usize = 0x70;
 
@@ -111,159 +108,6 @@ fn read_kcore(files: &MachineFiles, notes: &mut NoteSink) -> Option<Kcore> {
             None
         }
     }
-}
-
-/// kcore knows best; `proc/sys/kernel/arch` is the machine name of `uname(2)`.
-fn find_arch(
-    files: &MachineFiles,
-    kcore: Option<&Kcore>,
-    notes: &mut NoteSink,
-) -> Result<(Arch, Endian), MachineError> {
-    let stated = match files.get(ARCH) {
-        Some(text) => {
-            let name = String::from_utf8_lossy(text.trim_ascii()).into_owned();
-            let arch = arch_of_uname(&name);
-            Some(arch.ok_or_else(|| MachineError::UnsupportedArch { path: ARCH.to_owned(), value: name })?)
-        }
-        None => None,
-    };
-    let Some(kcore) = kcore else { return stated.ok_or(MachineError::UnknownArch) };
-    let Some(arch) = Arch::from_elf(kcore.e_machine, kcore.encoding.class) else {
-        let value = format!("e_machine {} in {}", kcore.e_machine, kcore.encoding.class);
-        return Err(MachineError::UnsupportedArch { path: KCORE.to_owned(), value });
-    };
-    if let Some((other, _)) = stated.filter(|&(other, _)| other != arch) {
-        let text = format!("says {}, proc/kcore says {}, which is believed", other.name(), arch.name());
-        notes.add(ARCH, text);
-    }
-    Ok((arch, kcore.encoding.endian))
-}
-
-/// The names the kernel gives architectures, and those of Rust's `std::env::consts::ARCH`.
-fn arch_of_uname(name: &str) -> Option<(Arch, Endian)> {
-    let arch = match name {
-        "i386" | "i486" | "i586" | "i686" | "x86" => Arch::I386,
-        "aarch64" | "aarch64_be" => Arch::Arm64,
-        "ppc64le" | "powerpc64" => Arch::Ppc64,
-        "ppc" | "powerpc" => Arch::Ppc32,
-        _ if name.starts_with("armv") => Arch::Arm,
-        _ => Arch::from_name(name)?,
-    };
-    let endian = match name {
-        "ppc64le" => Endian::Little,
-        "aarch64_be" => Endian::Big,
-        _ => arch.endian(),
-    };
-    Some((arch, endian))
-}
-
-fn find_page_size(arch: Arch, info: Option<&VmcoreInfo<'_>>, notes: &mut NoteSink) -> u64 {
-    const USUAL: u64 = 4096;
-    let stated = info.and_then(VmcoreInfo::page_size);
-    match stated.filter(|size| size.is_power_of_two() && *size >= USUAL) {
-        Some(size) => size,
-        None => {
-            let fixed = matches!(arch, Arch::X86_64 | Arch::I386 | Arch::Arm | Arch::Riscv64 | Arch::S390x);
-            if !fixed {
-                notes.add(KCORE, "does not tell the page size; 4096 is assumed");
-            }
-            USUAL
-        }
-    }
-}
-
-fn find_release(files: &MachineFiles, info: Option<&VmcoreInfo<'_>>, notes: &mut NoteSink) -> Option<String> {
-    let running = files
-        .get("proc/sys/kernel/osrelease")
-        .map(|text| String::from_utf8_lossy(text.trim_ascii()).into_owned());
-    let noted = info.and_then(VmcoreInfo::release).map(ToOwned::to_owned);
-    if let (Some(running), Some(noted)) = (&running, &noted) {
-        if running != noted {
-            let text = format!("says {running}, VMCOREINFO says {noted}: the files are of two kernels");
-            notes.add("proc/sys/kernel/osrelease", text);
-        }
-    }
-    noted.or(running)
-}
-
-/// Overlapping regions would be taken out of the dump twice; they are joined.
-fn crash_regions(iomem: &Iomem, notes: &mut NoteSink) -> Vec<PhysRange> {
-    let mut out: Vec<PhysRange> = Vec::new();
-    for region in iomem.crash_regions() {
-        match out.last_mut() {
-            Some(last) if last.overlaps(region) => {
-                notes.add(IOMEM, format!("has crash regions {last} and {region}, which were joined"));
-                if let Ok(joined) = PhysRange::from_half_open(last.start(), last.end().max(region.end())) {
-                    *last = joined;
-                }
-            }
-            _ => out.push(region),
-        }
-    }
-    out
-}
-
-/// Lines of `start-end`, hexadecimal, inclusive
-/// (Documentation/ABI/testing/sysfs-kernel-kexec-kdump).
-fn find_cma(files: &MachineFiles, notes: &mut NoteSink) -> RangeSet {
-    const PATHS: [&str; 3] = [
-        "sys/kernel/kexec/crash_cma_ranges",
-        "sys/kernel/kexec_crash_cma_ranges",
-        "sys/kernel/crash_cma_ranges",
-    ];
-    let Some((path, text)) = PATHS.iter().find_map(|path| Some((path, files.get(path)?))) else {
-        return RangeSet::new();
-    };
-    let mut ranges = Vec::new();
-    for line in text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()) {
-        let dash = line.iter().position(|&byte| byte == b'-');
-        let range = dash.and_then(|dash| {
-            let (start, last) = line.split_at_checked(dash)?;
-            let start = parse_hex_file(start)?;
-            let last = parse_hex_file(last.get(1..)?)?;
-            PhysRange::from_inclusive(start, last).ok()
-        });
-        match range {
-            Some(range) => ranges.push(range),
-            None => notes.add(
-                path,
-                format!("line `{}` is not a range and was left out", String::from_utf8_lossy(line)),
-            ),
-        }
-    }
-    RangeSet::from_ranges(ranges)
-}
-
-/// The firmware's map. Where entries overlap, the kind with the higher e820 number wins, as
-/// in the kernel's own clean-up of the table (arch/x86/kernel/e820.c): what firmware calls
-/// RAM once and something else once is not to be used as RAM.
-fn find_firmware_map(files: &MachineFiles, notes: &mut NoteSink) -> Option<MemoryMap> {
-    let mut entries: Vec<(MemoryKind, PhysRange)> = Vec::new();
-    let mut seen = false;
-    for (index, path, start) in files.numbered("sys/firmware/memmap/", "start") {
-        seen = true;
-        let other = |name: &str| files.get(&format!("sys/firmware/memmap/{index}/{name}"));
-        let range = (|| {
-            let (start, last) = (parse_hex_file(start)?, parse_hex_file(other("end")?)?);
-            PhysRange::from_inclusive(start, last).ok()
-        })();
-        let name = other("type").map(|text| String::from_utf8_lossy(text.trim_ascii()).into_owned());
-        let (Some(range), Some(name)) = (range, name) else {
-            notes.add(path, "belongs to an entry that is not a range with a type; it was left out");
-            continue;
-        };
-        let kind = kind_of(&name).unwrap_or_else(|| {
-            notes.add(path, format!("belongs to {range} of unknown type `{name}`, taken as reserved"));
-            MemoryKind::Reserved
-        });
-        entries.push((kind, range));
-    }
-    entries.sort_unstable();
-    let mut map = MemoryMap::new();
-    for (kind, range) in entries {
-        map.insert(range, kind);
-    }
-    seen.then_some(map)
 }
 
 fn find_layout(

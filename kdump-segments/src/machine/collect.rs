@@ -12,54 +12,15 @@ use alloc::vec::Vec;
 
 use kdump_elf::Endian;
 
-use super::build::{ARCH, KCORE, KCORE_VALUES};
 use super::files::parse_index;
 use super::kcore_head::read_head;
+use super::paths::{ARCH, FILES, KALLSYMS, KCORE, KCORE_VALUES, NUMBERED};
 use super::record::{MANIFEST, parse_manifest};
 use super::{Kcore, Machine, MachineFiles, Symbols, symbols};
 use crate::MachineError;
 
 /// No text read here is anywhere near this size: /proc/iomem with 40 000 ranges has 2 MiB.
 const TEXT_LIMIT: u64 = 64 << 20;
-
-/// The files that are read as they are.
-pub(super) const FILES: [&str; 24] = [
-    "proc/iomem",
-    "proc/cmdline",
-    "proc/mounts",
-    "proc/sys/kernel/osrelease",
-    "sys/kernel/vmcoreinfo",
-    "sys/kernel/kexec_crash_loaded",
-    "sys/kernel/kexec_loaded",
-    "sys/kernel/kexec_crash_size",
-    "sys/kernel/crash_elfcorehdr_size",
-    "sys/kernel/crash_cma_ranges",
-    "sys/kernel/kexec_crash_cma_ranges",
-    "sys/kernel/kexec/crash_loaded",
-    "sys/kernel/kexec/loaded",
-    "sys/kernel/kexec/crash_size",
-    "sys/kernel/kexec/crash_elfcorehdr_size",
-    "sys/kernel/kexec/crash_cma_ranges",
-    "sys/kernel/boot_params/data",
-    "sys/kernel/boot_params/version",
-    "sys/devices/system/cpu/crash_hotplug",
-    "sys/devices/system/memory/crash_hotplug",
-    "sys/firmware/efi/fw_vendor",
-    "sys/firmware/efi/runtime",
-    "sys/firmware/efi/config_table",
-    "sys/firmware/efi/systab",
-];
-
-/// Directories of numbered directories: where they are, what stands before the number, and
-/// the files read from each.
-const NUMBERED: [(&str, &str, &[&str]); 3] = [
-    ("sys/devices/system/cpu", "cpu", &["crash_notes", "crash_notes_size"]),
-    ("sys/firmware/memmap", "", &["start", "end", "type"]),
-    ("sys/firmware/efi/runtime-map", "", &["type", "phys_addr", "virt_addr", "num_pages", "attribute"]),
-];
-
-const KALLSYMS: &str = "proc/kallsyms";
-const BOOT_PARAMS: [&str; 2] = ["data", "version"];
 
 impl Machine {
     /// Describes the machine whose `proc` and `sys` are under `root`: `/` for the running
@@ -83,7 +44,7 @@ impl MachineFiles {
     /// [`MachineError::TooLarge`] for a file far larger than what the kernel writes there.
     pub fn read(root: &Path) -> Result<Self, MachineError> {
         let mut reader = Reader { root, files: Self::new() };
-        for path in FILES.into_iter().chain([ARCH, KCORE_VALUES, "sys/firmware/efi/fw_platform_size"]) {
+        for path in FILES {
             reader.text(path)?;
         }
         for (dir, prefix, names) in NUMBERED {
@@ -183,7 +144,7 @@ impl Reader<'_> {
             return Ok(());
         }
         let Some(dir) = self.files.get("proc/mounts").and_then(debugfs) else { return Ok(()) };
-        for name in BOOT_PARAMS {
+        for name in ["data", "version"] {
             let path = format!("sys/kernel/boot_params/{name}");
             if let Some(content) = self.content(&format!("{dir}/boot_params/{name}"), &path)? {
                 self.files.insert(path, content);

@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::collect::FILES;
+use super::paths::{FILES, KALLSYMS, KCORE, KCORE_VALUES};
 use super::{Machine, MachineFiles};
 use crate::MachineError;
 
@@ -65,7 +65,7 @@ impl MachineFiles {
         }
         recorded.unreadable =
             self.unreadable().map(|(path, cause)| (path.to_owned(), cause.to_owned())).collect();
-        let wanted = FILES.into_iter().chain(["proc/kcore", "proc/kallsyms"]);
+        let wanted = FILES.into_iter().filter(|&path| path != KCORE_VALUES).chain([KCORE, KALLSYMS]);
         recorded.missing = wanted
             .filter(|path| self.get(path).is_none() && !self.unreadable().any(|(other, _)| other == *path))
             .map(ToOwned::to_owned)

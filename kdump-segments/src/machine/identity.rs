@@ -1,0 +1,89 @@
+//! Which architecture, page size and release the kernel has.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+
+use kdump_elf::{Arch, Endian, VmcoreInfo};
+
+use super::build::NoteSink;
+use super::paths::{ARCH, KCORE};
+use super::{Kcore, MachineFiles};
+use crate::MachineError;
+
+/// kcore knows best; `proc/sys/kernel/arch` is the machine name of `uname(2)`.
+pub(super) fn find_arch(
+    files: &MachineFiles,
+    kcore: Option<&Kcore>,
+    notes: &mut NoteSink,
+) -> Result<(Arch, Endian), MachineError> {
+    let stated = match files.get(ARCH) {
+        Some(text) => {
+            let name = String::from_utf8_lossy(text.trim_ascii()).into_owned();
+            let arch = arch_of_uname(&name);
+            Some(arch.ok_or_else(|| MachineError::UnsupportedArch { path: ARCH.to_owned(), value: name })?)
+        }
+        None => None,
+    };
+    let Some(kcore) = kcore else { return stated.ok_or(MachineError::UnknownArch) };
+    let Some(arch) = Arch::from_elf(kcore.e_machine, kcore.encoding.class) else {
+        let value = format!("e_machine {} in {}", kcore.e_machine, kcore.encoding.class);
+        return Err(MachineError::UnsupportedArch { path: KCORE.to_owned(), value });
+    };
+    if let Some((other, _)) = stated.filter(|&(other, _)| other != arch) {
+        let text = format!("says {}, proc/kcore says {}, which is believed", other.name(), arch.name());
+        notes.add(ARCH, text);
+    }
+    Ok((arch, kcore.encoding.endian))
+}
+
+/// The names the kernel gives architectures, and those of Rust's `std::env::consts::ARCH`.
+fn arch_of_uname(name: &str) -> Option<(Arch, Endian)> {
+    let arch = match name {
+        "i386" | "i486" | "i586" | "i686" | "x86" => Arch::I386,
+        "aarch64" | "aarch64_be" => Arch::Arm64,
+        "ppc64le" | "powerpc64" => Arch::Ppc64,
+        "ppc" | "powerpc" => Arch::Ppc32,
+        _ if name.starts_with("armv") => Arch::Arm,
+        _ => Arch::from_name(name)?,
+    };
+    let endian = match name {
+        "ppc64le" => Endian::Little,
+        "aarch64_be" => Endian::Big,
+        _ => arch.endian(),
+    };
+    Some((arch, endian))
+}
+
+pub(super) fn find_page_size(arch: Arch, info: Option<&VmcoreInfo<'_>>, notes: &mut NoteSink) -> u64 {
+    const USUAL: u64 = 4096;
+    let stated = info.and_then(VmcoreInfo::page_size);
+    match stated.filter(|size| size.is_power_of_two() && *size >= USUAL) {
+        Some(size) => size,
+        None => {
+            let fixed = matches!(arch, Arch::X86_64 | Arch::I386 | Arch::Arm | Arch::Riscv64 | Arch::S390x);
+            if !fixed {
+                notes.add(KCORE, "does not tell the page size; 4096 is assumed");
+            }
+            USUAL
+        }
+    }
+}
+
+pub(super) fn find_release(
+    files: &MachineFiles,
+    info: Option<&VmcoreInfo<'_>>,
+    notes: &mut NoteSink,
+) -> Option<String> {
+    let running = files
+        .get("proc/sys/kernel/osrelease")
+        .map(|text| String::from_utf8_lossy(text.trim_ascii()).into_owned());
+    let noted = info.and_then(VmcoreInfo::release).map(ToOwned::to_owned);
+    if let (Some(running), Some(noted)) = (&running, &noted) {
+        if running != noted {
+            let text = format!("says {running}, VMCOREINFO says {noted}: the files are of two kernels");
+            notes.add("proc/sys/kernel/osrelease", text);
+        }
+    }
+    noted.or(running)
+}

@@ -1,0 +1,50 @@
+//! The files a machine is described from, by their path under the root.
+
+pub(super) const IOMEM: &str = "proc/iomem";
+pub(super) const KCORE: &str = "proc/kcore";
+/// Values read from kernel memory through /proc/kcore; only recorded machines have it.
+pub(super) const KCORE_VALUES: &str = "proc/kcore.values";
+pub(super) const KALLSYMS: &str = "proc/kallsyms";
+/// The machine name of `uname(2)`, since Linux 6.1.
+pub(super) const ARCH: &str = "proc/sys/kernel/arch";
+
+/// The files that are read as they are.
+#[cfg(feature = "std")]
+pub(super) const FILES: [&str; 27] = [
+    IOMEM,
+    "proc/cmdline",
+    "proc/mounts",
+    "proc/sys/kernel/osrelease",
+    "sys/kernel/vmcoreinfo",
+    "sys/kernel/kexec_crash_loaded",
+    "sys/kernel/kexec_loaded",
+    "sys/kernel/kexec_crash_size",
+    "sys/kernel/crash_elfcorehdr_size",
+    "sys/kernel/crash_cma_ranges",
+    "sys/kernel/kexec_crash_cma_ranges",
+    "sys/kernel/kexec/crash_loaded",
+    "sys/kernel/kexec/loaded",
+    "sys/kernel/kexec/crash_size",
+    "sys/kernel/kexec/crash_elfcorehdr_size",
+    "sys/kernel/kexec/crash_cma_ranges",
+    "sys/kernel/boot_params/data",
+    "sys/kernel/boot_params/version",
+    "sys/devices/system/cpu/crash_hotplug",
+    "sys/devices/system/memory/crash_hotplug",
+    "sys/firmware/efi/fw_vendor",
+    "sys/firmware/efi/runtime",
+    "sys/firmware/efi/config_table",
+    "sys/firmware/efi/fw_platform_size",
+    "sys/firmware/efi/systab",
+    ARCH,
+    KCORE_VALUES,
+];
+
+/// Directories of numbered directories: where they are, what stands before the number, and
+/// the files read from each.
+#[cfg(feature = "std")]
+pub(super) const NUMBERED: [(&str, &str, &[&str]); 3] = [
+    ("sys/devices/system/cpu", "cpu", &["crash_notes", "crash_notes_size"]),
+    ("sys/firmware/memmap", "", &["start", "end", "type"]),
+    ("sys/firmware/efi/runtime-map", "", &["type", "phys_addr", "virt_addr", "num_pages", "attribute"]),
+];

@@ -1,0 +1,94 @@
+//! Regions of memory other than what /proc/iomem calls RAM.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use kdump_elf::PhysRange;
+
+use super::MachineFiles;
+use super::build::NoteSink;
+use super::paths::IOMEM;
+use super::text_file::parse_hex_file;
+use crate::iomem::kind_of;
+use crate::{Iomem, MemoryKind, MemoryMap, RangeSet};
+
+/// Overlapping regions would be taken out of the dump twice; they are joined.
+pub(super) fn crash_regions(iomem: &Iomem, notes: &mut NoteSink) -> Vec<PhysRange> {
+    let mut out: Vec<PhysRange> = Vec::new();
+    for region in iomem.crash_regions() {
+        match out.last_mut() {
+            Some(last) if last.overlaps(region) => {
+                notes.add(IOMEM, format!("has crash regions {last} and {region}, which were joined"));
+                if let Ok(joined) = PhysRange::from_half_open(last.start(), last.end().max(region.end())) {
+                    *last = joined;
+                }
+            }
+            _ => out.push(region),
+        }
+    }
+    out
+}
+
+/// Lines of `start-end`, hexadecimal, inclusive
+/// (Documentation/ABI/testing/sysfs-kernel-kexec-kdump).
+pub(super) fn find_cma(files: &MachineFiles, notes: &mut NoteSink) -> RangeSet {
+    const PATHS: [&str; 3] = [
+        "sys/kernel/kexec/crash_cma_ranges",
+        "sys/kernel/kexec_crash_cma_ranges",
+        "sys/kernel/crash_cma_ranges",
+    ];
+    let Some((path, text)) = PATHS.iter().find_map(|path| Some((path, files.get(path)?))) else {
+        return RangeSet::new();
+    };
+    let mut ranges = Vec::new();
+    for line in text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()) {
+        let dash = line.iter().position(|&byte| byte == b'-');
+        let range = dash.and_then(|dash| {
+            let (start, last) = line.split_at_checked(dash)?;
+            let start = parse_hex_file(start)?;
+            let last = parse_hex_file(last.get(1..)?)?;
+            PhysRange::from_inclusive(start, last).ok()
+        });
+        match range {
+            Some(range) => ranges.push(range),
+            None => notes.add(
+                path,
+                format!("line `{}` is not a range and was left out", String::from_utf8_lossy(line)),
+            ),
+        }
+    }
+    RangeSet::from_ranges(ranges)
+}
+
+/// The firmware's map. Where entries overlap, the kind with the higher e820 number wins, as
+/// in the kernel's own clean-up of the table (arch/x86/kernel/e820.c): what firmware calls
+/// RAM once and something else once is not to be used as RAM.
+pub(super) fn find_firmware_map(files: &MachineFiles, notes: &mut NoteSink) -> Option<MemoryMap> {
+    let mut entries: Vec<(MemoryKind, PhysRange)> = Vec::new();
+    let mut seen = false;
+    for (index, path, start) in files.numbered("sys/firmware/memmap/", "start") {
+        seen = true;
+        let other = |name: &str| files.get(&format!("sys/firmware/memmap/{index}/{name}"));
+        let range = (|| {
+            let (start, last) = (parse_hex_file(start)?, parse_hex_file(other("end")?)?);
+            PhysRange::from_inclusive(start, last).ok()
+        })();
+        let name = other("type").map(|text| String::from_utf8_lossy(text.trim_ascii()).into_owned());
+        let (Some(range), Some(name)) = (range, name) else {
+            notes.add(path, "belongs to an entry that is not a range with a type; it was left out");
+            continue;
+        };
+        let kind = kind_of(&name).unwrap_or_else(|| {
+            notes.add(path, format!("belongs to {range} of unknown type `{name}`, taken as reserved"));
+            MemoryKind::Reserved
+        });
+        entries.push((kind, range));
+    }
+    entries.sort_unstable();
+    let mut map = MemoryMap::new();
+    for (kind, range) in entries {
+        map.insert(range, kind);
+    }
+    seen.then_some(map)
+}
