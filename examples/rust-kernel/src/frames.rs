@@ -1,5 +1,7 @@
 //! The page-frame allocator: a bitmap of free frames, lowest first.
 
+use alloc::vec::Vec;
+
 use kdump_elf::PhysRange;
 use spin::Mutex;
 
@@ -68,4 +70,22 @@ pub(crate) fn allocate_range(size: u64, align: u64, least: u64) -> Option<PhysRa
         }
     }
     None
+}
+
+/// The free frames, in runs.
+pub(crate) fn free() -> Vec<PhysRange> {
+    let frames = FRAMES.lock();
+    let mut runs = Vec::new();
+    let mut start = None;
+    for frame in 0..=MAX_FRAMES {
+        match (start, frames.is_free(frame)) {
+            (None, true) => start = Some(frame as u64 * PAGE),
+            (Some(first), false) => {
+                runs.extend(PhysRange::from_half_open(first, frame as u64 * PAGE));
+                start = None;
+            }
+            _ => {}
+        }
+    }
+    runs
 }

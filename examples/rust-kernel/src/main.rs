@@ -15,6 +15,7 @@ mod cpu;
 mod crash;
 mod frames;
 mod heap;
+mod load;
 mod notes;
 mod per_cpu;
 mod phys;
@@ -58,6 +59,10 @@ fn prepare_memory(boot: &BootInfo) {
 
 fn first_kernel(boot: &BootInfo) -> ! {
     say!("first kernel: {}", boot.cmdline());
+    let region = load::reserve(boot).unwrap_or_else(|error| {
+        say!("crashkernel: {error}");
+        None
+    });
     let Some(per_cpu) = PerCpu::new(0, apic::id()) else { cpu::halt() };
     task::spawn(per_cpu, shell::run);
     task::spawn_workload(per_cpu);
@@ -67,6 +72,11 @@ fn first_kernel(boot: &BootInfo) -> ! {
     unsafe { smp::start(boot.rsdp) };
     phys::identity_map(false);
     say!("{} CPUs", smp::ONLINE.load(Ordering::Relaxed));
+    match region.map(|region| load::load(boot, region)) {
+        Some(Ok(())) => say!("armed"),
+        Some(Err(error)) => say!("not armed: {error}"),
+        None => say!("not armed: no memory is reserved (crashkernel=)"),
+    }
     task::run()
 }
 

@@ -1,7 +1,7 @@
 //! Reads commands from the console: how to die.
 
 use crate::serial::{CONSOLE, say};
-use crate::{cause, task};
+use crate::{cause, load, task};
 
 /// A task that obeys what is typed.
 pub(crate) fn run(_id: u32) -> ! {
@@ -12,7 +12,7 @@ pub(crate) fn run(_id: u32) -> ! {
         match CONSOLE.read() {
             Some(b'\r' | b'\n') => {
                 let command = line.get(..len).and_then(|bytes| core::str::from_utf8(bytes).ok());
-                cause::by_name(command.unwrap_or_default());
+                obey(command.unwrap_or_default());
                 len = 0;
             }
             Some(byte) => {
@@ -23,5 +23,12 @@ pub(crate) fn run(_id: u32) -> ! {
             }
             None => task::yield_now(),
         }
+    }
+}
+
+fn obey(command: &str) {
+    match command.strip_prefix("damage ") {
+        Some(what) => load::damage(what),
+        None => cause::by_name(command),
     }
 }

@@ -1,5 +1,7 @@
 //! Starts the other CPUs by INIT and SIPI (Intel SDM vol. 3, "MP Initialization").
 
+#![allow(bad_asm_style, reason = "boot.s changes the syntax and changes it back")]
+
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
