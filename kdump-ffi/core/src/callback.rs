@@ -1,0 +1,42 @@
+//! Functions of the caller that the library calls.
+#![allow(unsafe_code, reason = "calls functions that C handed over")]
+
+use core::ffi::{c_int, c_void};
+
+use crate::Failure;
+
+/// Reads memory: fill all `len` bytes of `buf` from the physical address `paddr` on and
+/// return 0, or return anything else to fail. Must not longjmp or throw out of the call.
+pub type libkdump_read_fn =
+    Option<unsafe extern "C" fn(user: *mut c_void, paddr: u64, buf: *mut c_void, len: usize) -> c_int>;
+
+/// A [`libkdump_read_fn`] and its first argument.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader {
+    function: unsafe extern "C" fn(*mut c_void, u64, *mut c_void, usize) -> c_int,
+    user: *mut c_void,
+}
+
+impl Reader {
+    /// From two neighbouring parameters or fields.
+    ///
+    /// # Errors
+    /// [`Failure::Null`] without a function.
+    pub fn new(function: libkdump_read_fn, user: *mut c_void) -> Result<Self, Failure> {
+        function.map(|function| Self { function, user }).ok_or(Failure::Null { name: "read" })
+    }
+
+    /// Fills `buf` from `paddr` on.
+    ///
+    /// # Errors
+    /// [`Failure::Callback`] with what the function returned.
+    pub fn read(&self, paddr: u64, buf: &mut [u8]) -> Result<(), Failure> {
+        // SAFETY: the function came from C with this signature and this first argument, and
+        // `buf` has `len` writable bytes.
+        let value = unsafe { (self.function)(self.user, paddr, buf.as_mut_ptr().cast(), buf.len()) };
+        match value {
+            0 => Ok(()),
+            value => Err(Failure::Callback { what: "read memory", value, address: paddr }),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The part of libkdump's C interface that needs no allocator and no operating system:
+//! ELF core headers, notes, registers, VMCOREINFO and a view of a vmcore over callbacks.
+//!
+//! Built on its own it is `libkdump-core.a`, for kernels and boot code; kdump-ffi puts the
+//! same functions into `libkdump.so`. Names are those that C sees.
+#![no_std]
+#![allow(non_camel_case_types, reason = "the names are those of the C interface")]
+#![allow(unreachable_pub, reason = "the functions are reached by the names of their symbols")]
+
+#[cfg(feature = "std")]
+extern crate std;
+
+mod arch;
+mod boundary;
+mod callback;
+mod code;
+mod crash_note;
+mod elfcorehdr;
+mod encoding;
+mod error;
+mod failure;
+mod layout;
+mod note;
+#[cfg(feature = "freestanding")]
+mod panic;
+mod pointer;
+mod prstatus;
+mod sized;
+mod text;
+mod version;
+mod view;
+mod vmcore_layout;
+mod vmcoreinfo;
+
+pub use arch::*;
+pub use boundary::{Flow, call};
+#[cfg(feature = "std")]
+pub use boundary::{Panicked, guarded};
+pub use callback::{Reader, libkdump_read_fn};
+pub use code::*;
+pub use crash_note::*;
+pub use elfcorehdr::*;
+pub use encoding::*;
+pub use error::*;
+pub use failure::{Fail, Failure, Place};
+pub use layout::{CLayout, Field, Layout, core_layouts};
+pub use note::*;
+pub use pointer::{Bytes, BytesMut, Chars, CharsMut, Items, Out};
+pub use prstatus::*;
+pub use sized::{Extensible, Extent, In, InOut};
+pub use text::copy_text;
+pub use version::*;
+pub use view::*;
+pub use vmcore_layout::*;
+pub use vmcoreinfo::*;
