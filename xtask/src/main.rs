@@ -9,6 +9,7 @@ mod ci;
 mod crash;
 mod error;
 mod fuzz;
+mod header;
 mod layers;
 mod licences;
 mod metadata;
@@ -50,6 +51,12 @@ const COMMANDS: &[Command] = &[
         about: "build the libraries for targets without an operating system",
         example: "cargo xtask nostd",
         run: nostd::run,
+    },
+    Command {
+        name: "header",
+        about: "make include/*.h from the sources of the C interface; --check compares",
+        example: "cargo xtask header --check",
+        run: header::run,
     },
     Command {
         name: "layers",
