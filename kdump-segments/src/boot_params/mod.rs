@@ -95,6 +95,8 @@ impl BootParams<'_> {
     }
 
     fn memory(&self, out: &mut Writer<'_>) {
+        // The running kernel's screen_info carries its own count of extended memory in KiB.
+        out.bytes(at::EXT_MEM_K, &[0, 0]);
         let count = self.e820.len().min(E820_TABLE_MAX);
         out.bytes(at::E820_ENTRIES, &[u8::try_from(count).unwrap_or(u8::MAX)]);
         let table: Vec<u8> = self.e820.iter().take(count).flat_map(E820Entry::encode).collect();

@@ -2,6 +2,7 @@
 //! and Documentation/arch/x86/boot.rst).
 
 pub(super) const SCREEN_INFO: usize = 0x000;
+pub(super) const EXT_MEM_K: usize = 0x002;
 pub(super) const SCREEN_INFO_SIZE: usize = 0x40;
 pub(super) const CL_MAGIC: usize = 0x020;
 pub(super) const CL_OFFSET: usize = 0x022;

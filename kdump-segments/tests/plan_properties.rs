@@ -1,0 +1,204 @@
+//! What must hold for any machine: every byte of RAM is described once, nothing is lost at
+//! any size, and equal inputs give equal plans.
+
+mod plan_support;
+
+use kdump_elf::{PT_LOAD, PT_NOTE, Phdr, PhysRange};
+use kdump_segments::plan::{BackupPolicy, Layout, Plan, PlanInputs, PlanOptions};
+use kdump_segments::preflight::{Environment, Verdict, check_plan};
+use kdump_segments::segment::SegmentKind;
+use kdump_segments::{Error, Machine, MemoryKind, MemoryMap, RangeSet};
+use proptest::prelude::*;
+
+use plan_support::{TestPurgatory, bzimage, options, synthetic};
+
+const CRASH: (u64, u64) = (0x2000_0000, 0x3000_0000);
+
+fn small_kernel() -> Vec<u8> {
+    bzimage(0x100_0000, 0x1000)
+}
+
+fn inputs<'a>(machine: &'a Machine, kernel: &'a [u8], options: &'a PlanOptions) -> PlanInputs<'a> {
+    PlanInputs { machine, kernel, initrd: None, options, purgatory: &TestPurgatory }
+}
+
+fn loads<'p>(plan: &'p Plan<'_>) -> impl Iterator<Item = &'p Phdr> {
+    plan.elfcorehdr.phdrs().iter().filter(|phdr| phdr.p_type == PT_LOAD)
+}
+
+fn range(start: u64, size: u64) -> PhysRange {
+    PhysRange::from_len(start, size).unwrap()
+}
+
+fn kind() -> impl Strategy<Value = MemoryKind> {
+    prop_oneof![
+        4 => Just(MemoryKind::Ram),
+        1 => Just(MemoryKind::Reserved),
+        1 => Just(MemoryKind::Acpi),
+        1 => Just(MemoryKind::Pmem),
+    ]
+}
+
+/// Unaligned ranges anywhere below 4 GiB, overlapping as they come, with the crash region's
+/// RAM on top.
+fn memory() -> impl Strategy<Value = MemoryMap> {
+    let ranges = prop::collection::vec((0_u64..1 << 32, 1_u64..1 << 28, kind()), 1..40);
+    ranges.prop_map(|ranges| {
+        let mut map = MemoryMap::new();
+        for (start, size, kind) in ranges {
+            map.insert(range(start, size), kind);
+        }
+        map.insert(PhysRange::from_half_open(CRASH.0, CRASH.1).unwrap(), MemoryKind::Ram);
+        map
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn loads_are_sorted_disjoint_and_exactly_the_ram(
+        map in memory(),
+        low in prop::option::of((0x1000_0000_u64..0x1f00_0000, 0x1000_u64..0x80_0000)),
+        gart in prop::option::of((0_u64..1 << 32, 1_u64..1 << 26)),
+        cma in prop::option::of((0x4000_0000_u64..1 << 32, 1_u64..1 << 26)),
+        backup in prop_oneof![Just(BackupPolicy::Always), Just(BackupPolicy::Never)],
+    ) {
+        let mut machine = Machine::new(kdump_elf::Arch::X86_64, 0x1000, map);
+        machine.cpu_notes = synthetic(2, 1).cpu_notes;
+        machine.crash_regions = low.into_iter().map(|(start, size)| range(start, size)).collect();
+        machine.crash_regions.push(PhysRange::from_half_open(CRASH.0, CRASH.1).unwrap());
+        machine.gart = gart.map(|(start, size)| range(start, size)).into_iter().collect();
+        machine.cma_ranges = cma.map(|(start, size)| range(start, size)).into_iter().collect();
+        let (kernel, options) = (small_kernel(), options(backup));
+        let plan = Plan::new(&inputs(&machine, &kernel, &options)).unwrap();
+
+        let holes = RangeSet::from_ranges(machine.crash_regions.iter().copied())
+            .union(&machine.gart)
+            .union(&machine.cma_ranges)
+            .union(&match backup {
+                BackupPolicy::Never => RangeSet::from(range(0, 1 << 20)),
+                _ => RangeSet::new(),
+            });
+        let expected = machine.ram().subtract(&holes);
+        let mut end = 0;
+        for load in loads(&plan) {
+            prop_assert!(load.p_paddr >= end, "sorted and disjoint");
+            prop_assert!(load.p_memsz > 0 && load.p_filesz == load.p_memsz);
+            end = load.p_paddr + load.p_memsz;
+        }
+        let described: RangeSet = loads(&plan).map(|load| range(load.p_paddr, load.p_memsz)).collect();
+        prop_assert_eq!(described, expected);
+
+        let ram = plan.e820.iter().filter(|entry| entry.kind == MemoryKind::Ram).map(|entry| entry.range);
+        let usable: RangeSet = ram.collect();
+        for segment in &plan.segments {
+            let kept = matches!(segment.kind, SegmentKind::Elfcorehdr | SegmentKind::Backup);
+            prop_assert_eq!(usable.overlaps(segment.range), !kept, "{:?}", segment.kind);
+        }
+        let dumped: RangeSet = loads(&plan)
+            .filter(|load| load.p_paddr >= 1 << 20)
+            .map(|load| range(load.p_paddr, load.p_memsz))
+            .collect();
+        prop_assert!(dumped.intersect(&usable).is_empty(), "the capture kernel would overwrite the dump");
+    }
+}
+
+#[test]
+fn nothing_is_dropped_at_any_size() {
+    for (ranges, cpus) in [(9, 2), (129, 64), (1025, 8), (40_000, 8192)] {
+        let machine = synthetic(ranges, cpus);
+        let (kernel, options) = (small_kernel(), options(BackupPolicy::Always));
+        let plan = Plan::new(&inputs(&machine, &kernel, &options)).unwrap();
+        let notes = plan.elfcorehdr.phdrs().iter().filter(|phdr| phdr.p_type == PT_NOTE).count();
+        assert_eq!(notes, usize::try_from(cpus).unwrap());
+        // The crash region splits one range in two.
+        assert_eq!(loads(&plan).count() as u64, ranges + 1);
+        let report = check_plan(&plan, &machine, &Environment::of_machine(&machine));
+        assert_eq!(report.failure(), None);
+    }
+}
+
+/// Reserved ranges go into the memory map the capture kernel is given: 128 in boot_params, the
+/// others in setup_data, at any number.
+#[test]
+fn the_memory_map_has_no_cap() {
+    for count in [100_u64, 127, 128, 1030, 40_000] {
+        let mut machine = synthetic(2, 1);
+        for index in 0..count {
+            machine.memory.insert(range(0x80_0000_0000 + index * 0x2000, 0x1000), MemoryKind::Reserved);
+        }
+        let (kernel, options) = (small_kernel(), options(BackupPolicy::Never));
+        let plan = Plan::new(&inputs(&machine, &kernel, &options)).unwrap();
+        // Low RAM and the crash region come on top.
+        assert_eq!(plan.e820.len() as u64, count + 2);
+        let page = &plan.segment(SegmentKind::BootParams).unwrap().data;
+        let setup_data = &plan.segment(SegmentKind::SetupData).unwrap().data;
+        let first = u64::from(page[0x1e8]);
+        assert_eq!(first, (count + 2).min(128));
+        let kind = u32::from_le_bytes(setup_data[8..12].try_into().unwrap());
+        let len = u64::from(u32::from_le_bytes(setup_data[12..16].try_into().unwrap()));
+        let ext = if kind == 1 { len / 20 } else { 0 };
+        assert_eq!(first + ext, count + 2);
+    }
+}
+
+#[test]
+fn a_header_the_kernel_could_not_count_is_refused() {
+    let machine = synthetic(65_535, 1);
+    let (kernel, options) = (small_kernel(), options(BackupPolicy::Always));
+    let error = Layout::new(&inputs(&machine, &kernel, &options)).unwrap_err();
+    let too_large = kdump_elf::Error::TooLarge { field: "e_phnum", value: 65_537, limit: 65_534 };
+    assert!(matches!(error, Error::Elf(found) if found == too_large), "{error}");
+}
+
+#[test]
+fn equal_inputs_give_equal_plans() {
+    let machine = synthetic(300, 4);
+    let (kernel, options) = (small_kernel(), options(BackupPolicy::Always));
+    let one = Plan::new(&inputs(&machine, &kernel, &options)).unwrap();
+    let two = Plan::new(&inputs(&machine, &kernel, &options)).unwrap();
+    assert_eq!(one.segments, two.segments);
+    assert_eq!((one.entry, one.cmdline.as_str()), (two.entry, two.cmdline.as_str()));
+}
+
+#[test]
+fn a_region_that_is_too_small_says_by_how_much() {
+    let mut machine = synthetic(2, 1);
+    machine.crash_regions = vec![PhysRange::from_half_open(0x2000_0000, 0x2100_0000).unwrap()];
+    let (kernel, options) = (bzimage(0x180_0000, 0x1000), options(BackupPolicy::Always));
+    let error = Plan::new(&inputs(&machine, &kernel, &options)).unwrap_err();
+    let Error::NoRoom { part: "kernel", missing_mib, placed, .. } = error else { panic!("{error}") };
+    assert!((9..=11).contains(&missing_mib), "{missing_mib}");
+    assert!(placed.contains("elfcorehdr 0x4000"), "{placed}");
+    machine.crash_regions.clear();
+    assert!(matches!(Plan::new(&inputs(&machine, &kernel, &options)), Err(Error::NoCrashRegion)));
+}
+
+/// A region in which everything just fits leaves nothing for the kernel's control pages.
+#[test]
+fn room_for_control_pages_is_kept() {
+    let mut machine = synthetic(2, 1);
+    let options = PlanOptions { rng_seed: None, ..options(BackupPolicy::Never) };
+    let kernel = bzimage(0x100_0000, 0x1000);
+    let fixed = 0x4000 + 0x9000 + 0x2000;
+    for (spare, fits) in [(0, false), (6 << 12, false), (7 << 12, true)] {
+        let start = 0x2020_0000 - spare;
+        machine.crash_regions = vec![PhysRange::from_half_open(start, 0x2120_0000 + fixed).unwrap()];
+        let plan = Plan::new(&inputs(&machine, &kernel, &options));
+        assert_eq!(plan.is_ok(), fits, "{spare:#x}: {:?}", plan.err());
+    }
+}
+
+#[test]
+fn an_environment_that_forbids_is_told_before_the_call() {
+    let machine = synthetic(2, 1);
+    let (kernel, options) = (small_kernel(), options(BackupPolicy::Always));
+    let plan = Plan::new(&inputs(&machine, &kernel, &options)).unwrap();
+    let mut environment = Environment::of_machine(&machine);
+    environment.capable = Some(false);
+    let report = check_plan(&plan, &machine, &environment);
+    assert_eq!(report.failure().map(|finding| finding.rule), Some("capability"));
+    assert!(!report.armed_image_lost);
+    assert!(report.findings.iter().any(|finding| finding.verdict == Verdict::Unknown));
+}
