@@ -99,13 +99,24 @@ pub enum Error {
         limit: u64,
     },
     /// The operating system could not read or write.
-    #[error("input/output error at offset {offset:#x}: {cause}")]
+    #[error("offset {offset:#x}: {cause}")]
     Io {
         /// Offset in the file, or physical address.
         offset: u64,
         /// What the system said.
         cause: IoError,
     },
+    /// A file could not be made or put in its place.
+    #[error("cannot {action}: {cause}")]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        cause: IoError,
+    },
+    /// The caller ended the work.
+    #[error("cancelled")]
+    Cancelled,
 }
 
 /// A read that could not be completed: what it got and where it stopped.

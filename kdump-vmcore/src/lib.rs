@@ -28,7 +28,11 @@ mod note_table;
 mod old_memory;
 mod page_walk;
 mod printk_ring;
+mod save;
+mod scan;
 mod source;
+mod unreadable;
+mod verify;
 
 pub use address_space::AddressSpace;
 pub use completeness::Completeness;
@@ -44,4 +48,9 @@ pub use memory_range::{MemoryRange, RangeKind};
 pub use note_table::NoteTable;
 pub use old_memory::{MemoryImage, OldMemory};
 pub use page_walk::{Mapping, PageTables};
+pub use save::{Interrupted, Progress, SavePlan, SaveReport, WriteAt};
+#[cfg(feature = "std")]
+pub use save::{SaveFailure, save};
 pub use source::ReadAt;
+pub use unreadable::{MAX_UNREADABLE, Unreadable, UnreadableRange};
+pub use verify::{Verification, verify};

@@ -85,6 +85,11 @@ impl NoteTable {
         })
     }
 
+    /// What could be read of each PT_NOTE, in the order of the program headers.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &[u8]> {
+        self.segments.iter().map(|segment| segment.bytes.as_slice())
+    }
+
     /// VMCOREINFO, when the dump has it.
     #[must_use]
     pub fn vmcoreinfo(&self) -> Option<VmcoreInfo<'_>> {

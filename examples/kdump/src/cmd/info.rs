@@ -1,0 +1,165 @@
+//! `kdump info`: what a dump is and whether it is complete. Opens dumps for all commands.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use kdump_vmcore::{Dump, RangeKind};
+use serde_json::{Value, json};
+
+use crate::failure::{CommandResult, Failure};
+use crate::json::{hex, phdr_type};
+
+const EXAMPLES: &str = "\
+Examples:
+  kdump info /var/crash/vmcore
+  kdump info --json /proc/vmcore";
+
+pub(crate) fn command() -> Command {
+    Command::new("info")
+        .about("Format, architecture, release, CPUs, memory, compression and completeness of a dump")
+        .after_help(EXAMPLES)
+        .arg(dumps_arg())
+        .arg(json_arg())
+}
+
+pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
+    let dump = open(matches)?;
+    if matches.get_flag("json") {
+        return Ok(crate::json::print(&document(&dump))?);
+    }
+    Ok(print(&dump)?)
+}
+
+/// The operands of a command that takes a whole dump, which may be split over several files.
+pub(crate) fn dumps_arg() -> Arg {
+    dump_arg().num_args(1..).help("The dump; several files are the parts of one split dump")
+}
+
+/// The operand of a command that takes one file.
+pub(crate) fn dump_arg() -> Arg {
+    Arg::new("dump").value_name("DUMP").required(true).value_parser(value_parser!(PathBuf)).help("The dump")
+}
+
+/// `--json`.
+pub(crate) fn json_arg() -> Arg {
+    Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print one JSON document")
+}
+
+/// Opens the dump named on the command line.
+pub(crate) fn open(matches: &ArgMatches) -> Result<Dump<File>, Failure> {
+    let mut paths = matches.get_many::<PathBuf>("dump").unwrap_or_default();
+    let (Some(path), None) = (paths.next(), paths.next()) else {
+        return Err(Failure::new(
+            "several files are the parts of a split dump, which only compressed formats have: \
+             they cannot be read, give one DUMP",
+        ));
+    };
+    open_path(path)
+}
+
+/// Opens a dump; the error names the file.
+pub(crate) fn open_path(path: &PathBuf) -> Result<Dump<File>, Failure> {
+    let file = File::open(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
+    Dump::open(file).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+}
+
+/// The page size, and whether it is the usual one for want of a better source.
+pub(crate) fn page_size(dump: &Dump<File>) -> (u64, bool) {
+    dump.page_size().map_or((4096, true), |size| (size, false))
+}
+
+/// A size for people: `1.5 GiB`.
+pub(crate) fn human_size(bytes: u64) -> String {
+    const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    for (unit, shift) in UNITS {
+        if bytes >> shift > 0 {
+            let tenths = bytes.checked_mul(10).map_or(0, |tenths| tenths >> shift);
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{bytes} bytes")
+}
+
+fn document(dump: &Dump<File>) -> Value {
+    let encoding = dump.encoding();
+    let (page_size, page_size_guessed) = page_size(dump);
+    let phdrs = dump.phdrs().iter().map(|phdr| {
+        json!({
+            "type": phdr_type(phdr.p_type), "offset": hex(phdr.p_offset), "vaddr": hex(phdr.p_vaddr),
+            "paddr": hex(phdr.p_paddr), "filesz": phdr.p_filesz, "memsz": phdr.p_memsz,
+            "flags": hex(u64::from(phdr.p_flags)),
+        })
+    });
+    let state = dump.completeness();
+    json!({
+        "format": dump.format().name(),
+        "arch": dump.arch().map(kdump_elf::Arch::name),
+        "class": encoding.class.to_string(),
+        "endian": encoding.endian.to_string(),
+        "release": dump.vmcoreinfo().and_then(|info| info.release()),
+        "crash_time": dump.vmcoreinfo().and_then(|info| info.decimal("CRASHTIME")),
+        "cpus": dump.cpus().len(),
+        "memory": dump.memory_size(),
+        "page_size": page_size,
+        "page_size_guessed": page_size_guessed,
+        "compression": "none",
+        "phdrs": phdrs.collect::<Vec<_>>(),
+        "completeness": {
+            "complete": state.is_complete(),
+            "file_size": state.file_size,
+            "expected_size": state.expected_size,
+            "missing": state.missing,
+            "defects": state.defects.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        },
+    })
+}
+
+fn print(dump: &Dump<File>) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let mut line = |name: &str, value: String| writeln!(out, "{name:<12} {value}");
+    let unknown = || "unknown".to_owned();
+    let encoding = dump.encoding();
+    line("format", format!("{} ({}, {})", dump.format().name(), encoding.class, encoding.endian))?;
+    line("arch", dump.arch().map_or_else(unknown, |arch| arch.name().to_owned()))?;
+    let info = dump.vmcoreinfo();
+    let release = info.and_then(|info| info.release());
+    line("release", release.map_or_else(|| "unknown (no VMCOREINFO)".to_owned(), str::to_owned))?;
+    if let Some(time) = info.and_then(|info| info.decimal("CRASHTIME")) {
+        line("crash time", format!("{time} seconds since 1970"))?;
+    }
+    line("cpus", format!("{} saved their registers", dump.cpus().len()))?;
+    let (page_size, guessed) = page_size(dump);
+    line("page size", format!("{page_size}{}", if guessed { " (assumed)" } else { "" }))?;
+    let ranges = || dump.ranges().filter(|range| range.kind != RangeKind::Hole);
+    let memory = dump.memory_size();
+    line("memory", format!("{} ({memory} bytes) in {} ranges", human_size(memory), ranges().count()))?;
+    line("phdrs", dump.phdrs().len().to_string())?;
+    line("compression", "none".to_owned())?;
+    let state = dump.completeness();
+    if state.is_complete() {
+        return line("complete", "yes".to_owned());
+    }
+    line("complete", "no".to_owned())?;
+    if state.expected_size > state.file_size {
+        let (have, expected) = (state.file_size, state.expected_size);
+        line(
+            "truncated",
+            format!("{have} of {expected} bytes are there, {} bytes of memory are missing", state.missing),
+        )?;
+    }
+    state.defects.iter().try_for_each(|defect| line("damaged", defect.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::human_size;
+
+    #[test]
+    fn sizes_for_people() {
+        assert_eq!(human_size(1023), "1023 bytes");
+        assert_eq!(human_size(1536 << 20), "1.5 GiB");
+        assert_eq!(human_size(4096), "4.0 KiB");
+    }
+}

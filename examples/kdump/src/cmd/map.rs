@@ -1,0 +1,179 @@
+//! `kdump map`: the memory of the dumped machine by kind.
+
+use core::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+use kdump_vmcore::{MemoryRange, RangeKind};
+use serde_json::{Value, json};
+
+use super::info;
+use crate::failure::{CommandResult, Failure};
+use crate::json::hex;
+
+const EXAMPLES: &str = "\
+Kinds: stored, excluded (left out by the tool that wrote the dump), hole (no RAM).
+
+Examples:
+  kdump map /var/crash/vmcore
+  kdump map --svg memory.svg /var/crash/vmcore";
+
+const KINDS: [RangeKind; 3] = [RangeKind::Stored, RangeKind::Excluded, RangeKind::Hole];
+
+pub(crate) fn command() -> Command {
+    Command::new("map")
+        .about("Memory of the dumped machine by kind")
+        .after_help(EXAMPLES)
+        .arg(info::dump_arg())
+        .arg(info::json_arg())
+        .arg(
+            Arg::new("svg")
+                .long("svg")
+                .value_name("F")
+                .value_parser(value_parser!(PathBuf))
+                .conflicts_with("json")
+                .help("Draw the map into this file"),
+        )
+}
+
+pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
+    let dump = info::open(matches)?;
+    let ranges: Vec<MemoryRange> = dump.ranges().collect();
+    if let Some(path) = matches.get_one::<PathBuf>("svg") {
+        return std::fs::write(path, svg(&ranges))
+            .map_err(|error| Failure::new(format!("{}: {error}", path.display())));
+    }
+    if matches.get_flag("json") {
+        return Ok(crate::json::print(&document(&ranges))?);
+    }
+    Ok(print(&ranges)?)
+}
+
+fn total(ranges: &[MemoryRange], kind: RangeKind) -> u64 {
+    let sizes = ranges.iter().filter(|range| range.kind == kind).map(|range| range.range.size());
+    sizes.fold(0, u64::saturating_add)
+}
+
+fn document(ranges: &[MemoryRange]) -> Value {
+    let totals: serde_json::Map<String, Value> =
+        KINDS.iter().map(|&kind| (kind.name().to_owned(), total(ranges, kind).into())).collect();
+    let ranges = ranges.iter().map(|range| {
+        json!({
+            "start": hex(range.range.start()), "size": range.range.size(), "kind": range.kind.name(),
+        })
+    });
+    json!({ "ranges": ranges.collect::<Vec<_>>(), "totals": totals })
+}
+
+fn print(ranges: &[MemoryRange]) -> std::io::Result<()> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for MemoryRange { range, kind } in ranges {
+        let size = info::human_size(range.size());
+        writeln!(out, "{:#014x}-{:#014x} {size:>11} {}", range.start(), range.last(), kind.name())?;
+    }
+    for kind in KINDS {
+        writeln!(out, "{:<8} {:>11}", kind.name(), info::human_size(total(ranges, kind)))?;
+    }
+    out.flush()
+}
+
+/// Width of the drawing in pixels; each pixel stands for the same amount of memory.
+const WIDTH: usize = 1000;
+
+/// One bar, its colour in each pixel that of the kind with most bytes there, and a legend.
+fn svg(ranges: &[MemoryRange]) -> String {
+    let start = ranges.first().map_or(0, |range| range.range.start());
+    let end = ranges.last().map_or(0, |range| range.range.end());
+    let mut out = String::from(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 1040 110\" font-family=\"sans-serif\" \
+         font-size=\"14\">\n",
+    );
+    let mut x = 0_usize;
+    let columns = columns(ranges, start, end);
+    while let Some(&kind) = columns.get(x) {
+        let run = columns.iter().skip(x).take_while(|&&other| other == kind).count();
+        let fill = colour(kind);
+        let _ = writeln!(
+            out,
+            "<rect x=\"{}\" y=\"20\" width=\"{run}\" height=\"40\" fill=\"{fill}\"/>",
+            x.saturating_add(20)
+        );
+        x = x.saturating_add(run);
+    }
+    let _ = writeln!(out, "<text x=\"20\" y=\"14\">{start:#x}</text>");
+    let _ =
+        writeln!(out, "<text x=\"1020\" y=\"14\" text-anchor=\"end\">{:#x}</text>", end.saturating_sub(1));
+    for (kind, (x, text_x)) in KINDS.into_iter().zip([(20, 40), (300, 320), (580, 600)]) {
+        let (fill, size) = (colour(kind), info::human_size(total(ranges, kind)));
+        let _ = writeln!(out, "<rect x=\"{x}\" y=\"80\" width=\"14\" height=\"14\" fill=\"{fill}\"/>");
+        let _ = writeln!(out, "<text x=\"{text_x}\" y=\"92\">{} {size}</text>", kind.name());
+    }
+    out.push_str("</svg>\n");
+    out
+}
+
+fn colour(kind: RangeKind) -> &'static str {
+    match kind {
+        RangeKind::Stored => "#2a78b5",
+        RangeKind::Excluded => "#e0a030",
+        _ => "#dddddd",
+    }
+}
+
+/// The prevailing kind of each pixel; O(ranges + pixels).
+fn columns(ranges: &[MemoryRange], start: u64, end: u64) -> Vec<RangeKind> {
+    let mut columns = Vec::with_capacity(WIDTH);
+    let span = u128::from(end.saturating_sub(start));
+    let edge = |x: usize| {
+        let part = span.saturating_mul(x as u128).checked_div(WIDTH as u128).unwrap_or(0);
+        start.saturating_add(u64::try_from(part).unwrap_or(u64::MAX))
+    };
+    let mut rest = ranges;
+    for x in 0..WIDTH {
+        let (low, high) = (edge(x), edge(x.saturating_add(1)));
+        let mut bytes = [0_u64; KINDS.len()];
+        while let Some((first, others)) = rest.split_first() {
+            let (from, to) = (first.range.start().max(low), first.range.end().min(high));
+            let slot = KINDS.iter().position(|&kind| kind == first.kind);
+            if let Some(sum) = slot.and_then(|slot| bytes.get_mut(slot)) {
+                *sum = sum.saturating_add(to.saturating_sub(from));
+            }
+            if first.range.end() > high {
+                break;
+            }
+            rest = others;
+        }
+        // Of equals the first kind: a pixel with any stored memory is not drawn as a hole.
+        let most = bytes.iter().max().copied().unwrap_or(0);
+        let kind = KINDS.into_iter().zip(bytes).find(|&(_, sum)| sum == most);
+        columns.push(kind.map_or(RangeKind::Hole, |(kind, _)| kind));
+    }
+    columns
+}
+
+#[cfg(test)]
+mod tests {
+    use kdump_elf::PhysRange;
+
+    use super::*;
+
+    #[test]
+    fn the_drawing_has_the_right_proportions() {
+        let range =
+            |start, end, kind| MemoryRange { range: PhysRange::from_half_open(start, end).unwrap(), kind };
+        let ranges = [
+            range(0, 0x4000, RangeKind::Stored),
+            range(0x4000, 0x6000, RangeKind::Hole),
+            range(0x6000, 0x8000, RangeKind::Excluded),
+        ];
+        let columns = columns(&ranges, 0, 0x8000);
+        let count = |kind| columns.iter().filter(|&&other| other == kind).count();
+        assert_eq!(
+            [count(RangeKind::Stored), count(RangeKind::Hole), count(RangeKind::Excluded)],
+            [500, 250, 250]
+        );
+        assert!(svg(&ranges).contains("width=\"500\""));
+        assert!(svg(&[]).ends_with("</svg>\n"));
+    }
+}

@@ -1,0 +1,95 @@
+//! `kdump notes`: every note of a dump and the registers of each CPU.
+
+use std::fs::File;
+use std::io::Write;
+
+use clap::{ArgMatches, Command};
+use kdump_elf::Note;
+use kdump_vmcore::Dump;
+use serde_json::{Map, Value, json};
+
+use super::info;
+use crate::failure::CommandResult;
+use crate::json::hex;
+
+const EXAMPLES: &str = "\
+A CPU that did not answer the crashing one left no note: the index of the registers counts
+notes, not CPUs.
+
+Examples:
+  kdump notes /var/crash/vmcore
+  kdump notes --json /var/crash/vmcore | jq .cpus[0].registers.rip";
+
+pub(crate) fn command() -> Command {
+    Command::new("notes")
+        .about("Every note; registers of each CPU; VMCOREINFO")
+        .after_help(EXAMPLES)
+        .arg(info::dump_arg())
+        .arg(info::json_arg())
+}
+
+pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
+    let dump = info::open(matches)?;
+    if matches.get_flag("json") {
+        return Ok(crate::json::print(&document(&dump))?);
+    }
+    Ok(print(&dump)?)
+}
+
+fn name(note: &Note<'_>) -> String {
+    String::from_utf8_lossy(note.name).into_owned()
+}
+
+fn document(dump: &Dump<File>) -> Value {
+    let notes = dump.notes().iter().map(|note| {
+        json!({
+            "name": name(&note), "type": note.n_type, "size": note.desc.len(), "offset": hex(note.offset),
+        })
+    });
+    let cpus = dump.cpus().into_iter().map(|cpu| match cpu.prstatus() {
+        Ok(prstatus) => {
+            let registers: Map<String, Value> =
+                prstatus.registers().map(|(name, value)| (name.to_owned(), hex(value))).collect();
+            json!({ "index": cpu.index, "pid": prstatus.pid(), "registers": registers })
+        }
+        Err(error) => json!({ "index": cpu.index, "error": error.to_string() }),
+    });
+    let info = dump.vmcoreinfo().map(|info| {
+        let entries = info.entries().map(|(key, value)| (key.to_owned(), Value::from(value)));
+        entries.collect::<Map<String, Value>>()
+    });
+    json!({
+        "notes": notes.collect::<Vec<_>>(),
+        "cpus": cpus.collect::<Vec<_>>(),
+        "vmcoreinfo": info,
+        "defects": dump.completeness().defects.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+fn print(dump: &Dump<File>) -> std::io::Result<()> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for note in dump.notes().iter() {
+        let (name, size) = (name(&note), note.desc.len());
+        writeln!(out, "note {name} type {:#x} size {size} offset {:#x}", note.n_type, note.offset)?;
+    }
+    for cpu in dump.cpus() {
+        match cpu.prstatus() {
+            Err(error) => writeln!(out, "\nregisters {}: {error}", cpu.index)?,
+            Ok(prstatus) => {
+                writeln!(out, "\nregisters {} (pid {})", cpu.index, prstatus.pid())?;
+                for (count, (name, value)) in (1_u32..).zip(prstatus.registers()) {
+                    let end = if count % 4 == 0 { "\n" } else { " " };
+                    write!(out, "{name:>8} {value:016x}{end}")?;
+                }
+                writeln!(out)?;
+            }
+        }
+    }
+    if let Some(info) = dump.vmcoreinfo() {
+        writeln!(out, "\nVMCOREINFO")?;
+        for (key, value) in info.entries() {
+            writeln!(out, "  {key}={value}")?;
+        }
+    }
+    out.flush()
+}

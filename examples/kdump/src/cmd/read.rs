@@ -1,0 +1,113 @@
+//! `kdump read`: raw memory of the dead kernel.
+
+use std::fs::File;
+use std::io::Write;
+
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
+use kdump_elf::Paddr;
+use kdump_vmcore::{Dump, Error, KernelMemory, OldMemory, Stopped};
+
+use super::info;
+use crate::args::parse_size;
+use crate::failure::{CommandResult, Failure};
+
+/// Bytes read at once.
+const BATCH: u64 = 1 << 20;
+
+const EXAMPLES: &str = "\
+When memory cannot be read, what precedes it is printed, the reason goes to standard error
+and the exit status is 1.
+
+Examples:
+  kdump read /var/crash/vmcore --phys 0x1000 --len 4K | xxd
+  kdump read /var/crash/vmcore --virt 0xffffffff81000000 --len 64 > text.bin";
+
+pub(crate) fn command() -> Command {
+    let address = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("A").value_parser(parse_size).help(help)
+    };
+    Command::new("read")
+        .about("Raw memory of the dead kernel on standard output")
+        .after_help(EXAMPLES)
+        .arg(info::dumps_arg())
+        .arg(address("phys", "Physical address to begin at"))
+        .arg(address("virt", "Virtual address of the dead kernel to begin at"))
+        .group(ArgGroup::new("address").args(["phys", "virt"]).required(true))
+        .arg(
+            Arg::new("len")
+                .long("len")
+                .value_name("N")
+                .required(true)
+                .value_parser(parse_size)
+                .help("Bytes to read"),
+        )
+        .arg(
+            Arg::new("zero-excluded")
+                .long("zero-excluded")
+                .action(ArgAction::SetTrue)
+                .help("Print zeros for pages that were excluded from the dump instead of stopping"),
+        )
+}
+
+pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
+    let dump = info::open(matches)?;
+    let len = *matches.get_one::<u64>("len").ok_or_else(|| Failure::usage("--len is missing"))?;
+    let zero_excluded = matches.get_flag("zero-excluded");
+    match (matches.get_one::<u64>("phys"), matches.get_one::<u64>("virt")) {
+        (Some(&start), _) => {
+            let read = |at: u64, buf: &mut [u8]| dump.read_phys(Paddr(at), buf);
+            print(start, len, zero_excluded, "physical", &read)
+        }
+        (None, Some(&start)) => {
+            let kernel: KernelMemory<'_, Dump<File>> = KernelMemory::new(&dump);
+            for phdr in kernel.space().distrusted() {
+                let (vaddr, paddr) = (phdr.p_vaddr, phdr.p_paddr);
+                eprintln!(
+                    "kdump read: the PT_LOAD at p_paddr {paddr:#x} has p_vaddr {vaddr:#x}, where \
+                     the page tables do not map it: the page tables are used"
+                );
+            }
+            print(start, len, zero_excluded, "virtual", &|at, buf| kernel.read(at, buf))
+        }
+        (None, None) => Err(Failure::usage("--phys or --virt is needed")),
+    }
+}
+
+/// Fills the buffer from an address on.
+type Reader<'a> = &'a dyn Fn(u64, &mut [u8]) -> Result<(), Stopped>;
+
+/// Prints `len` bytes from `start` on, in pieces.
+fn print(start: u64, len: u64, zero_excluded: bool, kind: &str, read: Reader<'_>) -> CommandResult {
+    let mut out = std::io::stdout().lock();
+    let mut buffer = Vec::new();
+    let mut done = 0_u64;
+    while done < len {
+        let at = start.checked_add(done);
+        let at = at.ok_or_else(|| Failure::new(format!("stopped after {done} bytes: the last address")))?;
+        let want = usize::try_from(BATCH.min(len.saturating_sub(done))).unwrap_or(0);
+        buffer.clear();
+        buffer.resize(want, 0);
+        let mut good = want;
+        if let Err(stopped) = read(at, &mut buffer) {
+            good = stopped.read;
+            if !(zero_excluded && matches!(stopped.error, Error::Excluded { .. })) {
+                out.write_all(buffer.get(..good).unwrap_or_default())?;
+                out.flush()?;
+                let (done, error) = (done.saturating_add(good as u64), stopped.error);
+                return Err(Failure::new(format!(
+                    "stopped at {kind} address {:#x} after {done} of {len} bytes: {error}",
+                    stopped.at
+                )));
+            }
+            // Exclusion goes by pages: the next byte to be read is at the next page.
+            let page = 0x1000_u64.saturating_sub(stopped.at & 0xfff);
+            let zeros = usize::try_from(page).unwrap_or(0).min(want.saturating_sub(good));
+            let end = good.saturating_add(zeros);
+            buffer.get_mut(good..end).unwrap_or_default().fill(0);
+            good = end;
+        }
+        out.write_all(buffer.get(..good).unwrap_or_default())?;
+        done = done.saturating_add(good as u64);
+    }
+    Ok(out.flush()?)
+}

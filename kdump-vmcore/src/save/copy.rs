@@ -1,0 +1,172 @@
+//! Copies memory into the planned places: large batches, zeros skipped, unreadable pages
+//! noted and passed over.
+
+use core::ops::ControlFlow;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use thiserror::Error;
+
+use super::plan::Region;
+use super::{Progress, SavePlan, SaveReport, WriteAt};
+use crate::scan::{PAGE, page_offset, read_or_zero};
+use crate::{Error, ReadAt};
+
+/// Bytes read at once.
+const BATCH: usize = 2 << 20;
+/// What a page is compared with to be skipped.
+static ZEROS: [u8; PAGE] = [0; PAGE];
+
+/// Saving that ended early.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{error}; the first {good} of {size} bytes are good")]
+pub struct Interrupted {
+    /// Why.
+    pub error: Error,
+    /// Bytes from the start of the file that are as they should be; header and notes are
+    /// among them unless it is 0.
+    pub good: u64,
+    /// Bytes the file should have had.
+    pub size: u64,
+    /// What was done until then.
+    pub report: Box<SaveReport>,
+}
+
+impl<S: ReadAt> SavePlan<'_, S> {
+    /// Writes the file into `sink`. `progress` is called after every batch of about 2 MiB and
+    /// may end the work with [`ControlFlow::Break`].
+    ///
+    /// Memory that cannot be read becomes zeros and is reported; it ends nothing.
+    ///
+    /// # Errors
+    /// [`Interrupted`] when `sink` fails or `progress` breaks.
+    pub fn copy<W: WriteAt + ?Sized>(
+        &self,
+        sink: &mut W,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<SaveReport, Interrupted> {
+        let report = SaveReport {
+            file_size: self.size,
+            memory: self.memory,
+            shared: self.shared,
+            dropped_phdrs: self.dropped_phdrs.clone(),
+            ..SaveReport::default()
+        };
+        let mut copy = Copy { plan: self, sink, report, good: 0, done: 0, buffer: Vec::new() };
+        copy.buffer.resize(BATCH, 0);
+        match copy.run(progress) {
+            Ok(()) => Ok(copy.report),
+            Err(error) => {
+                Err(Interrupted { error, good: copy.good, size: self.size, report: Box::new(copy.report) })
+            }
+        }
+    }
+}
+
+/// The state of one copy.
+struct Copy<'a, 'd, S, W: ?Sized> {
+    plan: &'a SavePlan<'d, S>,
+    sink: &'a mut W,
+    report: SaveReport,
+    /// File offset up to which everything is written.
+    good: u64,
+    done: u64,
+    buffer: Vec<u8>,
+}
+
+impl<S: ReadAt, W: WriteAt + ?Sized> Copy<'_, '_, S, W> {
+    fn run(&mut self, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<(), Error> {
+        let plan = self.plan;
+        self.write(0, &plan.head)?;
+        for region in &plan.regions {
+            self.fill_gap(region.offset)?;
+            let mut paddr = region.range.start();
+            while paddr < region.range.end() {
+                paddr = self.batch(region, paddr)?;
+                let state = Progress { done: self.done, total: plan.memory, written: self.report.written };
+                if progress(state).is_break() {
+                    return Err(Error::Cancelled);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies from `paddr` on, at most one buffer; returns the address behind what is done.
+    fn batch(&mut self, region: &Region, paddr: u64) -> Result<u64, Error> {
+        let offset = region.offset.saturating_add(paddr.saturating_sub(region.range.start()));
+        let rest = region.range.end().saturating_sub(paddr);
+        // All batches but the first begin at a whole page of the file.
+        let room = BATCH.saturating_sub(page_offset(offset));
+        let len = usize::try_from(rest).unwrap_or(room).min(room);
+        let mut buffer = core::mem::take(&mut self.buffer);
+        let bytes = buffer.get_mut(..len).unwrap_or_default();
+        let report = &mut self.report;
+        let advance = read_or_zero(self.plan.dump, paddr, bytes, region.range.end(), &mut |range, error| {
+            report.unreadable.add(range, error);
+        });
+        let written = self.write_sparse(offset, bytes);
+        self.buffer = buffer;
+        written?;
+        self.fill_gap(offset.saturating_add(advance))?;
+        self.done = self.done.saturating_add(advance);
+        Ok(paddr.saturating_add(advance))
+    }
+
+    /// Writes runs of pages that are not all zero.
+    fn write_sparse(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        if !self.sink.is_sparse() {
+            return self.write(offset, bytes);
+        }
+        let mut run: Option<usize> = None;
+        let mut position = 0_usize;
+        while position < bytes.len() {
+            let at = offset.saturating_add(position as u64);
+            let count = PAGE.saturating_sub(page_offset(at)).min(bytes.len().saturating_sub(position));
+            let next = position.saturating_add(count);
+            let page = bytes.get(position..next).unwrap_or_default();
+            if ZEROS.get(..count) == Some(page) {
+                self.write_run(offset, bytes, run.take(), position)?;
+            } else {
+                run.get_or_insert(position);
+            }
+            position = next;
+        }
+        self.write_run(offset, bytes, run, position)?;
+        self.good = self.good.max(offset.saturating_add(bytes.len() as u64));
+        Ok(())
+    }
+
+    fn write_run(
+        &mut self,
+        offset: u64,
+        bytes: &[u8],
+        start: Option<usize>,
+        end: usize,
+    ) -> Result<(), Error> {
+        let Some(start) = start else { return Ok(()) };
+        let run = bytes.get(start..end).unwrap_or_default();
+        self.write(offset.saturating_add(start as u64), run)
+    }
+
+    /// Makes the file zero from where it is good up to `offset`.
+    fn fill_gap(&mut self, offset: u64) -> Result<(), Error> {
+        if self.sink.is_sparse() {
+            self.good = self.good.max(offset);
+            return Ok(());
+        }
+        while self.good < offset {
+            let left = usize::try_from(offset.saturating_sub(self.good)).unwrap_or(PAGE);
+            self.write(self.good, ZEROS.get(..left.min(PAGE)).unwrap_or_default())?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.sink.write_all_at(offset, bytes)?;
+        self.report.written = self.report.written.saturating_add(bytes.len() as u64);
+        self.good = self.good.max(offset.saturating_add(bytes.len() as u64));
+        Ok(())
+    }
+}

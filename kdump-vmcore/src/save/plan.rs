@@ -1,0 +1,148 @@
+//! The file a dump will be saved as: header, notes, and a place for each byte of memory.
+
+use alloc::vec::Vec;
+
+use kdump_elf::{HeaderLayout, PT_LOAD, PT_NOTE, Phdr, PhysRange, align_up};
+
+use crate::error::elf;
+use crate::{Dump, Error, RangeKind, ReadAt};
+
+/// Offsets in the file are congruent to physical addresses modulo this, as in /proc/vmcore.
+const PAGE: u64 = 0x1000;
+
+/// Memory without a break, in the dump and in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Region {
+    pub(super) range: PhysRange,
+    /// Of the first byte, in the saved file.
+    pub(super) offset: u64,
+}
+
+/// How a dump is saved as an ELF core: known before a byte is written.
+///
+/// The program headers are those of the source with new offsets. Memory that several of them
+/// list, such as the kernel's text in /proc/vmcore, is stored once.
+#[derive(Debug)]
+pub struct SavePlan<'a, S> {
+    pub(super) dump: &'a Dump<S>,
+    /// Header and notes, from offset 0 on.
+    pub(super) head: Vec<u8>,
+    pub(super) regions: Vec<Region>,
+    pub(super) size: u64,
+    pub(super) memory: u64,
+    pub(super) shared: u64,
+    pub(super) dropped_phdrs: Vec<u32>,
+}
+
+impl<'a, S: ReadAt> SavePlan<'a, S> {
+    /// Lays out the file.
+    ///
+    /// # Errors
+    /// When the source has no program headers to keep, or the file would need offsets that
+    /// its ELF class does not have.
+    pub fn elf(dump: &'a Dump<S>) -> Result<Self, Error> {
+        let mut dropped_phdrs = Vec::new();
+        let mut kept = Vec::new();
+        for (index, phdr) in (0_u32..).zip(dump.phdrs()) {
+            let fits = phdr.p_paddr.checked_add(phdr.p_memsz.max(phdr.p_filesz)).is_some();
+            match phdr.p_type {
+                PT_NOTE => kept.push(*phdr),
+                PT_LOAD if fits => kept.push(*phdr),
+                _ => dropped_phdrs.push(index),
+            }
+        }
+        if kept.is_empty() {
+            return Err(Error::Corrupt { what: "number of segments", value: 0, expected: "at least 1" });
+        }
+        let phnum = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+        let header = HeaderLayout::file(dump.encoding(), e_machine(dump), phnum);
+        let notes_at = align_up(header.size(), PAGE).unwrap_or(u64::MAX);
+        let mut head = alloc::vec![0; usize::try_from(notes_at).map_err(|_| too_large(notes_at))?];
+        place_notes(dump, &mut kept, &mut head);
+        let (regions, size) = place_memory(dump, head.len() as u64)?;
+        let memory = regions.iter().map(|region| region.range.size()).fold(0, u64::saturating_add);
+        let listed = kept.iter().filter(|phdr| phdr.p_type == PT_LOAD).map(|phdr| phdr.p_filesz);
+        let shared = listed.fold(0, u64::saturating_add).saturating_sub(memory);
+        let mut writer = header.writer(&mut head).map_err(elf("new ELF header"))?;
+        for phdr in &mut kept {
+            if phdr.p_type == PT_LOAD {
+                phdr.p_offset = offset_of(&regions, phdr);
+            }
+            writer.push(phdr).map_err(elf("new program header"))?;
+        }
+        writer.finish().map_err(elf("new ELF header"))?;
+        Ok(Self { dump, head, regions, size, memory, shared, dropped_phdrs })
+    }
+
+    /// Bytes the file will have, holes included.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Bytes of memory the file will have.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.memory
+    }
+}
+
+fn e_machine<S: ReadAt>(dump: &Dump<S>) -> u16 {
+    match dump {
+        Dump::Elf(elf) => elf.ehdr().e_machine,
+    }
+}
+
+fn too_large(value: u64) -> Error {
+    Error::TooLarge { what: "size of header and notes", value, limit: usize::MAX as u64 }
+}
+
+/// Appends the notes behind the header. Each segment keeps its alignment; what of it could
+/// not be read is no longer claimed.
+fn place_notes<S: ReadAt>(dump: &Dump<S>, phdrs: &mut [Phdr], head: &mut Vec<u8>) {
+    let notes = phdrs.iter_mut().filter(|phdr| phdr.p_type == PT_NOTE);
+    for (phdr, bytes) in notes.zip(dump.notes().segments()) {
+        head.resize(head.len().next_multiple_of(8), 0);
+        phdr.p_offset = head.len() as u64;
+        phdr.p_filesz = bytes.len() as u64;
+        phdr.p_memsz = phdr.p_filesz;
+        head.extend_from_slice(bytes);
+    }
+}
+
+/// Gives stored memory places in the file by ascending address, from `start` on. Returns
+/// them and the size of the file.
+fn place_memory<S: ReadAt>(dump: &Dump<S>, start: u64) -> Result<(Vec<Region>, u64), Error> {
+    let limit = dump.encoding().word_max().min(i64::MAX.unsigned_abs());
+    let mut regions: Vec<Region> = Vec::new();
+    let mut cursor = start;
+    for range in dump.ranges().filter(|range| range.kind == RangeKind::Stored) {
+        let range = range.range;
+        let joined = regions.last().filter(|last| last.range.end() == range.start());
+        let offset = match joined {
+            Some(_) => Some(cursor),
+            None => {
+                let low = range.start() & PAGE.wrapping_sub(1);
+                align_up(cursor, PAGE).and_then(|offset| offset.checked_add(low))
+            }
+        };
+        let end = offset.and_then(|offset| offset.checked_add(range.size())).filter(|&end| end <= limit);
+        let (Some(offset), Some(end)) = (offset, end) else {
+            return Err(Error::TooLarge { what: "size of the saved file", value: cursor, limit });
+        };
+        regions.push(Region { range, offset });
+        cursor = end;
+    }
+    Ok((regions, cursor))
+}
+
+/// Where the first byte of a PT_LOAD is in the file; 0 when it has none.
+fn offset_of(regions: &[Region], phdr: &Phdr) -> u64 {
+    if phdr.p_filesz == 0 {
+        return 0;
+    }
+    let index = regions.partition_point(|region| region.range.end() <= phdr.p_paddr);
+    regions
+        .get(index)
+        .map_or(0, |region| region.offset.saturating_add(phdr.p_paddr.saturating_sub(region.range.start())))
+}

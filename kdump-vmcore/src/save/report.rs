@@ -1,0 +1,34 @@
+//! What saving did, and how far it is.
+
+use alloc::vec::Vec;
+
+use crate::Unreadable;
+
+/// How far saving is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of memory copied.
+    pub done: u64,
+    /// Bytes of memory to copy.
+    pub total: u64,
+    /// Bytes written so far; zero pages are skipped where the destination allows it.
+    pub written: u64,
+}
+
+/// What saving did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SaveReport {
+    /// Bytes of the saved file.
+    pub file_size: u64,
+    /// Bytes of memory in it.
+    pub memory: u64,
+    /// Bytes that were written; the others are holes that read as zeros.
+    pub written: u64,
+    /// Memory that could not be read and stands as zeros.
+    pub unreadable: Unreadable,
+    /// Bytes that several PT_LOADs of the source list and the saved file holds once.
+    pub shared: u64,
+    /// Indexes of program headers of the source that have no place in the saved file: those
+    /// that are neither PT_LOAD nor PT_NOTE and those that pass the last address.
+    pub dropped_phdrs: Vec<u32>,
+}

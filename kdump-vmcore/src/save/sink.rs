@@ -1,0 +1,51 @@
+//! Where a saved dump goes: bytes at offsets, in ascending order.
+
+use alloc::vec::Vec;
+
+use crate::Error;
+
+/// Something bytes can be written to at ascending offsets.
+pub trait WriteAt {
+    /// Writes all of `bytes` at `offset`.
+    ///
+    /// # Errors
+    /// Why not all of them were written.
+    fn write_all_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Whether what was never written reads as zeros, so that zeros need not be written.
+    fn is_sparse(&self) -> bool;
+}
+
+/// A file in memory; grows as needed, what was skipped is zero.
+impl WriteAt for Vec<u8> {
+    fn write_all_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        let limit = isize::MAX.unsigned_abs() as u64;
+        let end = offset.checked_add(bytes.len() as u64).filter(|&end| end <= limit);
+        let range = end.and_then(|end| Some(usize::try_from(offset).ok()?..usize::try_from(end).ok()?));
+        let range = range.ok_or(Error::TooLarge { what: "file offset", value: offset, limit })?;
+        if self.len() < range.end {
+            self.resize(range.end, 0);
+        }
+        if let Some(target) = self.get_mut(range) {
+            target.copy_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    fn is_sparse(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(feature = "std")]
+impl WriteAt for &std::fs::File {
+    fn write_all_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        std::os::unix::fs::FileExt::write_all_at(*self, bytes, offset)
+            .map_err(|error| Error::Io { offset, cause: (&error).into() })
+    }
+
+    /// A new regular file.
+    fn is_sparse(&self) -> bool {
+        true
+    }
+}

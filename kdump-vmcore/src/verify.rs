@@ -1,0 +1,63 @@
+//! Reads everything a dump claims to have.
+
+use core::ops::ControlFlow;
+
+use alloc::vec::Vec;
+
+use crate::scan::read_or_zero;
+use crate::{Dump, Error, Progress, RangeKind, ReadAt, Unreadable};
+
+/// Bytes read at once.
+const BATCH: usize = 2 << 20;
+
+/// What reading all of a dump found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verification {
+    /// Bytes of memory that were to be read.
+    pub memory: u64,
+    /// Memory that could not be read.
+    pub unreadable: Unreadable,
+    /// Other damage: of headers, notes and registers.
+    pub defects: Vec<Error>,
+}
+
+impl Verification {
+    /// Whether nothing is damaged.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.unreadable.is_empty() && self.defects.is_empty()
+    }
+}
+
+/// Reads all notes, registers and memory of `dump`. `progress` is called after every batch
+/// and may end the work with [`ControlFlow::Break`].
+///
+/// # Errors
+/// [`Error::Cancelled`] when `progress` breaks.
+pub fn verify<S: ReadAt>(
+    dump: &Dump<S>,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Verification, Error> {
+    let mut found = Verification { defects: dump.completeness().defects.clone(), ..Verification::default() };
+    found.defects.extend(dump.cpus().iter().filter_map(|cpu| cpu.prstatus().err()));
+    let stored = || dump.ranges().filter(|range| range.kind == RangeKind::Stored).map(|range| range.range);
+    found.memory = stored().map(|range| range.size()).fold(0, u64::saturating_add);
+    let mut buffer = alloc::vec![0; BATCH];
+    let mut done = 0_u64;
+    for range in stored() {
+        let mut paddr = range.start();
+        while paddr < range.end() {
+            let rest = usize::try_from(range.end().saturating_sub(paddr)).unwrap_or(BATCH);
+            let bytes = buffer.get_mut(..rest.min(BATCH)).unwrap_or_default();
+            let advance = read_or_zero(dump, paddr, bytes, range.end(), &mut |range, error| {
+                found.unreadable.add(range, error);
+            });
+            paddr = paddr.saturating_add(advance);
+            done = done.saturating_add(advance);
+            if progress(Progress { done, total: found.memory, written: 0 }).is_break() {
+                return Err(Error::Cancelled);
+            }
+        }
+    }
+    Ok(found)
+}
