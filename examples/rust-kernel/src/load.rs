@@ -52,7 +52,7 @@ pub(crate) fn load(boot: &BootInfo, region: PhysRange) -> Result<(), Error> {
     let kernel = unsafe { phys::bytes(module.start(), usize::try_from(module.size())?) };
     let machine = describe(boot, region)?;
     let options = PlanOptions {
-        cmdline: capture_cmdline(&machine),
+        cmdline: capture_cmdline(&machine, region),
         backup: BackupPolicy::Always,
         serial: Some(SerialPort { base: 0x3f8, baud: None }),
         // An elfcorehdr that may change after loading is not part of the digest.
@@ -107,8 +107,8 @@ fn describe(boot: &BootInfo, region: PhysRange) -> Result<Machine, Error> {
 /// Tells the second kernel what is RAM, in case the elfcorehdr is damaged. The digest covers
 /// the command line, so a kernel that was entered can trust it. The first MiB is left out: the
 /// second kernel works there.
-fn capture_cmdline(machine: &Machine) -> String {
-    let mut line = String::from("ram=");
+fn capture_cmdline(machine: &Machine, region: PhysRange) -> String {
+    let mut line = alloc::format!("region={region} ram=");
     for range in machine.dump_ram().iter().filter(|range| range.start() >= 1 << 20) {
         line += &alloc::format!("{range},");
     }

@@ -10,19 +10,23 @@ extern crate alloc;
 mod acpi;
 mod apic;
 mod boot_info;
+mod capture;
 mod cause;
 mod cpu;
 mod crash;
+mod disk;
 mod frames;
 mod heap;
 mod load;
 mod notes;
+mod old_memory;
 mod per_cpu;
 mod phys;
 mod serial;
 mod shell;
 mod smp;
 mod stack;
+mod stream;
 mod task;
 mod trap;
 
@@ -44,7 +48,10 @@ unsafe extern "C" fn kernel_main(linux: u64, info: u64, image: u64) -> ! {
     // SAFETY: passed on.
     let boot = unsafe { BootInfo::read(linux != 0, info) };
     prepare_memory(&boot);
-    first_kernel(&boot)
+    match boot.option("elfcorehdr") {
+        Some(_) => capture_kernel(&boot),
+        None => first_kernel(&boot),
+    }
 }
 
 /// Hands all memory that is not in use to the allocators.
@@ -78,6 +85,13 @@ fn first_kernel(boot: &BootInfo) -> ! {
         None => say!("not armed: no memory is reserved (crashkernel=)"),
     }
     task::run()
+}
+
+fn capture_kernel(boot: &BootInfo) -> ! {
+    let Some(per_cpu) = PerCpu::new(0, apic::id()) else { cpu::halt() };
+    per_cpu.install();
+    phys::identity_map(false);
+    capture::run(boot)
 }
 
 /// Says why, then raises the exception which every crash begins with.
