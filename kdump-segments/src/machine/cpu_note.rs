@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use kdump_elf::PhysRange;
+
 use super::MachineFiles;
 use super::build::NoteSink;
 use super::text_file::{parse_hex_file, parse_number_file};
@@ -34,13 +36,20 @@ impl CpuNote {
                 };
                 let size_path = alloc::format!("{path}_size");
                 let size = match files.get(&size_path).map(parse_number_file) {
-                    Some(Some(size)) => size,
-                    Some(None) => {
-                        notes.add(&size_path, "is not a number; 1024 bytes are assumed");
+                    Some(Some(size)) if size > 0 => size,
+                    Some(_) => {
+                        notes.add(&size_path, "is not a size; 1024 bytes are assumed");
                         DEFAULT_SIZE
                     }
                     None => DEFAULT_SIZE,
                 };
+                if let Err(error) = PhysRange::from_len(paddr, size) {
+                    notes.add(
+                        path,
+                        alloc::format!("cannot be: {error}; this CPU's registers will be missing"),
+                    );
+                    return None;
+                }
                 Some(Self { cpu, paddr, size })
             })
             .collect();

@@ -69,7 +69,9 @@ impl MachineFiles {
     }
 }
 
-/// A directory's number, spelled as the kernel does: digits only.
+/// A directory's number, spelled as the kernel does: digits only, no leading zero.
 pub(crate) fn parse_index(digits: &str) -> Option<u32> {
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
+    let plain =
+        digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
+    if plain { digits.parse().ok() } else { None }
 }

@@ -82,15 +82,14 @@ impl Kcore {
     }
 
     fn read_notes(&mut self, bytes: &[u8], phdr: &Phdr) {
-        let cut = |offset: u64, size: u64| {
-            let offset = usize::try_from(offset).ok()?;
-            let rest = bytes.get(offset..)?;
-            Some(rest.get(..usize::try_from(size).ok()?).unwrap_or(rest))
-        };
-        let Some(area) = cut(phdr.p_offset, phdr.p_filesz) else {
-            self.notes.push(format!("its notes at offset {:#x} are cut off", phdr.p_offset));
-            return;
-        };
+        let rest =
+            usize::try_from(phdr.p_offset).ok().and_then(|offset| bytes.get(offset..)).unwrap_or_default();
+        let size = usize::try_from(phdr.p_filesz).unwrap_or(usize::MAX);
+        let area = rest.get(..size).unwrap_or(rest);
+        if area.len() < size {
+            let (offset, have) = (phdr.p_offset, area.len());
+            self.notes.push(format!("its notes at offset {offset:#x} are cut off after {have:#x} bytes"));
+        }
         // 4 whatever p_align says, as Linux writes them.
         for note in Notes::new(area, self.encoding.endian, NoteAlign::Four) {
             match note {
