@@ -6,9 +6,10 @@
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     clippy::expect_used,
-    clippy::print_stderr,
     reason = "a test: what goes wrong must stop it"
 )]
+
+mod common;
 
 use kdump_elf::Arch;
 use kdump_purgatory::ObjectPurgatory;
@@ -30,7 +31,7 @@ fn embedded(file: &[u8]) -> Option<Vec<u8>> {
 #[test]
 fn purgatory_of_kexec_tools_links() {
     let Some(object) = std::fs::read(PROGRAM).ok().and_then(|file| embedded(&file)) else {
-        eprintln!("NOT TESTED: no purgatory in {PROGRAM} (package kexec-tools for amd64)");
+        common::not_tested(&format!("no purgatory in {PROGRAM} (package kexec-tools for amd64)"));
         return;
     };
     let purgatory = ObjectPurgatory::from_object(object).expect("parses");

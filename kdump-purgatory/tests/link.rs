@@ -107,7 +107,7 @@ fn every_supported_relocation_above_4_gib() {
         assert_eq!(word(&image, 4), 16 + 4 - 4 - 4);
     }
     let image = relocate(R_PC64, 8, 1, -28, BASE).expect("pc64");
-    assert_eq!(long(&image, 8), (20_i64 - 28 - 8).cast_unsigned());
+    assert_eq!(long(&image, 8), 0_u64.wrapping_sub(16));
     let image = relocate(R_NONE, 4, 1, 7, BASE).expect("none");
     assert_eq!(image.bytes()[..16], [0x90; 16]);
 }
@@ -117,7 +117,7 @@ fn absolute_32_bit_relocations_reach_what_they_can() {
     let image = relocate(R_32, 0, 1, 0, 0xf000_0000).expect("zero-extended");
     assert_eq!(word(&image, 0), 0xf000_0014);
     let image = relocate(R_32S, 0, 1, -0x100, 0x40).expect("sign-extended");
-    assert_eq!(word(&image, 0), (0x54_i32 - 0x100).cast_unsigned());
+    assert_eq!(word(&image, 0), 0_u32.wrapping_sub(0x100 - 0x54));
     for (kind, name, base) in
         [(R_32, "X86_64_32", BASE), (R_32S, "X86_64_32S", 0x8000_0000), (R_32S, "X86_64_32S", BASE)]
     {

@@ -9,7 +9,6 @@
     clippy::indexing_slicing,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stderr,
     reason = "a test: what goes wrong must stop it"
 )]
 
@@ -126,7 +125,7 @@ fn sha_instructions_agree_with_sha2() {
     if std::arch::is_x86_feature_detected!("sha") {
         compare(false);
     } else {
-        eprintln!("NOT TESTED: this processor has no SHA instructions");
+        common::not_tested("this processor has no SHA instructions");
     }
 }
 

@@ -5,7 +5,7 @@ use core::arch::x86_64::{__cpuid, __cpuid_count};
 
 /// Whether SHA-256 can use the SHA instructions, with the SSE its code is mixed with
 /// (Intel SDM vol. 2, CPUID leaves 1 and 7). None of them needs XSAVE to be set up.
-pub fn has_sha() -> bool {
+pub(crate) fn has_sha() -> bool {
     const SSE2: u32 = 1 << 26;
     const SSSE3: u32 = 1 << 9;
     const SSE41: u32 = 1 << 19;
@@ -20,7 +20,7 @@ pub fn has_sha() -> bool {
 }
 
 /// Reads a byte from an I/O port.
-pub fn inb(port: u16) -> u8 {
+pub(crate) fn inb(port: u16) -> u8 {
     let value: u8;
     // SAFETY: reads no memory; ports are reached only in ring 0, where only this program is.
     unsafe {
@@ -30,7 +30,7 @@ pub fn inb(port: u16) -> u8 {
 }
 
 /// Writes a byte to an I/O port.
-pub fn outb(port: u16, value: u8) {
+pub(crate) fn outb(port: u16, value: u8) {
     // SAFETY: as for `inb`; the devices written to are a UART and the reset registers.
     unsafe {
         asm!("out dx, al", in("dx") port, in("al") value, options(nomem, nostack, preserves_flags));
@@ -38,7 +38,7 @@ pub fn outb(port: u16, value: u8) {
 }
 
 /// Stops for ever.
-pub fn halt() -> ! {
+pub(crate) fn halt() -> ! {
     loop {
         // SAFETY: interrupts stay off, so that only an NMI, INIT or SMI wakes the processor.
         unsafe { asm!("cli", "hlt", options(nomem, nostack)) };
@@ -46,7 +46,7 @@ pub fn halt() -> ! {
 }
 
 /// Resets the machine, from the cleanest way to the surest.
-pub fn reset() -> ! {
+pub(crate) fn reset() -> ! {
     // The reset control register of Intel and AMD chipsets: system reset, then also the CPU.
     outb(0xcf9, 0x02);
     outb(0xcf9, 0x06);

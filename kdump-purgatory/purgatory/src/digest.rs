@@ -7,11 +7,11 @@ use crate::sha256::{Digest, Sha256};
 /// One row of `sha256_regions`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Region {
+pub(crate) struct Region {
     /// Address of the first byte.
-    pub start: u64,
+    pub(crate) start: u64,
     /// Bytes; 0 marks an unused row.
-    pub len: u64,
+    pub(crate) len: u64,
 }
 
 /// The SHA-256 of the bytes of all regions in table order.
@@ -19,12 +19,14 @@ pub struct Region {
 /// # Safety
 /// `regions` is a table of [`REGIONS`] rows; each row that is used names readable memory.
 /// `sha` may be true only if the processor has the SHA instructions.
-pub unsafe fn digest(regions: *const Region, sha: bool) -> Digest {
+pub(crate) unsafe fn digest(regions: *const Region, sha: bool) -> Digest {
     cpufeatures::allow_sha(sha);
     let mut hash = Sha256::new();
     for index in 0..REGIONS {
-        // SAFETY: within the table by the loop's bound. Volatile: the loader wrote it.
-        let region = unsafe { regions.add(index).read_volatile() };
+        // SAFETY: within the table by the loop's bound.
+        let row = unsafe { regions.add(index) };
+        // SAFETY: a row of the table. Volatile: the loader wrote it.
+        let region = unsafe { row.read_volatile() };
         if region.len != 0 {
             // SAFETY: the caller's promise.
             unsafe { hash.update(region.start, region.len) };

@@ -10,7 +10,7 @@ use crate::digest::Region;
 use crate::sha256::Digest;
 
 /// Rows of `sha256_regions`.
-pub const REGIONS: usize = 16;
+pub(crate) const REGIONS: usize = 16;
 
 macro_rules! symbols {
     ($($(#[$doc:meta])* $symbol:literal $name:ident: $type:ty = $value:expr;)*) => {$(
@@ -55,11 +55,7 @@ symbols! {
 /// builds.
 macro_rules! address {
     ($name:ident) => {{
-        let mut address = const { core::ptr::null() };
-        if false {
-            // Never run: gives the address its type.
-            address = &raw const $name;
-        }
+        let address: usize;
         // SAFETY: computes an address.
         unsafe {
             asm!(
@@ -69,8 +65,13 @@ macro_rules! address {
                 options(pure, nomem, nostack, preserves_flags),
             );
         }
-        address
+        typed(&raw const $name, address)
     }};
+}
+
+/// An address with the type of the variable that lies there.
+fn typed<T>(_variable: *const T, address: usize) -> *const T {
+    address as *const T
 }
 
 /// Reads one of the symbols.
@@ -84,25 +85,25 @@ macro_rules! read {
 
 /// A copy of memory.
 #[derive(Clone, Copy)]
-pub struct Copy {
-    pub from: u64,
-    pub to: u64,
-    pub len: u64,
+pub(crate) struct Copy {
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    pub(crate) len: u64,
 }
 
 /// What to do when the digest is wrong.
 #[derive(Clone, Copy)]
-pub enum MismatchAction {
+pub(crate) enum MismatchAction {
     Halt,
     Reset,
     Continue,
 }
 
-pub fn skip_checks() -> bool {
+pub(crate) fn skip_checks() -> bool {
     read!(SKIP_CHECKS) != 0
 }
 
-pub fn mismatch_action() -> MismatchAction {
+pub(crate) fn mismatch_action() -> MismatchAction {
     match read!(MISMATCH_ACTION) {
         1 => MismatchAction::Reset,
         2 => MismatchAction::Continue,
@@ -110,11 +111,11 @@ pub fn mismatch_action() -> MismatchAction {
     }
 }
 
-pub fn regions() -> *const Region {
+pub(crate) fn regions() -> *const Region {
     address!(SHA256_REGIONS).cast()
 }
 
-pub fn expected_digest() -> Digest {
+pub(crate) fn expected_digest() -> Digest {
     let mut digest = [0; 32];
     for (bytes, word) in digest.as_chunks_mut::<8>().0.iter_mut().zip(read!(SHA256_DIGEST)) {
         *bytes = word.to_ne_bytes();
@@ -122,17 +123,12 @@ pub fn expected_digest() -> Digest {
     digest
 }
 
-pub fn backup() -> Option<Copy> {
-    let copy = Copy {
-        from: read!(BACKUP_SRC_START),
-        to: read!(BACKUP_START),
-        len: read!(BACKUP_SRC_SIZE),
-    };
+pub(crate) fn backup() -> Option<Copy> {
+    let copy = Copy { from: read!(BACKUP_SRC_START), to: read!(BACKUP_START), len: read!(BACKUP_SRC_SIZE) };
     (read!(PANIC_KERNEL) != 0 && copy.len != 0).then_some(copy)
 }
 
 /// First port and line speed of the console.
-pub fn serial() -> Option<(u16, u32)> {
+pub(crate) fn serial() -> Option<(u16, u32)> {
     (read!(CONSOLE_SERIAL) != 0).then(|| (read!(SERIAL_BASE), read!(SERIAL_BAUD)))
 }
-

@@ -10,7 +10,7 @@ use core::arch::asm;
 ///
 /// # Safety
 /// Both ranges are mapped and disjoint; nothing else refers to the destination.
-pub unsafe fn copy(from: u64, to: u64, len: u64) {
+pub(crate) unsafe fn copy(from: u64, to: u64, len: u64) {
     // SAFETY: the caller's promise.
     unsafe {
         asm!(
@@ -30,7 +30,7 @@ pub unsafe fn copy(from: u64, to: u64, len: u64) {
 ///
 /// # Safety
 /// The range is mapped and nothing else refers to it.
-pub unsafe fn clear(to: u64, len: u64) {
+pub(crate) unsafe fn clear(to: u64, len: u64) {
     // SAFETY: the caller's promise.
     unsafe {
         asm!(

@@ -27,11 +27,11 @@ const BASE_BAUD: u32 = 115_200;
 const PATIENCE: u32 = 100_000;
 
 /// Where messages go, if anywhere.
-pub struct Console(Option<u16>);
+pub(crate) struct Console(Option<u16>);
 
 impl Console {
     /// Opens the port of the hand-over; programs it if a line speed is given.
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let Some((base, baud)) = handover::serial() else {
             return Self(None);
         };
@@ -50,7 +50,7 @@ impl Console {
 
     /// Writes a message.
     #[inline(never)]
-    pub fn print(&self, text: &str) {
+    pub(crate) fn print(&self, text: &str) {
         for byte in text.bytes() {
             self.put(byte);
         }
@@ -58,7 +58,7 @@ impl Console {
 
     /// Writes bytes in hexadecimal.
     #[inline(never)]
-    pub fn print_hex(&self, bytes: &[u8]) {
+    pub(crate) fn print_hex(&self, bytes: &[u8]) {
         for byte in bytes {
             self.put(hex_digit(byte >> 4));
             self.put(hex_digit(byte & 15));

@@ -14,10 +14,10 @@ const BLOCK: u64 = 64;
 const LENGTH_AT: u64 = 56;
 
 /// A message digest.
-pub type Digest = [u8; 32];
+pub(crate) type Digest = [u8; 32];
 
 /// A digest in the making.
-pub struct Sha256 {
+pub(crate) struct Sha256 {
     state: [u32; 8],
     /// The block being filled and how much of it is, always less than all of it.
     block: [u8; 64],
@@ -28,11 +28,17 @@ pub struct Sha256 {
 
 impl Sha256 {
     /// FIPS 180-4, 5.3.3.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             state: [
-                0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c,
-                0x1f83_d9ab, 0x5be0_cd19,
+                0x6a09_e667,
+                0xbb67_ae85,
+                0x3c6e_f372,
+                0xa54f_f53a,
+                0x510e_527f,
+                0x9b05_688c,
+                0x1f83_d9ab,
+                0x5be0_cd19,
             ],
             block: [0; 64],
             filled: 0,
@@ -44,7 +50,7 @@ impl Sha256 {
     ///
     /// # Safety
     /// They are readable.
-    pub unsafe fn update(&mut self, start: u64, len: u64) {
+    pub(crate) unsafe fn update(&mut self, start: u64, len: u64) {
         self.len = self.len.wrapping_add(len);
         let mut at = start;
         let mut left = len;
@@ -61,8 +67,7 @@ impl Sha256 {
             left -= taken;
         }
         // SAFETY: the caller's promise; an array of bytes needs no alignment.
-        let blocks =
-            unsafe { slice::from_raw_parts(at as *const [u8; 64], (left / BLOCK) as usize) };
+        let blocks = unsafe { slice::from_raw_parts(at as *const [u8; 64], (left / BLOCK) as usize) };
         compress256(&mut self.state, blocks);
         let rest = left % BLOCK;
         // SAFETY: the caller's promise; the block is empty.
@@ -81,7 +86,7 @@ impl Sha256 {
     }
 
     /// Pads the message (FIPS 180-4, 5.1.1) and returns its digest.
-    pub fn finish(mut self) -> Digest {
+    pub(crate) fn finish(mut self) -> Digest {
         let end = [0x80_u8];
         // SAFETY: the block is never full.
         unsafe { self.fill((&raw const end) as u64, 1) };

@@ -17,7 +17,7 @@ const SHN_LORESERVE: u16 = 0xff00;
 const RELOCATIONS: [u32; 6] = [0, 1, 2, 4, 10, 11];
 
 /// Names a loader writes or reads, and their sizes; 0 for a mere address.
-const SYMBOLS: [(&str, u64); 16] = [
+const SYMBOLS: [(&str, u64); 17] = [
     ("entry64_regs", 136),
     ("entry32_regs", 36),
     ("sha256_regions", 256),
@@ -34,6 +34,7 @@ const SYMBOLS: [(&str, u64); 16] = [
     ("stack", STACK),
     ("stack_end", 0),
     ("purgatory_start", 0),
+    ("purgatory_digest", 0),
 ];
 const STACK: u64 = 4096;
 
