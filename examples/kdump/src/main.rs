@@ -6,6 +6,8 @@ mod args;
 mod cmd;
 mod failure;
 mod json;
+mod plan_json;
+mod progress;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,82 @@
+//! `kdump plan`: what would be loaded, without loading it.
+
+mod inputs;
+mod options;
+mod output;
+mod text;
+
+use clap::{ArgMatches, Command};
+use kdump_segments::plan::{Plan, PlanInputs};
+use kdump_segments::preflight::{Report, check_plan};
+
+pub(crate) use inputs::Inputs;
+pub(crate) use options::{args, optional_kernel};
+
+use crate::failure::{CommandResult, Failure};
+use crate::plan_json;
+
+const LONG: &str = "\
+Plan the load of a capture kernel: place every part in the crash region, write the ELF core
+header, boot_params and the command line, link the purgatory, and check the result against the
+rules of the kernel. Nothing is loaded and no privilege is needed beyond reading the machine's
+files; with --root a machine recorded by `kdump collect` is planned for, on any host.";
+
+const EXAMPLES: &str = "\
+Examples:
+  kdump plan --kernel /boot/vmlinuz --initrd /boot/initrd-kdump --append 'irqpoll nr_cpus=1'
+  kdump plan --root recorded/ --kernel vmlinuz --seed 00 --out plan/
+  kdump plan --kernel vmlinuz --json | jq .preflight";
+
+pub(crate) fn command() -> Command {
+    optional_kernel(Command::new("plan"), true)
+        .about("Show what would be loaded, without loading it")
+        .long_about(LONG)
+        .after_help(EXAMPLES)
+        .args(args())
+}
+
+pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
+    let inputs = Inputs::read(matches)?;
+    with_plan(&inputs, |plan, report| {
+        report_plan(matches, plan, report)?;
+        match report.failure() {
+            Some(finding) => Err(Failure::new(format!(
+                "the plan would not be accepted: {}: {}",
+                finding.rule, finding.detail
+            ))),
+            None => Ok(()),
+        }
+    })
+}
+
+/// Makes the plan, checks it, and gives both to `use_plan`.
+pub(crate) fn with_plan<T>(
+    inputs: &Inputs,
+    use_plan: impl FnOnce(&Plan<'_>, &Report) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let plan = Plan::new(&PlanInputs {
+        machine: &inputs.machine,
+        kernel: &inputs.kernel,
+        initrd: inputs.initrd.as_deref(),
+        options: &inputs.options,
+        purgatory: &inputs.purgatory,
+    })?;
+    let report = check_plan(&plan, &inputs.machine, &inputs.environment);
+    use_plan(&plan, &report)
+}
+
+/// Prints the plan as asked for and writes it to the directory given by `--out`.
+pub(crate) fn report_plan(matches: &ArgMatches, plan: &Plan<'_>, report: &Report) -> CommandResult {
+    let document = plan_json::document(plan, report);
+    let text = text::describe(plan, report);
+    if let Some(dir) = matches.get_one::<std::path::PathBuf>("out") {
+        output::write(dir, plan, &document, &text)?;
+    }
+    if matches.get_flag("json") {
+        crate::json::print(&document)?;
+    } else {
+        use std::io::Write;
+        std::io::stdout().lock().write_all(text.as_bytes())?;
+    }
+    Ok(())
+}

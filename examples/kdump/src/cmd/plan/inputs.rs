@@ -1,0 +1,69 @@
+//! What a plan is made from, read from files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::ArgMatches;
+use kdump_elf::Arch;
+use kdump_purgatory::ObjectPurgatory;
+use kdump_segments::load::probe_environment;
+use kdump_segments::plan::PlanOptions;
+use kdump_segments::preflight::Environment;
+use kdump_segments::{Machine, MachineFiles};
+
+use super::options::plan_options;
+use crate::failure::Failure;
+
+/// The file of a bundle that names the architecture.
+const ARCH_FILE: &str = "proc/sys/kernel/arch";
+
+/// Everything a plan needs, owned.
+pub(crate) struct Inputs {
+    pub(crate) machine: Machine,
+    pub(crate) environment: Environment,
+    pub(crate) kernel: Vec<u8>,
+    pub(crate) initrd: Option<Vec<u8>>,
+    pub(crate) options: PlanOptions,
+    pub(crate) purgatory: ObjectPurgatory,
+}
+
+impl Inputs {
+    /// Reads the machine, the images and the purgatory.
+    pub(crate) fn read(matches: &ArgMatches) -> Result<Self, Failure> {
+        let root = matches.get_one::<PathBuf>("root").map_or(Path::new("/"), PathBuf::as_path);
+        let machine = machine(root, matches.get_one("arch").copied())?;
+        let environment = probe_environment(&machine, root);
+        let file = |name: &str| matches.get_one::<PathBuf>(name).map(|path| read(path)).transpose();
+        let kernel = file("kernel")?.ok_or_else(|| Failure::usage("--kernel is needed"))?;
+        let purgatory = match matches.get_one::<PathBuf>("purgatory") {
+            Some(path) => ObjectPurgatory::from_object(read(path)?)
+                .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?,
+            None => ObjectPurgatory::builtin(machine.arch)?,
+        };
+        let initrd = file("initrd")?;
+        Ok(Self { machine, environment, kernel, initrd, options: plan_options(matches)?, purgatory })
+    }
+}
+
+/// Describes the machine under `root`; `arch` is believed where its files do not tell.
+fn machine(root: &Path, arch: Option<Arch>) -> Result<Machine, Failure> {
+    let place = |error| Failure::new(format!("{}: {error}", root.display()));
+    let mut files = MachineFiles::read(root).map_err(place)?;
+    if let Some(arch) = arch.filter(|_| files.get(ARCH_FILE).is_none()) {
+        files.insert(ARCH_FILE, arch.name());
+    }
+    let machine = Machine::from_files(&files).map_err(place)?;
+    match arch {
+        Some(arch) if arch != machine.arch => Err(Failure::new(format!(
+            "{}: the machine is {}, not {} as --arch says",
+            root.display(),
+            machine.arch.name(),
+            arch.name()
+        ))),
+        _ => Ok(machine),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+}

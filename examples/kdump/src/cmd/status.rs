@@ -1,0 +1,74 @@
+//! `kdump status`: whether a panic would end in a dump.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+use kdump_segments::load::Status;
+use serde_json::{Value, json};
+
+use super::info;
+use crate::failure::CommandResult;
+use crate::json::hex;
+
+const LONG: &str = "\
+Show whether memory is reserved for a capture kernel, whether one is loaded, and what to do when a
+panic would not end in a dump. Addresses of the reservation are shown to root only.";
+
+const EXAMPLES: &str = "\
+Examples:
+  kdump status
+  kdump status --json | jq .crash_loaded";
+
+pub(crate) fn command() -> Command {
+    Command::new("status")
+        .about("Show whether a panic would end in a dump")
+        .long_about(LONG)
+        .after_help(EXAMPLES)
+        .arg(info::json_arg())
+        .arg(
+            Arg::new("root")
+                .long("root")
+                .value_name("DIR")
+                .default_value("/")
+                .value_parser(value_parser!(PathBuf))
+                .help("Look at the machine whose proc/ and sys/ are in DIR"),
+        )
+}
+
+pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
+    let root = matches.get_one::<PathBuf>("root").map_or(Path::new("/"), PathBuf::as_path);
+    let status = Status::collect(root)?;
+    if matches.get_flag("json") {
+        return Ok(crate::json::print(&document(&status))?);
+    }
+    Ok(print(&status)?)
+}
+
+fn document(status: &Status) -> Value {
+    let regions =
+        status.regions.iter().map(|region| json!({ "start": hex(region.start()), "size": region.size() }));
+    json!({
+        "loaded": status.kexec.loaded,
+        "crash_loaded": status.kexec.crash_loaded,
+        "crash_size": status.kexec.crash_size,
+        "regions": regions.collect::<Vec<_>>(),
+        "cpu_hotplug": status.kexec.cpu_hotplug,
+        "memory_hotplug": status.kexec.memory_hotplug,
+        "advice": status.advice,
+    })
+}
+
+fn print(status: &Status) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let yes_no = |value: Option<bool>| value.map_or("not shown", |value| if value { "yes" } else { "no" });
+    writeln!(out, "capture kernel loaded   {}", yes_no(status.kexec.crash_loaded))?;
+    let size =
+        status.kexec.crash_size.map_or_else(|| "not shown".to_owned(), |size| format!("{} MiB", size >> 20));
+    writeln!(out, "reserved                {size}")?;
+    for region in &status.regions {
+        writeln!(out, "  {region}")?;
+    }
+    writeln!(out, "next kernel loaded      {}", yes_no(status.kexec.loaded))?;
+    status.advice.iter().try_for_each(|advice| writeln!(out, "{advice}"))
+}
