@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::error::{Error, Result};
 use crate::progress::{self, Clock, Row};
-use crate::{apt, crash, fuzz, layers, licences, nostd, purgatory, rust, shell};
+use crate::{apt, crash, fuzz, header, layers, licences, nostd, purgatory, rust, shell};
 
 /// A step: its name, and its code.
 type Step = (&'static str, fn() -> Result);
@@ -18,6 +18,7 @@ const STEPS: &[Step] = &[
     ("layers", || layers::run(&[])),
     ("licences", || licences::run(&[])),
     ("purgatory", || purgatory::run(&["--check".to_owned()]).map_err(Error::Failed)),
+    ("header", || header::run(&["--check".to_owned()])),
     ("miri", miri),
     ("fuzz targets compile", fuzz::check),
     ("crash 6.1", || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
@@ -63,7 +64,7 @@ fn doc() -> Result {
 fn miri() -> Result {
     let mut cargo = rust::nightly()?;
     rust::ensure_components(Some(rust::NIGHTLY), &["miri", "rust-src"])?;
-    cargo.args(["miri", "test", "--package", "kdump-elf"]);
+    cargo.args(["miri", "test", "--package", "kdump-elf", "--lib"]);
     // proptest reads the clock and the directory of its regressions.
     cargo.env("MIRIFLAGS", "-Zmiri-disable-isolation").env("PROPTEST_CASES", "4");
     shell::run(&mut cargo)

@@ -36,7 +36,7 @@ pub(crate) fn check() -> Result {
 
 fn one(target: &str, seconds: u64) -> Result<Command> {
     let mut cargo = rust::nightly()?;
-    cargo.args(["fuzz", "run", target, "--", "-print_final_stats=0"]);
+    cargo.args(["fuzz", "run", target, "--", "-verbosity=0"]);
     cargo.arg(format!("-max_total_time={seconds}"));
     Ok(cargo)
 }

@@ -14,7 +14,8 @@ const RULES: &[(&str, &[&str])] = &[
     ("kdump-vmcore", &["kdump-elf"]),
     ("kdump-segments", &["kdump-elf"]),
     ("kdump-purgatory", &["kdump-elf", "kdump-segments"]),
-    ("kdump-ffi", &["kdump-elf", "kdump-vmcore", "kdump-segments", "kdump-purgatory"]),
+    ("kdump-ffi-core", &["kdump-elf"]),
+    ("kdump-ffi", &["kdump-elf", "kdump-vmcore", "kdump-segments", "kdump-purgatory", "kdump-ffi-core"]),
 ];
 
 pub(crate) fn run(args: &[String]) -> Result {

@@ -21,8 +21,9 @@ use sha2::{Digest, Sha256};
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Position-independent, so that the program may lie anywhere; symbols of its own are reached
-/// directly. Unwind tables would be dead weight.
-const RUSTFLAGS: &[&str] = &["-Crelocation-model=pie", "-Cforce-unwind-tables=no"];
+/// directly. No red zone, because an NMI is taken on the same stack. Unwind tables would be dead
+/// weight.
+const RUSTFLAGS: &[&str] = &["-Crelocation-model=pie", "-Cno-redzone=yes", "-Cforce-unwind-tables=no"];
 
 /// Symbols that pull the program out of the archive the compiler makes.
 const ROOTS: &[&str] = &["purgatory_start", "purgatory_digest"];
