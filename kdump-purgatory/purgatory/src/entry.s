@@ -30,6 +30,22 @@ purgatory_start:
     push rax
     retfq
 1:
+    # An NMI, say of a watchdog, must not cost the dump: it is ignored. Every exception stays
+    # what it was on entry, a triple fault, which resets the machine.
+    lea rax, [rip + ignore_nmi]
+    lea rdx, [rip + nmi_gate]
+    mov [rdx], ax
+    shr rax, 16
+    mov [rdx + 6], ax
+    shr rax, 16
+    mov [rdx + 8], eax
+    sub rsp, 16
+    mov word ptr [rsp], 3 * 16 - 1
+    lea rax, [rip + idt]
+    mov [rsp + 2], rax
+    lidt [rsp]
+    add rsp, 16
+
     # SSE, which compiled code uses freely (Intel SDM vol. 3, "Providing Operating System
     # Support for SSE"): CR0.EM and CR0.TS clear, CR0.MP set, CR4.OSFXSR and CR4.OSXMMEXCPT set.
     mov rax, cr0
@@ -84,6 +100,13 @@ load_gdt:
     ret
     .size load_gdt, . - load_gdt
 
+# Runs on the stack of what it interrupts, which keeps nothing below its stack pointer: the
+# program is compiled without a red zone.
+    .type ignore_nmi, @function
+ignore_nmi:
+    iretq
+    .size ignore_nmi, . - ignore_nmi
+
 # Leaves 64-bit mode (Intel SDM vol. 3, "Switching Out of IA-32e Mode Operation") and enters a
 # kernel by its 32-bit boot protocol. The program lies below 4 GiB here: linking sees to it.
     .type enter32, @function
@@ -91,6 +114,10 @@ enter32:
     lea rbp, [rip + entry32_regs]
     mov eax, [rbp + 32]
     mov [rip + jump_eip], eax
+    # Gates of 64-bit mode mean nothing outside it.
+    push 0
+    push 0
+    lidt [rsp]
     lea rax, [rip + gdt32]
     call load_gdt
     push 0x10
@@ -148,6 +175,16 @@ gdt32:
     .quad 0
     .quad 0x00cf9b000000ffff
     .quad 0x00cf93000000ffff
+
+# Interrupt gates for vectors 0 to 2, of which only the NMI's is present; its offset is filled in
+# at run time (Intel SDM vol. 3, "64-Bit Mode IDT").
+    .section .data.idt, "aw", @progbits
+    .balign 8
+idt:
+    .quad 0, 0, 0, 0
+nmi_gate:
+    .word 0, 0x10, 0x8e00, 0
+    .long 0, 0
 
 # Bytes of the object, not .bss: whatever is loaded is in the file.
     .section .data.stack, "aw", @progbits
