@@ -1,6 +1,13 @@
 //! Plans of the recorded machines against those kexec-tools 2.0.25 made for them. Every
 //! difference that is let through is listed in docs/kexec-differences.md under the name used
 //! here.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails by panicking"
+)]
 
 mod plan_support;
 
@@ -164,7 +171,7 @@ fn boot_params_says_what_the_peers_does() {
         let oracle = Oracle::read(name, "default");
         with_plan(name, &options(BackupPolicy::Always), |plan| {
             let page = &plan.segment(SegmentKind::BootParams).unwrap().data;
-            let hex = |range: std::ops::Range<usize>| {
+            let hex = |range: core::ops::Range<usize>| {
                 page[range].iter().map(|byte| format!("{byte:02x}")).collect::<String>()
             };
             // "cmdline-offset": the legacy offset at 0x22 follows the smaller segment.

@@ -9,13 +9,14 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 pub use advice::{SyscallKind, explain};
 pub use probe::probe_environment;
 pub use status::Status;
 
 use crate::cmdline::CommandLine;
-use crate::plan::Plan;
+use crate::plan::{Plan, command_line};
 use crate::preflight::Report;
 use crate::{Errno, Error};
 
@@ -46,6 +47,15 @@ pub fn load_files(kernel: &File, initrd: Option<&File>, cmdline: &CommandLine) -
     let initrd = initrd.map_or(-1, AsRawFd::as_raw_fd);
     syscall::kexec_file_load(kernel.as_raw_fd(), initrd, Some(cmdline.as_str()), flags)
         .map_err(|errno| failed(SyscallKind::FileLoad, errno))
+}
+
+/// The command line for [`load_files`]: `text`, behind the running kernel's when that is
+/// reused, without what must not reach a capture kernel.
+///
+/// # Errors
+/// [`Error::CommandLineNul`] and [`Error::Conflict`].
+pub fn file_command_line(running: Option<&str>, text: &str) -> Result<CommandLine, Error> {
+    command_line::base(running, text, &mut Vec::new())
 }
 
 /// Removes the capture kernel that is loaded; it is no error when there is none.

@@ -1,11 +1,14 @@
 //! Whether the machine is ready to take a dump, and what to do when it is not.
 
-use alloc::string::String;
+use std::fs;
+use std::path::Path;
+
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use kdump_elf::PhysRange;
 
-use crate::{KexecState, Machine};
+use crate::{Error, KexecState, Machine, MachineError};
 
 /// The state of kdump on a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +21,44 @@ pub struct Status {
     pub advice: Vec<String>,
 }
 
+/// Where the state is shown, in Linux 6.19 and before.
+const CRASH_LOADED: [&str; 2] = ["sys/kernel/kexec/crash_loaded", "sys/kernel/kexec_crash_loaded"];
+const LOADED: [&str; 2] = ["sys/kernel/kexec/loaded", "sys/kernel/kexec_loaded"];
+const CRASH_SIZE: [&str; 2] = ["sys/kernel/kexec/crash_size", "sys/kernel/kexec_crash_size"];
+
 impl Status {
+    /// Reads the state of the machine whose `proc` and `sys` are under `root`. Readers from
+    /// whom the kernel hides addresses get everything but the regions.
+    ///
+    /// # Errors
+    /// Those of [`Machine::collect`], but for hidden addresses.
+    pub fn collect(root: &Path) -> Result<Self, Error> {
+        match Machine::collect(root) {
+            Ok(machine) => Ok(Self::new(&machine)),
+            Err(why @ MachineError::AddressesHidden { .. }) => Ok(Self::without_regions(root, &why)),
+            Err(why) => Err(why.into()),
+        }
+    }
+
+    fn without_regions(root: &Path, why: &MachineError) -> Self {
+        let number = |paths: [&str; 2]| {
+            let text = paths.iter().find_map(|path| fs::read_to_string(root.join(path)).ok())?;
+            text.trim().parse::<u64>().ok()
+        };
+        let flag = |paths| number(paths).map(|value| value != 0);
+        let kexec = KexecState {
+            crash_loaded: flag(CRASH_LOADED),
+            loaded: flag(LOADED),
+            crash_size: number(CRASH_SIZE),
+            ..KexecState::default()
+        };
+        let mut advice = alloc::vec![why.to_string()];
+        if kexec.crash_loaded != Some(true) {
+            advice.push(String::from("no capture kernel is loaded"));
+        }
+        Self { kexec, regions: Vec::new(), advice }
+    }
+
     /// Reads the state from a machine's description.
     #[must_use]
     pub fn new(machine: &Machine) -> Self {

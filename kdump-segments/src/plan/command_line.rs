@@ -28,23 +28,8 @@ pub(super) fn build(
     additions: &Additions<'_>,
     notes: &mut Vec<String>,
 ) -> Result<CommandLine, Error> {
-    let mut line = CommandLine::new(&options.cmdline)?;
-    if options.reuse_cmdline {
-        let mut running = CommandLine::new(&machine.cmdline)?;
-        for name in NOT_REUSED {
-            running.remove(name);
-        }
-        if !line.as_str().is_empty() {
-            running.append(format_args!("{line}"));
-        }
-        line = running;
-    }
-    for name in NOT_TAKEN {
-        let count = line.remove(name);
-        if count != 0 {
-            notes.push(alloc::format!("{name}= was removed from the command line ({count} times)"));
-        }
-    }
+    let running = options.reuse_cmdline.then_some(machine.cmdline.as_str());
+    let mut line = base(running, &options.cmdline, notes)?;
     if let Some(rsdp) = additions.rsdp {
         line.append(format_args!("acpi_rsdp={rsdp:#x}"));
     }
@@ -54,4 +39,46 @@ pub(super) fn build(
     }
     line.check_length(additions.limit)?;
     Ok(line)
+}
+
+/// The running kernel's command line, when it is reused, with `text` behind it, without what
+/// must not reach a capture kernel.
+///
+/// # Errors
+/// Those of [`CommandLine::new`].
+pub(crate) fn base(running: Option<&str>, text: &str, notes: &mut Vec<String>) -> Result<CommandLine, Error> {
+    let mut line = CommandLine::new(text)?;
+    if let Some(running) = running {
+        let mut reused = CommandLine::new(running)?;
+        for name in NOT_REUSED {
+            reused.remove(name);
+        }
+        if !line.as_str().is_empty() {
+            reused.append(format_args!("{line}"));
+        }
+        line = reused;
+    }
+    for name in NOT_TAKEN {
+        let count = line.remove(name);
+        if count != 0 {
+            notes.push(alloc::format!("{name}= was removed from the command line ({count} times)"));
+        }
+    }
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reused_line_loses_what_was_the_dead_kernels() {
+        let mut notes = Vec::new();
+        let running = "BOOT_IMAGE=/vmlinuz root=/dev/sda1 crashkernel=1G-:160M quiet -- single\n";
+        let line = base(Some(running), "nr_cpus=1", &mut notes).unwrap();
+        assert_eq!(line.as_str(), "root=/dev/sda1 quiet nr_cpus=1 -- single");
+        assert_eq!(notes, Vec::<String>::new());
+        let line = base(None, "a elfcorehdr=1K crashkernel=1M b", &mut notes).unwrap();
+        assert_eq!((line.as_str(), notes.len()), ("a b", 2));
+    }
 }

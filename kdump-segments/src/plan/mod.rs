@@ -6,7 +6,7 @@
 //! gives the [`Plan`].
 
 mod capture_map;
-mod command_line;
+pub(crate) mod command_line;
 mod flags;
 mod layout;
 mod low_memory;
