@@ -116,6 +116,16 @@ fn every_source_may_be_missing() {
     assert_eq!((base.value, base.source), (BASE, Source::KcoreMemory));
 }
 
+/// Without CONFIG_KALLSYMS_ALL there is no `_end`, and no page_offset_base.
+#[test]
+fn iomem_tells_the_length_when_kallsyms_does_not() {
+    let code_to_bss = format!("{IOMEM}  14e00000-1504897f : Kernel data\n  15710000-1682ffff : Kernel bss\n");
+    let kallsyms = KALLSYMS.lines().take(2).collect::<Vec<_>>().join("\n");
+    let sources = Sources { loads: None, kallsyms, iomem: code_to_bss, ..Sources::complete() };
+    assert_eq!(sources.text(), (Source::Kallsyms, vec![Source::Iomem]));
+    Sources { iomem: IOMEM.into(), ..sources }.no_text("no source tells where it ends");
+}
+
 #[test]
 fn nothing_known_is_said() {
     let sources =

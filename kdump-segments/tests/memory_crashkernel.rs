@@ -164,6 +164,9 @@ fn high_goes_high_with_the_low_region_asked_for() {
         let found = reserve(&format!("crashkernel=512M,high{low}"), &free);
         assert_eq!(found, Ok((main.into(), region.map(Into::into))), "{low}");
     }
+    // A region that begins right at the limit is a high one.
+    let found = reserve("crashkernel=12G,high", &free);
+    assert_eq!(found, Ok(("0x100000000-0x3ffffffff".into(), Some("0x70000000-0x7fffffff".into()))));
     let little = ram(&[(M, 2 * G)]);
     assert_eq!(reserve("crashkernel=512M,high", &little), Ok(("0x60000000-0x7fffffff".into(), None)));
 }

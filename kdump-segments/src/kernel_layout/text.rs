@@ -73,16 +73,40 @@ fn find_extent(inputs: &LayoutInputs<'_>) -> Result<Extent, String> {
             return Ok(extent);
         }
     }
+    symbol_extent(inputs, &anchors)
+}
+
+/// From `_text` to `_end` of kallsyms. Kernels built without CONFIG_KALLSYMS_ALL list no
+/// `_end`; iomem tells how long the image is.
+fn symbol_extent(inputs: &LayoutInputs<'_>, anchors: &[(u64, Source)]) -> Result<Extent, String> {
     let symbol = |name| inputs.symbols.get(name);
-    match (symbol("_text").or_else(|| symbol("_stext")), symbol("_end")) {
-        (Some(vaddr), Some(end)) if vaddr < end => {
-            let others =
-                anchors.iter().map(|&(_, source)| source).filter(|&source| source != Source::Kallsyms);
-            Ok(Extent { vaddr, end, source: Source::Kallsyms, others: others.collect() })
+    let vaddr =
+        symbol("_text").or_else(|| symbol("_stext")).ok_or("no source tells its virtual addresses")?;
+    let mut others: Vec<Source> = anchors.iter().map(|&(_, source)| source).collect();
+    others.retain(|&source| source != Source::Kallsyms);
+    let end = match symbol("_end") {
+        Some(end) => end,
+        None => {
+            let size = iomem_size(inputs)?.ok_or("no source tells where it ends")?;
+            others.push(Source::Iomem);
+            vaddr.saturating_add(size)
         }
-        (Some(vaddr), Some(end)) => Err(format!("_end is {end:#x}, not behind _text {vaddr:#x}")),
-        _ => Err("no source tells its virtual addresses".into()),
+    };
+    if end <= vaddr {
+        return Err(format!("_end is {end:#x}, not behind _text {vaddr:#x}"));
     }
+    Ok(Extent { vaddr, end, source: Source::Kallsyms, others })
+}
+
+/// Bytes from the kernel's code to the end of its bss, or of its data where bss is a part of it.
+fn iomem_size(inputs: &LayoutInputs<'_>) -> Result<Option<u64>, String> {
+    let last = inputs
+        .iomem
+        .named("Kernel bss")
+        .chain(inputs.iomem.named("Kernel data"))
+        .map(|range| range.end())
+        .max();
+    Ok(kernel_code(inputs)?.zip(last).and_then(|(code, end)| end.checked_sub(code)))
 }
 
 /// The stretch of /proc/kcore that is the image: the one `_stext` lies in; without `_stext`,

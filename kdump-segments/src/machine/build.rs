@@ -127,12 +127,11 @@ fn find_layout(
         files.get(KCORE_VALUES).map(super::symbols::parse_values).unwrap_or_default();
     let inputs =
         LayoutInputs { arch, page_size, kcore, symbols: &symbols, vmcoreinfo, iomem, values: &values };
-    let path = if kcore.is_some() { KCORE } else { KALLSYMS };
     let text = find_text(&inputs)
-        .map_err(|reason| notes.add(path, format!("the kernel's text mapping is unknown: {reason}")))
+        .map_err(|reason| notes.add(KCORE, format!("the kernel's text mapping is unknown: {reason}")))
         .ok();
     let direct_map_base = find_direct_map(&inputs)
-        .map_err(|reason| notes.add(path, format!("the base of the direct map is unknown: {reason}")))
+        .map_err(|reason| notes.add(KCORE, format!("the base of the direct map is unknown: {reason}")))
         .ok();
     KernelLayout { text, direct_map_base }
 }

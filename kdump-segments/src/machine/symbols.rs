@@ -111,3 +111,50 @@ pub(crate) fn parse_values(text: &[u8]) -> BTreeMap<String, u64> {
         })
         .collect()
 }
+
+#[cfg(test)]
+#[cfg(feature = "std")]
+mod tests {
+    use super::*;
+
+    /// Hands `text` out in pieces of `size` bytes.
+    fn filtered(text: &str, size: usize) -> String {
+        let mut rest = text.as_bytes();
+        let kept = filter::<()>(|buffer| {
+            let count = rest.len().min(size).min(buffer.len());
+            let (piece, left) = rest.split_at(count);
+            buffer[..count].copy_from_slice(piece);
+            rest = left;
+            Ok(count)
+        });
+        String::from_utf8(kept.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn lines_are_found_however_the_text_is_cut() {
+        let mut text = String::from("ffffffff81000000 T _stext\n0000000000000000 A fixed_percpu_data\n");
+        for index in 0..2000 {
+            text.push_str(&alloc::format!("ffffffff8100{index:04x} t some_function_{index}\n"));
+        }
+        text.push_str("ffffffffc0000000 t _text [module]\nffffffff81000000 T _text\n");
+        text.push_str("ffffffff81000001 t _text\nffffffff82000000 B _end");
+        let wanted = "ffffffff81000000 T _stext\nffffffff81000000 T _text\nffffffff82000000 B _end\n";
+        for size in [1, 7, 4096, 1 << 20] {
+            assert_eq!(filtered(&text, size), wanted, "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_takes_no_memory_and_hides_nothing_else() {
+        let mut text = "x".repeat(1 << 20);
+        text.push_str("\nffffffff81000000 T _stext\n");
+        assert_eq!(filtered(&text, 1000), "ffffffff81000000 T _stext\n");
+    }
+
+    #[test]
+    fn hidden_addresses_are_recognised() {
+        assert!(Symbols::parse(b"0000000000000000 T _stext\n").hidden());
+        assert!(!Symbols::parse(b"").hidden());
+        assert!(!Symbols::parse(b"0000000000000000 T _stext\nffffffff81000000 T _text\n").hidden());
+    }
+}
