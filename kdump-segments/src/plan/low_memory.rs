@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use kdump_elf::{Arch, PhysRange, VmcoreInfo};
 
 use super::BackupPolicy;
-use crate::Machine;
 use crate::elfcorehdr::low_ram;
+use crate::{Machine, MemoryKind, RangeSet};
 
 /// End of the memory real mode can use; video memory and ROMs follow.
 const CONVENTIONAL_END: u64 = 0xa_0000;
@@ -36,8 +36,7 @@ pub(super) fn backup_source(
     if !wanted {
         return None;
     }
-    let conventional = PhysRange::from_half_open(0, CONVENTIONAL_END).ok()?;
-    let source = machine.dump_ranges().into_iter().find_map(|range| range.intersection(conventional));
+    let source = conventional_ram(machine);
     if source.is_none() {
         notes.push(String::from("there is no RAM below 640 KiB: nothing is backed up"));
     } else if low_ram(machine).iter().filter(|range| range.start() < CONVENTIONAL_END).count() > 1 {
@@ -46,6 +45,17 @@ pub(super) fn backup_source(
         ));
     }
     source
+}
+
+/// The lowest range of dumped RAM below 640 KiB, with the borders the dump has.
+fn conventional_ram(machine: &Machine) -> Option<PhysRange> {
+    let conventional = PhysRange::from_half_open(0, CONVENTIONAL_END).ok()?;
+    let holes = RangeSet::from_ranges(machine.crash_regions.iter().copied())
+        .union(&machine.gart)
+        .union(&machine.cma_ranges);
+    let low = machine.memory.of_kind(MemoryKind::Ram).take_while(|range| range.start() < CONVENTIONAL_END);
+    let mut low = low.filter_map(|range| range.intersection(conventional));
+    low.find_map(|range| RangeSet::from(range).subtract(&holes).iter().next())
 }
 
 /// Asks what the kernel shows, never its version number, which vendors reuse.
