@@ -15,6 +15,7 @@ mod cpu;
 mod dmesg;
 mod dump;
 mod elf_dump;
+mod elfcorehdr;
 mod error;
 mod extent_map;
 #[cfg(feature = "std")]
@@ -26,6 +27,7 @@ mod log_buf;
 mod memory_range;
 mod note_table;
 mod old_memory;
+mod oldmem_view;
 mod page_walk;
 mod printk_ring;
 mod save;
@@ -33,6 +35,7 @@ mod scan;
 mod source;
 mod unreadable;
 mod verify;
+mod view;
 
 pub use address_space::AddressSpace;
 pub use completeness::Completeness;
@@ -47,6 +50,7 @@ pub use kernel_memory::KernelMemory;
 pub use memory_range::{MemoryRange, RangeKind};
 pub use note_table::NoteTable;
 pub use old_memory::{MemoryImage, OldMemory};
+pub use oldmem_view::OldmemView;
 pub use page_walk::{Mapping, PageTables};
 pub use save::{Interrupted, Progress, SavePlan, SaveReport, WriteAt};
 #[cfg(feature = "std")]
@@ -54,3 +58,4 @@ pub use save::{SaveFailure, save};
 pub use source::ReadAt;
 pub use unreadable::{MAX_UNREADABLE, Unreadable, UnreadableRange};
 pub use verify::{Verification, verify};
+pub use view::{RamOracle, ViewOptions, VmcoreView};

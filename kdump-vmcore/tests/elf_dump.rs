@@ -1,0 +1,279 @@
+//! ELF cores of every encoding, whole and damaged, read by physical address.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    reason = "a test may panic"
+)]
+
+use dumpgen::{CoreFile, Segment, Wire, note, prstatus_x86_64};
+use kdump_elf::{Arch, Paddr};
+use kdump_vmcore::{Dump, Error, Format, OldMemory, RangeKind, ReadAt, Stopped, verify};
+use proptest::prelude::*;
+
+fn read<S: ReadAt>(dump: &Dump<S>, paddr: u64, len: usize) -> Result<Vec<u8>, Stopped> {
+    let mut bytes = vec![0xee; len];
+    dump.read_phys(Paddr(paddr), &mut bytes).map(|()| bytes)
+}
+
+fn pattern(len: usize, seed: u8) -> Vec<u8> {
+    (0..len).map(|at| (at as u8).wrapping_mul(7) ^ seed).collect()
+}
+
+#[test]
+fn every_encoding() {
+    for (wire, e_machine, arch) in [
+        (Wire::LE64, 62, Arch::X86_64),
+        (Wire { wide: true, big: true }, 22, Arch::S390x),
+        (Wire { wide: false, big: false }, 3, Arch::I386),
+        (Wire { wide: false, big: true }, 20, Arch::Ppc32),
+    ] {
+        let (low, high) = (pattern(0x2000, 1), pattern(0x1234, 2));
+        let file = CoreFile::new(wire, e_machine)
+            .with(Segment::notes(&note(wire, "VMCOREINFO", 0, b"OSRELEASE=6.1\nPAGESIZE=4096\n")))
+            .with(Segment::load(0x10_0000, &high))
+            .with(Segment::load(0x1000, &low));
+        let dump = Dump::open(file.build()).unwrap();
+        assert_eq!((dump.arch(), dump.format()), (Some(arch), Format::Elf));
+        assert_eq!(dump.vmcoreinfo().unwrap().release(), Some("6.1"));
+        assert_eq!(read(&dump, 0x1000, 0x2000).unwrap(), low);
+        assert_eq!(read(&dump, 0x10_1000, 0x234).unwrap(), high[0x1000..]);
+        assert!(dump.completeness().is_complete());
+        assert_eq!(dump.memory_size(), 0x3234);
+    }
+}
+
+#[test]
+fn holes_begin_at_the_very_byte() {
+    let dump = Dump::open(
+        CoreFile::x86_64()
+            .with(Segment::load(0x1000, &pattern(0x1ec00, 3)))
+            .with(Segment::load(0x10_0018, &pattern(0x1000, 4)))
+            .build(),
+    )
+    .unwrap();
+    let before = read(&dump, 0xff8, 8).unwrap_err();
+    assert_eq!((before.read, before.error), (0, Error::Hole { paddr: 0xff8, next: Some(0x1000) }));
+    let end = read(&dump, 0x1fbf0, 32).unwrap_err();
+    assert_eq!((end.read, end.at), (16, 0x1fc00));
+    assert_eq!(end.error, Error::Hole { paddr: 0x1fc00, next: Some(0x10_0018) });
+    assert_eq!(read(&dump, 0x10_1018, 1).unwrap_err().error, Error::Hole { paddr: 0x10_1018, next: None });
+    assert_eq!(read(&dump, u64::MAX, 1).unwrap_err().read, 0);
+    let kinds: Vec<_> = dump.ranges().map(|range| (range.range.start(), range.kind)).collect();
+    let expected = [(0x1000, RangeKind::Stored), (0x1fc00, RangeKind::Hole), (0x10_0018, RangeKind::Stored)];
+    assert_eq!(kinds, expected);
+}
+
+#[test]
+fn what_is_beyond_p_filesz_was_excluded() {
+    let segment = Segment { p_memsz: Some(0x3000), ..Segment::load(0x4000, &pattern(0x1000, 5)) };
+    let dump = Dump::open(CoreFile::x86_64().with(segment).build()).unwrap();
+    let stopped = read(&dump, 0x4ff0, 0x20).unwrap_err();
+    assert_eq!((stopped.read, stopped.error), (16, Error::Excluded { paddr: 0x5000 }));
+    assert_eq!(dump.memory_size(), 0x3000);
+}
+
+#[test]
+fn overlapping_segments_are_one_memory() {
+    let memory = pattern(0x4000, 6);
+    let dump = Dump::open(
+        CoreFile::x86_64()
+            .with(Segment::load(0x3000, &memory[0x1000..0x2000]))
+            .with(Segment::load(0x2000, &memory))
+            .build(),
+    )
+    .unwrap();
+    assert_eq!(read(&dump, 0x2000, 0x4000).unwrap(), memory);
+    assert_eq!(dump.memory_size(), 0x4000);
+}
+
+#[test]
+fn a_cut_file_gives_errors_and_never_zeros() {
+    let file = CoreFile::x86_64()
+        .with(Segment::notes(&note(Wire::LE64, "CORE", 1, &prstatus_x86_64(7, [1; 27]))))
+        .with(Segment::load(0, &pattern(0x4000, 7)));
+    let whole = file.build();
+    for cut in 0..whole.len() {
+        let Ok(dump) = Dump::open(whole[..cut].to_vec()) else { continue };
+        assert!(!dump.completeness().is_complete(), "cut at {cut}");
+        let have = cut.saturating_sub(whole.len() - 0x4000);
+        match read(&dump, 0, 0x4000) {
+            Err(Stopped { read, at, error: Error::Truncated { .. } }) => {
+                assert_eq!((read, at), (have, have as u64), "cut at {cut}");
+            }
+            other => panic!("cut at {cut}: {other:?}"),
+        }
+        assert_eq!(dump.completeness().missing, (0x4000 - have) as u64);
+    }
+}
+
+#[test]
+fn verify_names_what_is_missing() {
+    let mut file = CoreFile::x86_64().with(Segment::load(0x1000, &pattern(0x8000, 8)));
+    let whole = file.build().len();
+    file.cut = Some(whole - 0x2800);
+    let dump = Dump::open(file.build()).unwrap();
+    let found = verify(&dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+    assert!(!found.is_sound());
+    assert_eq!(found.unreadable.bytes, 0x2800);
+    assert_eq!(found.unreadable.ranges[0].range.start(), 0x6800);
+    assert_eq!(found.unreadable.ranges.len(), 1);
+}
+
+#[test]
+fn qemu_writes_a_wrong_e_ehsize() {
+    let file = CoreFile { e_ehsize: Some(8), ..CoreFile::x86_64().with(Segment::load(0, &[1, 2, 3])) };
+    assert_eq!(read(&Dump::open(file.build()).unwrap(), 0, 3).unwrap(), [1, 2, 3]);
+}
+
+#[test]
+fn more_program_headers_than_e_phnum_can_count() {
+    for wire in Wire::ALL {
+        let mut file = CoreFile { align: 1, ..CoreFile::new(wire, 62) };
+        for index in 0..66_000_u64 {
+            file.segments.push(Segment::load(index * 0x10, &[index as u8, (index >> 8) as u8]));
+        }
+        let dump = Dump::open(file.build()).unwrap();
+        assert_eq!(dump.phdrs().len(), 66_000);
+        assert_eq!(read(&dump, 65_999 * 0x10, 2).unwrap(), [0xcf, 0x01]);
+    }
+}
+
+#[test]
+fn damage_has_a_name() {
+    let open = |bytes: Vec<u8>| Dump::open(bytes).unwrap_err();
+    assert!(
+        matches!(open(b"hello, world".to_vec()), Error::UnknownFormat { found } if &found == b"hello, w")
+    );
+    assert!(matches!(open(vec![]), Error::UnknownFormat { .. }));
+    for signature in ["KDUMP   ....", "DISKDUMP....", "makedumpfile...."] {
+        assert!(matches!(open(signature.into()), Error::Unsupported { .. }), "{signature}");
+    }
+    let plain = CoreFile::x86_64().with(Segment::load(0, &[0; 64]));
+    let file = CoreFile { e_type: 2, ..plain.clone() };
+    assert!(matches!(open(file.build()), Error::Corrupt { what: "e_type", value: 2, .. }));
+    let file = CoreFile { e_phnum: Some(1000), ..plain.clone() };
+    assert!(matches!(open(file.build()), Error::Truncated { what: "program header table", .. }));
+    assert!(matches!(open(plain.build()[..60].to_vec()), Error::Elf { what: "ELF header", .. }));
+    // PN_XNUM without a section header is a plain number.
+    let file = CoreFile { e_phnum: Some(0xffff), ..plain.clone() };
+    assert!(matches!(open(file.build()), Error::Truncated { .. }));
+    // A count no file has, promised by section header 0.
+    let mut bytes = CoreFile { e_phnum: Some(0xffff), ..plain }.build();
+    bytes[40..48].copy_from_slice(&200_u64.to_le_bytes());
+    bytes.resize(300, 0xff);
+    assert!(matches!(open(bytes), Error::TooLarge { what: "number of program headers", .. }));
+}
+
+#[test]
+fn damaged_segments_cost_only_themselves() {
+    let wraps = Segment { p_filesz: Some(u64::MAX), ..Segment::load(0x9000, &[0; 16]) };
+    let notes = note(Wire::LE64, "CORE", 1, &prstatus_x86_64(7, [1; 27]));
+    let mut damaged = notes.clone();
+    damaged[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
+    let huge_notes = Segment { p_filesz: Some(1 << 40), ..Segment::notes(&notes) };
+    let dump = Dump::open(
+        CoreFile::x86_64()
+            .with(Segment::notes(&damaged))
+            .with(wraps)
+            .with(Segment::load(0x1000, &[9; 16]))
+            .with(huge_notes)
+            .build(),
+    )
+    .unwrap();
+    assert_eq!(read(&dump, 0x1000, 16).unwrap(), [9; 16]);
+    assert_eq!(dump.cpus().len(), 1);
+    let defects: Vec<String> = dump.completeness().defects.iter().map(ToString::to_string).collect();
+    assert_eq!(defects.len(), 4, "{defects:?}");
+    assert!(defects[0].contains("note"), "{defects:?}");
+    assert!(defects[3].contains("phdr 1: p_filesz"), "{defects:?}");
+}
+
+#[test]
+fn registers_belong_to_notes() {
+    let mut registers = [0; 27];
+    registers[16] = 0xffff_ffff_8100_0042;
+    let notes = [
+        note(Wire::LE64, "CORE", 1, &prstatus_x86_64(42, registers)),
+        note(Wire::LE64, "LINUX", 1, &[0; 336]),
+        note(Wire::LE64, "CORE", 1, &[0; 100]),
+    ];
+    let dump = Dump::open(CoreFile::x86_64().with(Segment::notes(&notes.concat())).build()).unwrap();
+    let cpus = dump.cpus();
+    assert_eq!(cpus.len(), 2);
+    let prstatus = cpus[0].prstatus().unwrap();
+    assert_eq!((prstatus.pid(), prstatus.register("rip")), (42, Some(0xffff_ffff_8100_0042)));
+    assert!(matches!(cpus[1].prstatus(), Err(Error::Elf { what: "NT_PRSTATUS", .. })));
+    assert_eq!(dump.notes().iter().count(), 3);
+    let found = verify(&dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+    assert_eq!(found.defects.len(), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_segments_read_as_a_map_of_bytes(
+        segments in prop::collection::vec((0_u64..500, 0_usize..120, 0_u64..60, any::<u8>()), 0..8),
+        reads in prop::collection::vec((0_u64..600, 1_usize..150), 16),
+        wide: bool,
+        big: bool,
+    ) {
+        let mut file = CoreFile::new(Wire { wide, big }, 62);
+        for &(paddr, len, tail, seed) in &segments {
+            let segment = Segment::load(paddr, &pattern(len, seed));
+            file.segments.push(Segment { p_memsz: Some(len as u64 + tail), ..segment });
+        }
+        let dump = Dump::open(file.build()).unwrap();
+        // Of each byte: its value, or whether it was excluded.
+        let byte = |at: u64| {
+            let inside = |&&(paddr, len, _, _): &&(u64, usize, u64, u8)| at >= paddr && at - paddr < len as u64;
+            let excluded = segments.iter().any(|&(paddr, len, tail, _)| {
+                at >= paddr && at - paddr < len as u64 + tail
+            });
+            let stored = segments.iter().find(inside);
+            stored.map(|&(paddr, len, _, seed)| pattern(len, seed)[(at - paddr) as usize]).ok_or(excluded)
+        };
+        for (paddr, len) in reads {
+            let model: Vec<u8> = (paddr..paddr + len as u64).map_while(|at| byte(at).ok()).collect();
+            let mut bytes = vec![0; len];
+            match dump.read_phys(Paddr(paddr), &mut bytes) {
+                Ok(()) => prop_assert_eq!(bytes, model),
+                Err(stopped) => {
+                    prop_assert_eq!(&bytes[..stopped.read], &model[..]);
+                    prop_assert_eq!(stopped.at, paddr + model.len() as u64);
+                    let excluded = matches!(stopped.error, Error::Excluded { .. });
+                    prop_assert_eq!(byte(stopped.at), Err(excluded));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(
+        cut in 0_usize..900,
+        changes in prop::collection::vec((0_usize..900, any::<u8>()), 0..12),
+    ) {
+        let file = CoreFile::x86_64()
+            .with(Segment::notes(&note(Wire::LE64, "CORE", 1, &prstatus_x86_64(7, [1; 27]))))
+            .with(Segment::load(0x1000, &pattern(0x100, 9)));
+        let mut bytes = file.build();
+        for (at, value) in changes {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = value;
+            }
+        }
+        bytes.truncate(bytes.len().min(cut.max(1)));
+        if let Ok(dump) = Dump::open(bytes) {
+            let _ = read(&dump, 0x1000, 0x100);
+            let _ = dump.ranges().count() + dump.notes().iter().count() + dump.cpus().len();
+            let _ = verify(&dump, &mut |state| {
+                if state.done < 1 << 24 {
+                    core::ops::ControlFlow::Continue(())
+                } else {
+                    core::ops::ControlFlow::Break(())
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What is saved reads like what it was saved from.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    reason = "a test may panic"
+)]
+
+use core::ops::ControlFlow;
+use std::process::Command;
+
+use dumpgen::{CoreFile, Segment, Wire, note};
+use kdump_elf::Paddr;
+use kdump_vmcore::{Dump, Error, IoError, OldMemory, Progress, RangeKind, ReadAt, SavePlan, WriteAt, save};
+use proptest::prelude::*;
+
+fn go_on(_: Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+fn sample(wire: Wire) -> CoreFile {
+    let mut memory = vec![0; 0x9000];
+    memory[0x1003] = 7;
+    memory[0x8fff] = 9;
+    CoreFile::new(wire, 62)
+        .with(Segment::notes(&note(wire, "VMCOREINFO", 0, b"OSRELEASE=6.1\n")))
+        .with(Segment { p_vaddr: 0xffff_ffff_8100_0000, ..Segment::load(0x10_2000, &memory[0x2000..0x5000]) })
+        .with(Segment { p_memsz: Some(0xa000), ..Segment::load(0x10_0000, &memory) })
+        .with(Segment { p_type: 7, ..Segment::default() })
+        .with(Segment::load(0x20_0018, &[5; 0x777]))
+}
+
+/// All that a dump has, byte by byte.
+fn contents<S: ReadAt>(dump: &Dump<S>) -> Vec<(u64, RangeKind, Vec<u8>)> {
+    dump.ranges()
+        .map(|part| {
+            let mut bytes =
+                vec![0; if part.kind == RangeKind::Stored { part.range.size() as usize } else { 0 }];
+            dump.read_phys(Paddr(part.range.start()), &mut bytes).unwrap();
+            (part.range.start(), part.kind, bytes)
+        })
+        .collect()
+}
+
+fn merged<S: ReadAt>(dump: &Dump<S>) -> Vec<(u64, RangeKind, Vec<u8>)> {
+    let mut out: Vec<(u64, RangeKind, Vec<u8>)> = Vec::new();
+    for (start, kind, bytes) in contents(dump) {
+        match out.last_mut() {
+            Some((first, RangeKind::Stored, last))
+                if kind == RangeKind::Stored && *first + last.len() as u64 == start =>
+            {
+                last.extend(bytes);
+            }
+            _ => out.push((start, kind, bytes)),
+        }
+    }
+    out
+}
+
+#[test]
+fn saved_in_memory() {
+    for wire in Wire::ALL {
+        let source = Dump::open(sample(wire).build()).unwrap();
+        let plan = SavePlan::elf(&source).unwrap();
+        let mut file = Vec::new();
+        let report = plan.copy(&mut file, &mut go_on).unwrap();
+        file.resize(plan.size() as usize, 0);
+        assert_eq!((report.shared, report.dropped_phdrs), (0x3000, vec![3]));
+        assert!(report.unreadable.is_empty());
+        assert!(report.written < 0x7000, "{} bytes for 4 pages", report.written);
+        let copy = Dump::open(file).unwrap();
+        assert!(copy.completeness().is_complete(), "{:?}", copy.completeness());
+        assert_eq!(merged(&copy), merged(&source));
+        assert_eq!(copy.vmcoreinfo(), source.vmcoreinfo());
+        let kept: Vec<_> = source.phdrs().iter().filter(|phdr| phdr.p_type != 7).collect();
+        for (new, old) in copy.phdrs().iter().zip(kept) {
+            let old = kdump_elf::Phdr { p_offset: new.p_offset, ..*old };
+            assert_eq!(*new, old);
+            assert!(new.p_type != 1 || new.p_offset % 0x1000 == new.p_paddr % 0x1000);
+        }
+    }
+}
+
+#[test]
+fn saved_as_a_file() {
+    let directory = std::env::temp_dir().join(format!("kdump-save-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let path = directory.join("vmcore");
+    std::fs::write(&path, "old").unwrap();
+    let source = Dump::open(sample(Wire::LE64).build()).unwrap();
+    let report = save(&source, &path, &mut go_on).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), report.file_size);
+    let copy = Dump::open(std::fs::File::open(&path).unwrap()).unwrap();
+    assert_eq!(merged(&copy), merged(&source));
+    assert!(!directory.join("vmcore.incomplete").exists());
+    match Command::new("readelf").arg("-lW").arg(&path).output() {
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+            assert!(text.contains("CORE") && text.matches("LOAD").count() >= 3, "{text}");
+        }
+        Err(error) => println!("readelf is not installed, its opinion is not asked: {error}"),
+    }
+    let stopped = save(&source, &path, &mut |_| ControlFlow::Break(())).unwrap_err();
+    assert_eq!(stopped.error, Error::Cancelled);
+    let kept = stopped.kept.unwrap();
+    assert_eq!(
+        (kept.clone(), std::fs::metadata(&kept).unwrap().len()),
+        (directory.join("vmcore.incomplete"), stopped.good)
+    );
+    let partial = Dump::open(std::fs::File::open(&kept).unwrap()).unwrap();
+    assert!(partial.completeness().missing > 0 && partial.vmcoreinfo().is_some());
+    assert!(path.exists(), "what was there stays until the new file is complete");
+    assert!(save(&source, &directory, &mut go_on).is_err());
+    assert!(save(&source, &directory.join("no/such/place"), &mut go_on).is_err());
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn a_cut_source_is_saved_as_far_as_it_goes() {
+    let mut file = CoreFile::x86_64()
+        .with(Segment::load(0x1000, &[1; 0x4000]))
+        .with(Segment::load(0x10_0000, &[2; 0x2000]));
+    file.cut = Some(file.build().len() - 0x3800);
+    let source = Dump::open(file.build()).unwrap();
+    let plan = SavePlan::elf(&source).unwrap();
+    let mut out = Vec::new();
+    let report = plan.copy(&mut out, &mut go_on).unwrap();
+    out.resize(plan.size() as usize, 0);
+    assert_eq!(report.unreadable.bytes, 0x3800);
+    assert_eq!(report.unreadable.ranges.len(), 2);
+    let copy = Dump::open(out).unwrap();
+    let mut bytes = vec![0; 0x4000];
+    copy.read_phys(Paddr(0x1000), &mut bytes).unwrap();
+    assert!(bytes[..0x2800].iter().all(|&byte| byte == 1) && bytes[0x2800..].iter().all(|&byte| byte == 0));
+}
+
+/// A disk with bad sectors.
+struct Bad(Vec<u8>, core::ops::Range<u64>);
+
+impl ReadAt for Bad {
+    fn size(&self) -> Result<u64, Error> {
+        self.0.size()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+        if offset < self.1.end && offset + buf.len() as u64 > self.1.start {
+            return Err(Error::Io { offset, cause: IoError::from_errno(5) });
+        }
+        self.0.read_at(offset, buf)
+    }
+}
+
+#[test]
+fn unreadable_pages_cost_only_themselves() {
+    let file = CoreFile { align: 0x1000, ..CoreFile::x86_64().with(Segment::load(0x1_0000, &[3; 0x8000])) };
+    let source = Dump::open(Bad(file.build(), 0x3400..0x4400)).unwrap();
+    let plan = SavePlan::elf(&source).unwrap();
+    let mut out = Vec::new();
+    let report = plan.copy(&mut out, &mut go_on).unwrap();
+    out.resize(plan.size() as usize, 0);
+    assert_eq!(report.unreadable.bytes, 0x2000);
+    let bad = report.unreadable.ranges[0];
+    assert_eq!((bad.range.start(), bad.range.size()), (0x1_2000, 0x2000));
+    assert!(matches!(bad.error, Error::Io { .. }));
+    let mut bytes = vec![0; 0x8000];
+    Dump::open(out).unwrap().read_phys(Paddr(0x1_0000), &mut bytes).unwrap();
+    let expected = |at: usize| if (0x2000..0x4000).contains(&at) { 0 } else { 3 };
+    assert!(bytes.iter().enumerate().all(|(at, &byte)| byte == expected(at)));
+}
+
+/// A disk that is full after so many bytes.
+struct Full(Vec<u8>, u64, bool);
+
+impl WriteAt for Full {
+    fn write_all_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        if offset + bytes.len() as u64 > self.1 {
+            return Err(Error::Io { offset, cause: IoError::from_errno(28) });
+        }
+        self.0.write_all_at(offset, bytes)
+    }
+
+    fn is_sparse(&self) -> bool {
+        self.2
+    }
+}
+
+#[test]
+fn a_full_disk_says_what_is_good() {
+    let source = Dump::open(CoreFile::x86_64().with(Segment::load(0x1000, &[4; 5 << 20])).build()).unwrap();
+    let plan = SavePlan::elf(&source).unwrap();
+    let mut disk = Full(vec![], 3 << 20, true);
+    let stopped = plan.copy(&mut disk, &mut go_on).unwrap_err();
+    assert!(matches!(stopped.error, Error::Io { cause, .. } if cause.is_out_of_space()));
+    assert!(stopped.good >= 2 << 20 && stopped.good <= 3 << 20, "{stopped:?}");
+    disk.0.truncate(stopped.good as usize);
+    let partial = Dump::open(disk.0).unwrap();
+    let mut bytes = vec![0; 2 << 20];
+    partial.read_phys(Paddr(0x1000), &mut bytes).unwrap();
+    assert!(bytes.iter().all(|&byte| byte == 4));
+    let stopped = plan.copy(&mut Full(vec![], 100, true), &mut go_on).unwrap_err();
+    assert_eq!(stopped.good, 0);
+}
+
+#[test]
+fn a_device_gets_its_zeros() {
+    let source = Dump::open(sample(Wire::LE64).build()).unwrap();
+    let plan = SavePlan::elf(&source).unwrap();
+    let mut device = Full(vec![0xaa; plan.size() as usize], u64::MAX, false);
+    plan.copy(&mut device, &mut go_on).unwrap();
+    let mut sparse = Vec::new();
+    plan.copy(&mut sparse, &mut go_on).unwrap();
+    sparse.resize(plan.size() as usize, 0);
+    assert!(device.0 == sparse);
+}
+
+#[test]
+fn an_elf32_file_has_an_end() {
+    let segment =
+        |paddr| Segment { p_filesz: Some(0x9000_0000), p_offset: Some(0), ..Segment::load(paddr, &[]) };
+    let file = CoreFile::new(Wire { wide: false, big: false }, 3).with(segment(0)).with(segment(0x9000_0000));
+    let source = Dump::open(file.build()).unwrap();
+    assert!(matches!(SavePlan::elf(&source), Err(Error::TooLarge { what: "size of the saved file", .. })));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn save_then_read_is_identity(
+        segments in prop::collection::vec((0_u64..0x8000, 0_usize..0x2800, 0_u64..0x1800, 0_u8..3), 1..7),
+        wide: bool,
+        big: bool,
+    ) {
+        let mut file = CoreFile::new(Wire { wide, big }, 62);
+        for (paddr, len, tail, seed) in segments {
+            // Zero pages, zero runs and dense data.
+            let bytes: Vec<u8> = (0..len).map(|at| seed * u8::from(at % 0x2000 < 0x700 || seed == 2)).collect();
+            let segment = Segment { p_memsz: Some(len as u64 + tail), ..Segment::load(paddr, &bytes) };
+            file.segments.push(segment);
+        }
+        let source = Dump::open(file.build()).unwrap();
+        let plan = SavePlan::elf(&source).unwrap();
+        let mut out = Vec::new();
+        plan.copy(&mut out, &mut go_on).unwrap();
+        out.resize(plan.size() as usize, 0);
+        let copy = Dump::open(out).unwrap();
+        prop_assert!(copy.completeness().is_complete());
+        prop_assert_eq!(merged(&copy), merged(&source));
+    }
+}
