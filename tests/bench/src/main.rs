@@ -4,14 +4,15 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "benchmarks print their figures")]
 
 mod digest;
+mod planning;
 
-use std::error::Error;
+use core::error::Error;
 use std::process::ExitCode;
 
 /// A benchmark: its name on the command line and what runs it.
 type Bench = (&'static str, fn() -> Result<(), Box<dyn Error>>);
 
-const ALL: &[Bench] = &[("digest", digest::run)];
+const ALL: &[Bench] = &[("digest", digest::run), ("planning", planning::run)];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
