@@ -2,6 +2,7 @@
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test may panic"
 )]
@@ -17,7 +18,7 @@ const PHYS_BASE: i64 = -0x100_0000;
 
 /// 256 KiB of memory with tables at its middle; `vaddrs` of the direct map are `DIRECT`.
 fn dump(tables: &PageTableImage, p_vaddr: u64, extra: &str) -> Dump<Vec<u8>> {
-    let root_vaddr = IMAGE.wrapping_add(tables.root).wrapping_sub(PHYS_BASE as u64);
+    let root_vaddr = IMAGE.wrapping_add(tables.root).wrapping_add_signed(-PHYS_BASE);
     let info = format!(
         "SYMBOL(swapper_pg_dir)={root_vaddr:x}\nNUMBER(phys_base)={PHYS_BASE}\nNUMBER(pgtable_l5_enabled)={}\n{extra}",
         i32::from(tables.levels == 5)
@@ -79,7 +80,7 @@ fn encrypted_memory_has_a_bit_in_every_entry() {
 fn the_image_is_linear() {
     let dump = dump(&tables(4), 0, "");
     let kernel = KernelMemory::new(&dump);
-    let vaddr = IMAGE.wrapping_sub(PHYS_BASE as u64) + 0x1230;
+    let vaddr = IMAGE.wrapping_add_signed(-PHYS_BASE) + 0x1230;
     assert_eq!(kernel.read_u64(vaddr).unwrap(), 0x1230);
 }
 

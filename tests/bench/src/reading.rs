@@ -1,5 +1,6 @@
 //! Random reads by physical address against plain `pread` of the same bytes, and how long a
 //! view with many ranges takes to find one.
+#![allow(clippy::arithmetic_side_effects, reason = "all values come from constants of this file")]
 
 use std::error::Error;
 use std::fs::File;
