@@ -229,7 +229,7 @@
 #define LIBKDUMP_ERROR_NEED 8
 
 /**
- * const void *of `message`, the NUL included.
+ * Bytes of `message`, the NUL included.
  */
 #define LIBKDUMP_MESSAGE_SIZE 256
 
@@ -244,7 +244,7 @@
 #define LIBKDUMP_NT_VMCOREINFO 0
 
 /**
- * const void *of a register's name, the NUL included.
+ * Bytes of a register's name, the NUL included.
  */
 #define LIBKDUMP_REGISTER_NAME_SIZE 24
 
@@ -327,7 +327,7 @@ struct libkdump_error {
      */
     uint64_t pfn;
     /**
-     * const void *(or elements) that would have been enough.
+     * Bytes (or elements) that would have been enough.
      */
     uint64_t need;
     /**
@@ -362,11 +362,11 @@ struct libkdump_arch_info {
      */
     uint32_t e_machine;
     /**
-     * const void *of `struct elf_prstatus`.
+     * Bytes of `struct elf_prstatus`.
      */
     uint32_t prstatus_size;
     /**
-     * const void *a CPU's crash note needs, final null note included.
+     * Bytes a CPU's crash note needs, final null note included.
      */
     uint32_t crash_note_size;
     /**
@@ -481,11 +481,11 @@ struct libkdump_note {
      */
     uint64_t offset;
     /**
-     * const void *of `name`; there may be no NUL behind them.
+     * Bytes of `name`; there may be no NUL behind them.
      */
     uint64_t name_len;
     /**
-     * const void *of `desc`.
+     * Bytes of `desc`.
      */
     uint64_t desc_len;
     /**
@@ -522,7 +522,8 @@ struct libkdump_register {
 
 /**
  * Reads memory: fill all `len` bytes of `buf` from the physical address `paddr` on and
- * return 0, or return anything else to fail. Must not longjmp or throw out of the call.
+ * return 0, or return anything else to fail. May be called on any thread, and by several at
+ * once where the view or dump is used by several. Must not longjmp or throw out of the call.
  */
 typedef int (*libkdump_read_fn)(void *user, uint64_t paddr, void *buf, size_t len);
 
@@ -549,7 +550,7 @@ struct libkdump_view {
      */
     uint32_t note_phdrs;
     /**
-     * const void *of the whole file.
+     * Bytes of the whole file.
      */
     uint64_t file_size;
     /**
@@ -561,7 +562,7 @@ struct libkdump_view {
      */
     uint64_t page_size;
     /**
-     * const void *of `elfcorehdr`.
+     * Bytes of `elfcorehdr`.
      */
     uint64_t elfcorehdr_len;
     /**
@@ -595,7 +596,7 @@ struct libkdump_vmcore_layout {
      */
     uint32_t phnum;
     /**
-     * const void *of the whole file.
+     * Bytes of the whole file.
      */
     uint64_t file_size;
     /**
@@ -633,7 +634,7 @@ struct libkdump_vmcore_phdr {
      */
     uint64_t extent_paddr;
     /**
-     * const void *of all pages; 0 for the notes.
+     * Bytes of all pages; 0 for the notes.
      */
     uint64_t extent_size;
 };
@@ -651,11 +652,11 @@ struct libkdump_vmcoreinfo_entry {
      */
     uint32_t reserved;
     /**
-     * const void *of `key`; there is no NUL behind them.
+     * Bytes of `key`; there is no NUL behind them.
      */
     uint64_t key_len;
     /**
-     * const void *of `value`; there is no NUL behind them.
+     * Bytes of `value`; there is no NUL behind them.
      */
     uint64_t value_len;
     /**
@@ -796,7 +797,7 @@ int libkdump_note_next(const void *buf,
                        struct libkdump_error *error);
 
 /**
- * const void *that a note takes, padded to 4.
+ * Bytes that a note takes, padded to 4.
  *
  * Parameters: `name_len` the length of the name without NUL; `desc_len` that of the
  * descriptor.

@@ -11,4 +11,1896 @@
 
 #include "kdump-core.h"
 
+/**
+ * `flags` of struct libkdump_crashkernel: `base` is set.
+ */
+#define LIBKDUMP_CRASHKERNEL_BASE 1
+
+/**
+ * `flags` of struct libkdump_crashkernel: the main region goes above the low limit first.
+ */
+#define LIBKDUMP_CRASHKERNEL_HIGH 2
+
+/**
+ * `flags` of struct libkdump_crashkernel: `low` is set; 0 there forbids a low region.
+ */
+#define LIBKDUMP_CRASHKERNEL_LOW 4
+
+/**
+ * `caller_kind` of a record: not known.
+ */
+#define LIBKDUMP_CALLER_UNKNOWN 0
+
+/**
+ * `caller_kind` of a record: `caller` is a thread number.
+ */
+#define LIBKDUMP_CALLER_THREAD 1
+
+/**
+ * `caller_kind` of a record: `caller` is a CPU number.
+ */
+#define LIBKDUMP_CALLER_CPU 2
+
+/**
+ * An ELF core.
+ */
+#define LIBKDUMP_FORMAT_ELF 1
+
+/**
+ * A kdump-compressed dump.
+ */
+#define LIBKDUMP_FORMAT_KDUMP 2
+
+/**
+ * A diskdump.
+ */
+#define LIBKDUMP_FORMAT_DISKDUMP 3
+
+/**
+ * A flattened dump.
+ */
+#define LIBKDUMP_FORMAT_FLATTENED 4
+
+/**
+ * A format this version has no number for.
+ */
+#define LIBKDUMP_FORMAT_UNKNOWN 0
+
+/**
+ * `flags` of struct libkdump_open_options: memory that was left out of the dump reads as zeros
+ * instead of giving LIBKDUMP_ERR_EXCLUDED.
+ */
+#define LIBKDUMP_OPEN_ZERO_EXCLUDED 1
+
+/**
+ * Reads ELF cores.
+ */
+#define LIBKDUMP_FEATURE_READ_ELF 1
+
+/**
+ * Reads kdump-compressed dumps.
+ */
+#define LIBKDUMP_FEATURE_READ_KDUMP 2
+
+/**
+ * Reads flattened dumps.
+ */
+#define LIBKDUMP_FEATURE_READ_FLATTENED 3
+
+/**
+ * Reads dumps that are split over several files.
+ */
+#define LIBKDUMP_FEATURE_READ_SPLIT 4
+
+/**
+ * Saves ELF cores.
+ */
+#define LIBKDUMP_FEATURE_SAVE_ELF 16
+
+/**
+ * Saves kdump-compressed dumps.
+ */
+#define LIBKDUMP_FEATURE_SAVE_KDUMP 17
+
+/**
+ * Saves flattened dumps.
+ */
+#define LIBKDUMP_FEATURE_SAVE_FLATTENED 18
+
+/**
+ * Leaves pages out by what they are used for.
+ */
+#define LIBKDUMP_FEATURE_SAVE_EXCLUDE 19
+
+/**
+ * zlib.
+ */
+#define LIBKDUMP_FEATURE_CODEC_ZLIB 32
+
+/**
+ * LZO1X.
+ */
+#define LIBKDUMP_FEATURE_CODEC_LZO 33
+
+/**
+ * Snappy.
+ */
+#define LIBKDUMP_FEATURE_CODEC_SNAPPY 34
+
+/**
+ * Zstandard.
+ */
+#define LIBKDUMP_FEATURE_CODEC_ZSTD 35
+
+/**
+ * Plans a load for an architecture: this number plus its LIBKDUMP_ARCH_ constant.
+ */
+#define LIBKDUMP_FEATURE_PLAN_ARCH 256
+
+/**
+ * List of ranges: memory by kind, crash regions included in the RAM.
+ */
+#define LIBKDUMP_RANGES_MEMORY 0
+
+/**
+ * List of ranges: the map the firmware gave; empty when the kernel does not show it.
+ */
+#define LIBKDUMP_RANGES_FIRMWARE 1
+
+/**
+ * List of ranges: the regions reserved for capture kernels.
+ */
+#define LIBKDUMP_RANGES_CRASH 2
+
+/**
+ * List of ranges: the RAM a dump holds.
+ */
+#define LIBKDUMP_RANGES_DUMP 3
+
+/**
+ * List of ranges: memory of crash regions that is shared with movable memory.
+ */
+#define LIBKDUMP_RANGES_CMA 4
+
+/**
+ * List of ranges: graphics apertures.
+ */
+#define LIBKDUMP_RANGES_GART 5
+
+/**
+ * `flags` of struct libkdump_machine_info: `vmcoreinfo_paddr` and `vmcoreinfo_size` are set.
+ */
+#define LIBKDUMP_MACHINE_VMCOREINFO 1
+
+/**
+ * `flags` of struct libkdump_machine_info: the fields beginning with `text_` are set.
+ */
+#define LIBKDUMP_MACHINE_TEXT 2
+
+/**
+ * `flags` of struct libkdump_machine_info: `direct_map_base` is set.
+ */
+#define LIBKDUMP_MACHINE_DIRECT_MAP 4
+
+/**
+ * `flags` of struct libkdump_machine_info: `rsdp` is set.
+ */
+#define LIBKDUMP_MACHINE_RSDP 8
+
+/**
+ * `flags` of struct libkdump_machine_info: the kernel tells whether a capture kernel is loaded.
+ */
+#define LIBKDUMP_MACHINE_LOADED_KNOWN 16
+
+/**
+ * `flags` of struct libkdump_machine_info: a capture kernel is loaded.
+ */
+#define LIBKDUMP_MACHINE_LOADED 32
+
+/**
+ * Room for the low memory the purgatory saves.
+ */
+#define LIBKDUMP_SEGMENT_BACKUP 1
+
+/**
+ * The ELF core header.
+ */
+#define LIBKDUMP_SEGMENT_ELFCOREHDR 2
+
+/**
+ * The program that verifies the others.
+ */
+#define LIBKDUMP_SEGMENT_PURGATORY 3
+
+/**
+ * boot_params and the command line.
+ */
+#define LIBKDUMP_SEGMENT_BOOTPARAMS 4
+
+/**
+ * The kernel, or a part of it.
+ */
+#define LIBKDUMP_SEGMENT_KERNEL 5
+
+/**
+ * The initial ramdisk.
+ */
+#define LIBKDUMP_SEGMENT_INITRD 6
+
+/**
+ * setup_data items and the EFI runtime map.
+ */
+#define LIBKDUMP_SEGMENT_SETUP_DATA 7
+
+/**
+ * A device tree.
+ */
+#define LIBKDUMP_SEGMENT_DTB 8
+
+/**
+ * A kind this version has no number for.
+ */
+#define LIBKDUMP_SEGMENT_UNKNOWN 0
+
+/**
+ * Begin with the running kernel's command line, without what only made sense there.
+ */
+#define LIBKDUMP_PLAN_REUSE_CMDLINE 1
+
+/**
+ * Enter a bzImage in 32-bit mode even when it has a 64-bit entry.
+ */
+#define LIBKDUMP_PLAN_ENTRY_32BIT 2
+
+/**
+ * Give the firmware's memory map and describe usable memory on the command line.
+ */
+#define LIBKDUMP_PLAN_MEMMAP_CMDLINE 4
+
+/**
+ * Do not hand EFI over.
+ */
+#define LIBKDUMP_PLAN_NO_EFI 8
+
+/**
+ * Leave room for the kernel to rewrite the elfcorehdr on hot-plug.
+ */
+#define LIBKDUMP_PLAN_HOTPLUG 16
+
+/**
+ * Write an ELF32 core header.
+ */
+#define LIBKDUMP_PLAN_ELF32 32
+
+/**
+ * `rng_seed` is entropy for the capture kernel: the same seed gives the same plan, byte for byte.
+ */
+#define LIBKDUMP_PLAN_SEED 64
+
+/**
+ * Take entropy for the capture kernel from /dev/urandom.
+ */
+#define LIBKDUMP_PLAN_RANDOM_SEED 128
+
+/**
+ * Save low memory only where the running kernel may keep something there.
+ */
+#define LIBKDUMP_BACKUP_AUTO 0
+
+/**
+ * Save low memory always.
+ */
+#define LIBKDUMP_BACKUP_ALWAYS 1
+
+/**
+ * Never save low memory; it is not dumped then.
+ */
+#define LIBKDUMP_BACKUP_NEVER 2
+
+/**
+ * Stop for ever when the digest does not match.
+ */
+#define LIBKDUMP_MISMATCH_HALT 0
+
+/**
+ * Reset the machine when the digest does not match.
+ */
+#define LIBKDUMP_MISMATCH_RESET 1
+
+/**
+ * Enter the capture kernel although the digest does not match.
+ */
+#define LIBKDUMP_MISMATCH_CONTINUE 2
+
+/**
+ * The kernel will not object.
+ */
+#define LIBKDUMP_VERDICT_PASS 1
+
+/**
+ * The kernel will refuse the load, or the capture kernel will not work.
+ */
+#define LIBKDUMP_VERDICT_FAIL 2
+
+/**
+ * What is known does not tell.
+ */
+#define LIBKDUMP_VERDICT_UNKNOWN 3
+
+/**
+ * Usable memory.
+ */
+#define LIBKDUMP_MEMORY_RAM 1
+
+/**
+ * Not for the operating system.
+ */
+#define LIBKDUMP_MEMORY_RESERVED 2
+
+/**
+ * ACPI tables.
+ */
+#define LIBKDUMP_MEMORY_ACPI 3
+
+/**
+ * ACPI non-volatile storage.
+ */
+#define LIBKDUMP_MEMORY_NVS 4
+
+/**
+ * Memory with errors.
+ */
+#define LIBKDUMP_MEMORY_UNUSABLE 5
+
+/**
+ * Persistent memory.
+ */
+#define LIBKDUMP_MEMORY_PMEM 7
+
+/**
+ * Persistent memory as firmware reported it before there was a standard for it.
+ */
+#define LIBKDUMP_MEMORY_PRAM 12
+
+/**
+ * The bytes are in the dump.
+ */
+#define LIBKDUMP_PAGE_STORED 1
+
+/**
+ * RAM that was left out when the dump was written. Later versions add codes that also say
+ * why; the range 2 to 63 is theirs.
+ */
+#define LIBKDUMP_PAGE_EXCLUDED 2
+
+/**
+ * No RAM.
+ */
+#define LIBKDUMP_PAGE_HOLE 64
+
+/**
+ * A state this version has no number for.
+ */
+#define LIBKDUMP_PAGE_UNKNOWN 0
+
+/**
+ * The log of a dead kernel, read out of a dump. It does not need the dump any more. Any number of
+ * threads may use one at the same time.
+ */
+struct libkdump_dmesg;
+
+/**
+ * An open dump. Any number of threads may use one at the same time.
+ */
+struct libkdump_dump;
+
+/**
+ * A machine as it described itself. Any number of threads may use one at the same time.
+ */
+struct libkdump_machine;
+
+/**
+ * A complete crash load. It does not need the machine any more. Any number of threads may use one
+ * at the same time.
+ */
+struct libkdump_plan;
+
+/**
+ * What the rules say about a plan. Any number of threads may use one at the same time.
+ */
+struct libkdump_preflight;
+
+/**
+ * A purgatory object and what it was linked to. Threads may use one at the same time; pointers it
+ * lends are valid until it is linked again, a symbol is set, or it is freed.
+ */
+struct libkdump_purgatory;
+
+/**
+ * What reading all of a dump found. Any number of threads may use one at the same time.
+ */
+struct libkdump_verification;
+
+/**
+ * What `crashkernel=` asks for.
+ */
+struct libkdump_crashkernel {
+    /**
+     * `sizeof (struct libkdump_crashkernel)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * Which of the fields are set: LIBKDUMP_CRASHKERNEL_BASE and so on.
+     */
+    uint32_t flags;
+    /**
+     * Bytes of the main region.
+     */
+    uint64_t main;
+    /**
+     * Where it must begin.
+     */
+    uint64_t base;
+    /**
+     * Bytes of the low region.
+     */
+    uint64_t low;
+    /**
+     * Bytes to be shared with movable memory; 0 for none.
+     */
+    uint64_t cma;
+};
+
+/**
+ * What a kernel would reserve.
+ */
+struct libkdump_reservation {
+    /**
+     * `sizeof (struct libkdump_reservation)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * First address of the main region.
+     */
+    uint64_t main_start;
+    /**
+     * Its bytes.
+     */
+    uint64_t main_length;
+    /**
+     * First address of the low region.
+     */
+    uint64_t low_start;
+    /**
+     * Its bytes; 0 when there is none.
+     */
+    uint64_t low_length;
+    /**
+     * Bytes asked for as CMA; the kernel takes what it gets, in pieces.
+     */
+    uint64_t cma;
+};
+
+/**
+ * How much of a log there is.
+ */
+struct libkdump_dmesg_info {
+    /**
+     * `sizeof (struct libkdump_dmesg_info)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * Number of records.
+     */
+    uint32_t records;
+    /**
+     * Number of defects (libkdump_dmesg_defect()), at most 64.
+     */
+    uint32_t defects;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Records that are in the ring but could not be read.
+     */
+    uint64_t lost;
+};
+
+/**
+ * One record of a log.
+ */
+struct libkdump_log_record {
+    /**
+     * `sizeof (struct libkdump_log_record)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * 0 (emergency) to 7 (debug).
+     */
+    uint32_t level;
+    /**
+     * Syslog facility, 0 for the kernel.
+     */
+    uint32_t facility;
+    /**
+     * LIBKDUMP_CALLER_ number.
+     */
+    uint32_t caller_kind;
+    /**
+     * Who printed it.
+     */
+    uint64_t caller;
+    /**
+     * Number of the record since boot.
+     */
+    uint64_t seq;
+    /**
+     * Nanoseconds since boot.
+     */
+    uint64_t ts_nsec;
+    /**
+     * Bytes of `text`.
+     */
+    uint64_t text_len;
+    /**
+     * The text as bytes of the kernel, which may have several lines and is neither safe to print
+     * nor ended by a NUL; lent until the log is freed.
+     */
+    const void *text;
+};
+
+/**
+ * What a dump is.
+ */
+struct libkdump_dump_info {
+    /**
+     * `sizeof (struct libkdump_dump_info)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * LIBKDUMP_FORMAT_ number.
+     */
+    uint32_t format;
+    /**
+     * LIBKDUMP_ARCH_ number, LIBKDUMP_ARCH_UNKNOWN for others.
+     */
+    uint32_t arch;
+    /**
+     * Word size of the file: LIBKDUMP_CLASS_ELF32 or LIBKDUMP_CLASS_ELF64.
+     */
+    uint32_t elf_class;
+    /**
+     * Byte order: LIBKDUMP_ENDIAN_LITTLE or LIBKDUMP_ENDIAN_BIG.
+     */
+    uint32_t endian;
+    /**
+     * Number of program headers (libkdump_dump_phdr()).
+     */
+    uint32_t phnum;
+    /**
+     * Number of CPUs with registers (libkdump_dump_cpu()).
+     */
+    uint32_t cpus;
+    /**
+     * Number of ranges of memory (libkdump_dump_range()).
+     */
+    uint32_t ranges;
+    /**
+     * Number of defects that were found at opening (libkdump_dump_defect()).
+     */
+    uint32_t defects;
+    /**
+     * 1 when nothing is known to be missing or damaged, else 0.
+     */
+    uint32_t complete;
+    /**
+     * Page size as VMCOREINFO has it; 0 without.
+     */
+    uint64_t page_size;
+    /**
+     * Bytes of RAM the dump describes, stored or not.
+     */
+    uint64_t memory;
+    /**
+     * Bytes the file has.
+     */
+    uint64_t file_size;
+    /**
+     * Bytes the file must have to hold all it says.
+     */
+    uint64_t expected_size;
+    /**
+     * Bytes of memory that are behind the end of the file.
+     */
+    uint64_t missing;
+};
+
+/**
+ * A range of physical addresses.
+ */
+struct libkdump_range {
+    /**
+     * `sizeof (struct libkdump_range)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * What it is: LIBKDUMP_MEMORY_ of machines and plans (the type numbers of an e820 table),
+     * LIBKDUMP_PAGE_ of dumps.
+     */
+    uint32_t kind;
+    /**
+     * First address.
+     */
+    uint64_t start;
+    /**
+     * Bytes, never 0.
+     */
+    uint64_t length;
+};
+
+/**
+ * A CPU that saved its registers.
+ */
+struct libkdump_cpu {
+    /**
+     * `sizeof (struct libkdump_cpu)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * Place among the NT_PRSTATUS notes, from 0. It is the CPU's number only when every CPU
+     * below it left a note.
+     */
+    uint32_t index;
+    /**
+     * The task that ran, 0 when the CPU was idle.
+     */
+    int32_t pid;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Instruction pointer.
+     */
+    uint64_t instruction_pointer;
+    /**
+     * Stack pointer.
+     */
+    uint64_t stack_pointer;
+    /**
+     * Offset of the note's header in the file.
+     */
+    uint64_t note_offset;
+    /**
+     * Bytes of `desc`.
+     */
+    uint64_t desc_len;
+    /**
+     * The note's descriptor, for the libkdump_prstatus_ functions; lent until the dump is freed.
+     */
+    const void *desc;
+};
+
+/**
+ * How to open a dump. NULL in its place means all zero.
+ */
+struct libkdump_open_options {
+    /**
+     * `sizeof (struct libkdump_open_options)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * 0 or LIBKDUMP_OPEN_ZERO_EXCLUDED.
+     */
+    uint32_t flags;
+};
+
+/**
+ * Facts about a machine.
+ */
+struct libkdump_machine_info {
+    /**
+     * `sizeof (struct libkdump_machine_info)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * LIBKDUMP_MACHINE_ flags.
+     */
+    uint32_t flags;
+    /**
+     * LIBKDUMP_ARCH_ number.
+     */
+    uint32_t arch;
+    /**
+     * Byte order.
+     */
+    uint32_t endian;
+    /**
+     * Number of CPU notes (libkdump_machine_cpu_note()).
+     */
+    uint32_t cpu_notes;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Bytes of a page.
+     */
+    uint64_t page_size;
+    /**
+     * Physical address of the VMCOREINFO note.
+     */
+    uint64_t vmcoreinfo_paddr;
+    /**
+     * Its room in bytes.
+     */
+    uint64_t vmcoreinfo_size;
+    /**
+     * Virtual address of the kernel image.
+     */
+    uint64_t text_vaddr;
+    /**
+     * Its physical address.
+     */
+    uint64_t text_paddr;
+    /**
+     * Its bytes.
+     */
+    uint64_t text_size;
+    /**
+     * Virtual address at which physical address 0 appears.
+     */
+    uint64_t direct_map_base;
+    /**
+     * Physical address of the ACPI root pointer.
+     */
+    uint64_t rsdp;
+};
+
+/**
+ * Where a CPU leaves its registers.
+ */
+struct libkdump_cpu_note {
+    /**
+     * `sizeof (struct libkdump_cpu_note)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * The CPU's number; numbers may have gaps.
+     */
+    uint32_t cpu;
+    /**
+     * Physical address of its buffer.
+     */
+    uint64_t paddr;
+    /**
+     * Bytes of the buffer.
+     */
+    uint64_t length;
+};
+
+/**
+ * What a plan is made from. All zero but for `kernel` is what most machines need.
+ *
+ * Either the name of a file or its bytes are given. The library copies all of it.
+ */
+struct libkdump_plan_options {
+    /**
+     * `sizeof (struct libkdump_plan_options)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * LIBKDUMP_PLAN_ flags.
+     */
+    uint32_t flags;
+    /**
+     * LIBKDUMP_BACKUP_ number.
+     */
+    uint32_t backup;
+    /**
+     * LIBKDUMP_MISMATCH_ number: what the purgatory does when what was loaded is damaged.
+     */
+    uint32_t on_mismatch;
+    /**
+     * First I/O port of the serial port the purgatory writes to, 0x3f8 for the first; 0 for
+     * none.
+     */
+    uint32_t serial_base;
+    /**
+     * Line speed to program; 0 leaves the port as the dead kernel set it.
+     */
+    uint32_t serial_baud;
+    /**
+     * Lowest address to use.
+     */
+    uint64_t mem_min;
+    /**
+     * Highest address to use, inclusive; 0 for no limit.
+     */
+    uint64_t mem_max;
+    /**
+     * With LIBKDUMP_PLAN_SEED.
+     */
+    uint8_t rng_seed[32];
+    /**
+     * File name of the capture kernel's image.
+     */
+    const char *kernel;
+    /**
+     * File name of its initial ramdisk; NULL for none.
+     */
+    const char *initrd;
+    /**
+     * Its command line, before the parameters the plan adds; NULL for none.
+     */
+    const char *cmdline;
+    /**
+     * The image itself, when `kernel` is NULL.
+     */
+    const void *kernel_data;
+    /**
+     * Bytes of `kernel_data`.
+     */
+    uint64_t kernel_len;
+    /**
+     * The initial ramdisk itself, when `initrd` is NULL.
+     */
+    const void *initrd_data;
+    /**
+     * Bytes of `initrd_data`; 0 for none.
+     */
+    uint64_t initrd_len;
+    /**
+     * A relocatable object to be used as purgatory; NULL for the library's own.
+     */
+    const void *purgatory;
+    /**
+     * Bytes of `purgatory`.
+     */
+    uint64_t purgatory_len;
+};
+
+/**
+ * The sum of a plan.
+ */
+struct libkdump_plan_info {
+    /**
+     * `sizeof (struct libkdump_plan_info)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * LIBKDUMP_ARCH_ number.
+     */
+    uint32_t arch;
+    /**
+     * Number of segments (libkdump_plan_segment()).
+     */
+    uint32_t segments;
+    /**
+     * Number of program headers of the elfcorehdr (libkdump_plan_phdr()).
+     */
+    uint32_t phnum;
+    /**
+     * Number of program headers of the predicted vmcore (libkdump_plan_vmcore_phdr()).
+     */
+    uint32_t vmcore_phnum;
+    /**
+     * Number of ranges the capture kernel is told (libkdump_plan_e820()).
+     */
+    uint32_t e820;
+    /**
+     * Physical address of the purgatory's first instruction: `entry` of kexec_load(2).
+     */
+    uint64_t entry;
+    /**
+     * `flags` of kexec_load(2).
+     */
+    uint64_t flags;
+    /**
+     * First address of the crash region everything lies in.
+     */
+    uint64_t region_start;
+    /**
+     * Its bytes.
+     */
+    uint64_t region_length;
+    /**
+     * Bytes of the region left to the kernel for its control pages.
+     */
+    uint64_t leftover;
+    /**
+     * Bytes /proc/vmcore will have.
+     */
+    uint64_t vmcore_size;
+    /**
+     * Longest command line the capture kernel takes.
+     */
+    uint64_t cmdline_limit;
+    /**
+     * Highest address the initial ramdisk may end at, inclusive.
+     */
+    uint64_t initrd_limit;
+};
+
+/**
+ * A segment as kexec_load(2) takes it.
+ */
+struct libkdump_segment {
+    /**
+     * `sizeof (struct libkdump_segment)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * LIBKDUMP_SEGMENT_ number.
+     */
+    uint32_t kind;
+    /**
+     * Physical address.
+     */
+    uint64_t mem;
+    /**
+     * Bytes of memory.
+     */
+    uint64_t memsz;
+    /**
+     * Bytes of content; the rest is zero.
+     */
+    uint64_t bufsz;
+    /**
+     * The content, lent until the plan is freed.
+     */
+    const void *buf;
+};
+
+/**
+ * The sum of a preflight.
+ */
+struct libkdump_preflight_info {
+    /**
+     * `sizeof (struct libkdump_preflight_info)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * LIBKDUMP_VERDICT_PASS when no rule fails, else LIBKDUMP_VERDICT_FAIL.
+     */
+    uint32_t verdict;
+    /**
+     * Number of findings (libkdump_preflight_finding()).
+     */
+    uint32_t findings;
+    /**
+     * The errno kexec_load(2) would fail with; 0 when it would not.
+     */
+    int32_t os_errno;
+    /**
+     * 1 when that failure would also drop the capture kernel that is loaded, else 0.
+     */
+    uint32_t armed_image_lost;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+};
+
+/**
+ * One rule and what it says.
+ */
+struct libkdump_finding {
+    /**
+     * `sizeof (struct libkdump_finding)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * LIBKDUMP_VERDICT_ number.
+     */
+    uint32_t verdict;
+    /**
+     * The rule's name, lent until the preflight is freed.
+     */
+    const char *rule;
+    /**
+     * The value found and the limit, lent until the preflight is freed.
+     */
+    const char *detail;
+};
+
+/**
+ * What a purgatory object needs.
+ */
+struct libkdump_purgatory_info {
+    /**
+     * `sizeof (struct libkdump_purgatory_info)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * LIBKDUMP_ARCH_ number.
+     */
+    uint32_t arch;
+    /**
+     * Bytes of memory it occupies.
+     */
+    uint64_t memsz;
+    /**
+     * Alignment of its load address in bytes.
+     */
+    uint64_t align;
+};
+
+/**
+ * How to save. NULL in its place means all zero. A field that asks for something this version
+ * cannot do gives LIBKDUMP_ERR_UNSUPPORTED.
+ */
+struct libkdump_save_options {
+    /**
+     * `sizeof (struct libkdump_save_options)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * LIBKDUMP_FORMAT_ number; 0 is ELF.
+     */
+    uint32_t format;
+    /**
+     * 0: store pages as they are.
+     */
+    uint32_t compression;
+    /**
+     * 0: leave nothing out.
+     */
+    uint32_t exclude;
+    /**
+     * How many threads may work; 0 and 1 mean the calling one.
+     */
+    uint32_t threads;
+    /**
+     * 0.
+     */
+    uint32_t flags;
+};
+
+/**
+ * How far a long call is.
+ */
+struct libkdump_progress {
+    /**
+     * `sizeof (struct libkdump_progress)` of the library.
+     */
+    uint32_t size;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Bytes of memory that are done.
+     */
+    uint64_t done;
+    /**
+     * Bytes of memory there are.
+     */
+    uint64_t total;
+    /**
+     * Bytes written so far; 0 when nothing is written.
+     */
+    uint64_t written;
+};
+
+/**
+ * Called from time to time, on the calling thread, with no lock held. Return 0 to go on, anything
+ * else to stop: the call then ends with LIBKDUMP_ERR_CANCELLED. Must not longjmp or throw.
+ */
+typedef int (*libkdump_progress_fn)(void *user, const struct libkdump_progress *progress);
+
+/**
+ * What saving did.
+ */
+struct libkdump_save_report {
+    /**
+     * `sizeof (struct libkdump_save_report)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * Number of ranges of memory that could not be read and stand as zeros.
+     */
+    uint32_t unreadable_ranges;
+    /**
+     * Program headers of the source that have no place in the saved file.
+     */
+    uint32_t dropped_phdrs;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+    /**
+     * Bytes of the saved file.
+     */
+    uint64_t file_size;
+    /**
+     * Bytes of memory in it.
+     */
+    uint64_t memory;
+    /**
+     * Bytes that were written; the others are holes that read as zeros.
+     */
+    uint64_t written;
+    /**
+     * Bytes of memory that could not be read.
+     */
+    uint64_t unreadable;
+    /**
+     * Bytes that several program headers list and the saved file holds once.
+     */
+    uint64_t shared;
+};
+
+/**
+ * The sum of a verification.
+ */
+struct libkdump_verification_info {
+    /**
+     * `sizeof (struct libkdump_verification_info)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * 1 when nothing is damaged, else 0.
+     */
+    uint32_t sound;
+    /**
+     * Number of unreadable ranges that are listed (libkdump_verification_unreadable()).
+     */
+    uint32_t unreadable_ranges;
+    /**
+     * Number of other defects (libkdump_verification_defect()).
+     */
+    uint32_t defects;
+    /**
+     * Bytes of memory that were to be read.
+     */
+    uint64_t memory;
+    /**
+     * Bytes that could not be read.
+     */
+    uint64_t unreadable;
+    /**
+     * Ranges that are counted in `unreadable` but not listed.
+     */
+    uint64_t unlisted_ranges;
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Reads a command line as a kernel does.
+ *
+ * Parameters: `cmdline` the kernel's command line; `ram` its bytes of RAM, which range lists are
+ * compared with; `arch` a LIBKDUMP_ARCH_ constant; `out` receives the request; `error` may be NULL.
+ * Errors: LIBKDUMP_ERR_NOT_FOUND when nothing is asked for, LIBKDUMP_ERR_CORRUPT for a word the
+ * kernel refuses.
+ */
+int libkdump_crashkernel_parse(const char *cmdline,
+                               uint64_t ram,
+                               uint32_t arch,
+                               struct libkdump_crashkernel *out,
+                               struct libkdump_error *error);
+
+/**
+ * What a machine's kernel would reserve at its next boot if nothing but itself were in the way.
+ *
+ * Parameters: `machine` the machine; `request` as libkdump_crashkernel_parse() gives it; `out`
+ * receives the regions; `error` may be NULL. Errors: LIBKDUMP_ERR_TOO_LARGE when there is no room,
+ * LIBKDUMP_ERR_UNSUPPORTED for an architecture that places regions by rules of its own.
+ */
+int libkdump_crashkernel_reserve(const struct libkdump_machine *machine,
+                                 const struct libkdump_crashkernel *request,
+                                 struct libkdump_reservation *out,
+                                 struct libkdump_error *error);
+
+/**
+ * Reads the dead kernel's log.
+ *
+ * Parameters: `dump` the dump; `dmesg` receives the handle, to be freed with
+ * libkdump_dmesg_free(); `error` may be NULL. Damage in one record loses only that one. Errors:
+ * LIBKDUMP_ERR_NOT_FOUND when VMCOREINFO does not describe a log, or why its descriptor cannot be
+ * read.
+ */
+int libkdump_dmesg_read(const struct libkdump_dump *dump,
+                        struct libkdump_dmesg **dmesg,
+                        struct libkdump_error *error);
+
+/**
+ * Frees a log and the texts lent by it.
+ *
+ * Parameters: `dmesg` may be NULL.
+ */
+void libkdump_dmesg_free(struct libkdump_dmesg *dmesg);
+
+/**
+ * How many records there are, and what was lost.
+ *
+ * Parameters: `dmesg` the log; `out` receives the numbers; `error` may be NULL.
+ */
+int libkdump_dmesg_get_info(const struct libkdump_dmesg *dmesg,
+                            struct libkdump_dmesg_info *out,
+                            struct libkdump_error *error);
+
+/**
+ * The records one after the other, oldest first.
+ *
+ * Parameters: `dmesg` the log; `index` from 0; `out` receives the record; `error` may be NULL.
+ * Returns LIBKDUMP_END behind the last.
+ */
+int libkdump_dmesg_record(const struct libkdump_dmesg *dmesg,
+                          uint32_t index,
+                          struct libkdump_log_record *out,
+                          struct libkdump_error *error);
+
+/**
+ * One thing that was damaged in the log.
+ *
+ * Parameters: `dmesg` the log; `index` from 0; `out` is filled as if a call had failed with it;
+ * `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ */
+int libkdump_dmesg_defect(const struct libkdump_dmesg *dmesg,
+                          uint32_t index,
+                          struct libkdump_error *out,
+                          struct libkdump_error *error);
+
+/**
+ * Closes a dump and gives everything back that was lent by it.
+ *
+ * Parameters: `dump` may be NULL. No other thread may be using it.
+ */
+void libkdump_dump_free(struct libkdump_dump *dump);
+
+/**
+ * The name of a dump format, for example "elf".
+ *
+ * Parameters: `format` a LIBKDUMP_FORMAT_ constant. Returns a text that is valid forever, or
+ * NULL when there is no such format.
+ */
+const char *libkdump_format_name(uint32_t format);
+
+/**
+ * What a dump is and whether it is complete.
+ *
+ * Parameters: `dump` the dump; `out` receives the facts; `error` may be NULL.
+ */
+int libkdump_dump_get_info(const struct libkdump_dump *dump,
+                           struct libkdump_dump_info *out,
+                           struct libkdump_error *error);
+
+/**
+ * One defect that was found at opening.
+ *
+ * Parameters: `dump` the dump; `index` from 0; `out` is filled as if a call had failed with it;
+ * `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ */
+int libkdump_dump_defect(const struct libkdump_dump *dump,
+                         uint32_t index,
+                         struct libkdump_error *out,
+                         struct libkdump_error *error);
+
+/**
+ * One program header of the dump.
+ *
+ * Parameters: `dump` the dump; `index` from 0; `out` receives the program header; `error` may be
+ * NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ */
+int libkdump_dump_phdr(const struct libkdump_dump *dump,
+                       uint32_t index,
+                       struct libkdump_phdr *out,
+                       struct libkdump_error *error);
+
+/**
+ * One range of the dumped machine's memory, in ascending order, holes included.
+ *
+ * Parameters: `dump` the dump; `index` from 0; `out` receives the range with a LIBKDUMP_PAGE_
+ * kind; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ */
+int libkdump_dump_range(const struct libkdump_dump *dump,
+                        uint32_t index,
+                        struct libkdump_range *out,
+                        struct libkdump_error *error);
+
+/**
+ * What the dump has of a page.
+ *
+ * Parameters: `dump` the dump; `pfn` the page frame number, in pages of the dump (4096 bytes when
+ * it does not say); `state` receives the LIBKDUMP_PAGE_ number of its first byte, that of the range
+ * libkdump_dump_find_range() gives; `error` may be NULL.
+ */
+int libkdump_dump_page_state(const struct libkdump_dump *dump,
+                             uint64_t pfn,
+                             uint32_t *state,
+                             struct libkdump_error *error);
+
+/**
+ * The range of memory an address lies in.
+ *
+ * Parameters: `dump` the dump; `paddr` a physical address; `out` receives the range with a
+ * LIBKDUMP_PAGE_ kind; `error` may be NULL. Errors: LIBKDUMP_ERR_HOLE behind the last range.
+ */
+int libkdump_dump_find_range(const struct libkdump_dump *dump,
+                             uint64_t paddr,
+                             struct libkdump_range *out,
+                             struct libkdump_error *error);
+
+/**
+ * The VMCOREINFO text, for the libkdump_vmcoreinfo_ functions.
+ *
+ * Parameters: `dump` the dump; `text` and `len` receive the text, which is lent until the dump is
+ * freed and has no NUL behind it; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND when the dump
+ * has none.
+ */
+int libkdump_dump_vmcoreinfo(const struct libkdump_dump *dump,
+                             const void **text,
+                             size_t *len,
+                             struct libkdump_error *error);
+
+/**
+ * One CPU that saved its registers.
+ *
+ * Parameters: `dump` the dump; `index` from 0; `out` receives the CPU; `error` may be NULL.
+ * Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last, LIBKDUMP_ERR_TRUNCATED for a note that is too
+ * short, LIBKDUMP_ERR_UNSUPPORTED for an unknown architecture.
+ */
+int libkdump_dump_cpu(const struct libkdump_dump *dump,
+                      uint32_t index,
+                      struct libkdump_cpu *out,
+                      struct libkdump_error *error);
+
+/**
+ * A register of a CPU by name.
+ *
+ * Parameters: `dump` the dump; `cpu` as `index` of libkdump_dump_cpu(); `name` the kernel's
+ * name, for example "rip"; `value` receives it; `error` may be NULL. Errors: those of
+ * libkdump_dump_cpu(), LIBKDUMP_ERR_NOT_FOUND for an unknown name.
+ */
+int libkdump_dump_register(const struct libkdump_dump *dump,
+                           uint32_t cpu,
+                           const char *name,
+                           uint64_t *value,
+                           struct libkdump_error *error);
+
+/**
+ * The registers of a CPU one after the other.
+ *
+ * Parameters: `dump` the dump; `cpu` as `index` of libkdump_dump_cpu(); `index` from 0; `out`
+ * receives the register; `error` may be NULL. Returns LIBKDUMP_END behind the last. Errors: those
+ * of libkdump_dump_cpu().
+ */
+int libkdump_dump_register_at(const struct libkdump_dump *dump,
+                              uint32_t cpu,
+                              uint32_t index,
+                              struct libkdump_register *out,
+                              struct libkdump_error *error);
+
+/**
+ * The notes of a dump one after the other, in file order.
+ *
+ * Parameters: `dump` the dump; `index` from 0; `out` receives the note, whose `offset` is that
+ * in the file and whose pointers are lent until the dump is freed; `error` may be NULL. Returns
+ * LIBKDUMP_END behind the last note.
+ */
+int libkdump_dump_note(const struct libkdump_dump *dump,
+                       uint32_t index,
+                       struct libkdump_note *out,
+                       struct libkdump_error *error);
+
+/**
+ * Opens a dump by the names of its files.
+ *
+ * Parameters: `paths` and `count` the files, more than one for a split dump; `options` may be
+ * NULL; `dump` receives the handle, to be freed with libkdump_dump_free(); `error` may be NULL.
+ * Errors: LIBKDUMP_ERR_IO with `os_errno`, LIBKDUMP_ERR_FORMAT, LIBKDUMP_ERR_UNSUPPORTED for a
+ * format or a split dump this version does not read, LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_CORRUPT.
+ */
+int libkdump_dump_open(const char *const *paths,
+                       size_t count,
+                       const struct libkdump_open_options *options,
+                       struct libkdump_dump **dump,
+                       struct libkdump_error *error);
+
+/**
+ * Opens a dump by a descriptor, which the library duplicates (close on exec) and the caller
+ * keeps. The file offset is not used.
+ *
+ * Parameters: `fd` a descriptor open for reading; the others and the errors as for
+ * libkdump_dump_open().
+ */
+int libkdump_dump_open_fd(int fd,
+                          const struct libkdump_open_options *options,
+                          struct libkdump_dump **dump,
+                          struct libkdump_error *error);
+
+/**
+ * Opens a dump that a function of the caller reads.
+ *
+ * Parameters: `size` the bytes there are; `read` and `user` the function and its first argument:
+ * it is given offsets below `size` in place of addresses, never asked for bytes behind `size`, and
+ * returns 0 or an errno value; both must stay valid until the dump is freed; the others and the
+ * errors as for libkdump_dump_open().
+ */
+int libkdump_dump_open_callback(uint64_t size,
+                                libkdump_read_fn read,
+                                void *user,
+                                const struct libkdump_open_options *options,
+                                struct libkdump_dump **dump,
+                                struct libkdump_error *error);
+
+/**
+ * Reads memory by physical address.
+ *
+ * Parameters: `dump` the dump; `paddr` the first address; `buf` and `len` the buffer; `done`
+ * (may be NULL) receives the bytes read, on failure the good ones at the start of `buf`; `error`
+ * may be NULL. On failure `address` of the error is the first address that is missing. Errors:
+ * LIBKDUMP_ERR_HOLE, LIBKDUMP_ERR_EXCLUDED, LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_CORRUPT,
+ * LIBKDUMP_ERR_IO.
+ */
+int libkdump_dump_read_phys(const struct libkdump_dump *dump,
+                            uint64_t paddr,
+                            void *buf,
+                            size_t len,
+                            size_t *done,
+                            struct libkdump_error *error);
+
+/**
+ * Reads memory by virtual address of the dead kernel.
+ *
+ * Parameters: `vaddr` the first address; the others as for libkdump_dump_read_phys(). Errors:
+ * those of libkdump_dump_read_phys(), LIBKDUMP_ERR_NOT_MAPPED; `address` of the error is virtual.
+ */
+int libkdump_dump_read_virt(const struct libkdump_dump *dump,
+                            uint64_t vaddr,
+                            void *buf,
+                            size_t len,
+                            size_t *done,
+                            struct libkdump_error *error);
+
+/**
+ * Translates a virtual address of the dead kernel.
+ *
+ * Parameters: `dump` the dump; `vaddr` the address; `paddr` receives the physical address;
+ * `length` (may be NULL) receives how many bytes from there are mapped without a break; `error`
+ * may be NULL. Errors: LIBKDUMP_ERR_NOT_MAPPED, or why a page table could not be read.
+ */
+int libkdump_dump_translate(const struct libkdump_dump *dump,
+                            uint64_t vaddr,
+                            uint64_t *paddr,
+                            uint64_t *length,
+                            struct libkdump_error *error);
+
+/**
+ * Whether this library, as it was built and installed, has a feature.
+ *
+ * Parameters: `feature` a LIBKDUMP_FEATURE_ constant. Returns 1 or 0; 0 for numbers it does not
+ * know, which a newer header may have.
+ */
+int libkdump_has(uint32_t feature);
+
+/**
+ * Loads a plan with kexec_load(2), after the kernel's rules were applied to it.
+ *
+ * When a rule fails the kernel is not asked, because it would drop the capture kernel that is
+ * loaded before it looks at the new one.
+ *
+ * Parameters: `plan` the plan; `error` may be NULL. Errors: LIBKDUMP_ERR_REFUSED; `os_errno` is 0
+ * when the kernel was not asked, and the message names the rule or the cause and what to do.
+ */
+int libkdump_plan_load(const struct libkdump_plan *plan, struct libkdump_error *error);
+
+/**
+ * Has the running kernel read, verify and place a capture kernel itself (kexec_file_load(2)).
+ *
+ * Parameters: `kernel` file name of the image; `initrd` file name of the initial ramdisk, NULL for
+ * none; `cmdline` the complete command line; `error` may be NULL. Errors: LIBKDUMP_ERR_IO,
+ * LIBKDUMP_ERR_REFUSED with `os_errno`.
+ */
+int libkdump_load_files(const char *kernel, const char *initrd, const char *cmdline, struct libkdump_error *error);
+
+/**
+ * Removes the capture kernel that is loaded; it is no error when there is none.
+ *
+ * Parameters: `error` may be NULL. Errors: LIBKDUMP_ERR_REFUSED with `os_errno`.
+ */
+int libkdump_unload(struct libkdump_error *error);
+
+/**
+ * Describes the machine whose /proc and /sys are below a directory.
+ *
+ * Parameters: `root` that directory, NULL for "/" (the running machine); `machine` receives the
+ * handle, to be freed with libkdump_machine_free(); `error` may be NULL. Errors:
+ * LIBKDUMP_ERR_NOT_FOUND when /proc/iomem is missing, LIBKDUMP_ERR_IO when the kernel hides its
+ * addresses from this user, LIBKDUMP_ERR_CORRUPT, LIBKDUMP_ERR_UNSUPPORTED for an unknown
+ * architecture.
+ */
+int libkdump_machine_collect(const char *root,
+                             struct libkdump_machine **machine,
+                             struct libkdump_error *error);
+
+/**
+ * Frees a machine and the texts lent by it. Plans made of it stay valid.
+ *
+ * Parameters: `machine` may be NULL.
+ */
+void libkdump_machine_free(struct libkdump_machine *machine);
+
+/**
+ * Facts about a machine.
+ *
+ * Parameters: `machine` the machine; `out` receives them; `error` may be NULL.
+ */
+int libkdump_machine_get_info(const struct libkdump_machine *machine,
+                              struct libkdump_machine_info *out,
+                              struct libkdump_error *error);
+
+/**
+ * The ranges of one list one after the other, ascending.
+ *
+ * Parameters: `machine` the machine; `list` a LIBKDUMP_RANGES_ constant; `index` from 0; `out`
+ * receives the range; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last,
+ * LIBKDUMP_ERR_INVALID when there is no such list.
+ */
+int libkdump_machine_range(const struct libkdump_machine *machine,
+                           uint32_t list,
+                           uint32_t index,
+                           struct libkdump_range *out,
+                           struct libkdump_error *error);
+
+/**
+ * Where the CPUs leave their registers, by CPU number.
+ *
+ * Parameters: `machine` the machine; `index` from 0; `out` receives the place; `error` may be NULL.
+ * Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ */
+int libkdump_machine_cpu_note(const struct libkdump_machine *machine,
+                              uint32_t index,
+                              struct libkdump_cpu_note *out,
+                              struct libkdump_error *error);
+
+/**
+ * A sentence about something that was dropped, rounded or could not be found out.
+ *
+ * Parameters: `machine` the machine; `index` from 0. Returns a text that is lent until the machine
+ * is freed; NULL behind the last.
+ */
+const char *libkdump_machine_note(const struct libkdump_machine *machine, uint32_t index);
+
+/**
+ * A sentence about what stands in the way of a dump on this machine.
+ *
+ * Parameters: `machine` the machine; `index` from 0. Returns a text that is lent until the machine
+ * is freed; NULL behind the last.
+ */
+const char *libkdump_machine_advice(const struct libkdump_machine *machine, uint32_t index);
+
+/**
+ * The running kernel's command line, lent until the machine is freed; NULL only for NULL.
+ */
+const char *libkdump_machine_cmdline(const struct libkdump_machine *machine);
+
+/**
+ * The running kernel's release, lent until the machine is freed; NULL when it is not known.
+ */
+const char *libkdump_machine_release(const struct libkdump_machine *machine);
+
+/**
+ * Plans a crash load: reads the files, places the segments, links the purgatory.
+ *
+ * Parameters: `machine` the machine that may crash; `options` what the plan is made from; `plan`
+ * receives the handle, to be freed with libkdump_plan_free(); `error` may be NULL. Nothing is loaded.
+ * Errors: LIBKDUMP_ERR_NOT_FOUND when no crash region is reserved, LIBKDUMP_ERR_IO,
+ * LIBKDUMP_ERR_FORMAT when the file is no kernel image, LIBKDUMP_ERR_TOO_LARGE with `need` when
+ * there is no room, LIBKDUMP_ERR_UNSUPPORTED for an architecture (libkdump_has()).
+ */
+int libkdump_plan_new(const struct libkdump_machine *machine,
+                      const struct libkdump_plan_options *options,
+                      struct libkdump_plan **plan,
+                      struct libkdump_error *error);
+
+/**
+ * Frees a plan and everything lent by it.
+ *
+ * Parameters: `plan` may be NULL.
+ */
+void libkdump_plan_free(struct libkdump_plan *plan);
+
+/**
+ * The sum of a plan.
+ *
+ * Parameters: `plan` the plan; `out` receives it; `error` may be NULL.
+ */
+int libkdump_plan_get_info(const struct libkdump_plan *plan,
+                           struct libkdump_plan_info *out,
+                           struct libkdump_error *error);
+
+/**
+ * The segments one after the other, in the order of the system call.
+ *
+ * Parameters: `plan` the plan; `index` from 0; `out` receives the segment; `error` may be NULL.
+ * Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ */
+int libkdump_plan_segment(const struct libkdump_plan *plan,
+                          uint32_t index,
+                          struct libkdump_segment *out,
+                          struct libkdump_error *error);
+
+/**
+ * The name of a kind of segment, for example "elfcorehdr".
+ *
+ * Parameters: `kind` a LIBKDUMP_SEGMENT_ constant. Returns a text that is valid forever, or NULL
+ * when there is no such kind.
+ */
+const char *libkdump_segment_name(uint32_t kind);
+
+/**
+ * One program header of the elfcorehdr.
+ *
+ * Parameters: `plan` the plan; `index` from 0; `out` receives the program header; `error` may be
+ * NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ */
+int libkdump_plan_phdr(const struct libkdump_plan *plan,
+                       uint32_t index,
+                       struct libkdump_phdr *out,
+                       struct libkdump_error *error);
+
+/**
+ * One program header of the vmcore the capture kernel will export.
+ *
+ * Parameters: `plan` the plan; `index` from 0; `out` receives the program header; `error` may be
+ * NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ */
+int libkdump_plan_vmcore_phdr(const struct libkdump_plan *plan,
+                              uint32_t index,
+                              struct libkdump_phdr *out,
+                              struct libkdump_error *error);
+
+/**
+ * One range of the memory map the capture kernel is given.
+ *
+ * Parameters: `plan` the plan; `index` from 0; `out` receives the range with a LIBKDUMP_MEMORY_
+ * kind; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ */
+int libkdump_plan_e820(const struct libkdump_plan *plan,
+                       uint32_t index,
+                       struct libkdump_range *out,
+                       struct libkdump_error *error);
+
+/**
+ * The capture kernel's command line, lent until the plan is freed; NULL only for NULL.
+ */
+const char *libkdump_plan_cmdline(const struct libkdump_plan *plan);
+
+/**
+ * A sentence about something that was dropped, rounded or guessed.
+ *
+ * Parameters: `plan` the plan; `index` from 0. Returns a text that is lent until the plan is freed;
+ * NULL behind the last.
+ */
+const char *libkdump_plan_note(const struct libkdump_plan *plan, uint32_t index);
+
+/**
+ * The plan as one JSON document, the same that `kdump plan --json` prints. Hashes every segment.
+ *
+ * Parameters: `plan` the plan; `buf` and `buf_len` receive the text and a NUL; `text_len` (may be
+ * NULL) receives its length without NUL, also when the buffer is too small; `error` may be NULL.
+ * Errors: LIBKDUMP_ERR_BUFFER with `need`.
+ */
+int libkdump_plan_json(const struct libkdump_plan *plan,
+                       char *buf,
+                       size_t buf_len,
+                       size_t *text_len,
+                       struct libkdump_error *error);
+
+/**
+ * Applies the kernel's rules to a plan, in the state the machine is in now. Nothing is loaded.
+ *
+ * Parameters: `plan` the plan; `preflight` receives the handle, to be freed with
+ * libkdump_preflight_free(); `error` may be NULL. A rule that fails is no failure of this call.
+ */
+int libkdump_plan_preflight(const struct libkdump_plan *plan,
+                            struct libkdump_preflight **preflight,
+                            struct libkdump_error *error);
+
+/**
+ * Frees a preflight and the texts lent by it.
+ *
+ * Parameters: `preflight` may be NULL.
+ */
+void libkdump_preflight_free(struct libkdump_preflight *preflight);
+
+/**
+ * The sum of a preflight.
+ *
+ * Parameters: `preflight` the result; `out` receives it; `error` may be NULL.
+ */
+int libkdump_preflight_get_info(const struct libkdump_preflight *preflight,
+                                struct libkdump_preflight_info *out,
+                                struct libkdump_error *error);
+
+/**
+ * The rules one after the other, in the order the kernel applies them.
+ *
+ * Parameters: `preflight` the result; `index` from 0; `out` receives the finding; `error` may be
+ * NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ */
+int libkdump_preflight_finding(const struct libkdump_preflight *preflight,
+                               uint32_t index,
+                               struct libkdump_finding *out,
+                               struct libkdump_error *error);
+
+/**
+ * Takes a relocatable object (ELF, ET_REL), the caller's own or the library's.
+ *
+ * Parameters: `object` and `len` the object, which is copied; NULL and 0 for the library's own;
+ * `arch` a LIBKDUMP_ARCH_ constant, used only for the library's own; `purgatory` receives the
+ * handle, to be freed with libkdump_purgatory_free(); `error` may be NULL. Errors:
+ * LIBKDUMP_ERR_FORMAT, LIBKDUMP_ERR_CORRUPT naming the defect, LIBKDUMP_ERR_UNSUPPORTED when the
+ * library has none for `arch`.
+ */
+int libkdump_purgatory_new(const void *object,
+                           size_t len,
+                           uint32_t arch,
+                           struct libkdump_purgatory **purgatory,
+                           struct libkdump_error *error);
+
+/**
+ * Frees a purgatory.
+ *
+ * Parameters: `purgatory` may be NULL.
+ */
+void libkdump_purgatory_free(struct libkdump_purgatory *purgatory);
+
+/**
+ * What a purgatory object needs.
+ *
+ * Parameters: `purgatory` the object; `out` receives the facts; `error` may be NULL.
+ */
+int libkdump_purgatory_get_info(const struct libkdump_purgatory *purgatory,
+                                struct libkdump_purgatory_info *out,
+                                struct libkdump_error *error);
+
+/**
+ * Links a purgatory for a load address. Values of symbols set before are lost.
+ *
+ * Parameters: `purgatory` the object; `base` the physical address, a multiple of its alignment;
+ * `error` may be NULL. Errors: LIBKDUMP_ERR_CORRUPT naming relocation, offset and symbol.
+ */
+int libkdump_purgatory_link(const struct libkdump_purgatory *purgatory,
+                            uint64_t base,
+                            struct libkdump_error *error);
+
+/**
+ * The bytes to load; the rest up to `memsz` is zero.
+ *
+ * Parameters: `purgatory` a linked object; `bytes` and `len` receive them; `error` may be NULL.
+ * Errors: LIBKDUMP_ERR_NOT_FOUND before it is linked.
+ */
+int libkdump_purgatory_bytes(const struct libkdump_purgatory *purgatory,
+                             const void **bytes,
+                             size_t *len,
+                             struct libkdump_error *error);
+
+/**
+ * The address of a symbol, for example "purgatory_start".
+ *
+ * Parameters: `purgatory` a linked object; `symbol` a global symbol; `address` receives its physical
+ * address; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND.
+ */
+int libkdump_purgatory_address(const struct libkdump_purgatory *purgatory,
+                               const char *symbol,
+                               uint64_t *address,
+                               struct libkdump_error *error);
+
+/**
+ * The value of a symbol.
+ *
+ * Parameters: `purgatory` a linked object; `symbol` a global symbol; `buf` and `len` receive its
+ * bytes; `value_len` (may be NULL) receives how many, also when the buffer is too small; `error` may
+ * be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND, LIBKDUMP_ERR_BUFFER with `need`.
+ */
+int libkdump_purgatory_get(const struct libkdump_purgatory *purgatory,
+                           const char *symbol,
+                           void *buf,
+                           size_t len,
+                           size_t *value_len,
+                           struct libkdump_error *error);
+
+/**
+ * Sets the value of a symbol.
+ *
+ * Parameters: `purgatory` a linked object; `symbol` a global symbol; `value` and `len` its bytes,
+ * as many as the symbol has; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND,
+ * LIBKDUMP_ERR_INVALID for another size.
+ */
+int libkdump_purgatory_set(const struct libkdump_purgatory *purgatory,
+                           const char *symbol,
+                           const void *value,
+                           size_t len,
+                           struct libkdump_error *error);
+
+/**
+ * Saves a dump into a file, which appears under its name only when it is complete, or onto a
+ * block device.
+ *
+ * Until then the file is named with ".incomplete" appended, is readable by its owner only, and
+ * replaces what is there in one step. When saving ends early the ".incomplete" file stays, cut to
+ * what is good.
+ *
+ * Parameters: `dump` the source; `path` the destination; `options` may be NULL; `progress` (may be
+ * NULL) is called with `user` about every 2 MiB; `report` (may be NULL) receives what was done,
+ * also on failure as far as it went; `error` may be NULL. Errors: LIBKDUMP_ERR_IO with `os_errno`
+ * (ENOSPC: what is usable is in the message), LIBKDUMP_ERR_CANCELLED, LIBKDUMP_ERR_UNSUPPORTED.
+ * Memory that cannot be read is no error: see the report.
+ */
+int libkdump_dump_save(const struct libkdump_dump *dump,
+                       const char *path,
+                       const struct libkdump_save_options *options,
+                       libkdump_progress_fn progress,
+                       void *user,
+                       struct libkdump_save_report *report,
+                       struct libkdump_error *error);
+
+/**
+ * Reads all notes, registers and memory of a dump.
+ *
+ * Parameters: `dump` the dump; `progress` (may be NULL) is called with `user` about every 2 MiB;
+ * `verification` receives the handle, to be freed with libkdump_verification_free(); `error` may
+ * be NULL. Damage is not a failure of this call. Errors: LIBKDUMP_ERR_CANCELLED.
+ */
+int libkdump_dump_verify(const struct libkdump_dump *dump,
+                         libkdump_progress_fn progress,
+                         void *user,
+                         struct libkdump_verification **verification,
+                         struct libkdump_error *error);
+
+/**
+ * Frees a verification.
+ *
+ * Parameters: `verification` may be NULL.
+ */
+void libkdump_verification_free(struct libkdump_verification *verification);
+
+/**
+ * The sum of a verification.
+ *
+ * Parameters: `verification` the result; `out` receives the numbers; `error` may be NULL.
+ */
+int libkdump_verification_get_info(const struct libkdump_verification *verification,
+                                   struct libkdump_verification_info *out,
+                                   struct libkdump_error *error);
+
+/**
+ * One range of memory that could not be read, and why.
+ *
+ * Parameters: `verification` the result; `index` from 0; `range` receives the range, of kind
+ * LIBKDUMP_PAGE_STORED; `cause` (may be NULL) is filled as if reading its first byte had failed
+ * with it; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ */
+int libkdump_verification_unreadable(const struct libkdump_verification *verification,
+                                     uint32_t index,
+                                     struct libkdump_range *range,
+                                     struct libkdump_error *cause,
+                                     struct libkdump_error *error);
+
+/**
+ * One defect of headers, notes or registers.
+ *
+ * Parameters: `verification` the result; `index` from 0; `cause` is filled as if a call had failed
+ * with it; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ */
+int libkdump_verification_defect(const struct libkdump_verification *verification,
+                                 uint32_t index,
+                                 struct libkdump_error *cause,
+                                 struct libkdump_error *error);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
 #endif  /* LIBKDUMP_H */

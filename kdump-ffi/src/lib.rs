@@ -1,6 +1,57 @@
-//! The C interface of libkdump.
+//! The C interface of libkdump: machines, plans and loads; dumps, reads and saves. The
+//! functions that need no operating system are those of kdump-ffi-core.
 #![allow(non_camel_case_types, reason = "the names are those of the C interface")]
 #![allow(unreachable_pub, reason = "the functions are reached by the names of their symbols")]
 
-// Puts the functions of the core into this library.
-use kdump_ffi_core as _;
+mod crashkernel;
+mod dmesg;
+mod dump;
+mod dump_cpu;
+mod dump_note;
+mod dump_open;
+mod dump_read;
+mod failure;
+mod feature;
+mod handle;
+mod held;
+mod layouts;
+mod load;
+mod machine;
+mod machine_info;
+mod plan;
+mod plan_info;
+mod plan_json;
+mod plan_options;
+mod preflight;
+mod progress;
+mod purgatory;
+mod range;
+mod save;
+mod source;
+mod texts;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use crashkernel::*;
+pub use dmesg::*;
+pub use dump::*;
+pub use dump_cpu::*;
+pub use dump_note::*;
+pub use dump_open::*;
+pub use dump_read::*;
+pub use feature::*;
+pub use layouts::layouts;
+pub use load::*;
+pub use machine::*;
+pub use machine_info::*;
+pub use plan::*;
+pub use plan_info::*;
+pub use plan_options::*;
+pub use preflight::*;
+pub use progress::*;
+pub use purgatory::*;
+pub use range::*;
+pub use save::*;
+pub use verify::*;

@@ -73,7 +73,7 @@ fn tidy(text: &str, known: &BTreeSet<String>) -> String {
     let aliases: BTreeMap<&str, &str> = blocks(text).filter_map(alias).collect();
     let mut out = String::new();
     for block in blocks(text).filter(|block| alias(block).is_none()) {
-        let block = replace_words(block, &aliases);
+        let block = replace_aliases(block, &aliases);
         // What frames the file stands in both.
         if known.contains(&block) && !block.starts_with('#') && !block.starts_with('}') {
             continue;
@@ -100,6 +100,13 @@ fn alias(block: &str) -> Option<(&str, &str)> {
     let kind = name.split('_').next()?;
     let ours = ["Out", "In", "InOut", "Items", "Bytes", "BytesMut", "Chars", "CharsMut"];
     ours.contains(&kind).then_some((name, pointer))
+}
+
+/// The block with every alias outside comments replaced.
+fn replace_aliases(block: &str, aliases: &BTreeMap<&str, &str>) -> String {
+    let is_comment = |line: &str| line.trim_start().starts_with(['*', '/']);
+    let line = |line: &str| if is_comment(line) { line.to_owned() } else { replace_words(line, aliases) };
+    block.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn replace_words(block: &str, aliases: &BTreeMap<&str, &str>) -> String {
@@ -134,10 +141,12 @@ mod tests {
     #[test]
     fn pointer_types_become_pointers() {
         let text = "/* A place. */\ntypedef uint64_t *Out_u64;\n\n#define X 1\n\n\
-                    int f(Out_u64 a,\n      Outer b, Chars c);\n\ntypedef const char *Chars;\n";
+                    int f(Out_u64 a,\n      Outer b, Chars c);\n\ntypedef const char *Chars;\n\n\
+                    /**\n * Chars of a text.\n */\nint g(void);\n";
         assert_eq!(
             tidy(text, &BTreeSet::new()),
-            "#define X 1\n\nint f(uint64_t *a,\n      Outer b, const char *c);\n"
+            "#define X 1\n\nint f(uint64_t *a,\n      Outer b, const char *c);\n\n\
+             /**\n * Chars of a text.\n */\nint g(void);\n"
         );
     }
 

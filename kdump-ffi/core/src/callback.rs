@@ -6,7 +6,8 @@ use core::ffi::{c_int, c_void};
 use crate::Failure;
 
 /// Reads memory: fill all `len` bytes of `buf` from the physical address `paddr` on and
-/// return 0, or return anything else to fail. Must not longjmp or throw out of the call.
+/// return 0, or return anything else to fail. May be called on any thread, and by several at
+/// once where the view or dump is used by several. Must not longjmp or throw out of the call.
 pub type libkdump_read_fn =
     Option<unsafe extern "C" fn(user: *mut c_void, paddr: u64, buf: *mut c_void, len: usize) -> c_int>;
 
@@ -16,6 +17,12 @@ pub struct Reader {
     function: unsafe extern "C" fn(*mut c_void, u64, *mut c_void, usize) -> c_int,
     user: *mut c_void,
 }
+
+// SAFETY: the header demands of the function that it may be called on any thread.
+unsafe impl Send for Reader {}
+// SAFETY: the header demands of the function that it may be called by several threads at once
+// where the caller uses the handle or view from several threads.
+unsafe impl Sync for Reader {}
 
 impl Reader {
     /// From two neighbouring parameters or fields.

@@ -56,6 +56,14 @@ extensible!(libkdump_error {
     message: [c_char; LIBKDUMP_MESSAGE_SIZE],
 });
 
+impl libkdump_error {
+    /// A failure as C sees it, for functions that hand out causes found earlier.
+    #[must_use]
+    pub fn of(failure: &dyn Fail) -> Self {
+        filled(failure.code(), failure)
+    }
+}
+
 /// Tells the caller, as far as it wants to know, and returns the code.
 pub(crate) fn report(error: InOut<'_, libkdump_error>, failure: &dyn Fail) -> c_int {
     let code = failure.code();

@@ -42,7 +42,7 @@ pub use crash_note::*;
 pub use elfcorehdr::*;
 pub use encoding::*;
 pub use error::*;
-pub use failure::{Fail, Failure, Place};
+pub use failure::{Fail, Failure, Place, elf_code, elf_place};
 pub use layout::{CLayout, Field, Layout, core_layouts};
 pub use note::*;
 pub use pointer::{Bytes, BytesMut, Chars, CharsMut, Items, Out};

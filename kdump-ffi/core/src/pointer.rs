@@ -223,6 +223,16 @@ fn check<T>(start: *const T, name: &'static str, len: usize) -> Result<(), Failu
     Ok(())
 }
 
+/// The text at a `const char *` that stands in a structure or array from C: `chars!(pointer)`.
+#[macro_export]
+macro_rules! chars {
+    ($pointer:expr) => {{
+        let pointer = $pointer;
+        // SAFETY: the header demands of every text in a structure what it demands of parameters.
+        unsafe { $crate::Chars::new(pointer) }
+    }};
+}
+
 /// The slice of a pointer and the length beside it, both parameters of the function it is
 /// used in: `slice!(buf, len)`.
 #[macro_export]

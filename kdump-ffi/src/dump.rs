@@ -1,0 +1,314 @@
+//! An open dump: its handle and what it says about itself.
+#![allow(unsafe_code, reason = "exports symbols")]
+
+use core::ffi::{c_char, c_int, c_void};
+use std::sync::OnceLock;
+
+use kdump_ffi_core::{
+    InOut, Out, arch_number, call, encoding_numbers, extensible, libkdump_error, libkdump_phdr,
+};
+use kdump_vmcore::{AddressSpace, Dump, Format, KernelMemory};
+
+use crate::failure::Failure;
+use crate::handle::{Handle, Poison, enter, free};
+use crate::range::{LIBKDUMP_PAGE_UNKNOWN, libkdump_range};
+use crate::source::Source;
+use crate::texts::{count, element};
+
+/// An ELF core.
+pub const LIBKDUMP_FORMAT_ELF: u32 = 1;
+/// A kdump-compressed dump.
+pub const LIBKDUMP_FORMAT_KDUMP: u32 = 2;
+/// A diskdump.
+pub const LIBKDUMP_FORMAT_DISKDUMP: u32 = 3;
+/// A flattened dump.
+pub const LIBKDUMP_FORMAT_FLATTENED: u32 = 4;
+/// A format this version has no number for.
+pub const LIBKDUMP_FORMAT_UNKNOWN: u32 = 0;
+
+/// An open dump. Any number of threads may use one at the same time.
+#[derive(Debug)]
+pub struct libkdump_dump {
+    pub(crate) poison: Poison,
+    pub(crate) dump: Dump<Source>,
+    pub(crate) zero_excluded: bool,
+    ranges: OnceLock<Vec<libkdump_range>>,
+    space: OnceLock<AddressSpace>,
+}
+
+impl Handle for libkdump_dump {
+    fn poison(&self) -> &Poison {
+        &self.poison
+    }
+}
+
+impl libkdump_dump {
+    pub(crate) fn new(dump: Dump<Source>, zero_excluded: bool) -> Self {
+        let (ranges, space) = (OnceLock::new(), OnceLock::new());
+        Self { poison: Poison::default(), dump, zero_excluded, ranges, space }
+    }
+
+    /// The ranges of memory, listed at the first call that needs them.
+    pub(crate) fn ranges(&self) -> &[libkdump_range] {
+        self.ranges.get_or_init(|| self.dump.ranges().map(libkdump_range::stored).collect())
+    }
+
+    /// The range an address lies in.
+    pub(crate) fn range_of(&self, paddr: u64) -> Option<libkdump_range> {
+        let ranges = self.ranges();
+        let behind = ranges.partition_point(|range| range.start <= paddr);
+        let range = ranges.get(behind.checked_sub(1)?)?;
+        (paddr.wrapping_sub(range.start) < range.length).then_some(*range)
+    }
+
+    /// The dead kernel's address space, found out at the first call that needs it.
+    pub(crate) fn space(&self) -> &AddressSpace {
+        let dump = &self.dump;
+        self.space.get_or_init(|| AddressSpace::new(dump, dump.arch(), dump.phdrs(), dump.vmcoreinfo()))
+    }
+
+    /// The dead kernel's memory by virtual address.
+    pub(crate) fn kernel(&self) -> KernelMemory<'_, Dump<Source>> {
+        let dump = &self.dump;
+        KernelMemory::from_parts(dump, self.space().clone(), dump.word_class(), dump.endian())
+    }
+}
+
+/// What a dump is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct libkdump_dump_info {
+    /// `sizeof (struct libkdump_dump_info)`, set by the caller.
+    pub size: u32,
+    /// LIBKDUMP_FORMAT_ number.
+    pub format: u32,
+    /// LIBKDUMP_ARCH_ number, LIBKDUMP_ARCH_UNKNOWN for others.
+    pub arch: u32,
+    /// Word size of the file: LIBKDUMP_CLASS_ELF32 or LIBKDUMP_CLASS_ELF64.
+    pub elf_class: u32,
+    /// Byte order: LIBKDUMP_ENDIAN_LITTLE or LIBKDUMP_ENDIAN_BIG.
+    pub endian: u32,
+    /// Number of program headers (libkdump_dump_phdr()).
+    pub phnum: u32,
+    /// Number of CPUs with registers (libkdump_dump_cpu()).
+    pub cpus: u32,
+    /// Number of ranges of memory (libkdump_dump_range()).
+    pub ranges: u32,
+    /// Number of defects that were found at opening (libkdump_dump_defect()).
+    pub defects: u32,
+    /// 1 when nothing is known to be missing or damaged, else 0.
+    pub complete: u32,
+    /// Page size as VMCOREINFO has it; 0 without.
+    pub page_size: u64,
+    /// Bytes of RAM the dump describes, stored or not.
+    pub memory: u64,
+    /// Bytes the file has.
+    pub file_size: u64,
+    /// Bytes the file must have to hold all it says.
+    pub expected_size: u64,
+    /// Bytes of memory that are behind the end of the file.
+    pub missing: u64,
+}
+
+extensible!(libkdump_dump_info {
+    format: u32,
+    arch: u32,
+    elf_class: u32,
+    endian: u32,
+    phnum: u32,
+    cpus: u32,
+    ranges: u32,
+    defects: u32,
+    complete: u32,
+    page_size: u64,
+    memory: u64,
+    file_size: u64,
+    expected_size: u64,
+    missing: u64,
+});
+
+/// Closes a dump and gives everything back that was lent by it.
+///
+/// Parameters: `dump` may be NULL. No other thread may be using it.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_dump_free(dump: Option<Box<libkdump_dump>>) {
+    free(dump);
+}
+
+/// The name of a dump format, for example "elf".
+///
+/// Parameters: `format` a LIBKDUMP_FORMAT_ constant. Returns a text that is valid forever, or
+/// NULL when there is no such format.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_format_name(format: u32) -> *const c_char {
+    let name = match format {
+        LIBKDUMP_FORMAT_ELF => c"elf",
+        LIBKDUMP_FORMAT_KDUMP => c"kdump",
+        LIBKDUMP_FORMAT_DISKDUMP => c"diskdump",
+        LIBKDUMP_FORMAT_FLATTENED => c"flattened",
+        _ => return core::ptr::null(),
+    };
+    name.as_ptr()
+}
+
+/// What a dump is and whether it is complete.
+///
+/// Parameters: `dump` the dump; `out` receives the facts; `error` may be NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_dump_get_info(
+    dump: Option<&libkdump_dump>,
+    out: InOut<'_, libkdump_dump_info>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(dump, "dump")?;
+        let place = out.place("out")?;
+        let dump = &handle.dump;
+        let (elf_class, endian) = encoding_numbers(dump.encoding());
+        let state = dump.completeness();
+        place.set(libkdump_dump_info {
+            size: 0,
+            format: format_number(dump.format()),
+            arch: arch_number(dump.arch()),
+            elf_class,
+            endian,
+            phnum: count(dump.phdrs().len()),
+            cpus: count(dump.cpus().len()),
+            ranges: count(handle.ranges().len()),
+            defects: count(state.defects.len()),
+            complete: u32::from(state.is_complete()),
+            page_size: dump.page_size().unwrap_or(0),
+            memory: dump.memory_size(),
+            file_size: state.file_size,
+            expected_size: state.expected_size,
+            missing: state.missing,
+        });
+        Ok::<_, Failure>(())
+    })
+}
+
+/// One defect that was found at opening.
+///
+/// Parameters: `dump` the dump; `index` from 0; `out` is filled as if a call had failed with it;
+/// `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_dump_defect(
+    dump: Option<&libkdump_dump>,
+    index: u32,
+    out: InOut<'_, libkdump_error>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(dump, "dump")?;
+        let defect = element(&handle.dump.completeness().defects, "defect", index)?;
+        out.place("out")?.set(libkdump_error::of(&Failure::Vmcore(*defect)));
+        Ok::<_, Failure>(())
+    })
+}
+
+/// One program header of the dump.
+///
+/// Parameters: `dump` the dump; `index` from 0; `out` receives the program header; `error` may be
+/// NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_dump_phdr(
+    dump: Option<&libkdump_dump>,
+    index: u32,
+    out: Out<'_, libkdump_phdr>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(dump, "dump")?;
+        let phdr = element(handle.dump.phdrs(), "program header", index)?;
+        Ok::<_, Failure>(out.set("out", (*phdr).into())?)
+    })
+}
+
+/// One range of the dumped machine's memory, in ascending order, holes included.
+///
+/// Parameters: `dump` the dump; `index` from 0; `out` receives the range with a LIBKDUMP_PAGE_
+/// kind; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_dump_range(
+    dump: Option<&libkdump_dump>,
+    index: u32,
+    out: InOut<'_, libkdump_range>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(dump, "dump")?;
+        Ok::<_, Failure>(out.set("out", *element(handle.ranges(), "range", index)?)?)
+    })
+}
+
+/// What the dump has of a page.
+///
+/// Parameters: `dump` the dump; `pfn` the page frame number, in pages of the dump (4096 bytes when
+/// it does not say); `state` receives the LIBKDUMP_PAGE_ number of its first byte, that of the range
+/// libkdump_dump_find_range() gives; `error` may be NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_dump_page_state(
+    dump: Option<&libkdump_dump>,
+    pfn: u64,
+    state: Out<'_, u32>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(dump, "dump")?;
+        let page = handle.dump.page_size().unwrap_or(4096);
+        let found = pfn.checked_mul(page).and_then(|paddr| handle.range_of(paddr));
+        let kind = found.map_or(crate::range::LIBKDUMP_PAGE_HOLE, |range| range.kind);
+        debug_assert!(kind != LIBKDUMP_PAGE_UNKNOWN, "every state has a number");
+        Ok::<_, Failure>(state.set("state", kind)?)
+    })
+}
+
+/// The range of memory an address lies in.
+///
+/// Parameters: `dump` the dump; `paddr` a physical address; `out` receives the range with a
+/// LIBKDUMP_PAGE_ kind; `error` may be NULL. Errors: LIBKDUMP_ERR_HOLE behind the last range.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_dump_find_range(
+    dump: Option<&libkdump_dump>,
+    paddr: u64,
+    out: InOut<'_, libkdump_range>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(dump, "dump")?;
+        let hole = kdump_vmcore::Error::Hole { paddr, next: None };
+        Ok::<_, Failure>(out.set("out", handle.range_of(paddr).ok_or(hole)?)?)
+    })
+}
+
+/// The VMCOREINFO text, for the libkdump_vmcoreinfo_ functions.
+///
+/// Parameters: `dump` the dump; `text` and `len` receive the text, which is lent until the dump is
+/// freed and has no NUL behind it; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND when the dump
+/// has none.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_dump_vmcoreinfo(
+    dump: Option<&libkdump_dump>,
+    text: Out<'_, *const c_void>,
+    len: Out<'_, usize>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(dump, "dump")?;
+        let missing = kdump_ffi_core::Failure::NotFound { what: "VMCOREINFO" };
+        let info = handle.dump.vmcoreinfo().ok_or(missing)?;
+        let bytes = info.as_bytes();
+        len.set("len", bytes.len())?;
+        Ok::<_, Failure>(text.set("text", bytes.as_ptr().cast())?)
+    })
+}
+
+pub(crate) fn format_number(format: Format) -> u32 {
+    match format {
+        Format::Elf => LIBKDUMP_FORMAT_ELF,
+        Format::KdumpCompressed => LIBKDUMP_FORMAT_KDUMP,
+        Format::Diskdump => LIBKDUMP_FORMAT_DISKDUMP,
+        Format::Flattened => LIBKDUMP_FORMAT_FLATTENED,
+        _ => LIBKDUMP_FORMAT_UNKNOWN,
+    }
+}

@@ -1,0 +1,133 @@
+//! The registers of the CPUs in a dump.
+#![allow(unsafe_code, reason = "exports symbols")]
+
+use core::ffi::{c_int, c_void};
+
+use kdump_elf::PrStatus;
+use kdump_ffi_core::{
+    Chars, Flow, InOut, Out, call, extensible, libkdump_error, libkdump_register, register_at,
+};
+use kdump_vmcore::Cpu;
+
+use crate::dump::libkdump_dump;
+use crate::failure::Failure;
+use crate::handle::enter;
+use crate::texts::element;
+
+/// A CPU that saved its registers.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct libkdump_cpu {
+    /// `sizeof (struct libkdump_cpu)`, set by the caller.
+    pub size: u32,
+    /// Place among the NT_PRSTATUS notes, from 0. It is the CPU's number only when every CPU
+    /// below it left a note.
+    pub index: u32,
+    /// The task that ran, 0 when the CPU was idle.
+    pub pid: i32,
+    /// Zero.
+    pub reserved: u32,
+    /// Instruction pointer.
+    pub instruction_pointer: u64,
+    /// Stack pointer.
+    pub stack_pointer: u64,
+    /// Offset of the note's header in the file.
+    pub note_offset: u64,
+    /// Bytes of `desc`.
+    pub desc_len: u64,
+    /// The note's descriptor, for the libkdump_prstatus_ functions; lent until the dump is freed.
+    pub desc: *const c_void,
+}
+
+extensible!(libkdump_cpu {
+    index: u32,
+    pid: i32,
+    reserved: u32,
+    instruction_pointer: u64,
+    stack_pointer: u64,
+    note_offset: u64,
+    desc_len: u64,
+    desc: *const c_void,
+});
+
+/// One CPU that saved its registers.
+///
+/// Parameters: `dump` the dump; `index` from 0; `out` receives the CPU; `error` may be NULL.
+/// Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last, LIBKDUMP_ERR_TRUNCATED for a note that is too
+/// short, LIBKDUMP_ERR_UNSUPPORTED for an unknown architecture.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_dump_cpu(
+    dump: Option<&libkdump_dump>,
+    index: u32,
+    out: InOut<'_, libkdump_cpu>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(dump, "dump")?;
+        let place = out.place("out")?;
+        let cpus = handle.dump.cpus();
+        let cpu: &Cpu<'_> = element(&cpus, "CPU", index)?;
+        let status = cpu.prstatus()?;
+        place.set(libkdump_cpu {
+            size: 0,
+            index,
+            pid: status.pid(),
+            reserved: 0,
+            instruction_pointer: status.instruction_pointer().unwrap_or(0),
+            stack_pointer: status.stack_pointer().unwrap_or(0),
+            note_offset: cpu.note.offset,
+            desc_len: cpu.note.desc.len() as u64,
+            desc: cpu.note.desc.as_ptr().cast(),
+        });
+        Ok::<_, Failure>(())
+    })
+}
+
+/// A register of a CPU by name.
+///
+/// Parameters: `dump` the dump; `cpu` as `index` of libkdump_dump_cpu(); `name` the kernel's
+/// name, for example "rip"; `value` receives it; `error` may be NULL. Errors: those of
+/// libkdump_dump_cpu(), LIBKDUMP_ERR_NOT_FOUND for an unknown name.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_dump_register(
+    dump: Option<&libkdump_dump>,
+    cpu: u32,
+    name: Chars<'_>,
+    value: Out<'_, u64>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(dump, "dump")?;
+        let missing = kdump_ffi_core::Failure::NotFound { what: "register" };
+        let found = status_of(&handle, cpu)?.register(name.get("name")?).ok_or(missing)?;
+        Ok::<_, Failure>(value.set("value", found)?)
+    })
+}
+
+/// The registers of a CPU one after the other.
+///
+/// Parameters: `dump` the dump; `cpu` as `index` of libkdump_dump_cpu(); `index` from 0; `out`
+/// receives the register; `error` may be NULL. Returns LIBKDUMP_END behind the last. Errors: those
+/// of libkdump_dump_cpu().
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_dump_register_at(
+    dump: Option<&libkdump_dump>,
+    cpu: u32,
+    index: u32,
+    out: InOut<'_, libkdump_register>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(dump, "dump")?;
+        let place = out.place("out")?;
+        let Some(register) = register_at(&status_of(&handle, cpu)?, index) else {
+            return Ok::<_, Failure>(Flow::End);
+        };
+        place.set(register);
+        Ok(Flow::Done)
+    })
+}
+
+fn status_of(handle: &libkdump_dump, cpu: u32) -> Result<PrStatus<'_>, Failure> {
+    Ok(element(&handle.dump.cpus(), "CPU", cpu)?.prstatus()?)
+}

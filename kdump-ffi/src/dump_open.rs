@@ -1,0 +1,130 @@
+//! Ways to open a dump.
+#![allow(unsafe_code, reason = "exports symbols and takes a descriptor from C")]
+
+use core::ffi::{c_char, c_int, c_void};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use kdump_ffi_core::{
+    Chars, In, InOut, Items, Out, Reader, call, chars, extensible, libkdump_error, libkdump_read_fn, slice,
+};
+use kdump_vmcore::Dump;
+
+use crate::dump::libkdump_dump;
+use crate::failure::Failure;
+use crate::source::Source;
+
+/// `flags` of struct libkdump_open_options: memory that was left out of the dump reads as zeros
+/// instead of giving LIBKDUMP_ERR_EXCLUDED.
+pub const LIBKDUMP_OPEN_ZERO_EXCLUDED: u32 = 1;
+
+/// How to open a dump. NULL in its place means all zero.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct libkdump_open_options {
+    /// `sizeof (struct libkdump_open_options)`, set by the caller.
+    pub size: u32,
+    /// 0 or LIBKDUMP_OPEN_ZERO_EXCLUDED.
+    pub flags: u32,
+}
+
+extensible!(libkdump_open_options { flags: u32 });
+
+/// Opens a dump by the names of its files.
+///
+/// Parameters: `paths` and `count` the files, more than one for a split dump; `options` may be
+/// NULL; `dump` receives the handle, to be freed with libkdump_dump_free(); `error` may be NULL.
+/// Errors: LIBKDUMP_ERR_IO with `os_errno`, LIBKDUMP_ERR_FORMAT, LIBKDUMP_ERR_UNSUPPORTED for a
+/// format or a split dump this version does not read, LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_CORRUPT.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_dump_open(
+    paths: Items<'_, *const c_char>,
+    count: usize,
+    options: In<'_, libkdump_open_options>,
+    dump: Out<'_, Option<Box<libkdump_dump>>>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let paths = slice!(paths, count)?;
+        let path = match paths {
+            [path] => path_of(chars!(*path), "path")?,
+            [] => return Err(kdump_ffi_core::Failure::Null { name: "paths" }.into()),
+            _ => return Err(Failure::Unsupported { what: "dumps split over several files cannot be read" }),
+        };
+        let file = File::open(&path).map_err(|error| Failure::Io { path: path.clone(), error })?;
+        let about = |failure| Failure::File { path: path.clone(), failure: Box::new(failure) };
+        open(Source::File(file), options, dump).map_err(about)
+    })
+}
+
+/// Opens a dump by a descriptor, which the library duplicates (close on exec) and the caller
+/// keeps. The file offset is not used.
+///
+/// Parameters: `fd` a descriptor open for reading; the others and the errors as for
+/// libkdump_dump_open().
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_dump_open_fd(
+    fd: c_int,
+    options: In<'_, libkdump_open_options>,
+    dump: Out<'_, Option<Box<libkdump_dump>>>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        if fd < 0 {
+            let value = u64::from(fd.unsigned_abs());
+            let expected = "a descriptor, not minus that";
+            return Err(kdump_ffi_core::Failure::Argument { name: "fd", value, expected }.into());
+        }
+        // SAFETY: not -1; the caller vouches that it is open for the duration of the call.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+        let failed = |error| Failure::Io { path: PathBuf::from("the descriptor"), error };
+        let file = File::from(borrowed.try_clone_to_owned().map_err(failed)?);
+        open(Source::File(file), options, dump)
+    })
+}
+
+/// Opens a dump that a function of the caller reads.
+///
+/// Parameters: `size` the bytes there are; `read` and `user` the function and its first argument:
+/// it is given offsets below `size` in place of addresses, never asked for bytes behind `size`, and
+/// returns 0 or an errno value; both must stay valid until the dump is freed; the others and the
+/// errors as for libkdump_dump_open().
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_dump_open_callback(
+    size: u64,
+    read: libkdump_read_fn,
+    user: *mut c_void,
+    options: In<'_, libkdump_open_options>,
+    dump: Out<'_, Option<Box<libkdump_dump>>>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || open(Source::Callback { reader: Reader::new(read, user)?, size }, options, dump))
+}
+
+fn open(
+    source: Source,
+    options: In<'_, libkdump_open_options>,
+    out: Out<'_, Option<Box<libkdump_dump>>>,
+) -> Result<(), Failure> {
+    let libkdump_open_options { size: _, flags } = options.or_default("options")?;
+    if flags & !LIBKDUMP_OPEN_ZERO_EXCLUDED != 0 {
+        let (value, expected) = (u64::from(flags), "0 or LIBKDUMP_OPEN_ZERO_EXCLUDED");
+        return Err(kdump_ffi_core::Failure::Argument { name: "flags", value, expected }.into());
+    }
+    let dump = Dump::open(source)?;
+    let handle = libkdump_dump::new(dump, flags & LIBKDUMP_OPEN_ZERO_EXCLUDED != 0);
+    Ok(out.set("dump", Some(Box::new(handle)))?)
+}
+
+/// A path as the system takes it: any bytes but NUL.
+pub(crate) fn path_of(path: Chars<'_>, name: &'static str) -> Result<PathBuf, kdump_ffi_core::Failure> {
+    optional_path(path).ok_or(kdump_ffi_core::Failure::Null { name })
+}
+
+/// A path; `None` for NULL.
+pub(crate) fn optional_path(path: Chars<'_>) -> Option<PathBuf> {
+    path.bytes().map(|bytes| PathBuf::from(OsStr::from_bytes(bytes)))
+}

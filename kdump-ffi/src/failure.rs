@@ -1,0 +1,241 @@
+//! Why a call failed, with the code and place of each cause.
+
+use core::ffi::c_int;
+use core::fmt;
+use std::path::PathBuf;
+
+use kdump_ffi_core::{
+    Fail, LIBKDUMP_ERR_CANCELLED, LIBKDUMP_ERR_CORRUPT, LIBKDUMP_ERR_EXCLUDED, LIBKDUMP_ERR_FORMAT,
+    LIBKDUMP_ERR_HOLE, LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_IO, LIBKDUMP_ERR_NOT_FOUND,
+    LIBKDUMP_ERR_NOT_MAPPED, LIBKDUMP_ERR_POISONED, LIBKDUMP_ERR_REFUSED, LIBKDUMP_ERR_TOO_LARGE,
+    LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_UNSUPPORTED, Place, elf_code, elf_place,
+};
+
+/// A failure of a function of this crate.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// A parameter or an ELF structure.
+    Core(kdump_ffi_core::Failure),
+    /// An earlier call panicked.
+    Poisoned {
+        /// The handle.
+        name: &'static str,
+    },
+    /// A file could not be opened or read.
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// Something about a file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        failure: Box<Failure>,
+    },
+    /// Not with this version.
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// Machine, plan or load.
+    Segments(Box<kdump_segments::Error>),
+    /// Purgatory object.
+    Purgatory(Box<kdump_purgatory::Error>),
+    /// Dump or old memory.
+    Vmcore(kdump_vmcore::Error),
+    /// A read that stopped.
+    Stopped(kdump_vmcore::Stopped),
+    /// Saving.
+    Save(Box<kdump_vmcore::SaveFailure>),
+}
+
+impl From<kdump_ffi_core::Failure> for Failure {
+    fn from(failure: kdump_ffi_core::Failure) -> Self {
+        Self::Core(failure)
+    }
+}
+
+impl From<kdump_elf::Error> for Failure {
+    fn from(error: kdump_elf::Error) -> Self {
+        Self::Core(error.into())
+    }
+}
+
+impl From<kdump_segments::Error> for Failure {
+    fn from(error: kdump_segments::Error) -> Self {
+        Self::Segments(Box::new(error))
+    }
+}
+
+impl From<kdump_segments::MachineError> for Failure {
+    fn from(error: kdump_segments::MachineError) -> Self {
+        Self::Segments(Box::new(error.into()))
+    }
+}
+
+impl From<kdump_purgatory::Error> for Failure {
+    fn from(error: kdump_purgatory::Error) -> Self {
+        Self::Purgatory(Box::new(error))
+    }
+}
+
+impl From<kdump_vmcore::Error> for Failure {
+    fn from(error: kdump_vmcore::Error) -> Self {
+        Self::Vmcore(error)
+    }
+}
+
+impl From<kdump_vmcore::Stopped> for Failure {
+    fn from(stopped: kdump_vmcore::Stopped) -> Self {
+        Self::Stopped(stopped)
+    }
+}
+
+impl From<kdump_vmcore::SaveFailure> for Failure {
+    fn from(failure: kdump_vmcore::SaveFailure) -> Self {
+        Self::Save(Box::new(failure))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Core(failure) => failure.fmt(f),
+            Self::Poisoned { name } => {
+                write!(f, "{name} is unusable since a defect in an earlier call; free it")
+            }
+            Self::Io { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::File { path, failure } => write!(f, "{}: {failure}", path.display()),
+            Self::Unsupported { what } => write!(f, "unsupported: {what}"),
+            Self::Segments(error) => error.fmt(f),
+            Self::Purgatory(error) => error.fmt(f),
+            Self::Vmcore(error) => error.fmt(f),
+            Self::Stopped(stopped) => stopped.error.fmt(f),
+            Self::Save(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl Fail for Failure {
+    fn code(&self) -> c_int {
+        match self {
+            Self::Core(failure) => failure.code(),
+            Self::Poisoned { .. } => LIBKDUMP_ERR_POISONED,
+            Self::Io { .. } => LIBKDUMP_ERR_IO,
+            Self::File { failure, .. } => failure.code(),
+            Self::Unsupported { .. } => LIBKDUMP_ERR_UNSUPPORTED,
+            Self::Segments(error) => segments_code(error),
+            Self::Purgatory(error) => purgatory_code(error),
+            Self::Vmcore(error) => vmcore_code(error),
+            Self::Stopped(stopped) => vmcore_code(&stopped.error),
+            Self::Save(failure) => vmcore_code(&failure.error),
+        }
+    }
+
+    fn place(&self) -> Place {
+        let none = Place::default();
+        match self {
+            Self::Core(failure) => failure.place(),
+            Self::Io { error, .. } => Place { os_errno: error.raw_os_error().unwrap_or(0), ..none },
+            Self::File { failure, .. } => failure.place(),
+            Self::Segments(error) => segments_place(error),
+            Self::Vmcore(error) => vmcore_place(error),
+            Self::Stopped(stopped) => Place { address: Some(stopped.at), ..vmcore_place(&stopped.error) },
+            Self::Save(failure) => vmcore_place(&failure.error),
+            Self::Poisoned { .. } | Self::Unsupported { .. } | Self::Purgatory(_) => none,
+        }
+    }
+}
+
+fn segments_code(error: &kdump_segments::Error) -> c_int {
+    use kdump_segments::{Error, MachineError};
+    match error {
+        Error::Elf(error) => elf_code(error),
+        Error::Machine(machine) => match machine {
+            MachineError::Missing { .. } | MachineError::UnknownArch => LIBKDUMP_ERR_NOT_FOUND,
+            MachineError::Io { .. } | MachineError::AddressesHidden { .. } => LIBKDUMP_ERR_IO,
+            MachineError::UnsupportedArch { .. } => LIBKDUMP_ERR_UNSUPPORTED,
+            MachineError::TooLarge { .. } | MachineError::NoRoom { .. } => LIBKDUMP_ERR_TOO_LARGE,
+            _ => LIBKDUMP_ERR_CORRUPT,
+        },
+        Error::NotAnImage { .. } => LIBKDUMP_ERR_FORMAT,
+        Error::ImageTruncated { .. } => LIBKDUMP_ERR_TRUNCATED,
+        Error::CommandLineNul { .. } | Error::Conflict { .. } => LIBKDUMP_ERR_INVALID,
+        Error::CommandLineTooLong { .. } | Error::NoRoom { .. } | Error::TooMany { .. } => {
+            LIBKDUMP_ERR_TOO_LARGE
+        }
+        Error::NoCrashRegion => LIBKDUMP_ERR_NOT_FOUND,
+        Error::OutsideRegion { .. } | Error::Preflight { .. } | Error::Syscall { .. } => LIBKDUMP_ERR_REFUSED,
+        Error::Io { .. } => LIBKDUMP_ERR_IO,
+        _ => LIBKDUMP_ERR_CORRUPT,
+    }
+}
+
+fn segments_place(error: &kdump_segments::Error) -> Place {
+    use kdump_segments::Error;
+    let none = Place::default();
+    match error {
+        Error::Elf(error) => elf_place(error),
+        Error::ImageField { offset, .. } | Error::CommandLineNul { offset } => {
+            Place { offset: Some(*offset), ..none }
+        }
+        Error::ImageTruncated { offset, need, .. } => {
+            Place { offset: Some(*offset), need: Some(*need), ..none }
+        }
+        Error::CommandLineTooLong { need, .. } | Error::NoRoom { need, .. } => {
+            Place { need: Some(*need), ..none }
+        }
+        Error::OutsideRegion { start, .. } => Place { address: Some(*start), ..none },
+        Error::Syscall { errno, .. } => Place { os_errno: *errno, ..none },
+        Error::Io { source, .. } => Place { os_errno: source.raw_os_error().unwrap_or(0), ..none },
+        _ => none,
+    }
+}
+
+fn purgatory_code(error: &kdump_purgatory::Error) -> c_int {
+    use kdump_purgatory::Error;
+    match error {
+        Error::NoBuiltin { .. } => LIBKDUMP_ERR_UNSUPPORTED,
+        Error::NotElf { .. } => LIBKDUMP_ERR_FORMAT,
+        Error::SymbolMissing { .. } => LIBKDUMP_ERR_NOT_FOUND,
+        Error::SymbolSize { .. } => LIBKDUMP_ERR_INVALID,
+        _ => LIBKDUMP_ERR_CORRUPT,
+    }
+}
+
+fn vmcore_code(error: &kdump_vmcore::Error) -> c_int {
+    use kdump_vmcore::Error;
+    match error {
+        Error::Excluded { .. } => LIBKDUMP_ERR_EXCLUDED,
+        Error::Hole { .. } => LIBKDUMP_ERR_HOLE,
+        Error::NotMapped { .. } | Error::NoTranslation { .. } => LIBKDUMP_ERR_NOT_MAPPED,
+        Error::Truncated { .. } => LIBKDUMP_ERR_TRUNCATED,
+        Error::Elf { error, .. } => elf_code(error),
+        Error::MissingKey { .. } => LIBKDUMP_ERR_NOT_FOUND,
+        Error::UnknownFormat { .. } => LIBKDUMP_ERR_FORMAT,
+        Error::Unsupported { .. } => LIBKDUMP_ERR_UNSUPPORTED,
+        Error::TooLarge { .. } => LIBKDUMP_ERR_TOO_LARGE,
+        Error::Io { .. } | Error::File { .. } => LIBKDUMP_ERR_IO,
+        Error::Cancelled => LIBKDUMP_ERR_CANCELLED,
+        _ => LIBKDUMP_ERR_CORRUPT,
+    }
+}
+
+fn vmcore_place(error: &kdump_vmcore::Error) -> Place {
+    use kdump_vmcore::Error;
+    let none = Place::default();
+    match *error {
+        Error::Excluded { paddr } | Error::Hole { paddr, .. } => Place { address: Some(paddr), ..none },
+        Error::NotMapped { vaddr, .. } | Error::NoTranslation { vaddr, .. } => {
+            Place { address: Some(vaddr), ..none }
+        }
+        Error::Truncated { offset, need, .. } => Place { offset: Some(offset), need: Some(need), ..none },
+        Error::Elf { error, .. } => elf_place(&error),
+        Error::Io { offset, cause } => Place { os_errno: cause.errno(), offset: Some(offset), ..none },
+        Error::File { cause, .. } => Place { os_errno: cause.errno(), ..none },
+        _ => none,
+    }
+}

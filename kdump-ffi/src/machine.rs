@@ -1,0 +1,91 @@
+//! A description of a machine: collected from its files, freed by the caller.
+#![allow(unsafe_code, reason = "exports symbols")]
+
+use core::ffi::c_int;
+use std::ffi::CString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kdump_elf::PhysRange;
+use kdump_ffi_core::{Chars, InOut, Out, call, libkdump_error};
+use kdump_segments::load::Status;
+use kdump_segments::{Machine, MemoryMap};
+
+use crate::dump_open::optional_path;
+use crate::failure::Failure;
+use crate::handle::{Handle, Poison, free};
+use crate::range::{LIBKDUMP_MEMORY_RAM, libkdump_range};
+use crate::texts::text;
+
+/// A machine as it described itself. Any number of threads may use one at the same time.
+#[derive(Debug)]
+pub struct libkdump_machine {
+    pub(crate) poison: Poison,
+    pub(crate) machine: Arc<Machine>,
+    /// Where its files were read.
+    pub(crate) root: PathBuf,
+    /// By LIBKDUMP_RANGES_ number.
+    pub(crate) ranges: [Vec<libkdump_range>; 6],
+    pub(crate) notes: Vec<CString>,
+    pub(crate) advice: Vec<CString>,
+    pub(crate) cmdline: CString,
+    pub(crate) release: Option<CString>,
+}
+
+impl Handle for libkdump_machine {
+    fn poison(&self) -> &Poison {
+        &self.poison
+    }
+}
+
+/// Describes the machine whose /proc and /sys are below a directory.
+///
+/// Parameters: `root` that directory, NULL for "/" (the running machine); `machine` receives the
+/// handle, to be freed with libkdump_machine_free(); `error` may be NULL. Errors:
+/// LIBKDUMP_ERR_NOT_FOUND when /proc/iomem is missing, LIBKDUMP_ERR_IO when the kernel hides its
+/// addresses from this user, LIBKDUMP_ERR_CORRUPT, LIBKDUMP_ERR_UNSUPPORTED for an unknown
+/// architecture.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_machine_collect(
+    root: Chars<'_>,
+    machine: Out<'_, Option<Box<libkdump_machine>>>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let root = optional_path(root).unwrap_or_else(|| PathBuf::from("/"));
+        let found = Machine::collect(&root)?;
+        Ok::<_, Failure>(machine.set("machine", Some(Box::new(describe(found, root))))?)
+    })
+}
+
+/// Frees a machine and the texts lent by it. Plans made of it stay valid.
+///
+/// Parameters: `machine` may be NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_machine_free(machine: Option<Box<libkdump_machine>>) {
+    free(machine);
+}
+
+pub(crate) fn describe(machine: Machine, root: PathBuf) -> libkdump_machine {
+    let map = |map: &MemoryMap| map.iter().map(libkdump_range::memory).collect();
+    let ram = |ranges: &[PhysRange]| {
+        ranges.iter().map(|range| libkdump_range::new(LIBKDUMP_MEMORY_RAM, *range)).collect()
+    };
+    libkdump_machine {
+        poison: Poison::default(),
+        ranges: [
+            map(&machine.memory),
+            machine.firmware_map.as_ref().map(map).unwrap_or_default(),
+            ram(&machine.crash_regions),
+            ram(&machine.dump_ranges()),
+            ram(machine.cma_ranges.as_slice()),
+            ram(machine.gart.as_slice()),
+        ],
+        notes: machine.notes.iter().map(text).collect(),
+        advice: Status::new(&machine).advice.into_iter().map(text).collect(),
+        cmdline: text(&machine.cmdline),
+        release: machine.release.as_ref().map(text),
+        machine: Arc::new(machine),
+        root,
+    }
+}

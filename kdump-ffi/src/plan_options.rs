@@ -1,0 +1,210 @@
+//! What C can ask of a plan.
+#![allow(unsafe_code, reason = "reads texts and buffers that a structure from C points to")]
+
+use core::ffi::{c_char, c_void};
+
+use kdump_ffi_core::{Bytes, chars, extensible, slice};
+use kdump_purgatory::ObjectPurgatory;
+use kdump_segments::load::random_seed;
+use kdump_segments::plan::{BackupPolicy, PlanOptions};
+use kdump_segments::purgatory::{MismatchAction, SerialPort};
+
+use crate::failure::Failure;
+
+/// Begin with the running kernel's command line, without what only made sense there.
+pub const LIBKDUMP_PLAN_REUSE_CMDLINE: u32 = 1;
+/// Enter a bzImage in 32-bit mode even when it has a 64-bit entry.
+pub const LIBKDUMP_PLAN_ENTRY_32BIT: u32 = 2;
+/// Give the firmware's memory map and describe usable memory on the command line.
+pub const LIBKDUMP_PLAN_MEMMAP_CMDLINE: u32 = 4;
+/// Do not hand EFI over.
+pub const LIBKDUMP_PLAN_NO_EFI: u32 = 8;
+/// Leave room for the kernel to rewrite the elfcorehdr on hot-plug.
+pub const LIBKDUMP_PLAN_HOTPLUG: u32 = 16;
+/// Write an ELF32 core header.
+pub const LIBKDUMP_PLAN_ELF32: u32 = 32;
+/// `rng_seed` is entropy for the capture kernel: the same seed gives the same plan, byte for byte.
+pub const LIBKDUMP_PLAN_SEED: u32 = 64;
+/// Take entropy for the capture kernel from /dev/urandom.
+pub const LIBKDUMP_PLAN_RANDOM_SEED: u32 = 128;
+
+const ALL_FLAGS: u32 = 255;
+
+/// Save low memory only where the running kernel may keep something there.
+pub const LIBKDUMP_BACKUP_AUTO: u32 = 0;
+/// Save low memory always.
+pub const LIBKDUMP_BACKUP_ALWAYS: u32 = 1;
+/// Never save low memory; it is not dumped then.
+pub const LIBKDUMP_BACKUP_NEVER: u32 = 2;
+
+/// Stop for ever when the digest does not match.
+pub const LIBKDUMP_MISMATCH_HALT: u32 = 0;
+/// Reset the machine when the digest does not match.
+pub const LIBKDUMP_MISMATCH_RESET: u32 = 1;
+/// Enter the capture kernel although the digest does not match.
+pub const LIBKDUMP_MISMATCH_CONTINUE: u32 = 2;
+
+/// What a plan is made from. All zero but for `kernel` is what most machines need.
+///
+/// Either the name of a file or its bytes are given. The library copies all of it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct libkdump_plan_options {
+    /// `sizeof (struct libkdump_plan_options)`, set by the caller.
+    pub size: u32,
+    /// LIBKDUMP_PLAN_ flags.
+    pub flags: u32,
+    /// LIBKDUMP_BACKUP_ number.
+    pub backup: u32,
+    /// LIBKDUMP_MISMATCH_ number: what the purgatory does when what was loaded is damaged.
+    pub on_mismatch: u32,
+    /// First I/O port of the serial port the purgatory writes to, 0x3f8 for the first; 0 for
+    /// none.
+    pub serial_base: u32,
+    /// Line speed to program; 0 leaves the port as the dead kernel set it.
+    pub serial_baud: u32,
+    /// Lowest address to use.
+    pub mem_min: u64,
+    /// Highest address to use, inclusive; 0 for no limit.
+    pub mem_max: u64,
+    /// With LIBKDUMP_PLAN_SEED.
+    pub rng_seed: [u8; 32],
+    /// File name of the capture kernel's image.
+    pub kernel: *const c_char,
+    /// File name of its initial ramdisk; NULL for none.
+    pub initrd: *const c_char,
+    /// Its command line, before the parameters the plan adds; NULL for none.
+    pub cmdline: *const c_char,
+    /// The image itself, when `kernel` is NULL.
+    pub kernel_data: *const c_void,
+    /// Bytes of `kernel_data`.
+    pub kernel_len: u64,
+    /// The initial ramdisk itself, when `initrd` is NULL.
+    pub initrd_data: *const c_void,
+    /// Bytes of `initrd_data`; 0 for none.
+    pub initrd_len: u64,
+    /// A relocatable object to be used as purgatory; NULL for the library's own.
+    pub purgatory: *const c_void,
+    /// Bytes of `purgatory`.
+    pub purgatory_len: u64,
+}
+
+extensible!(libkdump_plan_options {
+    flags: u32,
+    backup: u32,
+    on_mismatch: u32,
+    serial_base: u32,
+    serial_baud: u32,
+    mem_min: u64,
+    mem_max: u64,
+    rng_seed: [u8; 32],
+    kernel: *const c_char,
+    initrd: *const c_char,
+    cmdline: *const c_char,
+    kernel_data: *const c_void,
+    kernel_len: u64,
+    initrd_data: *const c_void,
+    initrd_len: u64,
+    purgatory: *const c_void,
+    purgatory_len: u64,
+});
+
+/// The options in the terms of the planner.
+pub(crate) fn convert(options: &libkdump_plan_options) -> Result<PlanOptions, Failure> {
+    let libkdump_plan_options {
+        size: _,
+        flags,
+        backup,
+        on_mismatch,
+        serial_base,
+        serial_baud,
+        mem_min,
+        mem_max,
+        rng_seed,
+        kernel: _,
+        initrd: _,
+        cmdline,
+        kernel_data: _,
+        kernel_len: _,
+        initrd_data: _,
+        initrd_len: _,
+        purgatory: _,
+        purgatory_len: _,
+    } = *options;
+    let has = |flag: u32| flags & flag != 0;
+    if flags & !ALL_FLAGS != 0 {
+        return Err(senseless("flags", flags, "LIBKDUMP_PLAN_ flags"));
+    }
+    let rng_seed = match (has(LIBKDUMP_PLAN_SEED), has(LIBKDUMP_PLAN_RANDOM_SEED)) {
+        (true, true) => return Err(senseless("flags", flags, "one kind of seed")),
+        (true, false) => Some(rng_seed),
+        (false, true) => Some(random_seed()?),
+        (false, false) => None,
+    };
+    Ok(PlanOptions {
+        cmdline: chars!(cmdline).optional("cmdline")?.unwrap_or_default().to_owned(),
+        reuse_cmdline: has(LIBKDUMP_PLAN_REUSE_CMDLINE),
+        backup: match backup {
+            LIBKDUMP_BACKUP_AUTO => BackupPolicy::Auto,
+            LIBKDUMP_BACKUP_ALWAYS => BackupPolicy::Always,
+            LIBKDUMP_BACKUP_NEVER => BackupPolicy::Never,
+            other => return Err(senseless("backup", other, "a LIBKDUMP_BACKUP_ constant")),
+        },
+        entry_32bit: has(LIBKDUMP_PLAN_ENTRY_32BIT),
+        memmap_cmdline: has(LIBKDUMP_PLAN_MEMMAP_CMDLINE),
+        no_efi: has(LIBKDUMP_PLAN_NO_EFI),
+        hotplug: has(LIBKDUMP_PLAN_HOTPLUG),
+        mem_min: Some(mem_min).filter(|&min| min != 0),
+        mem_max: Some(mem_max).filter(|&max| max != 0),
+        elf32: has(LIBKDUMP_PLAN_ELF32),
+        rng_seed,
+        serial: serial(serial_base, serial_baud)?,
+        on_mismatch: match on_mismatch {
+            LIBKDUMP_MISMATCH_HALT => MismatchAction::Halt,
+            LIBKDUMP_MISMATCH_RESET => MismatchAction::Reset,
+            LIBKDUMP_MISMATCH_CONTINUE => MismatchAction::Continue,
+            other => return Err(senseless("on_mismatch", other, "a LIBKDUMP_MISMATCH_ constant")),
+        },
+    })
+}
+
+/// The capture kernel's image.
+pub(crate) fn kernel(options: &libkdump_plan_options) -> Result<Vec<u8>, Failure> {
+    let missing = kdump_ffi_core::Failure::Null { name: "kernel" };
+    Ok(content(options.kernel, options.kernel_data, options.kernel_len)?.ok_or(missing)?)
+}
+
+/// The initial ramdisk.
+pub(crate) fn initrd(options: &libkdump_plan_options) -> Result<Option<Vec<u8>>, Failure> {
+    content(options.initrd, options.initrd_data, options.initrd_len)
+}
+
+/// The purgatory object, when it is not the library's own.
+pub(crate) fn purgatory(options: &libkdump_plan_options) -> Result<Option<ObjectPurgatory>, Failure> {
+    match content(core::ptr::null(), options.purgatory, options.purgatory_len)? {
+        Some(object) => Ok(Some(ObjectPurgatory::from_object(object)?)),
+        None => Ok(None),
+    }
+}
+
+/// A file's content, given by name or as bytes; `None` when neither is.
+fn content(path: *const c_char, data: *const c_void, len: u64) -> Result<Option<Vec<u8>>, Failure> {
+    if let Some(path) = crate::dump_open::optional_path(chars!(path)) {
+        return std::fs::read(&path).map(Some).map_err(|error| Failure::Io { path, error });
+    }
+    if data.is_null() && len == 0 {
+        return Ok(None);
+    }
+    let data = Bytes::new(data);
+    Ok(Some(slice!(data, usize::try_from(len).unwrap_or(usize::MAX))?.to_vec()))
+}
+
+fn serial(base: u32, baud: u32) -> Result<Option<SerialPort>, Failure> {
+    let wide = senseless("serial_base", base, "an I/O port below 0x10000");
+    let base = u16::try_from(base).map_err(|_| wide)?;
+    Ok((base != 0).then_some(SerialPort { base, baud: Some(baud).filter(|&baud| baud != 0) }))
+}
+
+fn senseless(name: &'static str, value: u32, expected: &'static str) -> Failure {
+    kdump_ffi_core::Failure::Argument { name, value: u64::from(value), expected }.into()
+}

@@ -1,0 +1,154 @@
+//! The kernel's rules applied to a plan.
+#![allow(unsafe_code, reason = "exports symbols")]
+
+use core::ffi::{c_char, c_int};
+use std::ffi::CString;
+
+use kdump_ffi_core::{InOut, Out, call, extensible, libkdump_error};
+use kdump_segments::preflight::{Report, Verdict};
+
+use crate::failure::Failure;
+use crate::handle::{Handle, Poison, enter, free};
+use crate::plan::libkdump_plan;
+use crate::texts::{count, element, text};
+
+/// The kernel will not object.
+pub const LIBKDUMP_VERDICT_PASS: u32 = 1;
+/// The kernel will refuse the load, or the capture kernel will not work.
+pub const LIBKDUMP_VERDICT_FAIL: u32 = 2;
+/// What is known does not tell.
+pub const LIBKDUMP_VERDICT_UNKNOWN: u32 = 3;
+
+/// What the rules say about a plan. Any number of threads may use one at the same time.
+#[derive(Debug)]
+pub struct libkdump_preflight {
+    poison: Poison,
+    report: Report,
+    texts: Vec<(CString, CString)>,
+}
+
+impl Handle for libkdump_preflight {
+    fn poison(&self) -> &Poison {
+        &self.poison
+    }
+}
+
+/// The sum of a preflight.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct libkdump_preflight_info {
+    /// `sizeof (struct libkdump_preflight_info)`, set by the caller.
+    pub size: u32,
+    /// LIBKDUMP_VERDICT_PASS when no rule fails, else LIBKDUMP_VERDICT_FAIL.
+    pub verdict: u32,
+    /// Number of findings (libkdump_preflight_finding()).
+    pub findings: u32,
+    /// The errno kexec_load(2) would fail with; 0 when it would not.
+    pub os_errno: i32,
+    /// 1 when that failure would also drop the capture kernel that is loaded, else 0.
+    pub armed_image_lost: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+extensible!(libkdump_preflight_info {
+    verdict: u32,
+    findings: u32,
+    os_errno: i32,
+    armed_image_lost: u32,
+    reserved: u32,
+});
+
+/// One rule and what it says.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct libkdump_finding {
+    /// `sizeof (struct libkdump_finding)`, set by the caller.
+    pub size: u32,
+    /// LIBKDUMP_VERDICT_ number.
+    pub verdict: u32,
+    /// The rule's name, lent until the preflight is freed.
+    pub rule: *const c_char,
+    /// The value found and the limit, lent until the preflight is freed.
+    pub detail: *const c_char,
+}
+
+extensible!(libkdump_finding { verdict: u32, rule: *const c_char, detail: *const c_char });
+
+/// Applies the kernel's rules to a plan, in the state the machine is in now. Nothing is loaded.
+///
+/// Parameters: `plan` the plan; `preflight` receives the handle, to be freed with
+/// libkdump_preflight_free(); `error` may be NULL. A rule that fails is no failure of this call.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_plan_preflight(
+    plan: Option<&libkdump_plan>,
+    preflight: Out<'_, Option<Box<libkdump_preflight>>>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(plan, "plan")?;
+        let report = handle.preflight();
+        let texts = report.findings.iter().map(|finding| (text(finding.rule), text(&finding.detail)));
+        let texts = texts.collect();
+        let made = libkdump_preflight { poison: Poison::default(), report, texts };
+        Ok::<_, Failure>(preflight.set("preflight", Some(Box::new(made)))?)
+    })
+}
+
+/// Frees a preflight and the texts lent by it.
+///
+/// Parameters: `preflight` may be NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_preflight_free(preflight: Option<Box<libkdump_preflight>>) {
+    free(preflight);
+}
+
+/// The sum of a preflight.
+///
+/// Parameters: `preflight` the result; `out` receives it; `error` may be NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_preflight_get_info(
+    preflight: Option<&libkdump_preflight>,
+    out: InOut<'_, libkdump_preflight_info>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(preflight, "preflight")?;
+        let report = &handle.report;
+        let verdict = if report.failure().is_some() { LIBKDUMP_VERDICT_FAIL } else { LIBKDUMP_VERDICT_PASS };
+        let info = libkdump_preflight_info {
+            size: 0,
+            verdict,
+            findings: count(report.findings.len()),
+            os_errno: report.errno.map_or(0, |errno| errno.0),
+            armed_image_lost: u32::from(report.armed_image_lost),
+            reserved: 0,
+        };
+        Ok::<_, Failure>(out.set("out", info)?)
+    })
+}
+
+/// The rules one after the other, in the order the kernel applies them.
+///
+/// Parameters: `preflight` the result; `index` from 0; `out` receives the finding; `error` may be
+/// NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_preflight_finding(
+    preflight: Option<&libkdump_preflight>,
+    index: u32,
+    out: InOut<'_, libkdump_finding>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(preflight, "preflight")?;
+        let finding = element(&handle.report.findings, "finding", index)?;
+        let (rule, detail) = element(&handle.texts, "finding", index)?;
+        let verdict = match finding.verdict {
+            Verdict::Pass => LIBKDUMP_VERDICT_PASS,
+            Verdict::Fail => LIBKDUMP_VERDICT_FAIL,
+            Verdict::Unknown => LIBKDUMP_VERDICT_UNKNOWN,
+        };
+        let (rule, detail) = (rule.as_ptr(), detail.as_ptr());
+        Ok::<_, Failure>(out.set("out", libkdump_finding { size: 0, verdict, rule, detail })?)
+    })
+}
