@@ -43,6 +43,16 @@ impl CrashkernelRequest {
     /// that matches. `Ok(None)` means that nothing is reserved: there is no such word, or no
     /// range matches, or the architecture does not know `,high`.
     ///
+    /// ```
+    /// use kdump_elf::Arch;
+    /// use kdump_segments::CrashkernelRequest;
+    ///
+    /// let cmdline = "ro crashkernel=1G-4G:192M,4G-:256M";
+    /// let request = CrashkernelRequest::parse(cmdline, 8 << 30, Arch::X86_64)?;
+    /// assert_eq!(request.map(|request| request.size), Some(256 << 20));
+    /// # Ok::<(), kdump_segments::MachineError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`MachineError::Crashkernel`] for words the kernel refuses, and
     /// [`MachineError::CrashkernelSize`] for sizes it refuses.

@@ -147,7 +147,15 @@ impl Iomem {
         // No memory ends at the last address; whatever claims to is cut by one byte.
         let range = PhysRange::from_inclusive(start, last.min(u64::MAX.saturating_sub(1)));
         match range {
-            Ok(range) => self.entries.push(IomemEntry { depth, range, name }),
+            Ok(range) => {
+                if last == u64::MAX {
+                    let number = index.saturating_add(1);
+                    self.notes.push(format!(
+                        "line {number} `{name}` ends at the last address; that byte was cut off"
+                    ));
+                }
+                self.entries.push(IomemEntry { depth, range, name });
+            }
             Err(_) => {
                 let text = format!("{start:x}-{last:x} : {name}");
                 self.note(index, text.as_bytes(), "is not a range");

@@ -207,6 +207,14 @@ fn lines_that_make_no_sense_are_reported() {
 }
 
 #[test]
+fn a_range_up_to_the_last_address_is_cut_with_a_word() {
+    let iomem = "00001000-00001fff : System RAM\n00000000-ffffffffffffffff : PCI mem\n";
+    let parsed = Iomem::parse(iomem.as_bytes(), "proc/iomem").unwrap();
+    assert_eq!(parsed.entries()[1].range.last(), u64::MAX - 1);
+    assert_eq!(parsed.notes(), ["line 2 `PCI mem` ends at the last address; that byte was cut off"]);
+}
+
+#[test]
 fn a_very_long_line_is_a_line() {
     let name = "x".repeat(100_000);
     let iomem = format!(

@@ -40,6 +40,21 @@ impl Machine {
     /// Only proc/iomem is indispensable; what else is missing leaves its field empty, with a
     /// note where a plan suffers from it.
     ///
+    /// ```
+    /// use kdump_segments::{Machine, MachineFiles};
+    ///
+    /// let mut files = MachineFiles::new();
+    /// files.insert("proc/sys/kernel/arch", "x86_64\n");
+    /// files.insert(
+    ///     "proc/iomem",
+    ///     "00100000-1ffdffff : System RAM\n  09000000-12ffffff : Crash kernel\n",
+    /// );
+    /// let machine = Machine::from_files(&files)?;
+    /// let dump: Vec<String> = machine.dump_ranges().iter().map(|range| range.to_string()).collect();
+    /// assert_eq!(dump, ["0x100000-0x8ffffff", "0x13000000-0x1ffdffff"]);
+    /// # Ok::<(), kdump_segments::MachineError>(())
+    /// ```
+    ///
     /// # Errors
     /// Fails when the memory ([`MachineError::Missing`], [`MachineError::AddressesHidden`],
     /// [`MachineError::NoRam`]) or the architecture ([`MachineError::UnknownArch`],
