@@ -33,7 +33,8 @@ use crate::repo;
 
 const NEEDS: &[Need] = &[
     Need { what: "qemu-system-x86_64", package: "qemu-system-x86" },
-    Need { what: "busybox", package: "busybox-static" },
+    // The package busybox brings a program of the same name that needs libraries.
+    Need { what: "/var/lib/dpkg/info/busybox-static.list", package: "busybox-static" },
     Need { what: "mkfs.ext4", package: "e2fsprogs" },
     Need { what: "xz", package: "xz-utils" },
     Need { what: "strip", package: "binutils" },
