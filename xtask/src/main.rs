@@ -18,6 +18,7 @@ mod progress;
 mod purgatory;
 mod repo;
 mod rust;
+mod rust_kernel;
 mod shell;
 
 use std::process::ExitCode;
@@ -45,6 +46,12 @@ const COMMANDS: &[Command] = &[
         about: "crash a Debian kernel under QEMU, capture it, and check the dump",
         example: "cargo xtask crash --kernel 6.12 --no-la57 --backup",
         run: crash::run,
+    },
+    Command {
+        name: "rust-kernel",
+        about: "crash the example kernel of every cause under QEMU, and check its dumps",
+        example: "cargo xtask rust-kernel --cause nmi",
+        run: rust_kernel::run,
     },
     Command {
         name: "nostd",

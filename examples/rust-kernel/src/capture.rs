@@ -12,18 +12,28 @@ use crate::boot_info::BootInfo;
 use crate::disk::Disk;
 use crate::old_memory::PhysMemory;
 use crate::stream::Stream;
-use crate::{cpu, say};
+use crate::{cpu, frames, phys, say};
 
 type Error = Box<dyn core::error::Error>;
 
 /// Everything the second kernel does; ends with a reset.
 pub(crate) fn run(boot: &BootInfo) -> ! {
     say!("capture kernel: {}", boot.cmdline());
+    use_low_memory();
     match capture(boot) {
         Ok(()) => say!("capture: done"),
         Err(error) => say!("capture: failed: {error}"),
     }
     cpu::reset()
+}
+
+/// Stands for all that a bigger kernel does below 1 MiB: page tables, buffers, other CPUs. The
+/// dump has what was there before, because the purgatory saved it.
+fn use_low_memory() {
+    while let Some(paddr) = frames::allocate().filter(|paddr| *paddr < 1 << 20) {
+        // SAFETY: the frame is ours.
+        unsafe { phys::bytes_mut(paddr, phys::PAGE as usize) }.fill(0xdd);
+    }
 }
 
 fn capture(boot: &BootInfo) -> Result<(), Error> {

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::per_cpu::PerCpu;
 use crate::trap::{self, TrapFrame};
-use crate::{apic, cpu, heap, notes, phys, say, smp};
+use crate::{apic, cpu, heap, notes, phys, say, smp, task};
 
 /// No CPU has crashed.
 const NOBODY: usize = usize::MAX;
@@ -80,7 +80,7 @@ fn report(this: &PerCpu, frame: &TrapFrame, vector: u64) {
 /// Writes the note of this CPU, once: an NMI may arrive while it is dying already.
 fn save(this: &PerCpu, frame: &TrapFrame) {
     if !this.saved.swap(true, Ordering::AcqRel) {
-        notes::save_registers(this.index, frame);
+        notes::save_registers(this.index, task::current(this), frame);
     }
 }
 

@@ -40,14 +40,15 @@ pub(crate) fn vmcoreinfo_paddr() -> u64 {
     phys::paddr_of(VMCOREINFO.0.get().cast())
 }
 
-/// Writes the registers of a CPU into its buffer. Part of the crash path.
-pub(crate) fn save_registers(index: usize, frame: &TrapFrame) {
+/// Writes the registers of a CPU, and which task it was in, into its buffer. Part of the crash
+/// path.
+pub(crate) fn save_registers(index: usize, task: u32, frame: &TrapFrame) {
     let Some(buffer) = CPU_NOTES.get(index) else { return };
     // SAFETY: the buffer of this CPU, which is here once (`PerCpu::saved`).
     let buffer = unsafe { &mut *buffer.0.get() };
     // The size is right by its type, so this cannot fail.
     let _ = write_crash_note(buffer, Arch::X86_64, Endian::Little, |status| {
-        status.set_pid(0);
+        status.set_pid(task as i32);
         status.set_registers(&frame.0);
         status.set_register("gs_base", crate::cpu::gs_base());
         for name in ["ds", "es", "fs", "gs"] {

@@ -8,7 +8,7 @@ use core::sync::atomic::AtomicBool;
 use alloc::boxed::Box;
 
 use crate::task::RunQueue;
-use crate::{cpu, stack, trap};
+use crate::{cpu, say, stack, trap};
 
 /// More CPUs than this stay off.
 pub(crate) const MAX_CPUS: usize = 8;
@@ -91,6 +91,8 @@ impl PerCpu {
         let low = (base & 0xff_ffff) << 16 | (base >> 24 & 0xff) << 56;
         this.gdt[4] = 0x0000_8900_0000_0000 | low | limit;
         this.gdt[5] = base >> 32;
+        let (top, gs_base) = (this.crash_stack, this.this);
+        say!("witness cpu={index} gs_base={gs_base:#x} crash_stack={:#x}-{top:#x}", top - stack::SIZE as u64);
         Some(this)
     }
 

@@ -18,7 +18,6 @@ static IMAGE: AtomicU64 = AtomicU64::new(0);
 
 unsafe extern "C" {
     static image_end: u8;
-    static text_end: u8;
     static mut pml4: [u64; 512];
     static mut image_pt: [u64; 2048];
 }
@@ -32,11 +31,6 @@ pub(crate) fn init(image: u64) {
 pub(crate) fn image() -> Option<PhysRange> {
     let end = paddr_of((&raw const image_end).cast());
     PhysRange::from_half_open(IMAGE.load(Ordering::Relaxed), end).ok()
-}
-
-/// First virtual address behind the code.
-pub(crate) fn text_end_vaddr() -> u64 {
-    (&raw const text_end) as u64
 }
 
 /// Physical address of something in the image or in the direct map.

@@ -4,6 +4,8 @@
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use kdump_elf::PhysRange;
+
 use crate::per_cpu::PerCpu;
 use crate::phys::{self, PAGE};
 use crate::{frames, say, stack};
@@ -56,12 +58,8 @@ pub(crate) fn spawn(per_cpu: &mut PerCpu, run: fn(u32) -> !) -> bool {
         pointer.write(frame);
         pointer as u64
     };
-    let bottom = phys::paddr_of((top - stack::SIZE as u64) as *const u8);
-    say!(
-        "witness task={id} cpu={} stack={:#x}-{top:#x} paddr={bottom:#x}",
-        per_cpu.index,
-        top - stack::SIZE as u64
-    );
+    let bottom = top - stack::SIZE as u64;
+    say!("witness task={id} cpu={} stack={bottom:#x}-{top:#x}", per_cpu.index);
     queue.tasks.push(Task { id, stack_pointer, run });
     true
 }
@@ -103,6 +101,13 @@ pub(crate) fn yield_now() {
     }
 }
 
+/// The task that runs on a CPU, 0 before there is one. Part of the crash path.
+pub(crate) fn current(per_cpu: &PerCpu) -> u32 {
+    // SAFETY: read by the CPU that owns it, which has stopped whatever it did.
+    let queue = unsafe { &*per_cpu.run_queue.get() };
+    queue.tasks.get(queue.current).map_or(0, |task| task.id)
+}
+
 /// The first function of every task.
 extern "C" fn begin() -> ! {
     let queue = PerCpu::this().run_queue.get();
@@ -125,8 +130,10 @@ fn known_word(paddr: u64) -> u64 {
 
 /// Fills pages with known content, then shows known registers whenever it runs.
 fn work(id: u32) -> ! {
-    for _ in 0..PAGES {
-        let Some(paddr) = frames::allocate() else { break };
+    for index in 0..PAGES {
+        // Half of them below 1 MiB, where the capture kernel works.
+        let least = if index % 2 == 0 { 0 } else { 1 << 20 };
+        let Some(paddr) = frames::allocate_range(PAGE, PAGE, least).map(PhysRange::start) else { break };
         // SAFETY: the frame is ours.
         let page = unsafe { phys::bytes_mut(paddr, PAGE as usize) };
         for (at, word) in (paddr..).step_by(8).zip(page.chunks_exact_mut(8)) {
@@ -134,9 +141,10 @@ fn work(id: u32) -> ! {
         }
         say!("witness page={paddr:#x} task={id}");
     }
+    say!("witness filled task={id}");
     loop {
         // SAFETY: touches registers only.
-        unsafe { hold(u64::from(id) << 32, TURNS) };
+        unsafe { hold(u64::from(id) << 32, TURNS) }; // stays here: hold
         yield_now();
     }
 }

@@ -1,0 +1,74 @@
+//! `cargo xtask rust-kernel`: the example kernel dies of every cause in QEMU, captures itself, and
+//! the dumps are checked against what it said while it was alive.
+
+mod build;
+mod checks;
+mod core_file;
+mod gdb;
+mod guest;
+mod scenario;
+mod stream;
+mod witness;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use build::Build;
+use scenario::{SCENARIOS, Scenario};
+
+use crate::apt::{self, Need};
+use crate::args::Args;
+use crate::error::{Context, Result, usage};
+use crate::progress::{self, Clock, Row};
+use crate::repo;
+
+const NEEDS: &[Need] = &[
+    Need { what: "qemu-system-x86_64", package: "qemu-system-x86" },
+    Need { what: "gdb", package: "gdb" },
+    Need { what: "strip", package: "binutils" },
+];
+
+pub(crate) fn run(args: &[String]) -> Result {
+    let mut args = Args::new(args);
+    let wanted = args.value("--cause")?;
+    let keep = args.value("--keep")?;
+    args.finish()?;
+    let chosen = choose(wanted.as_deref())?;
+    apt::ensure(NEEDS)?;
+    let clock = Clock::start();
+    clock.say("building the kernel and the tool that reads its dumps");
+    let dir = match keep {
+        Some(dir) => PathBuf::from(dir),
+        None => repo::scratch("rust-kernel")?,
+    };
+    fs::create_dir_all(&dir).context(dir.display())?;
+    let build = Build::make(&dir)?;
+    let mut rows = Vec::new();
+    for scenario in chosen {
+        clock.say(scenario.name);
+        rows.extend(run_one(scenario, &build, &dir));
+    }
+    clock.say("done");
+    progress::close("rust-kernel", &rows)
+}
+
+fn choose(name: Option<&str>) -> Result<Vec<&'static Scenario>> {
+    let Some(name) = name else { return Ok(SCENARIOS.iter().collect()) };
+    match SCENARIOS.iter().find(|scenario| scenario.name == name) {
+        Some(scenario) => Ok(vec![scenario]),
+        None => {
+            let known: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+            Err(usage(format!("--cause {name}: it is one of {}", known.join(", "))))
+        }
+    }
+}
+
+/// One crash in a directory of its own, and what was found out about it.
+fn run_one(scenario: &Scenario, build: &Build, dir: &Path) -> Vec<Row> {
+    let dir = dir.join(scenario.name);
+    let outcome = fs::create_dir_all(&dir).context(dir.display()).and_then(|()| scenario.run(build, &dir));
+    match outcome {
+        Ok(run) => checks::all(scenario, build, &run),
+        Err(error) => vec![Row::of(scenario.name, Err(error))],
+    }
+}
