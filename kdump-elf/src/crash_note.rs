@@ -10,7 +10,7 @@ use crate::{Arch, Endian, Error, note_size, write_note};
 
 /// Bytes a `crash_notes` buffer needs: one NT_PRSTATUS note and the null note that ends it.
 ///
-/// Kernels have reserved exactly this much since 2.6.20 or so and 1024 bytes before; any
+/// Today's kernels reserve exactly this much per CPU, early ones reserved 1024 bytes; any
 /// larger buffer will do.
 #[must_use]
 pub const fn crash_note_size(arch: Arch) -> usize {

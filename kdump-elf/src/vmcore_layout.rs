@@ -1,8 +1,9 @@
 //! What /proc/vmcore makes of an elfcorehdr: the layout of the exported file.
 //!
 //! The capture kernel merges all notes into one PT_NOTE, rounds every PT_LOAD out to whole
-//! pages and lays them back to back (Linux kernel `fs/proc/vmcore.c`, behaviour since 2.6.37). The
-//! same rules predict the file before the crash and build the view after it.
+//! pages and lays them back to back (Documentation/admin-guide/kdump/kdump.rst; observed on
+//! Linux 6.1 and 6.12). The same rules predict the file before the crash and build the view
+//! after it.
 
 use crate::ehdr::PN_XNUM;
 use crate::{Encoding, Error, PT_LOAD, PT_NOTE, Phdr, align_down, align_up};
