@@ -55,7 +55,10 @@ pub const fn explain(kind: SyscallKind, errno: Errno) -> (&'static str, &'static
         (_, Errno::EFAULT) => {
             ("a buffer could not be read", "the image file may have been cut while it was read")
         }
-        (_, Errno::ETXTBSY) => ("a segment lies on memory the kernel itself needs", "plan again"),
+        (_, Errno::ETXTBSY) => (
+            "a segment lies on memory the kernel itself needs",
+            "plan again: the description is not that of the kernel that runs",
+        ),
         (_, Errno::ENOEXEC) => (
             "the running kernel knows no loader for this image",
             "use --syscall load, or a kernel image of another format",

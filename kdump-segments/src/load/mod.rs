@@ -73,12 +73,16 @@ pub fn unload() -> Result<(), Error> {
     }
 }
 
-/// Whether a failed kexec_file_load leaves kexec_load worth a try: the kernel does not know
-/// the call, the flags or the image format. A signature that was refused is not passed by.
+/// Whether a failed [`load`] leaves [`load_files`] worth a try: the kernel does not have the
+/// call, does not take its arguments, or allows only what it can verify itself.
 #[must_use]
-pub fn try_the_other_call(error: &Error) -> bool {
-    let other = [Errno::ENOSYS, Errno::EINVAL, Errno::ENOEXEC, Errno::EOPNOTSUPP];
-    matches!(error, Error::Syscall { errno, .. } if other.contains(&Errno(*errno)))
+pub fn files_may_do(error: &Error) -> bool {
+    let other = [Errno::ENOSYS, Errno::EPERM, Errno::EINVAL, Errno::EOPNOTSUPP];
+    match error {
+        Error::Syscall { errno, .. } => other.contains(&Errno(*errno)),
+        Error::Preflight { rule, .. } => *rule == "lockdown",
+        _ => false,
+    }
 }
 
 /// 32 random bytes from the system, to seed the capture kernel.

@@ -64,7 +64,7 @@ fn by_segments(matches: &ArgMatches, or_files: bool) -> CommandResult {
     })?;
     match refused {
         None => Ok(()),
-        Some(error) if or_files && load::try_the_other_call(&error) => {
+        Some(error) if or_files && load::files_may_do(&error) => {
             eprintln!("kdump load: {error}; trying kexec_file_load");
             by_files(matches)
         }

@@ -1,0 +1,244 @@
+//! Kernel images: ELF kernels fixed and relocatable, and hostile bytes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails by panicking"
+)]
+
+mod plan_support;
+
+use kdump_elf::{Arch, PhysRange};
+use kdump_segments::image::Image;
+use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs};
+use kdump_segments::purgatory::{Entry, Handover, LinkedPurgatory, Purgatory, PurgatoryError};
+use kdump_segments::segment::SegmentKind;
+use kdump_segments::{Error, Machine};
+use proptest::prelude::*;
+
+use plan_support::{bzimage, options, synthetic};
+
+const ET_EXEC: u16 = 2;
+const ET_DYN: u16 = 3;
+/// Start of the crash region of the synthetic machine.
+const REGION: u64 = 0x2000_0000;
+
+/// Its content is the address it was told to enter.
+struct EntryPurgatory;
+
+impl Purgatory for EntryPurgatory {
+    fn arch(&self) -> Arch {
+        Arch::X86_64
+    }
+
+    fn memsz(&self) -> u64 {
+        0x1000
+    }
+
+    fn align(&self) -> u64 {
+        16
+    }
+
+    fn link(&self, base: u64, handover: &Handover<'_>) -> Result<LinkedPurgatory, PurgatoryError> {
+        let entry = match handover.entry {
+            Entry::X86Bits64 { rip, .. } => rip,
+            Entry::X86Bits32 { eip, .. } => u64::from(eip),
+            _ => 0,
+        };
+        Ok(LinkedPurgatory { bytes: entry.to_le_bytes().to_vec(), entry: base })
+    }
+}
+
+/// An x86_64 ELF file with a PT_LOAD per (paddr, memsz, content).
+fn vmlinux(e_type: u16, entry: u64, loads: &[(u64, u64, &[u8])]) -> Vec<u8> {
+    let mut file = vec![0; 64 + 56 * loads.len()];
+    file[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+    file[16..18].copy_from_slice(&e_type.to_le_bytes());
+    file[18..20].copy_from_slice(&62_u16.to_le_bytes());
+    file[20] = 1;
+    file[24..32].copy_from_slice(&entry.to_le_bytes());
+    file[32] = 64;
+    file[52] = 64;
+    file[54] = 56;
+    file[56..58].copy_from_slice(&u16::try_from(loads.len()).unwrap().to_le_bytes());
+    for (index, (paddr, memsz, content)) in loads.iter().enumerate() {
+        let offset = file.len() as u64;
+        let at = 64 + 56 * index;
+        file[at] = 1;
+        let vaddr = paddr.wrapping_add(0xffff_ffff_8000_0000);
+        for (word, value) in
+            [offset, vaddr, *paddr, content.len() as u64, *memsz, 0x20_0000].iter().enumerate()
+        {
+            file[at + 8 + word * 8..at + 16 + word * 8].copy_from_slice(&value.to_le_bytes());
+        }
+        file.extend_from_slice(content);
+    }
+    file
+}
+
+fn plan<T>(kernel: &[u8], check: impl FnOnce(Result<Plan<'_>, Error>) -> T) -> T {
+    let (machine, options) = (synthetic(2, 1), options(BackupPolicy::Always));
+    check(Plan::new(&inputs(&machine, kernel, &options)))
+}
+
+fn inputs<'a>(
+    machine: &'a Machine,
+    kernel: &'a [u8],
+    options: &'a kdump_segments::plan::PlanOptions,
+) -> PlanInputs<'a> {
+    PlanInputs { machine, kernel, initrd: None, options, purgatory: &EntryPurgatory }
+}
+
+fn kernel_segments(plan: &Plan<'_>) -> Vec<(PhysRange, Vec<u8>)> {
+    let kernel = plan.segments.iter().filter(|segment| segment.kind == SegmentKind::Kernel);
+    kernel.map(|segment| (segment.range, segment.data.to_vec())).collect()
+}
+
+fn entered(plan: &Plan<'_>) -> u64 {
+    let data = &plan.segment(SegmentKind::Purgatory).unwrap().data;
+    u64::from_le_bytes(data[..8].try_into().unwrap())
+}
+
+fn pages(start: u64, size: u64) -> PhysRange {
+    PhysRange::from_len(start, size).unwrap()
+}
+
+#[test]
+fn a_fixed_kernel_lies_where_it_was_linked() {
+    let base = REGION + 0x100_0000;
+    let kernel = vmlinux(ET_EXEC, base, &[(base + 0x20_0000, 0x3800, b"data"), (base, 0x1000, b"text")]);
+    plan(&kernel, |plan| {
+        let plan = plan.unwrap();
+        let expected =
+            [(pages(base, 0x1000), b"text".to_vec()), (pages(base + 0x20_0000, 0x4000), b"data".to_vec())];
+        assert_eq!(kernel_segments(&plan), expected);
+        assert_eq!(entered(&plan), base);
+        let page = &plan.segment(SegmentKind::BootParams).unwrap().data;
+        assert_eq!((&page[0x202..0x206], page[0x206]), (&b"HdrS"[..], 6), "a setup header it can use");
+        assert!(plan.cmdline.as_str().contains("elfcorehdr="), "always told where the header is");
+    });
+}
+
+#[test]
+fn a_fixed_kernel_outside_the_region_is_refused() {
+    let kernel = vmlinux(ET_EXEC, 0x100_0000, &[(0x100_0000, 0x1000, b"text")]);
+    plan(&kernel, |plan| {
+        let error = plan.unwrap_err();
+        assert!(matches!(error, Error::OutsideRegion { start: 0x100_0000, .. }), "{error}");
+    });
+}
+
+#[test]
+fn a_relocatable_kernel_is_moved_as_a_whole() {
+    let kernel = vmlinux(
+        ET_DYN,
+        0xffff_ffff_8100_0010,
+        &[(0x100_0000, 0x1000, b"text"), (0x120_0000, 0x2000, b"data")],
+    );
+    plan(&kernel, |plan| {
+        let plan = plan.unwrap();
+        let segments = kernel_segments(&plan);
+        let base = segments[0].0.start();
+        assert!(base >= REGION && base % 0x20_0000 == 0, "{base:#x}");
+        assert_eq!(segments[1].0, pages(base + 0x20_0000, 0x2000));
+        assert_eq!(entered(&plan), base + 0x10, "a virtual entry is entered at its physical address");
+    });
+}
+
+#[test]
+fn loads_that_share_a_page_become_one_segment() {
+    let base = REGION + 0x100_0000;
+    let kernel =
+        vmlinux(ET_EXEC, base + 0x10, &[(base + 0x10, 0x20, b"text"), (base + 0x100, 0x1f00, b"data")]);
+    plan(&kernel, |plan| {
+        let segments = kernel_segments(&plan.unwrap());
+        assert_eq!(segments.len(), 1);
+        let (range, bytes) = &segments[0];
+        assert_eq!((*range, bytes.len()), (pages(base, 0x2000), 0x104));
+        assert_eq!((&bytes[0x10..0x15], &bytes[0x100..]), (&b"text\0"[..], &b"data"[..]));
+    });
+}
+
+#[test]
+fn overlapping_loads_and_cut_files_are_refused() {
+    let overlapping = vmlinux(ET_EXEC, REGION, &[(REGION, 0x2000, b"a"), (REGION + 0x1fff, 0x1000, b"b")]);
+    assert!(matches!(Image::parse(&overlapping, 0x1000), Err(Error::ImageField { field: "p_paddr", .. })));
+    let whole = vmlinux(ET_EXEC, REGION, &[(REGION, 0x2000, b"abc")]);
+    let error = Image::parse(&whole[..whole.len() - 1], 0x1000).unwrap_err();
+    assert!(matches!(error, Error::ImageTruncated { what: "PT_LOAD", need: 3, have: 2, .. }), "{error}");
+    let elsewhere = vmlinux(ET_EXEC, 0x42, &[(REGION, 0x2000, b"abc")]);
+    assert!(matches!(Image::parse(&elsewhere, 0x1000), Err(Error::ImageField { field: "e_entry", .. })));
+}
+
+#[test]
+fn what_a_bzimage_lacks_is_named() {
+    let good = bzimage(0x100_0000, 0x1000);
+    let with = |at: usize, byte: u8| {
+        let mut file = good.clone();
+        file[at] = byte;
+        Image::parse(&file, 0x1000).unwrap_err().to_string()
+    };
+    for (at, field) in [(0x1fe, "boot_flag"), (0x202, "HdrS"), (0x207, "version"), (0x211, "loadflags")] {
+        assert!(with(at, 0).contains(field), "{}", with(at, 0));
+    }
+    assert!(with(0x230, 1).contains("kernel_alignment"));
+    let error = Image::parse(&good[..40 * 512 + 0x200], 0x1000).unwrap_err().to_string();
+    assert!(error.contains("protected-mode part"), "{error}");
+}
+
+/// Without a 64-bit entry the 32-bit one is used, which needs memory below 4 GiB.
+#[test]
+fn an_image_without_64bit_entry_is_entered_in_32bit_mode() {
+    let mut kernel = bzimage(0x100_0000, 0x1000);
+    kernel[0x236] = 0;
+    plan(&kernel, |plan| {
+        let plan = plan.unwrap();
+        assert_eq!(entered(&plan), kernel_segments(&plan)[0].0.start());
+    });
+    let mut machine = synthetic(4000, 1);
+    machine.crash_regions = vec![pages(0x1_0000_0000, 0x10_0000)];
+    let options = options(BackupPolicy::Never);
+    let error = Plan::new(&inputs(&machine, &kernel, &options)).unwrap_err();
+    assert!(matches!(error, Error::NoRoom { part: "purgatory", max: 0x7fff_ffff, .. }), "{error}");
+}
+
+#[test]
+fn a_kernel_that_cannot_be_moved_lies_at_its_preferred_address() {
+    let mut kernel = bzimage(0x100_0000, 0x1000);
+    kernel[0x234] = 0;
+    plan(&kernel, |plan| assert!(matches!(plan, Err(Error::OutsideRegion { .. }))));
+    kernel[0x258..0x260].copy_from_slice(&(REGION + 0x10_0000).to_le_bytes());
+    plan(&kernel, |plan| assert_eq!(kernel_segments(&plan.unwrap())[0].0.start(), REGION + 0x10_0000));
+}
+
+proptest! {
+    /// Any damage to an image gives a plan or an error, never a panic or a runaway.
+    #[test]
+    fn damaged_images_never_panic(
+        elf in any::<bool>(),
+        changes in prop::collection::vec((0_usize..0x400, any::<u8>()), 0..24),
+        cut in prop::option::of(0_usize..0x500),
+    ) {
+        let base = REGION + 0x100_0000;
+        let mut file = if elf {
+            vmlinux(ET_DYN, base, &[(base, 0x1000, &[1; 0x200]), (base + 0x2345, 0x1000, &[2; 0x200])])
+        } else {
+            bzimage(0x10_0000, 0x400)
+        };
+        for (at, byte) in changes {
+            if let Some(place) = file.get_mut(at) {
+                *place = byte;
+            }
+        }
+        file.truncate(cut.unwrap_or(usize::MAX));
+        plan(&file, |plan| {
+            if let Ok(plan) = plan {
+                prop_assert!(plan.segments.windows(2).all(|pair| pair[0].range.end() <= pair[1].range.start()));
+                prop_assert!(plan.segments.iter().all(|segment| plan.region.contains_range(segment.range)));
+                prop_assert!(plan.segments.iter().all(|segment| segment.bufsz() <= segment.memsz()));
+            }
+            Ok(())
+        })?;
+    }
+}

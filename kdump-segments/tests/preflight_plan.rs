@@ -1,0 +1,146 @@
+//! A load that would fail is refused before the system call; broken plans are noticed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails by panicking"
+)]
+
+mod plan_support;
+
+use kdump_elf::PhysRange;
+use kdump_segments::load::{SyscallKind, explain, files_may_do, load};
+use kdump_segments::plan::{BackupPolicy, KexecFlags, Plan, PlanInputs, PlanOptions};
+use kdump_segments::preflight::{Environment, Report, check_plan};
+use kdump_segments::segment::{Segment, SegmentKind};
+use kdump_segments::{Errno, Error, Machine, MemoryKind};
+
+use plan_support::{TestPurgatory, bzimage, options, synthetic};
+
+/// Breaks a good plan and checks it.
+fn broken(options: &PlanOptions, damage: impl FnOnce(&mut Plan<'_>, &mut Machine)) -> Report {
+    let (mut machine, kernel, initrd) = (synthetic(9, 2), bzimage(0x100_0000, 0x1000), [1; 100]);
+    machine.kexec.elfcorehdr_size = Some(0x10000);
+    let original = machine.clone();
+    let inputs = PlanInputs {
+        machine: &original,
+        kernel: &kernel,
+        initrd: Some(&initrd),
+        options,
+        purgatory: &TestPurgatory,
+    };
+    let mut plan = Plan::new(&inputs).unwrap();
+    let before = check_plan(&plan, &machine, &Environment::of_machine(&machine));
+    assert_eq!(before.failure(), None, "the plan was good");
+    damage(&mut plan, &mut machine);
+    check_plan(&plan, &machine, &Environment::of_machine(&machine))
+}
+
+fn failing(report: &Report) -> Option<&'static str> {
+    report.failure().map(|finding| finding.rule)
+}
+
+fn segment<'p, 'a>(plan: &'p mut Plan<'a>, kind: SegmentKind) -> &'p mut Segment<'a> {
+    plan.segments.iter_mut().find(|segment| segment.kind == kind).unwrap()
+}
+
+#[test]
+fn each_defect_is_found_by_its_rule() {
+    type Damage = fn(&mut Plan<'_>, &mut Machine);
+    let cases: [(&str, Damage); 11] = [
+        ("entry_in_crash_region", |plan, _| plan.entry = 0x1000),
+        ("segments_in_crash_region", |plan, _| {
+            segment(plan, SegmentKind::Kernel).range = PhysRange::from_len(0x100_0000, 0x100_0000).unwrap();
+        }),
+        ("no_overlap", |plan, _| {
+            let kernel = segment(plan, SegmentKind::Kernel).range;
+            segment(plan, SegmentKind::Initrd).range = PhysRange::from_len(kernel.start(), 0x1000).unwrap();
+        }),
+        ("bufsz_within_memsz", |plan, _| {
+            segment(plan, SegmentKind::Initrd).data = vec![0; 0x1001].into();
+        }),
+        ("elfcorehdr_decodes", |plan, _| segment(plan, SegmentKind::Elfcorehdr).data.to_mut()[0] = 0),
+        ("elfcorehdr_decodes", |plan, _| segment(plan, SegmentKind::Elfcorehdr).data.to_mut()[0x60] ^= 1),
+        ("elfcorehdr_notes", |_, machine| {
+            machine.memory.remove(PhysRange::from_len(0x3800_0000, 0x1000).unwrap());
+        }),
+        ("elfcorehdr_memory", |_, machine| {
+            machine.memory.insert(PhysRange::from_len(0x1_0000_0000, 0x1000).unwrap(), MemoryKind::Reserved);
+        }),
+        ("elfcorehdr_not_in_capture_ram", |plan, _| {
+            let range = segment(plan, SegmentKind::Elfcorehdr).range;
+            let ram = plan.e820.iter_mut().find(|entry| entry.range.end() == range.start()).unwrap();
+            ram.range = PhysRange::from_half_open(ram.range.start(), range.end()).unwrap();
+        }),
+        ("command_line", |plan, _| plan.cmdline_limit = 10),
+        ("initrd_reachable", |plan, _| plan.initrd_limit = 0x100_0000),
+    ];
+    for (rule, damage) in cases {
+        let report = broken(&options(BackupPolicy::Always), damage);
+        assert_eq!(failing(&report), Some(rule), "{:#?}", report.findings);
+    }
+}
+
+/// The kernel would take the last segment with the ELF magic for the header it may rewrite.
+#[test]
+fn a_second_elf_segment_is_harmful_with_hotplug_only() {
+    let elf = |plan: &mut Plan<'_>, _: &mut Machine| {
+        segment(plan, SegmentKind::Initrd).data = b"\x7fELF".to_vec().into();
+    };
+    assert_eq!(failing(&broken(&options(BackupPolicy::Always), elf)), None);
+    let hotplug = PlanOptions { hotplug: true, ..options(BackupPolicy::Always) };
+    assert_eq!(failing(&broken(&hotplug, elf)), Some("one_elf_segment"));
+}
+
+#[test]
+fn hotplug_on_a_kernel_without_it_is_predicted_to_keep_the_armed_image() {
+    let report = broken(&options(BackupPolicy::Always), |plan, machine| {
+        plan.flags |= KexecFlags::UPDATE_ELFCOREHDR;
+        machine.kexec.elfcorehdr_size = None;
+    });
+    assert_eq!((failing(&report), report.errno), (Some("flags"), Some(Errno::EINVAL)));
+    assert!(!report.armed_image_lost);
+}
+
+#[test]
+fn a_failing_plan_is_not_given_to_the_kernel() {
+    let (machine, kernel, options) =
+        (synthetic(2, 1), bzimage(0x100_0000, 0x1000), options(BackupPolicy::Always));
+    let inputs = PlanInputs {
+        machine: &machine,
+        kernel: &kernel,
+        initrd: None,
+        options: &options,
+        purgatory: &TestPurgatory,
+    };
+    let plan = Plan::new(&inputs).unwrap();
+    let environment = Environment { load_disabled: Some(true), ..Environment::of_machine(&machine) };
+    let error = load(&plan, &check_plan(&plan, &machine, &environment)).unwrap_err();
+    assert!(matches!(error, Error::Preflight { rule: "load_disabled", .. }), "{error}");
+    assert!(!files_may_do(&error), "the other call would be refused too");
+}
+
+#[test]
+fn every_errno_of_the_calls_has_a_cause_and_advice() {
+    for kind in [SyscallKind::Load, SyscallKind::FileLoad, SyscallKind::Unload] {
+        for errno in [1, 8, 12, 13, 14, 16, 22, 26, 38, 61, 74, 95, 99, 126, 129] {
+            let errno = Errno(errno);
+            assert_ne!(errno.name(), "errno", "{}", errno.0);
+            let (cause, advice) = explain(kind, errno);
+            assert!(cause.len() > 10 && advice.len() > 10, "{errno}");
+            assert_ne!(cause, explain(kind, Errno(9999)).0, "{errno}");
+        }
+    }
+    let syscall = |errno: Errno| Error::Syscall {
+        call: "kexec_load",
+        errno: errno.0,
+        name: errno.name(),
+        cause: "",
+        advice: String::new(),
+    };
+    assert!(files_may_do(&syscall(Errno::ENOSYS)));
+    assert!(!files_may_do(&syscall(Errno::ENOMEM)), "the region is too small for both");
+    let locked = Error::Preflight { rule: "lockdown", detail: String::new() };
+    assert!(files_may_do(&locked), "a signed kernel may still be loaded");
+}
