@@ -21,10 +21,11 @@ pub fn probe_environment(machine: &Machine, root: &Path) -> Environment {
     environment.gib_pages = read("proc/cpuinfo").and_then(|text| cpu_flag(&text, "pdpe1gb"));
     let sysctl = |name: &str| read(name).and_then(|text| text.trim().parse::<i64>().ok());
     environment.load_disabled = sysctl("proc/sys/kernel/kexec_load_disabled").map(|value| value != 0);
-    // A kernel without this sysctl has no limit; a recording may simply not have the file.
     environment.load_limit = sysctl("proc/sys/kernel/kexec_load_limit_panic");
     environment.locked_down = read("sys/kernel/security/lockdown").map(|text| !text.contains("[none]"));
     if root == Path::new("/") {
+        // An older kernel has no limit; a recording may simply not have the file.
+        environment.load_limit = environment.load_limit.or(Some(-1));
         environment.capable = read("proc/self/status").and_then(|text| has_capability(&text, CAP_SYS_BOOT));
     }
     environment

@@ -1,0 +1,141 @@
+//! The kernel of an x86 load: where it goes and how it is entered.
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+use kdump_elf::{Arch, PhysRange};
+
+use super::{Builder, NO_LIMIT, POINTER_MAX_32};
+use crate::Error;
+use crate::boot_params::fake_setup_header;
+use crate::image::{BzImage, Image, Vmlinux};
+use crate::placement::{Direction, Request};
+use crate::plan::PlanInputs;
+use crate::purgatory::Entry;
+use crate::segment::SegmentKind;
+
+const KERNEL_MIN: u64 = 1 << 20;
+/// Highest byte of a kernel entered in 32-bit mode, or of its ramdisk where it does not tell.
+const KERNEL_MAX_32: u64 = 0x37ff_ffff;
+
+/// Where the capture kernel is entered, before boot_params has an address.
+#[derive(Clone, Copy)]
+pub(super) enum KernelEntry {
+    Bits64(u64),
+    Bits32(u32),
+}
+
+impl<'a> Builder<'_, 'a> {
+    pub(super) fn kernel(&mut self) -> Result<KernelEntry, Error> {
+        match self.image.clone() {
+            Image::BzImage(image) => self.bzimage(&image),
+            Image::Vmlinux(image) => self.vmlinux(&image),
+        }
+    }
+
+    /// A relocatable kernel below its preferred address would move itself up to it, out of
+    /// what was reserved for it.
+    fn bzimage(&mut self, image: &BzImage<'a>) -> Result<KernelEntry, Error> {
+        let header = &image.header;
+        let min = header.pref_address.max(KERNEL_MIN);
+        let range = if header.relocatable_kernel {
+            let (direction, max) = if self.bits32 {
+                (Direction::BottomUp, KERNEL_MAX_32.min(u64::from(header.initrd_addr_max)))
+            } else {
+                (Direction::TopDown, NO_LIMIT)
+            };
+            let align = u64::from(header.kernel_alignment);
+            self.placement.place(&Request {
+                part: "kernel",
+                size: image.memsz(),
+                align,
+                min,
+                max,
+                direction,
+            })?
+        } else {
+            let range = PhysRange::from_len(min, image.memsz())?;
+            self.placement.claim("kernel that cannot be moved", range)?;
+            range
+        };
+        self.push(SegmentKind::Kernel, range, Cow::Borrowed(image.payload()));
+        let start = range.start();
+        if self.bits32 {
+            return entry32(start);
+        }
+        Ok(KernelEntry::Bits64(start.saturating_add(BzImage::entry_64bit_offset())))
+    }
+
+    fn vmlinux(&mut self, image: &Vmlinux<'a>) -> Result<KernelEntry, Error> {
+        let span = image.span()?;
+        let mut shift = 0;
+        if image.relocatable {
+            let (part, size, align) = ("kernel", span.size(), image.align);
+            let max = if self.bits32 { KERNEL_MAX_32 } else { NO_LIMIT };
+            let mut trial = self.placement.clone();
+            let direction = Direction::TopDown;
+            let place = trial.place(&Request { part, size, align, min: KERNEL_MIN, max, direction })?;
+            shift = place.start().wrapping_sub(span.start());
+        }
+        for chunk in image.chunks() {
+            let range = PhysRange::from_len(chunk.paddr.wrapping_add(shift), chunk.memsz)?;
+            self.placement.claim("kernel linked for a fixed address", range)?;
+            self.push(SegmentKind::Kernel, range, chunk.data.clone());
+        }
+        let entry = image.entry.wrapping_add(shift);
+        if self.bits32 { entry32(entry) } else { Ok(KernelEntry::Bits64(entry)) }
+    }
+
+    pub(super) fn setup_header(&self) -> Vec<u8> {
+        match &self.image {
+            Image::BzImage(image) => image.setup_bytes().to_vec(),
+            Image::Vmlinux(_) => fake_setup_header(),
+        }
+    }
+}
+
+/// Whether the kernel is entered in 32-bit mode: because it must be or because it was asked.
+pub(super) fn entry_is_32bit(image: &Image<'_>, inputs: &PlanInputs<'_>) -> Result<bool, Error> {
+    match image {
+        Image::BzImage(image) => Ok(inputs.options.entry_32bit || !image.header.entry_64bit()),
+        Image::Vmlinux(image) => match image.arch {
+            Arch::X86_64 if !inputs.options.entry_32bit => Ok(false),
+            Arch::I386 => Ok(true),
+            other => Err(Error::Conflict {
+                what: "kernel image",
+                reason: alloc::format!("a {} vmlinux cannot be entered that way", other.name()),
+            }),
+        },
+    }
+}
+
+/// The 64-bit entry takes a ramdisk anywhere.
+pub(super) fn initrd_limit(image: &Image<'_>, bits32: bool) -> u64 {
+    match image {
+        Image::BzImage(image) if bits32 => u64::from(image.header.initrd_addr_max),
+        _ if bits32 => KERNEL_MAX_32,
+        _ => NO_LIMIT,
+    }
+}
+
+fn entry32(address: u64) -> Result<KernelEntry, Error> {
+    let entry = u32::try_from(address).map_err(|_| Error::Conflict {
+        what: "32-bit entry",
+        reason: alloc::format!("the kernel would be entered at {address:#x}, above 4 GiB"),
+    })?;
+    Ok(KernelEntry::Bits32(entry))
+}
+
+/// The entry as the purgatory is told.
+pub(super) fn target(kernel: KernelEntry, boot_params: u64) -> Result<Entry, Error> {
+    Ok(match kernel {
+        KernelEntry::Bits64(rip) => Entry::X86Bits64 { rip, boot_params },
+        KernelEntry::Bits32(eip) => {
+            let limit = POINTER_MAX_32;
+            let what = "address of boot_params for a 32-bit entry";
+            let boot_params =
+                u32::try_from(boot_params).map_err(|_| Error::TooMany { what, value: boot_params, limit })?;
+            Entry::X86Bits32 { eip, boot_params }
+        }
+    })
+}
