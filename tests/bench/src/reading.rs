@@ -2,9 +2,9 @@
 //! view with many ranges takes to find one.
 #![allow(clippy::arithmetic_side_effects, reason = "all values come from constants of this file")]
 
-use std::error::Error;
+use core::error::Error;
+use core::hint::black_box;
 use std::fs::File;
-use std::hint::black_box;
 use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
@@ -90,7 +90,7 @@ fn random_reads(path: &std::path::Path) -> Result<(), Box<dyn Error>> {
         let mut buffer = vec![0; len];
         let mut addresses = random().map(|value| {
             let page = value % (MEMORY / 4096);
-            let word = if len == 8 { (value >> 40 & 511) * 8 } else { 0 };
+            let word = if len == 8 { ((value >> 40) & 511) * 8 } else { 0 };
             page * 4096 + word
         });
         let mut next = move || addresses.next().unwrap_or(0);
@@ -105,7 +105,7 @@ fn random_reads(path: &std::path::Path) -> Result<(), Box<dyn Error>> {
         })?;
         let ours = time(READS, || {
             let at = next();
-            dump.read_phys(Paddr((at / size) << 30 | at % size), &mut buffer)?;
+            dump.read_phys(Paddr(((at / size) << 30) | (at % size)), &mut buffer)?;
             black_box(&buffer);
             Ok(())
         })?;

@@ -79,35 +79,42 @@ type Reader<'a> = &'a dyn Fn(u64, &mut [u8]) -> Result<(), Stopped>;
 /// Prints `len` bytes from `start` on, in pieces.
 fn print(start: u64, len: u64, zero_excluded: bool, kind: &str, read: Reader<'_>) -> CommandResult {
     let mut out = std::io::stdout().lock();
-    let mut buffer = Vec::new();
+    let mut buffer = vec![0; usize::try_from(BATCH.min(len)).unwrap_or(0)];
     let mut done = 0_u64;
     while done < len {
-        let at = start.checked_add(done);
-        let at = at.ok_or_else(|| Failure::new(format!("stopped after {done} bytes: the last address")))?;
-        let want = usize::try_from(BATCH.min(len.saturating_sub(done))).unwrap_or(0);
-        buffer.clear();
-        buffer.resize(want, 0);
-        let mut good = want;
-        if let Err(stopped) = read(at, &mut buffer) {
-            good = stopped.read;
-            if !(zero_excluded && matches!(stopped.error, Error::Excluded { .. })) {
-                out.write_all(buffer.get(..good).unwrap_or_default())?;
-                out.flush()?;
-                let (done, error) = (done.saturating_add(good as u64), stopped.error);
-                return Err(Failure::new(format!(
-                    "stopped at {kind} address {:#x} after {done} of {len} bytes: {error}",
-                    stopped.at
-                )));
-            }
-            // Exclusion goes by pages: the next byte to be read is at the next page.
-            let page = 0x1000_u64.saturating_sub(stopped.at & 0xfff);
-            let zeros = usize::try_from(page).unwrap_or(0).min(want.saturating_sub(good));
-            let end = good.saturating_add(zeros);
-            buffer.get_mut(good..end).unwrap_or_default().fill(0);
-            good = end;
-        }
-        out.write_all(buffer.get(..good).unwrap_or_default())?;
+        let at = start.saturating_add(done);
+        let want = usize::try_from(len.saturating_sub(done)).unwrap_or(usize::MAX).min(buffer.len());
+        let piece = buffer.get_mut(..want).unwrap_or_default();
+        let (good, stopped) = fill(at, piece, zero_excluded, read);
+        out.write_all(piece.get(..good).unwrap_or_default())?;
         done = done.saturating_add(good as u64);
+        if let Some(stopped) = stopped {
+            out.flush()?;
+            let (at, error) = (stopped.at, stopped.error);
+            return Err(Failure::new(format!(
+                "stopped at {kind} address {at:#x} after {done} of {len} bytes: {error}"
+            )));
+        }
     }
     Ok(out.flush()?)
+}
+
+/// Fills `bytes`, with zeros for excluded pages when asked to; returns how many are good and
+/// why it stopped.
+fn fill(start: u64, bytes: &mut [u8], zero_excluded: bool, read: Reader<'_>) -> (usize, Option<Stopped>) {
+    let mut good = 0_usize;
+    while let Some(rest) = bytes.get_mut(good..).filter(|rest| !rest.is_empty()) {
+        let Err(stopped) = read(start.saturating_add(good as u64), rest) else { return (bytes.len(), None) };
+        let here = stopped.read.min(rest.len());
+        good = good.saturating_add(here);
+        if !(zero_excluded && matches!(stopped.error, Error::Excluded { .. })) {
+            return (good, Some(stopped));
+        }
+        // Exclusion goes by pages: the next byte to be read is at the next page.
+        let page = usize::try_from(0x1000_u64.saturating_sub(stopped.at & 0xfff)).unwrap_or(0);
+        let zeros = page.min(rest.len().saturating_sub(here));
+        rest.get_mut(here..here.saturating_add(zeros)).unwrap_or_default().fill(0);
+        good = good.saturating_add(zeros);
+    }
+    (good, None)
 }
