@@ -1,5 +1,5 @@
 //! `cargo xtask rust-kernel`: the example kernel dies of every cause in QEMU, captures itself, and
-//! the dumps are checked against what it said while it was alive.
+//! the dumps are checked against what it said while it was alive. `--sizes` weighs the crates.
 
 mod build;
 mod checks;
@@ -7,6 +7,7 @@ mod core_file;
 mod gdb;
 mod guest;
 mod scenario;
+mod sizes;
 mod stream;
 mod witness;
 
@@ -32,9 +33,13 @@ pub(crate) fn run(args: &[String]) -> Result {
     let mut args = Args::new(args);
     let wanted = args.value("--cause")?;
     let keep = args.value("--keep")?;
+    let sizes = args.flag("--sizes");
     args.finish()?;
     let chosen = choose(wanted.as_deref())?;
     apt::ensure(NEEDS)?;
+    if sizes {
+        return sizes::print();
+    }
     let clock = Clock::start();
     clock.say("building the kernel and the tool that reads its dumps");
     let dir = match keep {

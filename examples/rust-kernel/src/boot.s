@@ -122,6 +122,13 @@ boot64:
     add rax, rcx
     jmp rax
 5:  lea rsp, [rip + boot_stack_end]
+    # Painted (stack.rs), to see later how much of it was used.
+    mov r8, rdi
+    lea rdi, [rip + boot_stack]
+    mov ecx, 65536
+    mov al, 0xc5
+    rep stosb
+    mov rdi, r8
     mov rdx, rbp
     xor ebp, ebp
     call kernel_main
@@ -200,12 +207,12 @@ ap_end:
 
     .section .bss.page_tables, "aw", @nobits
     .balign 4096
-    .globl pml4, image_pt
+    .globl pml4, image_pt, boot_stack
 pml4: .skip 4096
 direct_pdpt: .skip 4096
 image_pdpt: .skip 4096
 image_pd: .skip 4096
 image_pt: .skip 4 * 4096
-boot_stack:
+boot_stack:     # its lowest page becomes the guard
     .skip 65536
 boot_stack_end:

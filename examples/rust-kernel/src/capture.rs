@@ -3,10 +3,14 @@
 use core::ops::ControlFlow;
 
 use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
 
-use kdump_elf::{Paddr, PhysRange};
+use kdump_elf::{
+    Arch, Class, Encoding, Endian, HeaderLayout, PF_RWX, PT_LOAD, PT_NOTE, Paddr, Phdr, PhysRange,
+};
 use kdump_segments::{RangeSet, memparse};
-use kdump_vmcore::{Dump, OldMemory, Progress, ReadAt, SavePlan, WriteAt};
+use kdump_vmcore::{Dump, Progress, ReadAt, SavePlan, ViewOptions, VmcoreView, WriteAt};
 
 use crate::boot_info::BootInfo;
 use crate::disk::Disk;
@@ -20,7 +24,9 @@ type Error = Box<dyn core::error::Error>;
 pub(crate) fn run(boot: &BootInfo) -> ! {
     say!("capture kernel: {}", boot.cmdline());
     use_low_memory();
-    match capture(boot) {
+    let outcome = capture(boot);
+    crate::say_use("capturing");
+    match outcome {
         Ok(()) => say!("capture: done"),
         Err(error) => say!("capture: failed: {error}"),
     }
@@ -41,7 +47,45 @@ fn capture(boot: &BootInfo) -> Result<(), Error> {
     let dumped = ranges(boot.option("ram").unwrap_or_default())?;
     let ours = ranges(boot.option("region").unwrap_or_default())?;
     let memory = PhysMemory::new(dumped.union(&ours));
-    save(&Dump::open(Overlay { memory, elfcorehdr })?)
+    let options = || ViewOptions { arch: Some(Arch::X86_64), ..ViewOptions::default() };
+    let view = VmcoreView::from_memory(Paddr(elfcorehdr), &memory, options()).or_else(|error| {
+        say!("capture: elfcorehdr refused: {error}");
+        say!(
+            "capture: dumping {} bytes that the command line proves to be RAM, without notes",
+            dumped.total()
+        );
+        VmcoreView::from_header(&plain_header(&dumped)?, &memory, options()).map_err(Error::from)
+    })?;
+    for defect in view.defects() {
+        say!("capture: notes: {defect}");
+    }
+    save(&Dump::open(view)?)
+}
+
+/// A header for memory of which nothing is known but that it is RAM. The purgatory's digest
+/// covers the command line, so what it says is what the first kernel knew.
+fn plain_header(ram: &RangeSet) -> Result<Vec<u8>, Error> {
+    let encoding = Encoding { class: Class::Elf64, endian: Endian::Little };
+    // A vmcore has one PT_NOTE at least; this one is empty.
+    let count = u32::try_from(ram.len())? + 1;
+    let layout = HeaderLayout::elfcorehdr(encoding, Arch::X86_64.e_machine(), count)?;
+    let mut bytes = vec![0; usize::try_from(layout.size())?];
+    let mut writer = layout.writer(&mut bytes)?;
+    writer.push(&Phdr { p_type: PT_NOTE, ..Phdr::default() })?;
+    for range in ram {
+        writer.push(&Phdr {
+            p_type: PT_LOAD,
+            p_flags: PF_RWX,
+            p_offset: range.start(),
+            p_vaddr: phys::DIRECT_MAP + range.start(),
+            p_paddr: range.start(),
+            p_filesz: range.size(),
+            p_memsz: range.size(),
+            ..Phdr::default()
+        })?;
+    }
+    writer.finish()?;
+    Ok(bytes)
 }
 
 fn save<S: ReadAt>(dump: &Dump<S>) -> Result<(), Error> {
@@ -84,23 +128,5 @@ fn number(text: &str) -> Result<u64, Error> {
     match memparse(text.as_bytes()) {
         Some((value, len)) if len == text.len() && len != 0 => Ok(value),
         _ => Err("a number is expected".into()),
-    }
-}
-
-struct Overlay {
-    memory: PhysMemory,
-    elfcorehdr: u64,
-}
-impl ReadAt for Overlay {
-    fn size(&self) -> Result<u64, kdump_vmcore::Error> {
-        Ok(1 << 52)
-    }
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, kdump_vmcore::Error> {
-        let at = if offset < 0x1000 { self.elfcorehdr + offset } else { offset };
-        match self.memory.read_phys(Paddr(at), buf) {
-            Ok(()) => Ok(buf.len()),
-            Err(stopped) if stopped.read > 0 => Ok(stopped.read),
-            Err(stopped) => Err(stopped.error),
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{NonNull, null_mut};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use linked_list_allocator::Heap;
 use spin::Mutex;
@@ -19,6 +19,14 @@ static HEAP: CountingHeap = CountingHeap(Mutex::new(Heap::empty()));
 #[unsafe(no_mangle)]
 pub(crate) static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
+/// Most bytes in use at a time.
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+/// Most bytes that were in use at a time.
+pub(crate) fn peak() -> usize {
+    PEAK.load(Ordering::Relaxed)
+}
+
 struct CountingHeap(Mutex<Heap>);
 
 // SAFETY: Heap hands out disjoint memory of the layout asked for. A request that cannot be met
@@ -26,7 +34,10 @@ struct CountingHeap(Mutex<Heap>);
 unsafe impl GlobalAlloc for CountingHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        self.0.lock().allocate_first_fit(layout).map_or(null_mut(), NonNull::as_ptr)
+        let mut heap = self.0.lock();
+        let pointer = heap.allocate_first_fit(layout).map_or(null_mut(), NonNull::as_ptr);
+        PEAK.fetch_max(heap.used(), Ordering::Relaxed);
+        pointer
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {

@@ -44,6 +44,7 @@ use serial::say;
 #[unsafe(no_mangle)]
 unsafe extern "C" fn kernel_main(linux: u64, info: u64, image: u64) -> ! {
     phys::init(image);
+    stack::guard_boot_stack();
     serial::CONSOLE.init();
     // SAFETY: passed on.
     let boot = unsafe { BootInfo::read(linux != 0, info) };
@@ -79,12 +80,20 @@ fn first_kernel(boot: &BootInfo) -> ! {
     unsafe { smp::start(boot.rsdp) };
     phys::identity_map(false);
     say!("{} CPUs", smp::ONLINE.load(Ordering::Relaxed));
-    match region.map(|region| load::load(boot, region)) {
+    let loaded = region.map(|region| load::load(boot, region));
+    say_use("loading");
+    match loaded {
         Some(Ok(())) => say!("armed"),
         Some(Err(error)) => say!("not armed: {error}"),
         None => say!("not armed: no memory is reserved (crashkernel=)"),
     }
     task::run()
+}
+
+/// How much memory the work so far has taken: a kernel that copies this wants to know.
+pub(crate) fn say_use(work: &str) {
+    let (stack, heap) = (stack::boot_stack_used(), heap::peak());
+    say!("used for {work}: at most {stack} bytes of stack, {heap} bytes of heap");
 }
 
 fn capture_kernel(boot: &BootInfo) -> ! {

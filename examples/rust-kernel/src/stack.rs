@@ -45,3 +45,21 @@ pub(crate) fn allocate() -> Option<u64> {
     phys::make_guard(guard.cast());
     Some(body.as_ptr_range().end as u64)
 }
+
+unsafe extern "C" {
+    static boot_stack: [u8; 65536];
+}
+
+/// Gives the stack that boot.s made a guard page as well.
+pub(crate) fn guard_boot_stack() {
+    phys::make_guard((&raw const boot_stack).cast());
+}
+
+/// How many bytes of it were ever used.
+pub(crate) fn boot_stack_used() -> usize {
+    let body = (&raw const boot_stack).cast::<u8>();
+    // SAFETY: in bounds and above the guard page; volatile because the stack is in use.
+    let untouched =
+        (phys::PAGE as usize..65536).take_while(|&at| unsafe { body.add(at).read_volatile() } == PAINT);
+    65536 - phys::PAGE as usize - untouched.count()
+}

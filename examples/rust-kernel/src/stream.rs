@@ -78,22 +78,25 @@ impl WriteAt for Stream {
 
 /// CRC-32 as Ethernet has it, one table entry per byte.
 fn crc32<'a>(bytes: impl Iterator<Item = &'a u8>) -> u32 {
-    const TABLE: [u32; 256] = {
-        let mut table = [0; 256];
-        let mut index = 0;
-        while index < 256 {
-            let (mut value, mut bit) = (index as u32, 0);
-            while bit < 8 {
-                value = value >> 1 ^ (value & 1) * 0xedb8_8320;
-                bit += 1;
-            }
-            table[index] = value;
-            index += 1;
-        }
-        table
-    };
+    static TABLE: [u32; 256] = table();
     !bytes.fold(!0, |crc, byte| {
         let [low, ..] = crc.to_le_bytes();
-        crc >> 8 ^ TABLE.get(usize::from(low ^ byte)).copied().unwrap_or_default()
+        (crc >> 8) ^ TABLE.get(usize::from(low ^ byte)).copied().unwrap_or_default()
     })
+}
+
+#[allow(clippy::indexing_slicing, reason = "run by the compiler, which refuses an index out of bounds")]
+const fn table() -> [u32; 256] {
+    let mut table = [0; 256];
+    let mut index = 0;
+    while index < 256 {
+        let (mut value, mut bit) = (index as u32, 0);
+        while bit < 8 {
+            value = (value >> 1) ^ ((value & 1) * 0xedb8_8320);
+            bit += 1;
+        }
+        table[index] = value;
+        index += 1;
+    }
+    table
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::error::Result;
 use crate::{repo, rust, shell};
 
-const TARGET: &str = "x86_64-unknown-none";
+pub(crate) const TARGET: &str = "x86_64-unknown-none";
 
 #[derive(Debug)]
 pub(crate) struct Build {
@@ -25,10 +25,7 @@ impl Build {
         rust::ensure_targets(&[TARGET])?;
         let source = repo::root()?.join("examples/rust-kernel");
         let target = repo::target()?;
-        // Run there, cargo finds the flags and the linker script of the kernel.
-        let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--quiet", "--release", "--locked"]).current_dir(&source);
-        shell::run(cargo.env("CARGO_TARGET_DIR", target.join("rust-kernel")))?;
+        shell::run(kernel_cargo()?.args(["--bin", "rust-kernel"]))?;
         let mut cargo = rust::cargo()?;
         shell::run(cargo.args(["build", "--quiet", "--package", "kdump"]))?;
         let kernel = target.join("rust-kernel").join(TARGET).join("release/rust-kernel");
@@ -36,4 +33,14 @@ impl Build {
         shell::stdout(shell::tool("strip")?.arg("-o").arg(&stripped).arg(&kernel))?;
         Ok(Self { source, kernel, stripped, kdump: target.join("debug/kdump") })
     }
+}
+
+/// `cargo build` for the example. Run in its directory, cargo finds the flags and the linker
+/// script of the kernel.
+pub(crate) fn kernel_cargo() -> Result<Command> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--quiet", "--release"]);
+    cargo.current_dir(repo::root()?.join("examples/rust-kernel"));
+    cargo.env("CARGO_TARGET_DIR", repo::target()?.join("rust-kernel"));
+    Ok(cargo)
 }

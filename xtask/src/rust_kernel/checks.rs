@@ -44,6 +44,7 @@ pub(crate) fn all(scenario: &Scenario, build: &Build, run: &Run) -> Vec<Row> {
     row("backtraces", backtraces(scenario, build, dumps, &run.witness));
     row("VMCOREINFO", vmcoreinfo(build, &dumps.disk));
     row("crash path", crash_path(build, dumps, &run.witness));
+    row("memory", memory(&run.console));
     rows
 }
 
@@ -226,6 +227,15 @@ fn vmcoreinfo(build: &Build, dump: &Path) -> Result<String> {
     match release.starts_with("rust-kernel-") && defects == 0 {
         true => Ok(release.to_owned()),
         false => Err(failed(format!("OSRELEASE is {release}, {defects} defects"))),
+    }
+}
+
+/// What both kernels say they used, which docs/embedding.md passes on.
+fn memory(console: &[String]) -> Result<String> {
+    let said: Vec<&str> = console.iter().filter_map(|line| line.strip_prefix("used for ")).collect();
+    match said.len() {
+        2 => Ok(said.join("; ")),
+        count => Err(failed(format!("{count} kernels instead of 2 said what they used"))),
     }
 }
 
