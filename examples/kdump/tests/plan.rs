@@ -1,0 +1,191 @@
+//! `kdump plan` and its neighbours as scripts call them, on the recorded machines.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails by panicking"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+const SEED: &str = "a5";
+
+fn machine(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kdump-segments/tests/machines").join(name)
+}
+
+/// A directory of this test, empty at first.
+fn scratch(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("plan-{name}"));
+    if dir.exists() {
+        fs::remove_dir_all(&dir).unwrap();
+    }
+    fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+/// A bzImage with a valid setup header and a payload of 64 KiB.
+fn kernel(dir: &Path) -> PathBuf {
+    let mut file = vec![0; 5 * 512 + 0x10000];
+    let mut put = |offset: usize, bytes: &[u8]| file[offset..offset + bytes.len()].copy_from_slice(bytes);
+    put(0x1f1, &[4]);
+    put(0x1fe, &[0x55, 0xaa, 0xeb, 0x6a]);
+    put(0x202, b"HdrS\x0f\x02");
+    put(0x211, &[1]);
+    put(0x22c, &0x7fff_ffff_u32.to_le_bytes());
+    put(0x230, &0x20_0000_u32.to_le_bytes());
+    put(0x234, &[1, 0, 0x7f]);
+    put(0x238, &2047_u32.to_le_bytes());
+    put(0x258, &0x100_0000_u64.to_le_bytes());
+    put(0x260, &0x200_0000_u32.to_le_bytes());
+    let path = dir.join("bzImage");
+    fs::write(&path, file).unwrap();
+    path
+}
+
+fn kdump(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_kdump")).args(args).output().unwrap()
+}
+
+fn plan(name: &str, dir: &Path, more: &[&str]) -> Output {
+    let (root, kernel) = (machine(name), kernel(dir));
+    let mut args = vec!["plan", "--root", root.to_str().unwrap(), "--kernel", kernel.to_str().unwrap()];
+    args.extend(["--seed", SEED]);
+    args.extend(more);
+    kdump(&args)
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn hex(value: &Value) -> u64 {
+    u64::from_str_radix(value.as_str().unwrap().strip_prefix("0x").unwrap(), 16).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn the_directory_holds_the_segments_the_document_describes() {
+    for name in ["bios-512m", "efi-1g-612"] {
+        let dir = scratch(&format!("out-{name}"));
+        let out = dir.join("plan");
+        let document =
+            json(&plan(name, &dir, &["--json", "--backup", "always", "--out", out.to_str().unwrap()]));
+        let written: Value = serde_json::from_slice(&fs::read(out.join("plan.json")).unwrap()).unwrap();
+        assert_eq!(written, document);
+        let segments = document["segments"].as_array().unwrap();
+        let mut end = 0;
+        for (index, segment) in segments.iter().enumerate() {
+            let path = out.join(format!("{index:02}-{}.bin", segment["kind"].as_str().unwrap()));
+            let bytes = fs::read(&path).unwrap();
+            assert_eq!(bytes.len() as u64, segment["bufsz"].as_u64().unwrap());
+            let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(segment["sha256"], digest);
+            assert!(hex(&segment["mem"]) >= end, "by address");
+            end = hex(&segment["mem"]) + segment["memsz"].as_u64().unwrap();
+        }
+        let text = fs::read_to_string(out.join("plan.txt")).unwrap();
+        assert!(text.contains("the kernel will accept this load"), "{text}");
+        assert_eq!(fs::read_dir(&out).unwrap().count(), segments.len() + 2);
+        let header = segments.iter().find(|segment| segment["kind"] == "elfcorehdr").unwrap();
+        let wanted = format!("elfcorehdr={}K", hex(&header["mem"]) / 1024);
+        assert!(document["cmdline"].as_str().unwrap().ends_with(&wanted), "{}", document["cmdline"]);
+    }
+}
+
+#[test]
+fn the_document_has_what_scripts_read() {
+    let dir = scratch("keys");
+    let document = json(&plan("efi-1g-612", &dir, &["--json"]));
+    assert_eq!((&document["arch"], &document["flags"]), (&"x86_64".into(), &"0x3e0001".into()));
+    assert_eq!(document["elfcorehdr"]["class"], 64);
+    for key in ["elfcorehdr", "vmcore"] {
+        for phdr in document[key]["phdrs"].as_array().unwrap() {
+            assert!(matches!(phdr["type"].as_str(), Some("PT_LOAD" | "PT_NOTE")));
+            let _ = [hex(&phdr["offset"]), hex(&phdr["vaddr"]), hex(&phdr["paddr"])];
+            assert!(phdr["filesz"].is_u64() && phdr["memsz"].is_u64() && phdr["flags"].is_u64());
+        }
+    }
+    assert!(document["vmcore"]["size"].as_u64().unwrap() > 800 << 20);
+    let kinds: Vec<&str> =
+        document["e820"].as_array().unwrap().iter().map(|entry| entry["type"].as_str().unwrap()).collect();
+    assert!(["ram", "reserved", "acpi", "nvs"].iter().all(|kind| kinds.contains(kind)), "{kinds:?}");
+    for finding in document["preflight"].as_array().unwrap() {
+        assert_ne!(finding["verdict"], "fail", "{finding}");
+        assert!(finding["rule"].is_string() && finding["detail"].is_string());
+    }
+    assert!(!document["notes"].as_array().unwrap().is_empty());
+    assert_eq!(document["backup"], Value::Null);
+}
+
+#[test]
+fn equal_seeds_give_equal_plans() {
+    let dir = scratch("seed");
+    let one = plan("bios-512m", &dir, &["--json"]).stdout;
+    assert_eq!(one, plan("bios-512m", &dir, &["--json"]).stdout);
+    assert_ne!(one, plan("bios-512m", &dir, &["--json", "--append", "x"]).stdout);
+}
+
+#[test]
+fn failures_have_a_sentence_and_an_exit_status() {
+    let dir = scratch("failures");
+    for (more, status, said) in [
+        (&["--mem-max", "0x9100000"][..], 1, "no room for"),
+        (&["--append", "a=\"b"], 1, "double quote"),
+        (&["--hotplug"], 1, "crash_elfcorehdr_size"),
+        (&["--elf32"], 1, "does not fit 32 bits"),
+        (&["--arch", "arm64"], 1, "the machine is x86_64"),
+        (&["--seed", "xyz"], 2, "hex digits"),
+        (&["--backup", "sometimes"], 2, "sometimes"),
+        (&["--initrd", "/nonexistent"], 1, "/nonexistent"),
+    ] {
+        let (root, kernel) = (machine("bios-512m"), kernel(&dir));
+        let mut args = vec!["plan", "--root", root.to_str().unwrap(), "--kernel", kernel.to_str().unwrap()];
+        args.extend(more);
+        let output = kdump(&args);
+        assert_eq!(output.status.code(), Some(status), "{more:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(said), "{more:?}: {}", stderr(&output));
+    }
+    let output = kdump(&["load", "--root", "/tmp", "--kernel", "x"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
+
+#[test]
+fn a_collected_machine_gives_the_same_plan() {
+    let dir = scratch("collect");
+    let copy = dir.join("machine");
+    let root = machine("efi-1g-612");
+    let collected = kdump(&["collect", "--root", root.to_str().unwrap(), copy.to_str().unwrap()]);
+    assert!(collected.status.success(), "{}", stderr(&collected));
+    let again = kdump(&["collect", "--root", root.to_str().unwrap(), copy.to_str().unwrap()]);
+    assert_eq!(again.status.code(), Some(1), "a recording is not mixed with another");
+    let kernel = kernel(&dir);
+    let from = |root: &Path| {
+        let root = root.to_str().unwrap();
+        kdump(&["plan", "--root", root, "--kernel", kernel.to_str().unwrap(), "--seed", SEED, "--json"])
+    };
+    let (one, two) = (json(&from(&root)), json(&from(&copy)));
+    for key in ["segments", "elfcorehdr", "vmcore", "cmdline", "e820"] {
+        assert_eq!(one[key], two[key], "{key}");
+    }
+}
+
+#[test]
+fn status_says_what_to_do() {
+    let root = machine("bios-512m");
+    let document = json(&kdump(&["status", "--json", "--root", root.to_str().unwrap()]));
+    assert_eq!(document["crash_loaded"], false);
+    assert_eq!(document["crash_size"], 160 << 20);
+    assert_eq!(hex(&document["regions"][0]["start"]), 0x900_0000);
+    assert!(document["advice"][0].as_str().unwrap().contains("kdump load"));
+}
