@@ -1,4 +1,34 @@
 //! Reads the memory of a crashed kernel by physical address and writes dumps.
+//!
+//! - [`Dump`] opens a dump file; [`OldMemory::read_phys`] reads its memory, [`KernelMemory`]
+//!   the dead kernel's virtual addresses, [`Dmesg`] its log, [`Dump::cpus`] its registers.
+//! - [`VmcoreView`] is for the capture side: it makes of old memory and its elfcorehdr the ELF
+//!   core that /proc/vmcore shows; [`OldmemView`] is the same without headers.
+//! - [`SavePlan`] lays out a copy as an ELF core and writes it; with `std`, [`save`] puts it
+//!   in a file so that an incomplete one is never taken for a complete one.
+//!
+//! A read that cannot be completed gives [`Stopped`]: how many bytes are good, where it
+//! stopped, and why: excluded, hole, not mapped, truncated, corrupt or input/output error.
+//! Nothing missing reads as zeros unless asked for.
+//!
+//! ```no_run
+//! # #[cfg(feature = "std")]
+//! # fn main() -> Result<(), Box<dyn core::error::Error>> {
+//! use kdump_elf::Paddr;
+//! use kdump_vmcore::{Dmesg, Dump, KernelMemory, OldMemory};
+//!
+//! let dump = Dump::open(std::fs::File::open("/var/crash/vmcore")?)?;
+//! let mut page = [0; 4096];
+//! dump.read_phys(Paddr(0x10_0000), &mut page)?;
+//! if let Some(info) = dump.vmcoreinfo() {
+//!     let log = Dmesg::read(&KernelMemory::new(&dump), info)?;
+//!     println!("{} records", log.records.len());
+//! }
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "std"))]
+//! # fn main() {}
+//! ```
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(
