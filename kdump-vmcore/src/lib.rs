@@ -89,3 +89,8 @@ pub use source::ReadAt;
 pub use unreadable::{MAX_UNREADABLE, Unreadable, UnreadableRange};
 pub use verify::{Verification, verify};
 pub use view::{RamOracle, ViewOptions, VmcoreView};
+
+/// Compiles the example of the project's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
