@@ -103,15 +103,15 @@ fn refuse_unsupported(matches: &ArgMatches) -> CommandResult {
 
 /// What a reader of the log must know about the file.
 fn tell(report: &SaveReport) {
-    let mib = |bytes: u64| bytes >> 20;
+    let size = info::human_size;
     eprintln!(
-        "saved {} MiB of memory, {} MiB written, file size {} bytes",
-        mib(report.memory),
-        mib(report.written),
+        "saved {} of memory, {} written, file size {} bytes",
+        size(report.memory),
+        size(report.written),
         report.file_size
     );
     if report.shared > 0 {
-        eprintln!("{} MiB that several PT_LOADs list are stored once", mib(report.shared));
+        eprintln!("{} that several PT_LOADs list are stored once", size(report.shared));
     }
     for index in &report.dropped_phdrs {
         eprintln!("program header {index} of the source is neither PT_LOAD nor PT_NOTE, or wraps: left out");
