@@ -2,14 +2,17 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its user is at a terminal")]
 
+mod abi;
 mod apt;
 mod args;
 mod bench;
+mod capi;
 mod ci;
 mod crash;
 mod error;
 mod fuzz;
 mod header;
+mod install;
 mod layers;
 mod licences;
 mod metadata;
@@ -58,6 +61,24 @@ const COMMANDS: &[Command] = &[
         about: "build the libraries for targets without an operating system",
         example: "cargo xtask nostd",
         run: nostd::run,
+    },
+    Command {
+        name: "install",
+        about: "build the C library and install it with headers, pkg-config file and manual",
+        example: "cargo xtask install --prefix /usr/local",
+        run: install::run,
+    },
+    Command {
+        name: "capi",
+        about: "check the installed C library: header, ABI, examples, valgrind, sanitizer, manual",
+        example: "cargo xtask capi --dump vmcore",
+        run: capi::run,
+    },
+    Command {
+        name: "abi",
+        about: "compare symbols, types and layout of the C library with what was released",
+        example: "cargo xtask abi --update",
+        run: abi::run,
     },
     Command {
         name: "header",

@@ -1,0 +1,189 @@
+//! `cargo xtask install`: the C library as distributions ship it.
+//!
+//! The shared library is linked from the static one by the C compiler: only so do its symbols
+//! get versions with every linker, because rustc brings a version script of its own.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::args::Args;
+use crate::error::{Context, Result, usage};
+use crate::{repo, rust, shell};
+
+/// Fixed: incompatible functions get new names, so no release needs another one.
+const SONAME: &str = "libkdump.so.0";
+/// The functions of each version.
+pub(crate) const MAP: &str = "kdump-ffi/libkdump.map";
+/// Where the core library runs: no operating system, no vector registers.
+pub(crate) const CORE_TARGET: &str = "x86_64-unknown-none";
+
+/// Where things go below `--prefix`.
+#[derive(Debug)]
+pub(crate) struct Places {
+    prefix: PathBuf,
+    destdir: PathBuf,
+}
+
+impl Places {
+    pub(crate) fn new(prefix: &Path, destdir: &Path) -> Self {
+        Self { prefix: prefix.to_owned(), destdir: destdir.to_owned() }
+    }
+
+    /// Where the files of `dir` are written: below `--destdir`.
+    pub(crate) fn dir(&self, dir: &str) -> PathBuf {
+        let prefix = self.prefix.strip_prefix("/").unwrap_or(&self.prefix);
+        if self.destdir.as_os_str().is_empty() {
+            self.prefix.join(dir)
+        } else {
+            self.destdir.join(prefix).join(dir)
+        }
+    }
+}
+
+/// `cargo xtask install --prefix P [--destdir D]`
+pub(crate) fn run(args: &[String]) -> Result {
+    let mut args = Args::new(args);
+    let prefix = args.value("--prefix")?;
+    let destdir = args.value("--destdir")?.unwrap_or_default();
+    args.finish()?;
+    let prefix = prefix.ok_or_else(|| usage("--prefix is needed, for example --prefix /usr/local"))?;
+    let prefix = std::path::absolute(&prefix).context(&prefix)?;
+    install(&Places::new(&prefix, Path::new(&destdir)))
+}
+
+/// Builds everything and puts it in place.
+pub(crate) fn install(places: &Places) -> Result {
+    let root = repo::root()?;
+    let built = build_static()?;
+    let (lib, include) = (places.dir("lib"), places.dir("include"));
+    for dir in [&lib, &include, &lib.join("pkgconfig")] {
+        fs::create_dir_all(dir).context(dir.display())?;
+    }
+    let file = format!("{SONAME}.{}", version().split_once('.').map_or("", |(_, rest)| rest));
+    link_shared(&built, &lib.join(&file))?;
+    for (name, target) in [(SONAME, file.as_str()), ("libkdump.so", SONAME)] {
+        let link = lib.join(name);
+        if link.symlink_metadata().is_ok() {
+            fs::remove_file(&link).context(link.display())?;
+        }
+        symlink(target, &link).context(link.display())?;
+    }
+    pack_static(&built, &lib.join("libkdump.a"))?;
+    copy(&build_core()?, &lib.join("libkdump-core.a"))?;
+    for header in ["kdump.h", "kdump-core.h"] {
+        copy(&root.join("include").join(header), &include.join(header))?;
+    }
+    let pc = lib.join("pkgconfig/libkdump.pc");
+    fs::write(&pc, pkg_config(places, &built.native_libs)).context(pc.display())?;
+    man_pages(&root.join("man"), places)?;
+    println!("installed libkdump {} below {}", version(), places.dir("").display());
+    Ok(())
+}
+
+/// The version all crates share.
+fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+/// The static library as rustc makes it.
+struct Built {
+    archive: PathBuf,
+    /// What it must be linked with, for example `-lgcc_s -lc`.
+    native_libs: String,
+}
+
+fn build_static() -> Result<Built> {
+    let target = repo::target()?;
+    let listing = repo::scratch("capi")?.join("native-static-libs");
+    let mut cargo = rust::cargo()?;
+    cargo.args(["rustc", "--quiet", "--release", "--package", "kdump-ffi", "--lib"]);
+    cargo.args(["--crate-type", "staticlib", "--target-dir"]).arg(&target);
+    cargo.arg("--").arg(format!("--print=native-static-libs={}", listing.display()));
+    shell::stdout(&mut cargo)?;
+    let native_libs = fs::read_to_string(&listing).context(listing.display())?.trim().to_owned();
+    Ok(Built { archive: target.join("release/libkdump_ffi.a"), native_libs })
+}
+
+/// `libkdump-core.a`, which needs nothing but memcpy and its like.
+pub(crate) fn build_core() -> Result<PathBuf> {
+    rust::ensure_targets(&[CORE_TARGET])?;
+    let target = repo::target()?;
+    let mut cargo = rust::cargo()?;
+    cargo.args(["rustc", "--quiet", "--release", "--package", "kdump-ffi-core", "--lib"]);
+    cargo.args(["--crate-type", "staticlib", "--features", "freestanding", "--target", CORE_TARGET]);
+    shell::stdout(cargo.arg("--target-dir").arg(&target))?;
+    Ok(target.join(CORE_TARGET).join("release/libkdump_ffi_core.a"))
+}
+
+fn link_shared(built: &Built, to: &Path) -> Result {
+    let map = repo::root()?.join(MAP);
+    let mut cc = shell::tool("cc")?;
+    cc.arg("-shared").arg("-o").arg(to).arg(format!("-Wl,-soname,{SONAME}"));
+    cc.arg(format!("-Wl,--version-script={}", map.display()));
+    // A program that exports thousands of names must not interpose ours.
+    cc.args(["-Wl,-Bsymbolic-functions", "-Wl,--gc-sections", "-Wl,-z,relro,-z,now,-z,defs"]);
+    cc.arg("-Wl,--whole-archive").arg(&built.archive).arg("-Wl,--no-whole-archive");
+    shell::stdout(cc.args(built.native_libs.split_whitespace())).map(|_| ())
+}
+
+/// One object in which only our functions are global: a program may link several static
+/// libraries made by rustc, each with its own copy of the standard library.
+fn pack_static(built: &Built, to: &Path) -> Result {
+    let scratch = repo::scratch("capi")?;
+    let (object, keep) = (scratch.join("kdump.o"), scratch.join("keep"));
+    let names = functions()?;
+    fs::write(&keep, names.join("\n")).context(keep.display())?;
+    let mut ld = shell::tool("ld")?;
+    ld.arg("-r").arg("-o").arg(&object).args(names.iter().map(|name| format!("--undefined={name}")));
+    shell::stdout(ld.arg(&built.archive))?;
+    let keep = format!("--keep-global-symbols={}", keep.display());
+    shell::stdout(shell::tool("objcopy")?.arg(keep).arg(&object))?;
+    if to.exists() {
+        fs::remove_file(to).context(to.display())?;
+    }
+    shell::stdout(shell::tool("ar")?.arg("rcsD").arg(to).arg(&object)).map(|_| ())
+}
+
+/// The functions the version script lists, in order.
+pub(crate) fn functions() -> Result<Vec<String>> {
+    let path = repo::root()?.join(MAP);
+    let text = fs::read_to_string(&path).context(path.display())?;
+    let lines = text.lines().filter_map(|line| line.trim().strip_suffix(';'));
+    Ok(lines.filter(|name| name.starts_with("libkdump_")).map(str::to_owned).collect())
+}
+
+fn pkg_config(places: &Places, native_libs: &str) -> String {
+    format!(
+        "prefix={}\nlibdir=${{prefix}}/lib\nincludedir=${{prefix}}/include\n\n\
+         Name: libkdump\nDescription: Load capture kernels and read the memory of crashed ones\n\
+         URL: https://github.com/libkdump/libkdump\nVersion: {}\n\
+         Cflags: -I${{includedir}}\nLibs: -L${{libdir}} -lkdump\nLibs.private: {native_libs}\n",
+        places.prefix.display(),
+        version(),
+    )
+}
+
+/// Pages are named NAME.SECTION.
+fn man_pages(from: &Path, places: &Places) -> Result {
+    for entry in fs::read_dir(from).context(from.display())? {
+        let path = entry.context(from.display())?.path();
+        let Some(section) = path.extension().and_then(|end| end.to_str()) else { continue };
+        let dir = places.dir(&format!("share/man/man{section}"));
+        fs::create_dir_all(&dir).context(dir.display())?;
+        copy(&path, &dir.join(path.file_name().unwrap_or_default()))?;
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result {
+    fs::copy(from, to).map(|_| ()).context(format!("{} to {}", from.display(), to.display()))
+}
+
+/// A command for an installed thing: finds the library below `places`.
+pub(crate) fn with_library(mut command: Command, places: &Places) -> Command {
+    command.env("LD_LIBRARY_PATH", places.dir("lib"));
+    command.env("PKG_CONFIG_PATH", places.dir("lib/pkgconfig"));
+    command
+}
