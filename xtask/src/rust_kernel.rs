@@ -53,6 +53,10 @@ pub(crate) fn run(args: &[String]) -> Result {
         clock.say(scenario.name);
         rows.extend(run_one(scenario, &build, &dir));
     }
+    if wanted.is_none() {
+        clock.say("guest core of a virtual machine monitor");
+        rows.push(Row::of("kdump-elf: example vmm_core", checks::guest_core(&build, &dir)));
+    }
     clock.say("done");
     progress::close("rust-kernel", &rows)
 }

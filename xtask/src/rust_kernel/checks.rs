@@ -13,7 +13,7 @@ use super::stream;
 use super::witness::{Cpu, Task, Witness, known_page, number};
 use crate::error::{Context, Result, failed};
 use crate::progress::Row;
-use crate::shell;
+use crate::{rust, shell};
 
 const PAGE: u64 = 4096;
 
@@ -46,6 +46,20 @@ pub(crate) fn all(scenario: &Scenario, build: &Build, run: &Run) -> Vec<Row> {
     row("crash path", crash_path(build, dumps, &run.witness));
     row("memory", memory(&run.console));
     rows
+}
+
+/// The core that kdump-elf's example writes is one that `kdump` reads.
+pub(crate) fn guest_core(build: &Build, dir: &Path) -> Result<String> {
+    let core = dir.join("guest.core");
+    let mut cargo = rust::cargo()?;
+    cargo.args(["run", "--quiet", "--package", "kdump-elf", "--example", "vmm_core", "--"]);
+    shell::run(cargo.arg(&core))?;
+    shell::stdout(&mut kdump(build, "verify", &core))?;
+    let notes = kdump_json(build, "notes", &core)?;
+    match notes.get("cpus").and_then(Value::as_array).map_or(0, Vec::len) {
+        2 => Ok("2 CPUs, sound".to_owned()),
+        count => Err(failed(format!("{count} CPUs instead of 2"))),
+    }
 }
 
 fn refused(console: &[String]) -> Result<String> {
