@@ -220,12 +220,10 @@ impl<'a> Builder<'_, 'a> {
 
 fn placement(inputs: &PlanInputs<'_>, region: PhysRange) -> Result<Placement, Error> {
     let (min, max) = (inputs.options.mem_min.unwrap_or(0), inputs.options.mem_max.unwrap_or(u64::MAX - 1));
-    let window = PhysRange::from_inclusive(min, max)?.intersection(region).ok_or(Error::OutsideRegion {
-        part: "the window given by mem-min and mem-max",
-        start: min,
-        last: max,
-        region_start: region.start(),
-        region_last: region.last(),
+    let window = PhysRange::from_inclusive(min, max)?.intersection(region);
+    let window = window.ok_or_else(|| Error::Conflict {
+        what: "mem-min and mem-max",
+        reason: alloc::format!("{min:#x} to {max:#x} holds nothing of the crash region {region}"),
     })?;
     Placement::new(window, &inputs.machine.crash_claimed, inputs.machine.page_size)
 }
