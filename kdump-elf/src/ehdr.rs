@@ -112,8 +112,9 @@ impl Ehdr {
     /// Reads the header at the start of `bytes`.
     ///
     /// Checks what is needed to read the other fields: the magic, `EI_CLASS`, `EI_DATA`,
-    /// `EI_VERSION`, `e_version`, and that `e_ehsize` and `e_phentsize` are the sizes of
-    /// the class (0 program headers may have any size).
+    /// `EI_VERSION`, `e_version`, and that `e_phentsize` is the size of the class (0 program
+    /// headers may have any size). `e_ehsize` is not looked at: nothing is found by it, and
+    /// QEMU up to at least 7.2 stores the size of a pointer there.
     ///
     /// # Errors
     /// [`Error::Truncated`], [`Error::Magic`] or [`Error::Field`].
@@ -168,13 +169,6 @@ impl Ehdr {
     fn check(&self) -> Result<(), Error> {
         if self.e_version != 1 {
             return Err(field("e_version", u64::from(self.e_version), "1"));
-        }
-        if self.e_ehsize != self.encoding.ehdr_size() {
-            return Err(field(
-                "e_ehsize",
-                u64::from(self.e_ehsize),
-                "the size of an ELF header of this class",
-            ));
         }
         if self.e_phnum != 0 && self.e_phentsize != self.encoding.phdr_size() {
             return Err(field(

@@ -47,10 +47,11 @@ impl VmcoreLayout {
     ///
     /// Stricter than the kernel: there must be a PT_NOTE, all of them must come first (the
     /// kernel would overwrite what stands between them), other types than PT_NOTE and
-    /// PT_LOAD are refused, and nothing may wrap.
+    /// PT_LOAD are refused, nothing may wrap, and an ELF32 file ends below 4 GiB (the kernel
+    /// would cut its offsets).
     ///
     /// # Errors
-    /// [`Error::Field`] or [`Error::Phdr`] naming the offending value.
+    /// [`Error::Field`], [`Error::Phdr`] or [`Error::TooLarge`] naming the offending value.
     pub fn new<I>(encoding: Encoding, page_size: u64, phdrs: I, notes_len: u64) -> Result<Self, Error>
     where
         I: Iterator<Item = Phdr>,
@@ -95,6 +96,10 @@ impl VmcoreLayout {
         let notes_size = align_up(notes_len, page_size).ok_or(too_long)?;
         let size = header_size.checked_add(notes_size).and_then(|size| size.checked_add(memory));
         let size = size.filter(|&size| i64::try_from(size).is_ok()).ok_or(too_long)?;
+        if size > encoding.word_max() {
+            let limit = encoding.word_max();
+            return Err(Error::TooLarge { field: "size of the vmcore", value: size, limit });
+        }
         Ok(Self { encoding, page_size, phnum, header_size, notes_len, size })
     }
 
@@ -224,6 +229,16 @@ mod tests {
         let huge = phdr(PT_LOAD, 0, 0, u64::MAX >> 1);
         assert!(matches!(refuse(&[note, huge]), Error::Field { .. }));
         assert!(matches!(refuse(&[note, huge, huge]), Error::Phdr { index: 2, .. }));
+    }
+
+    #[test]
+    fn elf32_offsets_are_not_cut() {
+        let elf32 = Encoding { class: Class::Elf32, endian: Endian::Little };
+        let memory = phdr(PT_LOAD, 0, 0, 0xffff_e000);
+        let [note, ..] = sample();
+        let layout = |encoding| VmcoreLayout::new(encoding, 0x1000, [note, memory].into_iter(), 100);
+        assert!(layout(ELF64).is_ok());
+        assert!(matches!(layout(elf32).unwrap_err(), Error::TooLarge { field: "size of the vmcore", .. }));
     }
 
     #[test]

@@ -34,7 +34,6 @@ impl CoreTable {
             },
         };
         let head = head.get_mut(..have).unwrap_or_default();
-        repair_ehsize(head);
         let ehdr = Ehdr::parse(head).map_err(elf("ELF header"))?;
         if ehdr.e_type != ET_CORE {
             return Err(Error::Corrupt {
@@ -54,24 +53,6 @@ impl CoreTable {
             return Err(Error::Truncated { what: "program header table", offset, need, have });
         }
         Ok(Self { ehdr, phdrs: read_phdrs(source, &ehdr, offset, need)? })
-    }
-}
-
-/// QEMU up to at least 7.2 stores 8, the size of a pointer, in `e_ehsize`. Nothing in a file
-/// is found by that field, so it is put right before the header is judged.
-fn repair_ehsize(head: &mut [u8]) {
-    let big = match head.get(5) {
-        Some(1) => false,
-        Some(2) => true,
-        _ => return,
-    };
-    let (at, size) = match head.get(4) {
-        Some(1) => (40, 52_u16),
-        Some(2) => (52, 64_u16),
-        _ => return,
-    };
-    if let Some(field) = head.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<2>()) {
-        *field = if big { size.to_be_bytes() } else { size.to_le_bytes() };
     }
 }
 

@@ -72,6 +72,10 @@ fn judge_ehdr(ehdr: &Ehdr, arch: Option<Arch>) -> Result<(), Error> {
         let expected = "the machine of the capture kernel";
         return wrong("e_machine of the elfcorehdr", u64::from(ehdr.e_machine), expected);
     }
+    if ehdr.e_ehsize != ehdr.encoding.ehdr_size() {
+        let expected = "the size of the file header";
+        return wrong("e_ehsize of the elfcorehdr", u64::from(ehdr.e_ehsize), expected);
+    }
     if ehdr.e_phoff != u64::from(ehdr.encoding.ehdr_size()) {
         let expected = "program headers directly behind the file header";
         return wrong("e_phoff of the elfcorehdr", ehdr.e_phoff, expected);

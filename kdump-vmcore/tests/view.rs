@@ -109,7 +109,7 @@ fn a_wrong_header_gives_no_view() {
     assert!(matches!(with(&|h| h.e_phnum = Some(0)), Error::Corrupt { value: 0, .. }));
     assert!(matches!(with(&|h| h.e_phnum = Some(0xffff)), Error::Elf { .. } | Error::Corrupt { .. }));
     assert!(matches!(with(&|h| h.e_phnum = Some(600)), Error::Elf { .. }));
-    assert!(matches!(with(&|h| h.e_ehsize = Some(8)), Error::Elf { .. }));
+    assert!(matches!(with(&|h| h.e_ehsize = Some(8)), Error::Corrupt { .. }));
     assert!(
         matches!(with(&|h| h.segments.push(Segment::notes(&[]))), Error::Elf { .. }),
         "PT_NOTE behind PT_LOAD"

@@ -5,6 +5,7 @@
 
 mod digest;
 mod planning;
+mod reading;
 
 use core::error::Error;
 use std::process::ExitCode;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 /// A benchmark: its name on the command line and what runs it.
 type Bench = (&'static str, fn() -> Result<(), Box<dyn Error>>);
 
-const ALL: &[Bench] = &[("digest", digest::run), ("planning", planning::run)];
+const ALL: &[Bench] = &[("digest", digest::run), ("planning", planning::run), ("reading", reading::run)];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
