@@ -23,7 +23,7 @@ pub enum LowMemory {
         /// Physical address of the copy.
         destination: u64,
     },
-    /// There is no RAM there, or the architecture does not boot through it.
+    /// It is dumped where it lies and the capture kernel does not use it.
     AsIs,
 }
 

@@ -61,8 +61,6 @@ fn memory() -> impl Strategy<Value = MemoryMap> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
-
     #[test]
     fn loads_are_sorted_disjoint_and_exactly_the_ram(
         map in memory(),
@@ -109,6 +107,21 @@ proptest! {
             .collect();
         prop_assert!(dumped.intersect(&usable).is_empty(), "the capture kernel would overwrite the dump");
     }
+}
+
+/// Nothing below 640 KiB to save, but RAM above it that a dump must still hold.
+#[test]
+fn low_memory_that_is_not_backed_up_is_dumped_in_place() {
+    let mut map = MemoryMap::new();
+    map.insert(range(0xb_0000, 0x1_0000), MemoryKind::Ram);
+    map.insert(PhysRange::from_half_open(0x10_0000, 0x4000_0000).unwrap(), MemoryKind::Ram);
+    let mut machine = synthetic(2, 1);
+    machine.memory = map;
+    let (kernel, options) = (small_kernel(), options(BackupPolicy::Always));
+    let plan = Plan::new(&inputs(&machine, &kernel, &options)).unwrap();
+    assert_eq!(loads(&plan).next().map(|load| (load.p_paddr, load.p_offset)), Some((0xb_0000, 0xb_0000)));
+    assert!(plan.e820.iter().all(|entry| entry.range.start() >= 0x10_0000), "not for the capture kernel");
+    assert!(plan.notes.iter().any(|note| note.contains("nothing is backed up")));
 }
 
 #[test]

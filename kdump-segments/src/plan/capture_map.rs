@@ -12,7 +12,8 @@ use crate::{Error, Machine, MemoryKind, MemoryMap, RangeSet};
 pub(super) fn capture_map(machine: &Machine, low: LowMemory, kept: &RangeSet) -> Vec<E820Entry> {
     let low = match low {
         LowMemory::BackedUp { source, .. } => RangeSet::from(source),
-        LowMemory::NotDumped | LowMemory::AsIs => low_ram(machine),
+        LowMemory::NotDumped => low_ram(machine),
+        LowMemory::AsIs => RangeSet::new(),
     };
     let regions = RangeSet::from_ranges(machine.crash_regions.iter().copied()).union(&machine.cma_ranges);
     let usable = regions.intersect(&machine.ram()).subtract(&machine.crash_claimed).subtract(kept);

@@ -16,14 +16,20 @@ const CONVENTIONAL_END: u64 = 0xa_0000;
 /// is specified").
 const PROTOCOL_5_5: u16 = 0x20f;
 
-/// The RAM that must be saved, if any: the lowest range of it, up to 640 KiB.
-pub(super) fn backup_source(
-    machine: &Machine,
-    policy: BackupPolicy,
-    notes: &mut Vec<String>,
-) -> Option<PhysRange> {
+/// What is to become of low memory, before a backup has a place.
+pub(super) enum Decision {
+    /// It is the capture kernel's and is not dumped.
+    Use,
+    /// It is dumped where it lies.
+    Keep,
+    /// This range, up to 640 KiB, is saved; the capture kernel may then use it.
+    Save(PhysRange),
+}
+
+/// Decides by what the user asked for and what the machine shows.
+pub(super) fn decide(machine: &Machine, policy: BackupPolicy, notes: &mut Vec<String>) -> Decision {
     if !matches!(machine.arch, Arch::X86_64 | Arch::I386) {
-        return None;
+        return Decision::Keep;
     }
     let wanted = match policy {
         BackupPolicy::Always => true,
@@ -34,17 +40,18 @@ pub(super) fn backup_source(
         BackupPolicy::Auto => auto(machine, notes),
     };
     if !wanted {
-        return None;
+        return Decision::Use;
     }
-    let source = conventional_ram(machine);
-    if source.is_none() {
+    let Some(source) = conventional_ram(machine) else {
         notes.push(String::from("there is no RAM below 640 KiB: nothing is backed up"));
-    } else if low_ram(machine).iter().filter(|range| range.start() < CONVENTIONAL_END).count() > 1 {
+        return Decision::Keep;
+    };
+    if low_ram(machine).iter().filter(|range| range.start() < CONVENTIONAL_END).count() > 1 {
         notes.push(String::from(
             "low RAM has several ranges: the first is backed up and used, the others are dumped in place",
         ));
     }
-    source
+    Decision::Save(source)
 }
 
 /// The lowest range of dumped RAM below 640 KiB, with the borders the dump has.

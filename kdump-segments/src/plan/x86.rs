@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use kdump_elf::{Class, PhysRange};
 
 use super::capture_map::{capture_map, firmware_map};
-use super::low_memory::backup_source;
+use super::low_memory::{Decision, decide};
 use super::{KexecFlags, Layout, Plan, PlanInputs};
 use crate::cmdline::CommandLine;
 use crate::e820::E820Entry;
@@ -148,8 +148,10 @@ impl<'a> Builder<'_, 'a> {
 
     fn backup(&mut self) -> Result<LowMemory, Error> {
         let (machine, policy) = (self.inputs.machine, self.inputs.options.backup);
-        let Some(source) = backup_source(machine, policy, &mut self.notes) else {
-            return Ok(LowMemory::NotDumped);
+        let source = match decide(machine, policy, &mut self.notes) {
+            Decision::Use => return Ok(LowMemory::NotDumped),
+            Decision::Keep => return Ok(LowMemory::AsIs),
+            Decision::Save(source) => source,
         };
         let range = self.place_top("backup region", source.size(), 0, NO_LIMIT)?;
         self.push(SegmentKind::Backup, range, Cow::Borrowed(&[]));
