@@ -71,6 +71,7 @@ fn elf32_big_endian_bytes() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "two hundred thousand headers take the interpreter minutes; `cargo test` runs it")]
 fn a_file_may_have_more_phdrs_than_e_phnum_can_say() {
     for encoding in [LE64, BE32] {
         for count in [65_534_u32, 65_535, 70_000] {

@@ -21,7 +21,7 @@ use crate::install::{self, Places};
 use crate::progress::{self, Row};
 use crate::{apt, repo, shell};
 
-const NEEDS: &[Need] = &[
+pub(crate) const NEEDS: &[Need] = &[
     Need { what: "cc", package: "gcc" },
     Need { what: "g++", package: "g++" },
     Need { what: "abidw", package: "abigail-tools" },

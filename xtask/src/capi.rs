@@ -11,7 +11,7 @@ use crate::install::{self, Places};
 use crate::progress::{self, Row};
 use crate::{abi, apt, header, repo, shell};
 
-const NEEDS: &[Need] = &[
+pub(crate) const NEEDS: &[Need] = &[
     Need { what: "cc", package: "gcc" },
     Need { what: "make", package: "make" },
     Need { what: "pkg-config", package: "pkg-config" },

@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::error::{Error, Result};
 use crate::progress::{self, Clock, Row};
-use crate::{apt, crash, fuzz, header, layers, licences, nostd, purgatory, rust, shell};
+use crate::{apt, crash, fuzz, header, layers, licences, nostd, purgatory, rooms, rust, shell};
 
 /// A step: its name, and its code.
 type Step = (&'static str, fn() -> Result);
@@ -16,6 +16,7 @@ const STEPS: &[Step] = &[
     ("doc", doc),
     ("nostd", || nostd::run(&[])),
     ("layers", || layers::run(&[])),
+    ("rooms", || rooms::run(&["--check".to_owned()])),
     ("licences", || licences::run(&[])),
     ("purgatory", || purgatory::run(&["--check".to_owned()]).map_err(Error::Failed)),
     ("header", || header::run(&["--check".to_owned()])),
@@ -64,7 +65,7 @@ fn doc() -> Result {
 fn miri() -> Result {
     let mut cargo = rust::nightly()?;
     rust::ensure_components(Some(rust::NIGHTLY), &["miri", "rust-src"])?;
-    cargo.args(["miri", "test", "--package", "kdump-elf", "--lib"]);
+    cargo.args(["miri", "test", "--package", "kdump-elf"]);
     // proptest reads the clock and the directory of its regressions.
     cargo.env("MIRIFLAGS", "-Zmiri-disable-isolation").env("PROPTEST_CASES", "4");
     shell::run(&mut cargo)

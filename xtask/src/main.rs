@@ -20,8 +20,10 @@ mod nostd;
 mod progress;
 mod purgatory;
 mod repo;
+mod rooms;
 mod rust;
 mod rust_kernel;
+mod setup;
 mod shell;
 
 use std::process::ExitCode;
@@ -37,6 +39,12 @@ struct Command {
 }
 
 const COMMANDS: &[Command] = &[
+    Command {
+        name: "setup",
+        about: "install all that the other commands need: packages, Rust targets, Debian kernels",
+        example: "cargo xtask setup",
+        run: setup::run,
+    },
     Command {
         name: "test",
         about: "everything a change must pass, a real crash included; ci is the same",
@@ -91,6 +99,12 @@ const COMMANDS: &[Command] = &[
         about: "check the direction of dependency among the crates",
         example: "cargo xtask layers",
         run: layers::run,
+    },
+    Command {
+        name: "rooms",
+        about: "make the module tables of docs/ARCHITECTURE.md from the sources; --check compares",
+        example: "cargo xtask rooms --check",
+        run: rooms::run,
     },
     Command {
         name: "licences",

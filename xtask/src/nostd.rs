@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::{rust, shell};
 
 const LIBRARIES: &[&str] = &["kdump-elf", "kdump-segments", "kdump-purgatory", "kdump-vmcore"];
-const TARGETS: &[&str] = &["x86_64-unknown-none", "aarch64-unknown-none"];
+pub(crate) const TARGETS: &[&str] = &["x86_64-unknown-none", "aarch64-unknown-none"];
 
 pub(crate) fn run(args: &[String]) -> Result {
     Args::new(args).finish()?;

@@ -1,6 +1,6 @@
 //! The module tables of docs/ARCHITECTURE.md, made from the first sentence of each file.
 
-use std::fmt::Write as _;
+use core::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -77,8 +77,11 @@ fn find(directory: &Path, files: &mut Vec<PathBuf>) -> Result {
 fn duty(file: &Path) -> Result<String> {
     let text = fs::read_to_string(file).context(file.display())?;
     let lines = text.lines().skip_while(|line| !line.starts_with("//!"));
-    let comment: Vec<&str> =
-        lines.map_while(|line| line.strip_prefix("//!")).map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let comment: Vec<&str> = lines
+        .map_while(|line| line.strip_prefix("//!"))
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect();
     let comment = comment.join(" ");
     let end = comment.match_indices(". ").next().map_or(comment.len(), |(at, _)| at);
     let sentence = comment.get(..end).unwrap_or(&comment).trim_end_matches('.');

@@ -40,13 +40,28 @@ const NEEDS: &[Need] = &[
     Need { what: "strip", package: "binutils" },
 ];
 
+/// The target of the programs that run in the guest.
+pub(crate) const GUEST_TARGET: &str = programs::TARGET;
+
+/// Everything a run and its checks need.
+pub(crate) fn needs() -> Vec<Need> {
+    [NEEDS, checks::NEEDS].concat()
+}
+
+/// Fetches the kernels of all series, those that an earlier call has left aside.
+pub(crate) fn fetch_kernels(clock: Clock) -> Result {
+    for series in options::Series::ALL {
+        Kernel::fetch(series, clock)?;
+    }
+    Ok(())
+}
+
 pub(crate) fn run(args: &[String]) -> Result {
     let options = Options::parse(args)?;
     let clock = Clock::start();
     let label = options.label();
     clock.say(&format!("crash run {label}"));
-    apt::ensure(NEEDS)?;
-    apt::ensure(checks::NEEDS)?;
+    apt::ensure(&needs())?;
     let kernel = Kernel::fetch(options.series, clock)?;
     clock.say("building kdump and kdump-witness for the guest");
     let programs = programs::build()?;

@@ -13,6 +13,8 @@ pub(crate) enum Series {
 }
 
 impl Series {
+    pub(crate) const ALL: [Self; 2] = [Self::V6_1, Self::V6_12];
+
     fn parse(text: &str) -> Result<Self> {
         match text {
             "6.1" => Ok(Self::V6_1),

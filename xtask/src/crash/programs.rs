@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Context, Result};
 use crate::{repo, rust, shell};
 
-const TARGET: &str = "x86_64-unknown-linux-musl";
+pub(crate) const TARGET: &str = "x86_64-unknown-linux-musl";
 
 #[derive(Debug)]
 pub(crate) struct Programs {

@@ -1,0 +1,26 @@
+//! `cargo xtask setup`: everything the other commands need, installed beforehand.
+
+use crate::apt;
+use crate::args::Args;
+use crate::error::Result;
+use crate::progress::Clock;
+use crate::{abi, capi, crash, nostd, rust, rust_kernel};
+
+/// Installs the programs and peers, the Rust targets and components, and fetches the kernels.
+pub(crate) fn run(args: &[String]) -> Result {
+    Args::new(args).finish()?;
+    let clock = Clock::start();
+    let needs = [crash::needs(), rust_kernel::NEEDS.to_vec(), capi::NEEDS.to_vec(), abi::NEEDS.to_vec()];
+    clock.say("Debian packages");
+    apt::ensure(&needs.concat())?;
+    clock.say("Rust targets and components");
+    rust::ensure_components(None, &["clippy", "rustfmt"])?;
+    rust::ensure_targets(nostd::TARGETS)?;
+    rust::ensure_targets(&[crash::GUEST_TARGET])?;
+    rust::nightly()?;
+    rust::ensure_components(Some(rust::NIGHTLY), &["miri", "rust-src"])?;
+    clock.say("Debian kernels, unpacked below the target directory");
+    crash::fetch_kernels(clock)?;
+    clock.say("ready: try cargo xtask crash");
+    Ok(())
+}
