@@ -23,7 +23,10 @@ use crate::error::{Context, Result, usage};
 use crate::progress::{self, Clock, Row};
 use crate::repo;
 
-const NEEDS: &[Need] = &[
+/// As many as the kernel has stacks for.
+const MAX_CPUS: usize = 8;
+
+pub(crate) const NEEDS: &[Need] = &[
     Need { what: "qemu-system-x86_64", package: "qemu-system-x86" },
     Need { what: "gdb", package: "gdb" },
     Need { what: "strip", package: "binutils" },
@@ -34,7 +37,11 @@ pub(crate) fn run(args: &[String]) -> Result {
     let wanted = args.value("--cause")?;
     let keep = args.value("--keep")?;
     let sizes = args.flag("--sizes");
+    let cpus = args.number("--cpus")?.map_or(Ok(2), usize::try_from).context("--cpus")?;
     args.finish()?;
+    if !(2..=MAX_CPUS).contains(&cpus) {
+        return Err(usage(format!("--cpus {cpus}: the kernel uses 2 to {MAX_CPUS}")));
+    }
     let chosen = choose(wanted.as_deref())?;
     apt::ensure(NEEDS)?;
     if sizes {
@@ -51,7 +58,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     let mut rows = Vec::new();
     for scenario in chosen {
         clock.say(scenario.name);
-        rows.extend(run_one(scenario, &build, &dir));
+        rows.extend(run_one(scenario, &build, cpus, &dir));
     }
     if wanted.is_none() {
         clock.say("guest core of a virtual machine monitor");
@@ -73,9 +80,10 @@ fn choose(name: Option<&str>) -> Result<Vec<&'static Scenario>> {
 }
 
 /// One crash in a directory of its own, and what was found out about it.
-fn run_one(scenario: &Scenario, build: &Build, dir: &Path) -> Vec<Row> {
+fn run_one(scenario: &Scenario, build: &Build, cpus: usize, dir: &Path) -> Vec<Row> {
     let dir = dir.join(scenario.name);
-    let outcome = fs::create_dir_all(&dir).context(dir.display()).and_then(|()| scenario.run(build, &dir));
+    let outcome =
+        fs::create_dir_all(&dir).context(dir.display()).and_then(|()| scenario.run(build, cpus, &dir));
     match outcome {
         Ok(run) => checks::all(scenario, build, &run),
         Err(error) => vec![Row::of(scenario.name, Err(error))],

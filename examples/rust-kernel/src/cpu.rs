@@ -19,12 +19,12 @@ pub(crate) fn outb(port: u16, value: u8) {
     unsafe { asm!("out dx, al", in("dx") port, in("al") value, options(nomem, nostack, preserves_flags)) };
 }
 
-/// Writes all of `bytes` to one I/O port, in words of 16 bits; an odd last byte is left out.
+/// Writes all of `bytes` to one I/O port, in words of 32 bits; what does not fill one is left out.
 pub(crate) fn out_words(port: u16, bytes: &[u8]) {
     // SAFETY: reads only within `bytes`.
     unsafe {
-        asm!("rep outsw", in("dx") port, inout("rsi") bytes.as_ptr() => _,
-             inout("rcx") bytes.len() / 2 => _, options(readonly, nostack, preserves_flags));
+        asm!("rep outsd", in("dx") port, inout("rsi") bytes.as_ptr() => _,
+             inout("rcx") bytes.len() / 4 => _, options(readonly, nostack, preserves_flags));
     }
 }
 

@@ -46,26 +46,38 @@ trap_common:
     call trap
     ud2
 
+# What follows is called from Rust; debuggers learn where the saved registers are.
+    .macro save register
+    push \register
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset \register, 0
+    .endm
+    .macro restore register
+    pop \register
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore \register
+    .endm
+
 # switch_stack(rdi: where to leave the stack pointer, rsi: the stack pointer to take).
     .section .text.switch_stack, "ax", @progbits
     .globl switch_stack
     .type switch_stack, @function
 switch_stack:
     .cfi_startproc
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
+    save rbx
+    save rbp
+    save r12
+    save r13
+    save r14
+    save r15
     mov [rdi], rsp
     mov rsp, rsi
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
+    restore r15
+    restore r14
+    restore r13
+    restore r12
+    restore rbp
+    restore rbx
     ret
     .cfi_endproc
     .size switch_stack, . - switch_stack
@@ -77,14 +89,10 @@ switch_stack:
     .type hold, @function
 hold:
     .cfi_startproc
-    push r12
-    .cfi_adjust_cfa_offset 8
-    push r13
-    .cfi_adjust_cfa_offset 8
-    push r14
-    .cfi_adjust_cfa_offset 8
-    push r15
-    .cfi_adjust_cfa_offset 8
+    save r12
+    save r13
+    save r14
+    save r15
     lea r12, [rdi + 12]
     lea r13, [rdi + 13]
     lea r14, [rdi + 14]
@@ -92,14 +100,10 @@ hold:
 1:  pause
     dec rsi
     jnz 1b
-    pop r15
-    .cfi_adjust_cfa_offset -8
-    pop r14
-    .cfi_adjust_cfa_offset -8
-    pop r13
-    .cfi_adjust_cfa_offset -8
-    pop r12
-    .cfi_adjust_cfa_offset -8
+    restore r15
+    restore r14
+    restore r13
+    restore r12
     ret
     .cfi_endproc
     .size hold, . - hold

@@ -204,7 +204,7 @@ fn backtraces(scenario: &Scenario, build: &Build, dumps: &Dumps, witness: &Witne
         if !trace.contains("rust_kernel::task::begin") {
             return Err(wrong("the first function of the task"));
         }
-        let place = match scenario.place {
+        let (function, line) = match scenario.place {
             Place::Cause(function) if index == 0 => {
                 let line = marked_line(&build.source.join("src/cause.rs"), "dies here", scenario.marker())?;
                 (format!("rust_kernel::cause::{function} "), format!("src/cause.rs:{line}"))
@@ -213,16 +213,22 @@ fn backtraces(scenario: &Scenario, build: &Build, dumps: &Dumps, witness: &Witne
                 let line = marked_line(&build.source.join("src/task.rs"), "stays here", "hold")?;
                 ("rust_kernel::task::work ".to_owned(), format!("src/task.rs:{line}"))
             }
-            _ => ("rust_kernel::task::yield_now".to_owned(), "src/task.rs:".to_owned()),
+            // Between two turns: wherever it is, it is in a line of the kernel.
+            _ => ("rust_kernel::".to_owned(), " at src/".to_owned()),
         };
-        let (function, line) = place;
         let found = trace.lines().find(|frame| frame.contains(&function) && frame.contains(&line));
-        if found.is_none() {
-            return Err(wrong(&format!("{function}at {line}")));
-        }
-        told.push(format!("CPU {index} {}at {line}", function.trim_start_matches("rust_kernel::")));
+        let found = found.ok_or_else(|| wrong(&format!("{function}at {line}")))?;
+        let (_, place) = found.split_once("rust_kernel::").unwrap_or_default();
+        told.push(format!("CPU {index} {}", shortened(place)));
     }
     Ok(told.join("; "))
+}
+
+/// A frame without its arguments.
+fn shortened(frame: &str) -> String {
+    let function = frame.split(' ').next().unwrap_or_default();
+    let place = frame.rsplit(' ').next().unwrap_or_default();
+    format!("{function} at {place}")
 }
 
 /// The number of the line with the comment `WHAT: NAME`.

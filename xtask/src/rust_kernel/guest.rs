@@ -30,14 +30,14 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    pub(crate) fn start(build: &Build, dir: &Path, cmdline: &str) -> Result<Self> {
+    pub(crate) fn start(build: &Build, dir: &Path, cpus: usize, cmdline: &str) -> Result<Self> {
         let disk = dir.join("disk.img");
         let file = File::create(&disk).context(disk.display())?;
         file.set_len(MEMORY_MIB << 20).context(disk.display())?;
         // The path of a socket may not be long.
         let monitor = std::env::temp_dir().join(format!("kdump-rust-kernel-{}", std::process::id()));
         let mut qemu = shell::tool("qemu-system-x86_64")?;
-        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"]);
+        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", &cpus.to_string()]);
         qemu.args(["-m", &format!("{MEMORY_MIB}M"), "-nodefaults", "-no-reboot", "-display", "none"]);
         qemu.args(["-serial", "stdio"]);
         qemu.arg("-serial").arg(format!("file:{}", dir.join("stream.bin").display()));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::build::Build;
 use super::guest::Guest;
 use super::stream::{self, Received};
-use super::witness::{TASKS_OF_WORKLOAD, Witness};
+use super::witness::{TASKS_PER_CPU, Witness};
 use crate::error::Result;
 
 /// How long a stage of the guest may take: ten times what an idle machine needs.
@@ -103,15 +103,15 @@ impl Scenario {
         self.commands.last().copied().unwrap_or_default()
     }
 
-    pub(crate) fn run(&self, build: &Build, dir: &Path) -> Result<Run> {
-        let mut guest = Guest::start(build, dir, &format!("{CMDLINE}{}", self.options))?;
+    pub(crate) fn run(&self, build: &Build, cpus: usize, dir: &Path) -> Result<Run> {
+        let mut guest = Guest::start(build, dir, cpus, &format!("{CMDLINE}{}", self.options))?;
         guest.wait_for("armed", PATIENCE)?;
         // The other CPU begins before the first one has armed anything.
         let filled = |guest: &Guest| guest.console().iter().filter(|line| line.contains(FILLED)).count();
-        while filled(&guest) < TASKS_OF_WORKLOAD {
+        while filled(&guest) < cpus.saturating_mul(TASKS_PER_CPU) {
             guest.wait_for(FILLED, PATIENCE)?;
         }
-        let witness = Witness::parse(guest.console())?;
+        let witness = Witness::parse(guest.console(), cpus)?;
         for command in self.commands {
             match *command {
                 "nmi" => guest.inject_nmi()?,

@@ -4,8 +4,8 @@ use core::ops::Range;
 
 use crate::error::{Context, Result, failed};
 
-/// Tasks that fill pages: two on each of two CPUs.
-pub(crate) const TASKS_OF_WORKLOAD: usize = 4;
+/// Tasks of each CPU that fill pages.
+pub(crate) const TASKS_PER_CPU: usize = 2;
 
 /// Pages each of them fills.
 const PAGES: usize = 16;
@@ -34,7 +34,7 @@ pub(crate) struct Task {
 
 impl Witness {
     /// From the lines that begin with `witness`.
-    pub(crate) fn parse(console: &[String]) -> Result<Self> {
+    pub(crate) fn parse(console: &[String], cpus: usize) -> Result<Self> {
         let mut this = Self::default();
         for line in console.iter().filter_map(|line| line.strip_prefix("witness ")) {
             let field = |name: &str| {
@@ -51,9 +51,10 @@ impl Witness {
                 this.cpus.push(Cpu { gs_base, crash_stack });
             }
         }
-        let (want, found) = (TASKS_OF_WORKLOAD.saturating_mul(PAGES), this.pages.len());
-        if this.cpus.len() != 2 || found != want {
-            return Err(failed(format!("{} CPUs and {found} pages, not 2 and {want}", this.cpus.len())));
+        let want = cpus.saturating_mul(TASKS_PER_CPU).saturating_mul(PAGES);
+        let (ran, found) = (this.cpus.len(), this.pages.len());
+        if ran != cpus || found != want {
+            return Err(failed(format!("{ran} CPUs and {found} pages, not {cpus} and {want}")));
         }
         Ok(this)
     }
