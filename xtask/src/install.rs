@@ -70,8 +70,8 @@ pub(crate) fn install(places: &Places) -> Result {
         }
         symlink(target, &link).context(link.display())?;
     }
-    pack_static(&built, &lib.join("libkdump.a"))?;
-    copy(&build_core()?, &lib.join("libkdump-core.a"))?;
+    pack_static(&built.archive, &functions()?, &lib.join("libkdump.a"))?;
+    pack_static(&build_core()?, &core_functions()?, &lib.join("libkdump-core.a"))?;
     for header in ["kdump.h", "kdump-core.h"] {
         copy(&root.join("include").join(header), &include.join(header))?;
     }
@@ -128,18 +128,20 @@ fn link_shared(built: &Built, to: &Path) -> Result {
     shell::stdout(cc.args(built.native_libs.split_whitespace())).map(|_| ())
 }
 
-/// One object in which only our functions are global: a program may link several static
-/// libraries made by rustc, each with its own copy of the standard library.
-fn pack_static(built: &Built, to: &Path) -> Result {
+/// One object in which only `names` are global: a program may link several static libraries made
+/// by rustc, each with its own copy of the standard library.
+fn pack_static(archive: &Path, names: &[String], to: &Path) -> Result {
     let scratch = repo::scratch("capi")?;
     let (object, keep) = (scratch.join("kdump.o"), scratch.join("keep"));
-    let names = functions()?;
     fs::write(&keep, names.join("\n")).context(keep.display())?;
     let mut ld = shell::tool("ld")?;
-    ld.arg("-r").arg("-o").arg(&object).args(names.iter().map(|name| format!("--undefined={name}")));
-    shell::stdout(ld.arg(&built.archive))?;
-    let keep = format!("--keep-global-symbols={}", keep.display());
-    shell::stdout(shell::tool("objcopy")?.arg(keep).arg(&object))?;
+    ld.args(["-r", "--gc-sections", "-o"]).arg(&object);
+    shell::stdout(ld.args(names.iter().map(|name| format!("--undefined={name}"))).arg(archive))?;
+    let mut objcopy = shell::tool("objcopy")?;
+    objcopy.arg(format!("--keep-global-symbols={}", keep.display()));
+    // Bitcode for link-time optimisation by rustc; it confuses the tools of others.
+    objcopy.args(["--remove-section=.llvmbc", "--remove-section=.llvmcmd"]);
+    shell::stdout(objcopy.arg(&object))?;
     if to.exists() {
         fs::remove_file(to).context(to.display())?;
     }
@@ -152,6 +154,15 @@ pub(crate) fn functions() -> Result<Vec<String>> {
     let text = fs::read_to_string(&path).context(path.display())?;
     let lines = text.lines().filter_map(|line| line.trim().strip_suffix(';'));
     Ok(lines.filter(|name| name.starts_with("libkdump_")).map(str::to_owned).collect())
+}
+
+/// Those of them that kdump-core.h declares.
+pub(crate) fn core_functions() -> Result<Vec<String>> {
+    let path = repo::root()?.join("include/kdump-core.h");
+    let text = fs::read_to_string(&path).context(path.display())?;
+    let code: Vec<_> = text.lines().filter(|line| !line.trim_start().starts_with('*')).collect();
+    let declared = |name: &String| code.iter().any(|line| line.contains(&format!("{name}(")));
+    Ok(functions()?.into_iter().filter(declared).collect())
 }
 
 fn pkg_config(places: &Places, native_libs: &str) -> String {

@@ -165,8 +165,10 @@ impl<'a> Chars<'a> {
         if self.0.is_null() {
             return None;
         }
-        // SAFETY: not NULL; the caller vouches that it ends with a NUL and stays unchanged.
-        Some(unsafe { CStr::from_ptr(self.0) }.to_bytes())
+        // SAFETY: not NULL; the caller vouches that it ends with a NUL.
+        let len = unsafe { length(self.0) };
+        // SAFETY: that many bytes precede the NUL; the caller vouches that they stay unchanged.
+        Some(unsafe { core::slice::from_raw_parts(self.0.cast(), len) })
     }
 
     /// The text; `None` for NULL.
@@ -204,6 +206,34 @@ impl<'a> CharsMut<'a> {
         // SAFETY: passed on to the caller.
         unsafe { BytesMut(self.0.cast(), PhantomData).slice(name, len) }
     }
+}
+
+/// Bytes in front of the NUL.
+///
+/// # Safety
+/// `text` is not NULL and ended by a NUL.
+#[cfg(feature = "std")]
+unsafe fn length(text: *const c_char) -> usize {
+    // SAFETY: passed on to the caller.
+    unsafe { CStr::from_ptr(text) }.count_bytes()
+}
+
+/// Bytes in front of the NUL. Without an operating system there is no `strlen`, which `CStr` and
+/// what compilers make of a plain loop would call; hence the volatile reads.
+///
+/// # Safety
+/// `text` is not NULL and ended by a NUL.
+#[cfg(not(feature = "std"))]
+unsafe fn length(text: *const c_char) -> usize {
+    let mut at = text;
+    let mut len = 0_usize;
+    // SAFETY: every byte up to the NUL may be read.
+    while unsafe { at.read_volatile() } != 0 {
+        // SAFETY: the byte at `at` was not the NUL, so there is one more.
+        at = unsafe { at.add(1) };
+        len = len.saturating_add(1);
+    }
+    len
 }
 
 fn check<T>(start: *const T, name: &'static str, len: usize) -> Result<(), Failure> {

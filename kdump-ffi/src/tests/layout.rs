@@ -1,6 +1,6 @@
 //! abi/layout.c states the layout of every structure; C compiles it, this test compares it.
 
-use std::fmt::Write;
+use core::fmt::Write;
 use std::path::Path;
 
 const FILE: &str = "abi/layout.c";

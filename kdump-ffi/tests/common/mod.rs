@@ -1,0 +1,156 @@
+//! The C interface as a C program sees it: raw pointers, no help from the types of Rust.
+#![allow(unsafe_code, missing_docs, dead_code, reason = "declares what the header declares")]
+#![allow(
+    improper_ctypes,
+    unreachable_pub,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "handles are opaque; tests may panic"
+)]
+#![allow(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "tests may panic")]
+#![allow(clippy::too_many_arguments, reason = "so has the header")]
+#![allow(unused_qualifications, reason = "the macro spells paths out")]
+
+use core::ffi::{c_char, c_int, c_void};
+
+pub use kdump_ffi::{
+    libkdump_crashkernel, libkdump_dmesg, libkdump_dump, libkdump_dump_info, libkdump_machine,
+    libkdump_machine_info, libkdump_open_options, libkdump_plan, libkdump_plan_options, libkdump_progress_fn,
+    libkdump_purgatory, libkdump_purgatory_info, libkdump_range, libkdump_save_options,
+};
+pub use kdump_ffi_core::{
+    libkdump_arch_info, libkdump_elf_params, libkdump_error, libkdump_note, libkdump_phdr, libkdump_read_fn,
+    libkdump_view,
+};
+
+macro_rules! declare {
+    ($($name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?;)*) => {
+        mod raw {
+            use super::*;
+            unsafe extern "C" { $(pub fn $name($($arg: $ty),*) $(-> $ret)?;)* }
+        }
+        $(pub fn $name($($arg: $ty),*) $(-> $ret)? {
+            // SAFETY: the tests pass what the header asks for.
+            unsafe { raw::$name($($arg),*) }
+        })*
+    };
+}
+
+declare! {
+    libkdump_strerror(code: c_int) -> *const c_char;
+    libkdump_has(feature: u32) -> c_int;
+    libkdump_arch_get_info(arch: u32, out: *mut libkdump_arch_info, error: *mut libkdump_error) -> c_int;
+    libkdump_elfcorehdr_size(params: *const c_void, bytes: *mut u64, error: *mut libkdump_error) -> c_int;
+    libkdump_elfcorehdr_encode(params: *const libkdump_elf_params, phdrs: *const libkdump_phdr,
+        buf: *mut c_void, len: usize, written: *mut u64, error: *mut libkdump_error) -> c_int;
+    libkdump_elfcorehdr_phdr(buf: *const c_void, len: usize, index: u32, out: *mut libkdump_phdr,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_note_next(buf: *const c_void, len: usize, endian: u32, align: u64, cursor: *mut u64,
+        out: *mut libkdump_note, error: *mut libkdump_error) -> c_int;
+    libkdump_vmcoreinfo_get(text: *const c_void, len: usize, key: *const c_char, buf: *mut c_char,
+        buf_len: usize, value_len: *mut usize, error: *mut libkdump_error) -> c_int;
+    libkdump_vmcoreinfo_value(text: *const c_void, len: usize, kind: u32, name: *const c_char,
+        value: *mut u64, error: *mut libkdump_error) -> c_int;
+    libkdump_vmcoreinfo_append(buf: *mut c_void, capacity: usize, len: *mut usize, key: *const c_char,
+        value: *const c_char, error: *mut libkdump_error) -> c_int;
+    libkdump_vmcoreinfo_append_value(buf: *mut c_void, capacity: usize, len: *mut usize, kind: u32,
+        name: *const c_char, value: u64, error: *mut libkdump_error) -> c_int;
+    libkdump_view_workspace_size(header: *const c_void, len: usize, page_size: u64, bytes: *mut u64,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_view_init(view: *mut libkdump_view, header: *const c_void, len: usize, page_size: u64,
+        workspace: *mut c_void, workspace_len: usize, read: libkdump_read_fn, user: *mut c_void,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_view_read(view: *const libkdump_view, offset: u64, buf: *mut c_void, len: usize,
+        done: *mut usize, error: *mut libkdump_error) -> c_int;
+    libkdump_dump_open(paths: *const *const c_char, count: usize, options: *const libkdump_open_options,
+        dump: *mut *mut libkdump_dump, error: *mut libkdump_error) -> c_int;
+    libkdump_dump_open_fd(fd: c_int, options: *const libkdump_open_options, dump: *mut *mut libkdump_dump,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_dump_open_callback(size: u64, read: libkdump_read_fn, user: *mut c_void,
+        options: *const libkdump_open_options, dump: *mut *mut libkdump_dump, error: *mut libkdump_error) -> c_int;
+    libkdump_dump_free(dump: *mut libkdump_dump);
+    libkdump_dump_get_info(dump: *const libkdump_dump, out: *mut libkdump_dump_info,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_dump_range(dump: *const libkdump_dump, index: u32, out: *mut libkdump_range,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_dump_page_state(dump: *const libkdump_dump, pfn: u64, state: *mut u32,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_dump_read_phys(dump: *const libkdump_dump, paddr: u64, buf: *mut c_void, len: usize,
+        done: *mut usize, error: *mut libkdump_error) -> c_int;
+    libkdump_dump_read_virt(dump: *const libkdump_dump, vaddr: u64, buf: *mut c_void, len: usize,
+        done: *mut usize, error: *mut libkdump_error) -> c_int;
+    libkdump_dump_register(dump: *const libkdump_dump, cpu: u32, name: *const c_char, value: *mut u64,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_dmesg_read(dump: *const libkdump_dump, dmesg: *mut *mut libkdump_dmesg,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_dump_save(dump: *const libkdump_dump, path: *const c_char, options: *const libkdump_save_options,
+        progress: libkdump_progress_fn, user: *mut c_void, report: *mut c_void,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_machine_collect(root: *const c_char, machine: *mut *mut libkdump_machine,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_machine_free(machine: *mut libkdump_machine);
+    libkdump_machine_get_info(machine: *const libkdump_machine, out: *mut libkdump_machine_info,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_machine_range(machine: *const libkdump_machine, list: u32, index: u32, out: *mut libkdump_range,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_crashkernel_parse(cmdline: *const c_char, ram: u64, arch: u32, out: *mut libkdump_crashkernel,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_plan_new(machine: *const libkdump_machine, options: *const libkdump_plan_options,
+        plan: *mut *mut libkdump_plan, error: *mut libkdump_error) -> c_int;
+    libkdump_purgatory_new(object: *const c_void, len: usize, arch: u32, out: *mut *mut libkdump_purgatory,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_purgatory_free(purgatory: *mut libkdump_purgatory);
+    libkdump_purgatory_get_info(purgatory: *const libkdump_purgatory, out: *mut libkdump_purgatory_info,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_purgatory_link(purgatory: *const libkdump_purgatory, base: u64, error: *mut libkdump_error) -> c_int;
+    libkdump_purgatory_get(purgatory: *const libkdump_purgatory, symbol: *const c_char, buf: *mut c_void,
+        len: usize, value_len: *mut usize, error: *mut libkdump_error) -> c_int;
+    libkdump_purgatory_set(purgatory: *const libkdump_purgatory, symbol: *const c_char, value: *const c_void,
+        len: usize, error: *mut libkdump_error) -> c_int;
+}
+
+/// A structure of C, all zero but for its size, as `struct T x = { .size = sizeof x }` makes it.
+pub fn sized<T>() -> T {
+    // SAFETY: the structures are integers, arrays of them, pointers and optional functions.
+    let mut value: T = unsafe { core::mem::zeroed() };
+    // SAFETY: each begins with its size.
+    unsafe { (&raw mut value).cast::<u32>().write(size_of::<T>() as u32) };
+    value
+}
+
+pub fn message(error: &libkdump_error) -> String {
+    let bytes: Vec<u8> = error.message.iter().map(|&byte| byte as u8).take_while(|&byte| byte != 0).collect();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// Memory of a caller that a callback reads: `user` points to it.
+pub struct Memory {
+    pub bytes: Vec<u8>,
+    /// Every read from here on fails with this.
+    pub broken: Option<(u64, c_int)>,
+}
+
+impl Memory {
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, broken: None }
+    }
+
+    pub fn user(&self) -> *mut c_void {
+        (&raw const *self).cast_mut().cast()
+    }
+}
+
+/// A [`libkdump_read_fn`] over a [`Memory`].
+pub unsafe extern "C" fn read_memory(user: *mut c_void, at: u64, buf: *mut c_void, len: usize) -> c_int {
+    // SAFETY: the tests pass a Memory that outlives the handle.
+    let memory = unsafe { &*user.cast::<Memory>() };
+    if let Some((from, errno)) = memory.broken {
+        if at + len as u64 > from {
+            return errno;
+        }
+    }
+    let Some(bytes) = memory.bytes.get(at as usize..at as usize + len) else { return 14 };
+    // SAFETY: the library gives `len` writable bytes.
+    unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), buf.cast(), len) };
+    0
+}
