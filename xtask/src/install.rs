@@ -98,7 +98,7 @@ fn build_static() -> Result<Built> {
     let target = repo::target()?;
     let listing = repo::scratch("capi")?.join("native-static-libs");
     let mut cargo = rust::cargo()?;
-    cargo.args(["rustc", "--quiet", "--release", "--package", "kdump-ffi", "--lib"]);
+    cargo.args(["rustc", "--quiet", "--release", "--package", "kdump-ffi", "--lib", "--features", "quiet"]);
     cargo.args(["--crate-type", "staticlib", "--target-dir"]).arg(&target);
     cargo.arg("--").arg(format!("--print=native-static-libs={}", listing.display()));
     shell::stdout(&mut cargo)?;

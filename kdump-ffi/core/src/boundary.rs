@@ -45,14 +45,11 @@ pub use caught::{Panicked, guarded};
 mod caught {
     //! Panics become values.
 
-    use core::cell::Cell;
     use core::ffi::c_int;
     use core::fmt;
     use core::panic::AssertUnwindSafe;
-    use std::boxed::Box;
-    use std::panic::{catch_unwind, set_hook, take_hook};
+    use std::panic::catch_unwind;
     use std::string::String;
-    use std::sync::Once;
 
     use crate::Fail;
     use crate::code::LIBKDUMP_ERR_PANIC;
@@ -73,51 +70,25 @@ mod caught {
         }
     }
 
-    std::thread_local! {
-        /// How many calls from C this thread is in.
-        static DEPTH: Cell<u32> = const { Cell::new(0) };
-    }
-
-    struct Inside;
-
-    impl Inside {
-        fn new() -> Self {
-            DEPTH.set(DEPTH.get().saturating_add(1));
-            Self
-        }
-    }
-
-    impl Drop for Inside {
-        fn drop(&mut self) {
-            DEPTH.set(DEPTH.get().saturating_sub(1));
-        }
-    }
-
-    /// Runs `body`; a panic in it is returned and nothing is printed.
+    /// Runs `body`; a panic in it is returned.
     ///
     /// # Errors
     /// [`Panicked`] with the panic's text.
     pub fn guarded<R>(body: impl FnOnce() -> R) -> Result<R, Panicked> {
-        let _inside = Inside::new();
-        quiet();
+        #[cfg(feature = "quiet")]
+        silence();
         catch_unwind(AssertUnwindSafe(body)).map_err(|payload| {
             let text = payload.downcast_ref::<&str>().map(|text| String::from(*text));
             Panicked(text.or_else(|| payload.downcast_ref().cloned()).unwrap_or_default())
         })
     }
 
-    /// A library prints nothing: the hook stays silent inside calls from C, and is the one
-    /// that was there before elsewhere (a Rust program may have linked us).
-    fn quiet() {
-        static HOOK: Once = Once::new();
-        HOOK.call_once(|| {
-            let before = take_hook();
-            set_hook(Box::new(move |info| {
-                if DEPTH.get() == 0 {
-                    before(info);
-                }
-            }));
-        });
+    /// A library prints nothing. The hook is that of this copy of the standard library, which no
+    /// one else uses where the feature `quiet` is set.
+    #[cfg(feature = "quiet")]
+    fn silence() {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        ONCE.call_once(|| std::panic::set_hook(std::boxed::Box::new(|_| ())));
     }
 
     #[cfg(test)]
@@ -130,7 +101,6 @@ mod caught {
             assert!(text(guarded(|| panic!("out of {}", "luck"))).ends_with("caught: out of luck"));
             assert!(text(guarded(|| panic!("plain"))).ends_with("caught: plain"));
             assert_eq!(guarded(|| 7).unwrap(), 7);
-            assert_eq!(DEPTH.get(), 0);
         }
     }
 }
