@@ -51,7 +51,9 @@ extern "C" fn boot64() -> ! {
     report(view::run());
     #[cfg(feature = "size-all")]
     report(all::run());
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 fn say(what: &dyn Display) {
@@ -69,7 +71,9 @@ fn report<E: Display>(result: Result<(), E>) {
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     say(info);
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 /// What a kernel needs that leaves the rest to others: notes, VMCOREINFO, elfcorehdr.

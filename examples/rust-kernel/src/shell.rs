@@ -21,14 +21,18 @@ pub(crate) fn run(_id: u32) -> ! {
                     len += 1;
                 }
             }
-            None => task::yield_now(),
+            None => {
+                cause::obey(0);
+                task::yield_now();
+            }
         }
     }
 }
 
 fn obey(command: &str) {
-    match command.strip_prefix("damage ") {
-        Some(what) => load::damage(what),
-        None => cause::by_name(command),
+    if let Some(what) = command.strip_prefix("damage ") {
+        return load::damage(what);
     }
+    let (name, cpu) = command.split_once(' ').unwrap_or((command, "0"));
+    cause::order(cpu.parse().unwrap_or(0), name);
 }

@@ -8,7 +8,7 @@ use kdump_elf::PhysRange;
 
 use crate::per_cpu::PerCpu;
 use crate::phys::{self, PAGE};
-use crate::{frames, say, stack};
+use crate::{cause, frames, say, stack};
 
 /// Tasks of each CPU, and pages of each task.
 const TASKS: usize = 2;
@@ -143,6 +143,7 @@ fn work(id: u32) -> ! {
     }
     say!("witness filled task={id}");
     loop {
+        cause::obey(PerCpu::this().index);
         // SAFETY: touches registers only.
         unsafe { hold(u64::from(id) << 32, TURNS) }; // stays here: hold
         yield_now();

@@ -205,7 +205,7 @@ fn backtraces(scenario: &Scenario, build: &Build, dumps: &Dumps, witness: &Witne
             return Err(wrong("the first function of the task"));
         }
         let (function, line) = match scenario.place {
-            Place::Cause(function) if index == 0 => {
+            Place::Cause(function) if index == scenario.cpu => {
                 let line = marked_line(&build.source.join("src/cause.rs"), "dies here", scenario.marker())?;
                 (format!("rust_kernel::cause::{function} "), format!("src/cause.rs:{line}"))
             }

@@ -38,7 +38,9 @@ pub(crate) struct Scenario {
     commands: &'static [&'static str],
     /// More on the command line.
     options: &'static str,
-    /// What the first CPU must have been doing.
+    /// The CPU that dies first.
+    pub(crate) cpu: usize,
+    /// What it must have been doing.
     pub(crate) place: Place,
     pub(crate) outcome: Outcome,
 }
@@ -52,19 +54,22 @@ pub(crate) enum Place {
     Task,
 }
 
-const fn dump(name: &'static str, commands: &'static [&'static str], place: Place) -> Scenario {
-    Scenario { name, commands, options: "", place, outcome: Outcome::Dump }
+const fn dump(name: &'static str, command: &'static [&'static str; 1], cpu: usize, place: Place) -> Scenario {
+    Scenario { name, commands: command, options: "", cpu, place, outcome: Outcome::Dump }
 }
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    dump("null", &["null"], Place::Cause("null_dereference")),
-    dump("panic", &["panic"], Place::Cause("explicit_panic")),
-    dump("nmi", &["nmi"], Place::Task),
-    dump("double-fault", &["double-fault"], Place::Cause("overflow_stack")),
+    dump("null", &["null"], 0, Place::Cause("null_dereference")),
+    // The second kernel then starts on a CPU that the firmware did not start.
+    dump("null-cpu1", &["null 1"], 1, Place::Cause("null_dereference")),
+    dump("panic", &["panic"], 0, Place::Cause("explicit_panic")),
+    dump("nmi", &["nmi"], 0, Place::Task),
+    dump("double-fault", &["double-fault"], 0, Place::Cause("overflow_stack")),
     Scenario {
         name: "damaged-image",
         commands: &["damage image", "panic"],
         options: "",
+        cpu: 0,
         place: Place::Cause("explicit_panic"),
         outcome: Outcome::Refused,
     },
@@ -74,6 +79,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         // An elfcorehdr that may be rewritten is not part of the digest, so that the damage
         // gets as far as the second kernel.
         options: " hotplug=1",
+        cpu: 0,
         place: Place::Cause("explicit_panic"),
         outcome: Outcome::RawDump,
     },
@@ -100,7 +106,7 @@ pub(crate) struct Dumps {
 impl Scenario {
     /// What the line that is to blame is marked with.
     pub(crate) fn marker(&self) -> &'static str {
-        self.commands.last().copied().unwrap_or_default()
+        self.commands.last().and_then(|command| command.split(' ').next()).unwrap_or_default()
     }
 
     pub(crate) fn run(&self, build: &Build, cpus: usize, dir: &Path) -> Result<Run> {
