@@ -9,7 +9,7 @@ use crate::args::Args;
 use crate::error::{Context, Result, failed};
 use crate::install::{self, Places};
 use crate::progress::{self, Row};
-use crate::{abi, apt, header, repo, shell};
+use crate::{abi, apt, header, repo, rust, shell};
 
 pub(crate) const NEEDS: &[Need] = &[
     Need { what: "cc", package: "gcc" },
@@ -44,6 +44,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     rows.push(Row::of("ASan", lab.address_sanitizer()));
     rows.push(Row::of("static", lab.linked_statically()));
     rows.push(Row::of("python", lab.python()));
+    rows.push(Row::of("JSON", lab.same_json()));
     progress::close("C interface", &rows)
 }
 
@@ -165,6 +166,29 @@ impl Lab {
         } else {
             Err(failed("read.py and read.c give different bytes"))
         }
+    }
+
+    /// The plan example and the command-line tool say the same.
+    fn same_json(&self) -> Result<String> {
+        let mut cargo = rust::cargo()?;
+        cargo.args(["build", "--quiet", "--release", "--bin", "kdump", "--target-dir"]);
+        shell::stdout(cargo.arg(repo::target()?))?;
+        let machine = repo::root()?.join(MACHINE);
+        let plan = |mut command: Command| -> Result<serde_json::Value> {
+            command.arg("--json").arg("--root").arg(&machine).arg("--kernel").arg(&self.kernel);
+            let text = shell::stdout(command.args(["--append", "console=ttyS0 quiet"]))?;
+            serde_json::from_slice(&text).context("plan --json")
+        };
+        let mut tool = Command::new(repo::target()?.join("release/kdump"));
+        tool.arg("plan");
+        let example = install::with_library(Command::new(self.dir.join("plain/plan")), &self.places);
+        let (tool, example) = (plan(tool)?, plan(example)?);
+        if tool == example {
+            return Ok("the example plans what the tool plans".to_owned());
+        }
+        let fields = tool.as_object().into_iter().flatten();
+        let odd: Vec<_> = fields.filter(|(name, value)| example.get(name) != Some(value)).collect();
+        Err(failed(format!("kdump plan and examples/c/plan differ: {odd:?}")))
     }
 
     /// The manual pages, by a linter that knows their language.
