@@ -1438,7 +1438,7 @@ int libkdump_dump_open_callback(uint64_t size,
  *
  * Parameters: `dump` the dump; `paddr` the first address; `buf` and `len` the buffer; `done`
  * (may be NULL) receives the bytes read, on failure the good ones at the start of `buf`; `error`
- * may be NULL. On failure `address` of the error is the first address that is missing. Errors:
+ * may be NULL. On failure `address` and `pfn` of the error are the first ones missing. Errors:
  * LIBKDUMP_ERR_HOLE, LIBKDUMP_ERR_EXCLUDED, LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_CORRUPT,
  * LIBKDUMP_ERR_IO.
  */

@@ -32,6 +32,8 @@ pub struct libkdump_dump {
     pub(crate) poison: Poison,
     pub(crate) dump: Dump<Source>,
     pub(crate) zero_excluded: bool,
+    /// Bytes of a page; 4096 when the dump does not say.
+    pub(crate) page_size: u64,
     ranges: OnceLock<Vec<libkdump_range>>,
     space: OnceLock<AddressSpace>,
 }
@@ -45,7 +47,8 @@ impl Handle for libkdump_dump {
 impl libkdump_dump {
     pub(crate) fn new(dump: Dump<Source>, zero_excluded: bool) -> Self {
         let (ranges, space) = (OnceLock::new(), OnceLock::new());
-        Self { poison: Poison::default(), dump, zero_excluded, ranges, space }
+        let page_size = dump.page_size().unwrap_or(4096);
+        Self { poison: Poison::default(), dump, zero_excluded, page_size, ranges, space }
     }
 
     /// The ranges of memory, listed at the first call that needs them.
@@ -255,8 +258,7 @@ pub extern "C" fn libkdump_dump_page_state(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let page = handle.dump.page_size().unwrap_or(4096);
-        let found = pfn.checked_mul(page).and_then(|paddr| handle.range_of(paddr));
+        let found = pfn.checked_mul(handle.page_size).and_then(|paddr| handle.range_of(paddr));
         let kind = found.map_or(crate::range::LIBKDUMP_PAGE_HOLE, |range| range.kind);
         debug_assert!(kind != LIBKDUMP_PAGE_UNKNOWN, "every state has a number");
         Ok::<_, Failure>(state.set("state", kind)?)

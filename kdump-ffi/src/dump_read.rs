@@ -15,7 +15,7 @@ use crate::handle::enter;
 ///
 /// Parameters: `dump` the dump; `paddr` the first address; `buf` and `len` the buffer; `done`
 /// (may be NULL) receives the bytes read, on failure the good ones at the start of `buf`; `error`
-/// may be NULL. On failure `address` of the error is the first address that is missing. Errors:
+/// may be NULL. On failure `address` and `pfn` of the error are the first ones missing. Errors:
 /// LIBKDUMP_ERR_HOLE, LIBKDUMP_ERR_EXCLUDED, LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_CORRUPT,
 /// LIBKDUMP_ERR_IO.
 #[unsafe(no_mangle)]
@@ -30,7 +30,8 @@ pub extern "C" fn libkdump_dump_read_phys(
     call(error, || {
         let handle = enter(dump, "dump")?;
         let outcome = read_phys(&handle, paddr, slice!(buf, len)?);
-        finish(outcome, len, done)
+        finish(outcome, len, done)?;
+        outcome.map_err(|stopped| Failure::Stopped { stopped, pfn: stopped.at.checked_div(handle.page_size) })
     })
 }
 
@@ -51,7 +52,8 @@ pub extern "C" fn libkdump_dump_read_virt(
         let handle = enter(dump, "dump")?;
         let memory = Zeroing(&handle);
         let outcome = handle.space().read_virt(&memory, Vaddr(vaddr), slice!(buf, len)?);
-        finish(outcome, len, done)
+        finish(outcome, len, done)?;
+        Ok::<_, Failure>(outcome?)
     })
 }
 
@@ -77,8 +79,7 @@ pub extern "C" fn libkdump_dump_translate(
 }
 
 fn finish(outcome: Result<(), Stopped>, len: usize, done: Out<'_, usize>) -> Result<(), Failure> {
-    done.set_if_given("done", outcome.map_or_else(|stopped| stopped.read, |()| len))?;
-    Ok(outcome?)
+    Ok(done.set_if_given("done", outcome.map_or_else(|stopped| stopped.read, |()| len))?)
 }
 
 /// The memory of a dump, with zeros for what was left out where the caller asked for that.

@@ -47,7 +47,12 @@ pub(crate) enum Failure {
     /// Dump or old memory.
     Vmcore(kdump_vmcore::Error),
     /// A read that stopped.
-    Stopped(kdump_vmcore::Stopped),
+    Stopped {
+        /// Where and why.
+        stopped: kdump_vmcore::Stopped,
+        /// The page it stopped at; `None` for virtual addresses.
+        pfn: Option<u64>,
+    },
     /// Saving.
     Save(Box<kdump_vmcore::SaveFailure>),
 }
@@ -90,7 +95,7 @@ impl From<kdump_vmcore::Error> for Failure {
 
 impl From<kdump_vmcore::Stopped> for Failure {
     fn from(stopped: kdump_vmcore::Stopped) -> Self {
-        Self::Stopped(stopped)
+        Self::Stopped { stopped, pfn: None }
     }
 }
 
@@ -113,7 +118,7 @@ impl fmt::Display for Failure {
             Self::Segments(error) => error.fmt(f),
             Self::Purgatory(error) => error.fmt(f),
             Self::Vmcore(error) => error.fmt(f),
-            Self::Stopped(stopped) => stopped.error.fmt(f),
+            Self::Stopped { stopped, .. } => stopped.error.fmt(f),
             Self::Save(failure) => failure.fmt(f),
         }
     }
@@ -130,7 +135,7 @@ impl Fail for Failure {
             Self::Segments(error) => segments_code(error),
             Self::Purgatory(error) => purgatory_code(error),
             Self::Vmcore(error) => vmcore_code(error),
-            Self::Stopped(stopped) => vmcore_code(&stopped.error),
+            Self::Stopped { stopped, .. } => vmcore_code(&stopped.error),
             Self::Save(failure) => vmcore_code(&failure.error),
         }
     }
@@ -143,7 +148,9 @@ impl Fail for Failure {
             Self::File { failure, .. } => failure.place(),
             Self::Segments(error) => segments_place(error),
             Self::Vmcore(error) => vmcore_place(error),
-            Self::Stopped(stopped) => Place { address: Some(stopped.at), ..vmcore_place(&stopped.error) },
+            Self::Stopped { stopped, pfn } => {
+                Place { address: Some(stopped.at), pfn: *pfn, ..vmcore_place(&stopped.error) }
+            }
             Self::Save(failure) => vmcore_place(&failure.error),
             Self::Poisoned { .. } | Self::Unsupported { .. } | Self::Purgatory(_) => none,
         }

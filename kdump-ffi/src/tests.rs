@@ -2,3 +2,4 @@
 #![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, reason = "tests may panic")]
 
 mod layout;
+mod threads;

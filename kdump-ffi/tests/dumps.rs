@@ -29,7 +29,7 @@ use kdump_ffi::{
 use kdump_ffi_core::{
     LIBKDUMP_ARCH_X86_64, LIBKDUMP_ERR_CANCELLED, LIBKDUMP_ERR_EXCLUDED, LIBKDUMP_ERR_FORMAT,
     LIBKDUMP_ERR_HOLE, LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_IO, LIBKDUMP_ERR_NOT_FOUND, LIBKDUMP_ERR_TRUNCATED,
-    LIBKDUMP_ERR_UNSUPPORTED, LIBKDUMP_ERROR_ADDRESS, LIBKDUMP_OK,
+    LIBKDUMP_ERR_UNSUPPORTED, LIBKDUMP_ERROR_ADDRESS, LIBKDUMP_ERROR_PFN, LIBKDUMP_OK,
 };
 
 const STORED: u64 = 0x10_0000;
@@ -114,6 +114,7 @@ fn a_read_that_stops_says_where_and_why() {
     let (code, done, error) = read(&dump, STORED + 11 * 4096 + 4000, &mut buf);
     assert_eq!((code, done), (LIBKDUMP_ERR_EXCLUDED, 96));
     assert_eq!((error.flags & LIBKDUMP_ERROR_ADDRESS, error.address), (1, STORED + 12 * 4096));
+    assert_eq!((error.flags & LIBKDUMP_ERROR_PFN, error.pfn), (LIBKDUMP_ERROR_PFN, 0x10c));
     assert_eq!(buf[95], ((12 * 4096_u32 - 1) / 7 + 12 * 4096 - 1) as u8);
     let (code, done, error) = read(&dump, STORED - 8, &mut buf);
     assert_eq!((code, done, error.address), (LIBKDUMP_ERR_HOLE, 0, STORED - 8));

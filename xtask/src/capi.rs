@@ -193,11 +193,15 @@ impl Lab {
 
     /// The manual pages, by a linter that knows their language.
     fn manual(&self) -> Result<String> {
-        let dir = repo::root()?.join("man");
         let mut pages = Vec::new();
-        for entry in std::fs::read_dir(&dir).context(dir.display())? {
-            pages.push(entry.context(dir.display())?.path());
+        for section in ["share/man/man3", "share/man/man8"] {
+            let dir = self.places.dir(section);
+            for entry in std::fs::read_dir(&dir).context(dir.display())? {
+                pages.push(entry.context(dir.display())?.path());
+            }
         }
+        // Pages that only include another one have no prologue of their own.
+        pages.retain(|page| std::fs::metadata(page).is_ok_and(|file| file.len() > 100));
         let mut mandoc = shell::tool("mandoc")?;
         let output = shell::capture(mandoc.args(["-T", "lint", "-W", "style"]).args(&pages))?;
         let said = String::from_utf8_lossy(&output.stdout);

@@ -3,6 +3,8 @@
 //! The shared library is linked from the static one by the C compiler: only so do its symbols
 //! get versions with every linker, because rustc brings a version script of its own.
 
+mod manual;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -78,6 +80,7 @@ pub(crate) fn install(places: &Places) -> Result {
     let pc = lib.join("pkgconfig/libkdump.pc");
     fs::write(&pc, pkg_config(places, &built.native_libs)).context(pc.display())?;
     man_pages(&root.join("man"), places)?;
+    manual::write(&places.dir("share/man/man3"))?;
     println!("installed libkdump {} below {}", version(), places.dir("").display());
     Ok(())
 }
