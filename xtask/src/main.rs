@@ -8,6 +8,7 @@ mod args;
 mod bench;
 mod capi;
 mod ci;
+mod consumers;
 mod crash;
 mod error;
 mod fuzz;
@@ -87,6 +88,24 @@ const COMMANDS: &[Command] = &[
         about: "compare symbols, types and layout of the C library with what was released",
         example: "cargo xtask abi --update",
         run: abi::run,
+    },
+    Command {
+        name: "kexec-tools",
+        about: "build Debian's kexec-tools with its crash loading done by libkdump",
+        example: "cargo xtask kexec-tools",
+        run: consumers::run_kexec_tools,
+    },
+    Command {
+        name: "crash-plugin",
+        about: "load the extension of the crash utility into crash, on a dump",
+        example: "cargo xtask crash-plugin --dump vmcore",
+        run: consumers::run_crash_plugin,
+    },
+    Command {
+        name: "crash-utility",
+        about: "compare sessions of crash with and without libkdump; fetches 850 MB of symbols",
+        example: "cargo xtask crash-utility --dump vmcore",
+        run: consumers::run_crash_utility,
     },
     Command {
         name: "header",

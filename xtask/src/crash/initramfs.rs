@@ -8,6 +8,7 @@ use super::cpio::Cpio;
 use super::kernel::Kernel;
 use super::modules::Module;
 use super::programs::{Programs, stripped};
+use crate::consumers::GuestFile;
 use crate::error::{Context, Result};
 use crate::shell;
 
@@ -15,13 +16,25 @@ use crate::shell;
 const INIT: &str = include_str!("../../guest/init");
 
 /// Writes the initramfs of the first kernel into `dir` and returns its path.
-pub(crate) fn write(dir: &Path, kernel: &Kernel, modules: &[Module], programs: &Programs) -> Result<PathBuf> {
+///
+/// `loader` is what loads the capture kernel beside `kdump`; the capture kernel itself goes without.
+pub(crate) fn write(
+    dir: &Path,
+    kernel: &Kernel,
+    modules: &[Module],
+    programs: &Programs,
+    loader: &[GuestFile],
+) -> Result<PathBuf> {
     let base = base(dir, modules, programs)?;
     let image = fs::read(&kernel.image).context(kernel.image.display())?;
     let mut extra = Cpio::default();
     extra.directory("boot");
     extra.file("boot/vmlinuz", &image);
     extra.file("boot/initrd", &base);
+    extra.directory("lib64");
+    for file in loader {
+        extra.program(&file.path, &stripped(&file.host, dir)?);
+    }
     let path = dir.join("initramfs.cpio");
     let whole = [base, extra.finish()].concat();
     fs::write(&path, whole).context(path.display())?;

@@ -23,13 +23,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use checks::Evidence;
 use disk::Disk;
 use kernel::Kernel;
-use options::Options;
+use options::{Loader, Options};
 use qemu::Setup;
 
 use crate::apt::{self, Need};
 use crate::error::{Context, Result};
 use crate::progress::{self, Clock};
-use crate::repo;
+use crate::{consumers, repo};
 
 const NEEDS: &[Need] = &[
     Need { what: "qemu-system-x86_64", package: "qemu-system-x86" },
@@ -65,9 +65,14 @@ pub(crate) fn run(args: &[String]) -> Result {
     let kernel = Kernel::fetch(options.series, clock)?;
     clock.say("building kdump and kdump-witness for the guest");
     let programs = programs::build()?;
+    let loader = match options.loader {
+        Loader::Kdump => Vec::new(),
+        Loader::C => consumers::c_loader(clock)?,
+        Loader::KexecTools => consumers::kexec_tools_loader(clock)?,
+    };
     let dir = run_directory(&options)?;
     let modules = modules::collect(&kernel)?;
-    let initramfs = initramfs::write(&dir, &kernel, &modules, &programs)?;
+    let initramfs = initramfs::write(&dir, &kernel, &modules, &programs, &loader)?;
     let disk = Disk::create(&dir, options.mem_mib)?;
     let socket = std::env::temp_dir().join(format!("kdump-lab-{}.gdb", std::process::id()));
     let setup = Setup {
@@ -87,7 +92,7 @@ pub(crate) fn run(args: &[String]) -> Result {
         fs::create_dir_all(&files).context(files.display())?;
         disk.everything(&files)?;
         clock.say("checking the dump");
-        let evidence = Evidence { kdump: programs.kdump, dir, files, sightings };
+        let evidence = Evidence { kdump: programs.kdump, loader: options.loader, dir, files, sightings };
         checks::all(&evidence)
     };
     let took = format!("crash run {label}, {:.0} s", clock.elapsed().as_secs_f32());
@@ -114,8 +119,9 @@ fn cmdline(options: &Options) -> Result<String> {
     let reserve = options.series.crashkernel_mib();
     let backup = if options.backup { "always" } else { "auto" };
     let pages = checks::PAGES_PLANTED;
+    let loader = options.loader.name();
     Ok(format!(
         "console=ttyS0 crashkernel={reserve}M panic=5 printk.devkmsg=on \
-         lab.backup={backup} lab.pages={pages} lab.seed={seed}"
+         lab.loader={loader} lab.backup={backup} lab.pages={pages} lab.seed={seed}"
     ))
 }

@@ -47,6 +47,34 @@ impl Series {
     }
 }
 
+/// Who loads the capture kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loader {
+    /// `kdump load`.
+    Kdump,
+    /// examples/c/load.c, linked with the C library.
+    C,
+    /// kexec-tools, its crash loading done by the C library.
+    KexecTools,
+}
+
+impl Loader {
+    fn parse(text: &str) -> Result<Self> {
+        let all = [Self::Kdump, Self::C, Self::KexecTools];
+        all.into_iter()
+            .find(|loader| loader.name() == text)
+            .ok_or_else(|| usage(format!("--loader knows kdump, c and kexec-tools+libkdump, not {text}")))
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Kdump => "kdump",
+            Self::C => "c",
+            Self::KexecTools => "kexec-tools+libkdump",
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) series: Series,
@@ -55,6 +83,7 @@ pub(crate) struct Options {
     pub(crate) la57: bool,
     pub(crate) backup: bool,
     pub(crate) corrupt: bool,
+    pub(crate) loader: Loader,
     pub(crate) keep: Option<PathBuf>,
 }
 
@@ -73,9 +102,13 @@ impl Options {
         }
         let backup = args.flag("--backup");
         let corrupt = args.flag("--corrupt");
+        let loader = args.value("--loader")?.map_or(Ok(Loader::Kdump), |name| Loader::parse(&name))?;
+        if corrupt && loader == Loader::KexecTools {
+            return Err(usage("--corrupt needs a loader whose segments lie where `kdump plan` says"));
+        }
         let keep = args.value("--keep")?.map(PathBuf::from);
         args.finish()?;
-        Ok(Self { series, mem_mib, cpus, la57: !no_la57, backup, corrupt, keep })
+        Ok(Self { series, mem_mib, cpus, la57: !no_la57, backup, corrupt, loader, keep })
     }
 
     /// One word per choice, for the heading and the directory of the run.
@@ -84,6 +117,7 @@ impl Options {
         words.push(if self.la57 { "la57" } else { "no-la57" }.to_owned());
         words.extend(self.backup.then(|| "backup".to_owned()));
         words.extend(self.corrupt.then(|| "corrupt".to_owned()));
+        words.extend((self.loader != Loader::Kdump).then(|| self.loader.name().to_owned()));
         words.join("-")
     }
 }
@@ -114,11 +148,13 @@ mod tests {
         assert_eq!(parse("").unwrap().label(), "6.1-512M-2cpu-la57");
         let line = "--kernel=6.12 --mem 4G --cpus 4 --no-la57 --backup --corrupt";
         assert_eq!(parse(line).unwrap().label(), "6.12-4096M-4cpu-no-la57-backup-corrupt");
+        assert_eq!(parse("--loader c").unwrap().label(), "6.1-512M-2cpu-la57-c");
+        assert!(parse("--loader kexec-tools+libkdump --corrupt").is_err());
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for line in ["--kernel 5.10", "--la57 --no-la57", "--cpus 0", "--mem 16M", "extra"] {
+        for line in ["--kernel 5.10", "--la57 --no-la57", "--loader x", "--cpus 0", "--mem 16M", "extra"] {
             assert!(parse(line).is_err(), "{line}");
         }
         assert_eq!(mebibytes("1G").unwrap(), 1024);

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Evidence;
 use crate::crash::drive::MATCHES;
+use crate::crash::options::Loader;
 use crate::error::{Context, Result, failed};
 
 /// `path` is a copy of /sys/kernel/kexec_crash_loaded.
@@ -25,9 +26,17 @@ pub(super) fn status(evidence: &Evidence) -> Result<String> {
     }
 }
 
+/// The purgatory of kexec-tools speaks before it verifies, and once more only when that fails.
 pub(super) fn digest(evidence: &Evidence) -> Result<String> {
-    let mut console = evidence.sightings.console.iter();
-    let line = console.find(|line| line.contains(MATCHES));
+    let console = &evidence.sightings.console;
+    let said = match evidence.loader {
+        Loader::KexecTools => "I'm in purgatory",
+        Loader::Kdump | Loader::C => MATCHES,
+    };
+    if let Some(line) = console.iter().find(|line| line.contains("digests do not match")) {
+        return Err(failed(line.trim()));
+    }
+    let line = console.iter().find(|line| line.contains(said));
     line.map(|line| line.trim().to_owned()).context("the purgatory said nothing on the serial line")
 }
 

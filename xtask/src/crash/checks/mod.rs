@@ -17,6 +17,7 @@ use kdump_witness::List;
 pub(crate) use loaded::is_one;
 
 use super::drive::Sightings;
+use super::options::Loader;
 use crate::apt::Need;
 use crate::error::{Context, Result};
 use crate::progress::Row;
@@ -32,6 +33,7 @@ pub(crate) const NEEDS: &[Need] = peers::NEEDS;
 pub(crate) struct Evidence {
     /// The static kdump, which runs on the host as well.
     pub(crate) kdump: PathBuf,
+    pub(crate) loader: Loader,
     /// For files that the checks make.
     pub(crate) dir: PathBuf,
     /// What was on the disk of the guest.

@@ -1,0 +1,110 @@
+//! Programs of others that prove the C library: kexec-tools, linked with it, and the crash
+//! utility, which loads an extension that calls it.
+
+mod crash_plugin;
+mod crash_utility;
+mod debug_kernel;
+mod guest;
+mod kexec_tools;
+mod session;
+mod source;
+
+use std::path::{Path, PathBuf};
+
+use crate::apt::{self, Need};
+use crate::args::Args;
+use crate::error::{Context, Result, failed};
+use crate::install::{self, Places};
+use crate::progress::{self, Clock, Row};
+use crate::{repo, shell};
+
+pub(crate) use guest::GuestFile;
+
+const NEEDS: &[Need] = &[
+    Need { what: "cc", package: "gcc" },
+    Need { what: "make", package: "make" },
+    Need { what: "pkg-config", package: "pkg-config" },
+];
+
+/// `cargo xtask kexec-tools`: builds kexec with libkdump and says where it is.
+pub(crate) fn run_kexec_tools(args: &[String]) -> Result {
+    Args::new(args).finish()?;
+    let clock = Clock::start();
+    let places = library(clock)?;
+    let kexec = kexec_tools::build(&places, clock)?;
+    let rows = [Row::of("kexec with libkdump", kexec_tools::check(&kexec, &places))];
+    println!("{}", kexec.display());
+    progress::close("kexec-tools", &rows)
+}
+
+/// `cargo xtask crash-plugin [--dump FILE]`: the extension in `crash --minimal`.
+pub(crate) fn run_crash_plugin(args: &[String]) -> Result {
+    let mut args = Args::new(args);
+    let dump = args.value("--dump")?.map(PathBuf::from);
+    args.finish()?;
+    let clock = Clock::start();
+    let dump = dump_or_crash(dump)?;
+    let places = library(clock)?;
+    let plugin = crash_plugin::build(&places)?;
+    clock.say(&format!("loading the extension into crash, on {}", dump.display()));
+    progress::close("extension of crash", &crash_plugin::rows(&plugin, &dump)?)
+}
+
+/// `cargo xtask crash-utility [--dump FILE]`: whole sessions with the kernel's symbols.
+pub(crate) fn run_crash_utility(args: &[String]) -> Result {
+    let mut args = Args::new(args);
+    let dump = args.value("--dump")?.map(PathBuf::from);
+    args.finish()?;
+    let clock = Clock::start();
+    let dump = dump_or_crash(dump)?;
+    let places = library(clock)?;
+    let plugin = crash_plugin::build(&places)?;
+    progress::close("crash, with and without libkdump", &crash_utility::rows(&plugin, &dump, clock)?)
+}
+
+/// What `cargo xtask crash --loader c` puts into the guest.
+pub(crate) fn c_loader(clock: Clock) -> Result<Vec<GuestFile>> {
+    let places = library(clock)?;
+    let out = repo::scratch("consumers/c")?;
+    let program = out.join("load");
+    make("examples/c", &places, &out, &[program.as_os_str().to_owned()])?;
+    guest::closure("bin/load", &program, &places)
+}
+
+/// What `cargo xtask crash --loader kexec-tools+libkdump` puts into the guest.
+pub(crate) fn kexec_tools_loader(clock: Clock) -> Result<Vec<GuestFile>> {
+    let places = library(clock)?;
+    let kexec = kexec_tools::build(&places, clock)?;
+    clock.say(&kexec_tools::check(&kexec, &places)?);
+    guest::closure("bin/kexec", &kexec, &places)
+}
+
+/// The C library, built from this checkout and installed where only we look.
+fn library(clock: Clock) -> Result<Places> {
+    apt::ensure(NEEDS)?;
+    clock.say("building libkdump");
+    let places = Places::new(&repo::scratch("consumers")?.join("prefix"), Path::new(""));
+    install::install(&places)?;
+    Ok(places)
+}
+
+/// `make` in a directory of this checkout, as a user types it.
+fn make(dir: &str, places: &Places, out: &Path, args: &[std::ffi::OsString]) -> Result {
+    let mut make = install::with_library(shell::tool("make")?, places);
+    make.args(["-s", "-B", "-C"]).arg(repo::root()?.join(dir));
+    make.arg(format!("OUT={}", out.display())).args(args);
+    shell::stdout(&mut make).map(|_| ())
+}
+
+/// The given dump; without one that of a fresh crash.
+fn dump_or_crash(dump: Option<PathBuf>) -> Result<PathBuf> {
+    let dump = match dump {
+        Some(dump) => std::path::absolute(&dump).context(dump.display())?,
+        None => {
+            let keep = repo::scratch("consumers")?.join("crash");
+            crate::crash::run(&["--keep".to_owned(), keep.display().to_string()])?;
+            keep.join("disk/dump.elf")
+        }
+    };
+    if dump.is_file() { Ok(dump) } else { Err(failed(format!("{}: no such file", dump.display()))) }
+}
