@@ -118,6 +118,12 @@ fn sentences(paragraph: &str) -> String {
     for sentence in plain.replace(". ", ".\n").lines() {
         let mut width = 0_usize;
         for word in sentence.split(' ') {
+            if let Some(request) = function_request(word) {
+                out.push_str(if width == 0 { "" } else { "\n" });
+                out.push_str(&request);
+                width = 0;
+                continue;
+            }
             let needed = width.saturating_add(word.len()).saturating_add(1);
             if width != 0 && needed > 78 {
                 out.push('\n');
@@ -131,9 +137,24 @@ fn sentences(paragraph: &str) -> String {
             out.push_str(word);
             width = width.saturating_add(word.len()).saturating_add(1);
         }
-        out.push('\n');
+        out.push_str(if width == 0 { "" } else { "\n" });
     }
     out
+}
+
+/// `libkdump_x(),` as the line that marks it as a function.
+fn function_request(word: &str) -> Option<String> {
+    let (front, tail) = word.split_once("()")?;
+    let (kind, name) = match front.strip_prefix('(') {
+        Some(name) => ("Pq Fn", name),
+        None => ("Fn", front),
+    };
+    let tail = tail.strip_prefix(')').filter(|_| kind == "Pq Fn").unwrap_or(tail);
+    if !name.starts_with("libkdump_") {
+        return None;
+    }
+    let space = if tail.is_empty() { "" } else { " " };
+    Some(format!(".{kind} {name}{space}{tail}\n"))
 }
 
 #[cfg(test)]
@@ -155,6 +176,14 @@ mod tests {
         );
         assert_eq!(parse("/**\n * No.\n */\n#define X 1", "kdump.h"), None);
         assert_eq!(parse("/**\n * No.\n */\ntypedef int (*f)(int a);", "kdump.h"), None);
+    }
+
+    #[test]
+    fn functions_are_marked() {
+        assert_eq!(
+            sentences("Give it to libkdump_a(). Or (libkdump_b()), then go"),
+            "Give it to\n.Fn libkdump_a .\nOr\n.Pq Fn libkdump_b ,\nthen go\n"
+        );
     }
 
     #[test]
