@@ -13,7 +13,12 @@ type Callback = unsafe extern "C" fn(*mut c_void, u64, *mut c_void, usize) -> c_
 
 unsafe extern "C" {
     fn libkdump_elfcorehdr_size(params: *const c_void, bytes: *mut u64, error: *mut c_void) -> c_int;
-    fn libkdump_elfcorehdr_parse(buf: *const c_void, len: usize, out: *mut c_void, error: *mut c_void) -> c_int;
+    fn libkdump_elfcorehdr_parse(
+        buf: *const c_void,
+        len: usize,
+        out: *mut c_void,
+        error: *mut c_void,
+    ) -> c_int;
     fn libkdump_elfcorehdr_phdr(
         buf: *const c_void,
         len: usize,
@@ -152,13 +157,19 @@ fuzz_target!(|input: (u32, u32, u64, u64, &[u8])| {
         let mut view = Room::new(88);
         let user = (&raw mut bytes).cast();
         let work = workspace.as_mut_ptr().cast();
-        let code = libkdump_view_init(
-            view.place(), start, len, page_size, work, workspace.len(), read, user, error,
-        );
+        let code =
+            libkdump_view_init(view.place(), start, len, page_size, work, workspace.len(), read, user, error);
         check(code);
         if code == 0 {
             let mut piece = [0_u8; 300];
-            let code = libkdump_view_read(view.place(), offset, piece.as_mut_ptr().cast(), 300, &raw mut done, error);
+            let code = libkdump_view_read(
+                view.place(),
+                offset,
+                piece.as_mut_ptr().cast(),
+                300,
+                &raw mut done,
+                error,
+            );
             assert!(code == 0 && done <= 300, "{code}");
         }
     }

@@ -28,7 +28,12 @@ unsafe extern "C" {
     fn libkdump_dump_note(dump: *const c_void, index: u32, out: *mut c_void, error: *mut c_void) -> c_int;
     fn libkdump_dump_cpu(dump: *const c_void, index: u32, out: *mut c_void, error: *mut c_void) -> c_int;
     fn libkdump_dump_defect(dump: *const c_void, index: u32, out: *mut c_void, error: *mut c_void) -> c_int;
-    fn libkdump_dump_find_range(dump: *const c_void, paddr: u64, out: *mut c_void, error: *mut c_void) -> c_int;
+    fn libkdump_dump_find_range(
+        dump: *const c_void,
+        paddr: u64,
+        out: *mut c_void,
+        error: *mut c_void,
+    ) -> c_int;
     fn libkdump_dump_page_state(dump: *const c_void, pfn: u64, state: *mut u32, error: *mut c_void) -> c_int;
     fn libkdump_dump_read_phys(
         dump: *const c_void,
@@ -60,7 +65,8 @@ unsafe extern "C" {
         error: *mut c_void,
     ) -> c_int;
     fn libkdump_dmesg_read(dump: *const c_void, dmesg: *mut *mut c_void, error: *mut c_void) -> c_int;
-    fn libkdump_dmesg_record(dmesg: *const c_void, index: u32, out: *mut c_void, error: *mut c_void) -> c_int;
+    fn libkdump_dmesg_record(dmesg: *const c_void, index: u32, out: *mut c_void, error: *mut c_void)
+    -> c_int;
     fn libkdump_dmesg_free(dmesg: *mut c_void);
 }
 
@@ -99,9 +105,8 @@ fuzz_target!(|input: (u32, u64, u16, &[u8])| {
     let mut dump = null_mut();
     let user = (&raw mut bytes).cast();
     // SAFETY: pointers to locals that outlive the dump.
-    let code = unsafe {
-        libkdump_dump_open_callback(bytes.len() as u64, read, user, null(), &raw mut dump, error)
-    };
+    let code =
+        unsafe { libkdump_dump_open_callback(bytes.len() as u64, read, user, null(), &raw mut dump, error) };
     check(code);
     if code != 0 {
         return;
