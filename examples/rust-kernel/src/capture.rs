@@ -1,6 +1,8 @@
 //! The second kernel: finds the dead one's memory and writes the dump out, twice.
 
 use core::ops::ControlFlow;
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -20,11 +22,28 @@ use crate::{cpu, frames, phys, say};
 
 type Error = Box<dyn core::error::Error>;
 
-/// Everything the second kernel does; ends with a reset.
-pub(crate) fn run(boot: &BootInfo) -> ! {
+/// What the second kernel was told, while it reads what the dead one left; null otherwise.
+static READING: AtomicPtr<BootInfo> = AtomicPtr::new(null_mut());
+
+/// Everything the second kernel does.
+pub(crate) fn run(boot: &'static BootInfo) -> ! {
     say!("capture kernel: {}", boot.cmdline());
     use_low_memory();
-    let outcome = capture(boot);
+    end(capture(boot))
+}
+
+/// A panic over what the dead kernel left must not cost the dump: takes the memory without it.
+/// Returns when the panic was about something else.
+pub(crate) fn after_panic() {
+    let boot = READING.swap(null_mut(), Ordering::AcqRel);
+    // SAFETY: null, or what `run` was given.
+    if let Some(boot) = unsafe { boot.as_ref() } {
+        say!("capture: elfcorehdr refused: it led to a panic");
+        end(capture_plain(boot));
+    }
+}
+
+fn end(outcome: Result<(), Error>) -> ! {
     crate::say_use("capturing");
     match outcome {
         Ok(()) => say!("capture: done"),
@@ -42,24 +61,33 @@ fn use_low_memory() {
     }
 }
 
-fn capture(boot: &BootInfo) -> Result<(), Error> {
+fn capture(boot: &'static BootInfo) -> Result<(), Error> {
     let elfcorehdr = number(boot.option("elfcorehdr").ok_or("no elfcorehdr=")?)?;
-    let dumped = ranges(boot.option("ram").unwrap_or_default())?;
-    let ours = ranges(boot.option("region").unwrap_or_default())?;
-    let memory = PhysMemory::new(dumped.union(&ours));
-    let options = || ViewOptions { arch: Some(Arch::X86_64), ..ViewOptions::default() };
-    let view = VmcoreView::from_memory(Paddr(elfcorehdr), &memory, options()).or_else(|error| {
-        say!("capture: elfcorehdr refused: {error}");
-        say!(
-            "capture: dumping {} bytes that the command line proves to be RAM, without notes",
-            dumped.total()
-        );
-        VmcoreView::from_header(&plain_header(&dumped)?, &memory, options()).map_err(Error::from)
-    })?;
-    for defect in view.defects() {
-        say!("capture: notes: {defect}");
+    let memory = PhysMemory::new(ranges(boot, "ram")?.union(&ranges(boot, "region")?));
+    READING.store(core::ptr::from_ref(boot).cast_mut(), Ordering::Release);
+    let options = ViewOptions { arch: Some(Arch::X86_64), ..ViewOptions::default() };
+    let view = VmcoreView::from_memory(Paddr(elfcorehdr), memory, options);
+    READING.store(null_mut(), Ordering::Release);
+    match view {
+        Ok(view) => {
+            for defect in view.defects() {
+                say!("capture: notes: {defect}");
+            }
+            save(&Dump::open(view)?)
+        }
+        Err(error) => {
+            say!("capture: elfcorehdr refused: {error}");
+            capture_plain(boot)
+        }
     }
-    save(&Dump::open(view)?)
+}
+
+/// Without the elfcorehdr: no notes, but all that can be proven to be RAM.
+fn capture_plain(boot: &BootInfo) -> Result<(), Error> {
+    let ram = ranges(boot, "ram")?;
+    say!("capture: dumping {} bytes that the command line proves to be RAM", ram.total());
+    let header = plain_header(&ram)?;
+    save(&Dump::open(VmcoreView::from_header(&header, PhysMemory::new(ram), ViewOptions::default())?)?)
 }
 
 /// A header for memory of which nothing is known but that it is RAM. The purgatory's digest
@@ -114,8 +142,9 @@ fn copy<S: ReadAt>(plan: &SavePlan<'_, S>, sink: &mut dyn WriteAt, name: &str) -
     Ok(())
 }
 
-/// `START-LAST,START-LAST,…`, last addresses inclusive.
-fn ranges(text: &str) -> Result<RangeSet, Error> {
+/// The value of `key=`: `START-LAST,START-LAST,…`, last addresses inclusive.
+fn ranges(boot: &BootInfo, key: &str) -> Result<RangeSet, Error> {
+    let text = boot.option(key).unwrap_or_default();
     let words = text.split(',').filter(|word| !word.is_empty());
     let parse = |word: &str| -> Result<PhysRange, Error> {
         let (start, last) = word.split_once('-').ok_or("a range without -")?;

@@ -96,12 +96,13 @@ fn stop_others() {
     say!("crash: only {} of {others} CPUs stopped", STOPPED.load(Ordering::Acquire));
 }
 
-/// Jumps to the purgatory, or stops when there is none.
+/// Jumps to the purgatory, or resets the machine when there is none: before one is loaded, and
+/// in the capture kernel itself.
 fn leave() -> ! {
     let purgatory = PURGATORY.load(Ordering::Acquire);
     if purgatory == 0 {
-        say!("crash: no capture kernel is loaded");
-        cpu::halt();
+        say!("crash: no capture kernel is loaded, the machine is reset");
+        cpu::reset();
     }
     ALLOCATIONS_AT_EXIT.store(heap::ALLOCATIONS.load(Ordering::Relaxed), Ordering::Relaxed);
     phys::identity_map(true);

@@ -125,11 +125,14 @@ fn place(segment: &Segment<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Damages what was loaded, for tests: the second kernel's code, or the ELF core header.
+/// Damages what was loaded, for tests: the second kernel's code, or two fields of the ELF core
+/// header.
 pub(crate) fn damage(what: &str) {
     let (place, offset) = match what {
         "image" => (&KERNEL, 0x100),
-        // p_type of the first program header.
+        // The first program header is a CPU's note. Byte 2 of p_memsz makes it 16 MB long.
+        "note-size" => (&ELFCOREHDR, 64 + 40 + 2),
+        // Its p_type.
         _ => (&ELFCOREHDR, 64),
     };
     let paddr = place.load(Ordering::Relaxed);

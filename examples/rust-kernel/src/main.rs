@@ -33,6 +33,8 @@ mod trap;
 use core::arch::asm;
 use core::sync::atomic::Ordering;
 
+use alloc::boxed::Box;
+
 use boot_info::BootInfo;
 use per_cpu::PerCpu;
 use serial::say;
@@ -49,9 +51,10 @@ unsafe extern "C" fn kernel_main(linux: u64, info: u64, image: u64) -> ! {
     // SAFETY: passed on.
     let boot = unsafe { BootInfo::read(linux != 0, info) };
     prepare_memory(&boot);
+    let boot = Box::leak(Box::new(boot));
     match boot.option("elfcorehdr") {
-        Some(_) => capture_kernel(&boot),
-        None => first_kernel(&boot),
+        Some(_) => capture_kernel(boot),
+        None => first_kernel(boot),
     }
 }
 
@@ -96,17 +99,19 @@ pub(crate) fn say_use(work: &str) {
     say!("used for {work}: at most {stack} bytes of stack, {heap} bytes of heap");
 }
 
-fn capture_kernel(boot: &BootInfo) -> ! {
+fn capture_kernel(boot: &'static BootInfo) -> ! {
     let Some(per_cpu) = PerCpu::new(0, apic::id()) else { cpu::halt() };
     per_cpu.install();
     phys::identity_map(false);
     capture::run(boot)
 }
 
-/// Says why, then raises the exception which every crash begins with.
+/// Says why, then raises the exception which every crash begins with, unless the second kernel
+/// can do better.
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     say!("{info}");
+    capture::after_panic();
     // SAFETY: does not return.
     unsafe { asm!("ud2", options(noreturn)) }
 }

@@ -56,13 +56,18 @@ fn start_one(apic_id: u32, page: u64) {
     fill_trampoline(page, stack, per_cpu);
     apic::send(apic_id, Ipi::Init);
     cpu::delay(10_000);
-    apic::send(apic_id, Ipi::Startup((page >> 12) as u8));
-    for _ in 0..10_000 {
-        if ONLINE.load(Ordering::Acquire) > index {
-            return;
+    // A second SIPI only for a CPU that missed the first.
+    for patience in [1_000, 1_000_000] {
+        apic::send(apic_id, Ipi::Startup((page >> 12) as u8));
+        for _ in 0..patience / 100 {
+            if ONLINE.load(Ordering::Acquire) > index {
+                return;
+            }
+            cpu::delay(100);
         }
-        cpu::delay(100);
     }
+    // It must not begin later, with the stack of the next one.
+    apic::send(apic_id, Ipi::Init);
     say!("CPU {index} (APIC {apic_id}) does not answer");
 }
 

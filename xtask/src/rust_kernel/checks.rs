@@ -20,6 +20,9 @@ const PAGE: u64 = 4096;
 /// The capture kernel works below.
 const LOW_MEMORY_END: u64 = 1 << 20;
 
+/// Virtual address of physical address 0 in the kernel.
+const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
+
 /// What fills a crash stack before its first use.
 const PAINT: u8 = 0xc5;
 
@@ -34,8 +37,12 @@ pub(crate) fn all(scenario: &Scenario, build: &Build, run: &Run) -> Vec<Row> {
     row("dumps equal", equal(dumps));
     row("broken line noticed", broken_line(dumps));
     row("kdump reads both", kdump_reads(build, dumps, &run.witness, scenario.outcome));
-    if scenario.outcome == Outcome::RawDump {
-        row("elfcorehdr refused", raw(&run.console, dumps));
+    if scenario.outcome != Outcome::Dump {
+        let damage = match scenario.outcome {
+            Outcome::RawDump => raw(&run.console, dumps),
+            _ => complaint(&run.console),
+        };
+        row("damage told", damage);
         row("pages", pages(dumps, &run.witness, LOW_MEMORY_END));
         return rows;
     }
@@ -119,7 +126,11 @@ fn kdump_reads(build: &Build, dumps: &Dumps, witness: &Witness, outcome: Outcome
         let verdict: Value = serde_json::from_slice(&verdict).context("kdump verify --json")?;
         let cpus = kdump_json(build, "notes", dump)?;
         let count = cpus.get("cpus").and_then(Value::as_array).map_or(0, Vec::len);
-        let want = if outcome == Outcome::RawDump { 0 } else { witness.cpus.len() };
+        let want = match outcome {
+            Outcome::Dump => witness.cpus.len(),
+            Outcome::Complaint => count,
+            Outcome::RawDump | Outcome::Refused => 0,
+        };
         if count != want {
             return Err(failed(format!("kdump notes shows {count} CPUs, not {want}: {verdict}")));
         }
@@ -128,8 +139,13 @@ fn kdump_reads(build: &Build, dumps: &Dumps, witness: &Witness, outcome: Outcome
         if page != known_page(paddr) {
             return Err(failed(format!("kdump read --phys {address} gives another page")));
         }
+        let address = format!("{:#x}", DIRECT_MAP.saturating_add(paddr));
+        let page = shell::stdout(kdump(build, "read", dump).args(["--virt", &address, "--len", "4096"]))?;
+        if page != known_page(paddr) {
+            return Err(failed(format!("kdump read --virt {address} gives another page")));
+        }
     }
-    Ok("info, notes, read, verify".to_owned())
+    Ok("info, notes, read --phys and --virt, verify".to_owned())
 }
 
 fn raw(console: &[String], dumps: &Dumps) -> Result<String> {
@@ -141,6 +157,13 @@ fn raw(console: &[String], dumps: &Dumps) -> Result<String> {
         return Err(failed(format!("{notes} bytes of notes come from nowhere")));
     }
     Ok(said.clone())
+}
+
+fn complaint(console: &[String]) -> Result<String> {
+    let said = ["elfcorehdr refused", "capture: notes:"]
+        .iter()
+        .find_map(|what| console.iter().find(|line| line.contains(what)));
+    said.cloned().context("the second kernel did not complain")
 }
 
 /// Every page the workload filled, from `least` on, holds what was put there.

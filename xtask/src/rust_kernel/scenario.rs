@@ -29,6 +29,8 @@ pub(crate) enum Outcome {
     Refused,
     /// The second kernel refuses the elfcorehdr and dumps RAM without notes.
     RawDump,
+    /// It complains, about the elfcorehdr or only about its notes, and dumps what it can.
+    Complaint,
 }
 
 #[derive(Debug)]
@@ -58,6 +60,17 @@ const fn dump(name: &'static str, command: &'static [&'static str; 1], cpu: usiz
     Scenario { name, commands: command, options: "", cpu, place, outcome: Outcome::Dump }
 }
 
+/// An elfcorehdr that may be rewritten is not part of the digest, so that the damage gets as far
+/// as the second kernel.
+const fn damaged_header(
+    name: &'static str,
+    commands: &'static [&'static str; 2],
+    outcome: Outcome,
+) -> Scenario {
+    let place = Place::Cause("explicit_panic");
+    Scenario { name, commands, options: " hotplug=1", cpu: 0, place, outcome }
+}
+
 pub(crate) const SCENARIOS: &[Scenario] = &[
     dump("null", &["null"], 0, Place::Cause("null_dereference")),
     // The second kernel then starts on a CPU that the firmware did not start.
@@ -73,16 +86,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         place: Place::Cause("explicit_panic"),
         outcome: Outcome::Refused,
     },
-    Scenario {
-        name: "damaged-elfcorehdr",
-        commands: &["damage elfcorehdr", "panic"],
-        // An elfcorehdr that may be rewritten is not part of the digest, so that the damage
-        // gets as far as the second kernel.
-        options: " hotplug=1",
-        cpu: 0,
-        place: Place::Cause("explicit_panic"),
-        outcome: Outcome::RawDump,
-    },
+    damaged_header("damaged-elfcorehdr", &["damage elfcorehdr", "panic"], Outcome::RawDump),
+    // Notes that would take more memory than the second kernel has.
+    damaged_header("damaged-note-size", &["damage note-size", "panic"], Outcome::Complaint),
 ];
 
 /// What came of a crash.
