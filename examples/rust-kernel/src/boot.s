@@ -12,7 +12,7 @@
 image_start:
 
 # Where the linker script says QEMU loads the image; known only to PVH.
-    .set KERNEL_PHYSICAL, 0x1000000
+    .set KERNEL_PHYSICAL, 0x400000
 
 # Physical address of a symbol; ebp has that of the image. The assembler takes the
 # difference of two symbols as a displacement in AT&T syntax only.

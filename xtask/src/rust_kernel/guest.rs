@@ -15,7 +15,7 @@ use crate::error::{Context, Result, failed};
 use crate::shell;
 
 /// Memory of the guest and size of its disk.
-const MEMORY_MIB: u64 = 64;
+const MEMORY_MIB: u64 = 32;
 
 /// How many lines of the console an error shows.
 const TAIL: usize = 20;

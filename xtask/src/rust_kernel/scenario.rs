@@ -18,7 +18,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 /// Said by each task of the workload once its pages hold what they shall.
 const FILLED: &str = "witness filled";
 
-const CMDLINE: &str = "crashkernel=24M";
+const CMDLINE: &str = "crashkernel=15M";
 
 /// What must come of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
