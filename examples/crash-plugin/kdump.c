@@ -19,6 +19,7 @@ static struct libkdump_dump *opened;        /* by the first command */
 static struct libkdump_verification *verification;
 static int (*own_readmem)(int, void *, int, ulong, physaddr_t); /* crash's, while diverted */
 static ulong diverted_reads, diverted_failures;
+static int hole_error;                  /* what crash answers for addresses that are not RAM */
 
 void plugin_init(void);
 void plugin_fini(void);
@@ -88,7 +89,7 @@ static int read_by_libkdump(int fd, void *buf, int len, ulong vaddr, physaddr_t 
     diverted_failures++;
     switch (code) {
     case LIBKDUMP_ERR_HOLE:
-        return SEEK_ERROR;
+        return hole_error;
     case LIBKDUMP_ERR_EXCLUDED:
         return PAGE_EXCLUDED;
     default:
@@ -98,14 +99,25 @@ static int read_by_libkdump(int fd, void *buf, int len, ulong vaddr, physaddr_t 
 
 static void divert(void)
 {
+    struct libkdump_dump_info info = { .size = sizeof(info) };
+    struct libkdump_error why = { .size = sizeof(why) };
+
     if (own_readmem) {
         fprintf(fp, "physical reads go through libkdump already\n");
-    } else if (the_dump()) {
-        own_readmem = pc->readmem;
-        pc->readmem = read_by_libkdump;
-        diverted_reads = diverted_failures = 0;
-        fprintf(fp, "physical reads go through libkdump %s\n", libkdump_version_string());
+        return;
     }
+    if (!the_dump())
+        return;
+    if (HELD(libkdump_dump_get_info(opened, &info, &why))) {
+        say("on", &why);
+        return;
+    }
+    /* crash's reader of ELF dumps calls a hole a read error, that of compressed ones a seek error. */
+    hole_error = info.format == LIBKDUMP_FORMAT_ELF ? READ_ERROR : SEEK_ERROR;
+    own_readmem = pc->readmem;
+    pc->readmem = read_by_libkdump;
+    diverted_reads = diverted_failures = 0;
+    fprintf(fp, "physical reads go through libkdump %s\n", libkdump_version_string());
 }
 
 static void restore(void)

@@ -11,6 +11,8 @@ use crate::{apt, repo};
 const PAGE: u64 = 4096;
 /// How many addresses are read by crash and by libkdump.
 const PROBES: u64 = 256;
+/// crash takes 100 words on a line.
+const ARGUMENTS: usize = 64;
 /// Probes go this much further than the memory of the dump, which has holes.
 const BEYOND: u64 = 2;
 
@@ -64,8 +66,8 @@ impl Bench<'_> {
 
     /// The state of pages, and the bytes of one that is stored, against crash's own.
     fn pages(&self, info: &str) -> Result<String> {
-        let numbers: Vec<String> = probes(info)?.iter().map(|paddr| format!("{:#x}", paddr / PAGE)).collect();
-        let text = self.say(&[&format!("kdump pages {}", numbers.join(" "))])?;
+        let commands: Vec<String> = probes(info)?.chunks(ARGUMENTS).map(page_command).collect();
+        let text = self.say(&commands.iter().map(String::as_str).collect::<Vec<_>>())?;
         let state = |word: &str| text.lines().filter(|line| line.trim_end().ends_with(word)).count();
         let first = text.lines().find_map(|line| line.trim().strip_suffix("  stored"));
         let first = first.context(format!("no page is stored: {text}"))?;
@@ -149,6 +151,12 @@ fn described(info: &str) -> Result<String> {
 fn field<'a>(text: &'a str, name: &str) -> Result<&'a str> {
     let value = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(": "));
     value.context(format!("no {name} in {text:?}"))
+}
+
+/// Asks for the states of the pages at these addresses.
+fn page_command(addresses: &[u64]) -> String {
+    let numbers = addresses.iter().map(|paddr| format!(" {:#x}", paddr / PAGE));
+    format!("kdump pages{}", numbers.collect::<String>())
 }
 
 /// Page addresses all over the memory of the dump and behind it.
