@@ -2,6 +2,25 @@
  *
  * libkdump: the part that needs no allocator and no operating system.
  *
+ * Conventions of this header and of kdump.h:
+ *
+ * - A function that can fail returns LIBKDUMP_OK (0) or a negative LIBKDUMP_ERR_ code; one that
+ *   iterates returns LIBKDUMP_END (1) behind the last element.
+ * - Results go through the last parameters and are written on success only. Reads also tell on
+ *   failure how many bytes are good.
+ * - `error` is the caller's, may be NULL, and is written on failure only.
+ * - Structures begin with `size`, set by the caller to sizeof. What the caller's structure has and
+ *   the library does not know must be zero; what the library has and the caller does not know
+ *   counts as zero.
+ * - Texts given to the library end with a NUL. Pointers given are used during the call only, unless
+ *   the function says otherwise, and must be aligned. Buffers must not overlap.
+ * - Pointers in results are lent, never to be freed: they live as long as the handle or buffer they
+ *   came from.
+ * - Handles are freed by the function named after them, which takes NULL. Any number of threads may
+ *   use a handle at the same time; freeing it needs it alone. After fork() both processes may use it.
+ * - Nothing is printed, no signal is handled, no environment variable is read, no thread is started
+ *   unless asked for. Callbacks must return, not longjmp or throw.
+ *
  * Made from the Rust sources by `cargo xtask header`; changes go there.
  */
 

@@ -2,7 +2,7 @@
  *
  * libkdump: plan, check and load a capture kernel; read and save the memory of a crashed one.
  *
- * Conventions, threads, ownership and errors: docs/C-API.md and libkdump(3).
+ * The conventions stand at the top of kdump-core.h; docs/C-API.md and libkdump(3) explain them.
  * Made from the Rust sources by `cargo xtask header`; changes go there.
  */
 
@@ -1343,7 +1343,7 @@ int libkdump_dump_vmcoreinfo(const struct libkdump_dump *dump,
                              struct libkdump_error *error);
 
 /**
- * One CPU that saved its registers.
+ * One CPU that saved its registers. Takes time proportional to the number of notes.
  *
  * Parameters: `dump` the dump; `index` from 0; `out` receives the CPU; `error` may be NULL.
  * Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last, LIBKDUMP_ERR_TRUNCATED for a note that is too
@@ -1385,7 +1385,7 @@ int libkdump_dump_register_at(const struct libkdump_dump *dump,
  *
  * Parameters: `dump` the dump; `index` from 0; `out` receives the note, whose `offset` is that
  * in the file and whose pointers are lent until the dump is freed; `error` may be NULL. Returns
- * LIBKDUMP_END behind the last note.
+ * LIBKDUMP_END behind the last note. Takes time proportional to `index`.
  */
 int libkdump_dump_note(const struct libkdump_dump *dump,
                        uint32_t index,

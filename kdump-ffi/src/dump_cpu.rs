@@ -50,7 +50,7 @@ extensible!(libkdump_cpu {
     desc: *const c_void,
 });
 
-/// One CPU that saved its registers.
+/// One CPU that saved its registers. Takes time proportional to the number of notes.
 ///
 /// Parameters: `dump` the dump; `index` from 0; `out` receives the CPU; `error` may be NULL.
 /// Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last, LIBKDUMP_ERR_TRUNCATED for a note that is too

@@ -13,7 +13,7 @@ use crate::handle::enter;
 ///
 /// Parameters: `dump` the dump; `index` from 0; `out` receives the note, whose `offset` is that
 /// in the file and whose pointers are lent until the dump is freed; `error` may be NULL. Returns
-/// LIBKDUMP_END behind the last note.
+/// LIBKDUMP_END behind the last note. Takes time proportional to `index`.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_note(
     dump: Option<&libkdump_dump>,
