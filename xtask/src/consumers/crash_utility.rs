@@ -22,10 +22,13 @@ const COMMANDS: &[&str] = &[
     "runq",
     "kmem -i",
     "mod",
-    "vm 1",
-    "files 1",
+    "task -R pid,comm",
+    "files",
     "mount",
     "timer",
+    "kmem -s",
+    "kmem -v",
+    "irq",
 ];
 /// Far fewer reads would mean that the diversion did not work.
 const ENOUGH: u64 = 1000;
