@@ -3,7 +3,9 @@
 use crate::args::Args;
 use crate::error::{Error, Result};
 use crate::progress::{self, Clock, Row};
-use crate::{apt, crash, fuzz, header, layers, licences, nostd, purgatory, rooms, rust, shell};
+use crate::{
+    apt, capi, crash, fuzz, header, layers, licences, nostd, purgatory, rooms, rust, rust_kernel, shell,
+};
 
 /// A step: its name, and its code.
 type Step = (&'static str, fn() -> Result);
@@ -22,6 +24,8 @@ const STEPS: &[Step] = &[
     ("header", || header::run(&["--check".to_owned()])),
     ("miri", miri),
     ("fuzz targets compile", fuzz::check),
+    ("capi", || capi::run(&[])),
+    ("rust-kernel", || rust_kernel::run(&[])),
     ("crash 6.1", || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
 ];
 
