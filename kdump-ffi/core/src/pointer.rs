@@ -125,6 +125,12 @@ impl<'a> Bytes<'a> {
 pub struct BytesMut<'a>(*mut c_void, PhantomData<&'a mut u8>);
 
 impl<'a> BytesMut<'a> {
+    /// The address, to be handed back to C.
+    #[must_use]
+    pub fn as_ptr(self) -> *mut c_void {
+        self.0
+    }
+
     /// The buffer of `len` bytes; NULL is fine for none.
     ///
     /// # Safety

@@ -104,7 +104,6 @@ pub extern "C" fn libkdump_view_init(
         let header = CoreHeader::parse(slice!(elfcorehdr, len)?)?;
         let need = workspace_size(&header, page_size)?;
         let work = slice!(workspace, workspace_len)?;
-        let start = work.as_ptr().cast();
         let have = work.len() as u64;
         let room = usize::try_from(need).ok().and_then(|need| work.get_mut(..need));
         let head = build(&header, page_size, &reader, room.ok_or(Failure::Buffer { need, have })?)?;
@@ -118,7 +117,7 @@ pub extern "C" fn libkdump_view_init(
             page_size,
             elfcorehdr_len: len as u64,
             elfcorehdr: elfcorehdr.as_ptr(),
-            workspace: start,
+            workspace: workspace.as_ptr().cast_const(),
             read,
             user,
         });
