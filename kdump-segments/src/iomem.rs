@@ -2,12 +2,12 @@
 
 use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use kdump_elf::PhysRange;
 
-use crate::machine::parse_hex;
+use crate::machine::{BadLines, parse_hex, shown};
 use crate::{MachineError, MemoryKind, MemoryMap, RangeSet};
 
 /// One line of /proc/iomem.
@@ -42,6 +42,7 @@ impl Iomem {
         let mut iomem = Self::default();
         let mut lines = 0_usize;
         let mut hidden = 0_usize;
+        let mut bad = BadLines::default();
         for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
             if line.trim_ascii().is_empty() {
                 continue;
@@ -49,13 +50,14 @@ impl Iomem {
             lines = lines.saturating_add(1);
             match parse_line(line) {
                 Some((_, 0, 0, _)) => hidden = hidden.saturating_add(1),
-                Some((depth, start, last, name)) => iomem.add(index, depth, start, last, name),
-                None => iomem.note(index, line, "is not `start-end : name`"),
+                Some((depth, start, last, name)) => iomem.add(index, depth, start, last, name, &mut bad),
+                None => bad.add(index, line, "is not `start-end : name`"),
             }
         }
         if hidden > 0 && iomem.entries.is_empty() {
             return Err(MachineError::AddressesHidden { path: path.to_owned() });
         }
+        iomem.notes.extend(bad.into_sentences());
         if hidden > 0 {
             iomem.notes.push(format!("{hidden} lines with the range 0-0 were left out"));
         }
@@ -142,7 +144,7 @@ impl Iomem {
         RangeSet::from_ranges(claimed).intersect(&regions)
     }
 
-    fn add(&mut self, index: usize, depth: usize, start: u64, last: u64, name: &[u8]) {
+    fn add(&mut self, index: usize, depth: usize, start: u64, last: u64, name: &[u8], bad: &mut BadLines) {
         let name = String::from_utf8_lossy(name).into_owned();
         // No memory ends at the last address; whatever claims to is cut by one byte.
         let range = PhysRange::from_inclusive(start, last.min(u64::MAX.saturating_sub(1)));
@@ -151,22 +153,17 @@ impl Iomem {
                 if last == u64::MAX {
                     let number = index.saturating_add(1);
                     self.notes.push(format!(
-                        "line {number} `{name}` ends at the last address; that byte was cut off"
+                        "line {number} `{}` ends at the last address; that byte was cut off",
+                        shown(name.as_bytes())
                     ));
                 }
                 self.entries.push(IomemEntry { depth, range, name });
             }
             Err(_) => {
                 let text = format!("{start:x}-{last:x} : {name}");
-                self.note(index, text.as_bytes(), "is not a range");
+                bad.add(index, text.as_bytes(), "is not a range");
             }
         }
-    }
-
-    fn note(&mut self, index: usize, line: &[u8], defect: &str) {
-        let number = index.saturating_add(1);
-        let line = String::from_utf8_lossy(line.trim_ascii()).to_string();
-        self.notes.push(format!("line {number} `{line}` {defect} and was left out"));
     }
 }
 

@@ -38,7 +38,7 @@ pub use vmcoreinfo_note::VmcoreinfoNote;
 
 pub(crate) use kcore::{Kcore, KcoreLoad};
 pub(crate) use symbols::Symbols;
-pub(crate) use text_file::parse_hex;
+pub(crate) use text_file::{BadLines, parse_hex, shown};
 
 /// Everything a plan needs to know about the running machine.
 ///

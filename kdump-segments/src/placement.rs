@@ -79,8 +79,8 @@ impl Placement {
             }
         };
         let Some(range) = found else {
-            let largest = holes().map(PhysRange::size).max().unwrap_or(0);
-            return Err(self.no_room(request, largest));
+            let short = holes().filter_map(|hole| shortfall(hole, size?, align)).min();
+            return Err(self.no_room(request, short.unwrap_or(request.size)));
         };
         self.take(request.part, range);
         Ok(range)
@@ -106,7 +106,7 @@ impl Placement {
             let (min, max, size) = (range.start(), range.last(), range.size());
             let request =
                 Request { part, size, align: self.page_size, min, max, direction: Direction::BottomUp };
-            return Err(self.no_room(&request, 0));
+            return Err(self.no_room(&request, size));
         }
         self.take(part, range);
         Ok(())
@@ -135,7 +135,7 @@ impl Placement {
             max: self.region.last(),
             direction: Direction::BottomUp,
         };
-        Err(self.no_room(&request, have))
+        Err(self.no_room(&request, need.saturating_sub(have)))
     }
 
     fn take(&mut self, part: &'static str, range: PhysRange) {
@@ -143,7 +143,8 @@ impl Placement {
         self.placed.push((part, range));
     }
 
-    fn no_room(&self, request: &Request, have: u64) -> Error {
+    /// `missing` is the number of bytes by which the region is too small.
+    fn no_room(&self, request: &Request, missing: u64) -> Error {
         let mut placed = String::new();
         for (part, range) in &self.placed {
             let comma = if placed.is_empty() { "" } else { ", " };
@@ -153,14 +154,13 @@ impl Placement {
         if placed.is_empty() {
             placed.push_str("nothing");
         }
-        let missing = request.size.saturating_sub(have).max(1);
         Error::NoRoom {
             part: request.part,
             need: request.size,
             align: request.align.max(self.page_size),
             min: request.min,
             max: request.max,
-            missing_mib: missing.div_ceil(1 << 20),
+            missing_mib: missing.max(1).div_ceil(1 << 20),
             placed,
         }
     }
@@ -174,6 +174,11 @@ fn fit(hole: PhysRange, size: u64, align: u64, direction: Direction) -> Option<P
     };
     let range = PhysRange::from_len(start, size).ok()?;
     hole.contains_range(range).then_some(range)
+}
+
+/// By how many bytes `hole` is too short for `size` bytes at the first aligned address in it.
+fn shortfall(hole: PhysRange, size: u64, align: u64) -> Option<u64> {
+    align_up(hole.start(), align)?.checked_add(size)?.checked_sub(hole.end())
 }
 
 #[cfg(test)]
@@ -207,6 +212,8 @@ mod tests {
         let error = placement.place(&request(0x20_0000, 1, Direction::TopDown)).unwrap_err();
         assert!(matches!(error, Error::NoRoom { need: 0x20_0000, missing_mib: 1, .. }), "{error}");
         assert!(error.to_string().contains("test 0x200000"), "{error}");
+        let error = placement.place(&request(0x1000, 1 << 30, Direction::TopDown)).unwrap_err();
+        assert!(matches!(error, Error::NoRoom { missing_mib: 1023, .. }), "alignment counts: {error}");
         assert!(placement.check_control_pages(256).is_ok());
         assert!(placement.check_control_pages(257).is_err());
     }

@@ -167,6 +167,12 @@ fn overlapping_loads_and_cut_files_are_refused() {
     let whole = vmlinux(ET_EXEC, REGION, &[(REGION, 0x2000, b"abc")]);
     let error = Image::parse(&whole[..whole.len() - 1], 0x1000).unwrap_err();
     assert!(matches!(error, Error::ImageTruncated { what: "PT_LOAD", need: 3, have: 2, .. }), "{error}");
+    for phentsize in [0, 8, 57] {
+        let mut odd = whole.clone();
+        odd[54] = phentsize;
+        let error = Image::parse(&odd, 0x1000).unwrap_err();
+        assert!(matches!(error, Error::ImageField { field: "e_phentsize", .. }), "{error}");
+    }
     let elsewhere = vmlinux(ET_EXEC, 0x42, &[(REGION, 0x2000, b"abc")]);
     assert!(matches!(Image::parse(&elsewhere, 0x1000), Err(Error::ImageField { field: "e_entry", .. })));
 }

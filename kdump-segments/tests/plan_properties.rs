@@ -202,7 +202,7 @@ fn room_for_control_pages_is_kept() {
     let options = PlanOptions { rng_seed: None, ..options(BackupPolicy::Never) };
     let kernel = bzimage(0x100_0000, 0x1000);
     let fixed = 0x4000 + 0x9000 + 0x2000;
-    for (spare, fits) in [(0, false), (6 << 12, false), (7 << 12, true)] {
+    for (spare, fits) in [(0, false), (5 << 12, false), (6 << 12, true)] {
         let start = 0x2020_0000 - spare;
         machine.crash_regions = vec![PhysRange::from_half_open(start, 0x2120_0000 + fixed).unwrap()];
         let plan = Plan::new(&inputs(&machine, &kernel, &options));

@@ -23,7 +23,8 @@ pub struct BzImage<'a> {
 }
 
 impl<'a> BzImage<'a> {
-    /// Reads the setup header and finds the protected-mode part.
+    /// Reads the setup header and finds the protected-mode part, which must be as long as
+    /// the header says: a kernel that was cut would be loaded and die in its decompressor.
     ///
     /// # Errors
     /// [`Error::ImageField`] or [`Error::ImageTruncated`].
@@ -31,11 +32,12 @@ impl<'a> BzImage<'a> {
         let header = SetupHeader::parse(file)?;
         let offset = header.payload_offset();
         let payload = usize::try_from(offset).ok().and_then(|offset| file.get(offset..));
-        let payload = payload.filter(|payload| payload.len() as u64 > ENTRY_64);
+        let need = header.syssize.max(ENTRY_64.saturating_add(1));
+        let payload = payload.filter(|payload| payload.len() as u64 >= need);
         let payload = payload.ok_or(Error::ImageTruncated {
             what: "protected-mode part",
             offset,
-            need: ENTRY_64.saturating_add(1),
+            need,
             have: (file.len() as u64).saturating_sub(offset),
         })?;
         let setup = file.get(SETUP_HEADER..).and_then(|rest| rest.get(..usize::from(header.length)));

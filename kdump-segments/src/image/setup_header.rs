@@ -5,6 +5,7 @@ use crate::Error;
 use crate::le::{u16_at, u32_at, u64_at};
 
 const SETUP_SECTS: usize = 0x1f1;
+const SYSSIZE: usize = 0x1f4;
 const BOOT_FLAG: usize = 0x1fe;
 const JUMP_OFFSET: usize = 0x201;
 const HEADER: usize = 0x202;
@@ -33,6 +34,7 @@ const LOADED_HIGH: u8 = 1;
 const XLF_KERNEL_64: u16 = 1;
 const XLF_CAN_BE_LOADED_ABOVE_4G: u16 = 2;
 const XLF_EFI_KEXEC: u16 = 0x10;
+const XLF_5LEVEL: u16 = 0x20;
 
 /// The fields of the setup header that decide where and how a kernel is entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,9 @@ const XLF_EFI_KEXEC: u16 = 0x10;
 pub struct SetupHeader {
     /// Sectors of real-mode code behind the boot sector; the 0 that means 4 is resolved.
     pub setup_sects: u8,
+    /// Bytes of the protected-mode part; the field counts paragraphs of 16. What stands behind
+    /// it in the file is a signature. 0 when the image does not tell.
+    pub syssize: u64,
     /// Protocol version, major number in the high byte.
     pub version: u16,
     pub loadflags: u8,
@@ -93,6 +98,7 @@ impl SetupHeader {
                 0 => 4,
                 sectors => sectors,
             },
+            syssize: u64::from(u32_at(file, SYSSIZE)?).saturating_mul(16),
             version,
             loadflags: *file.get(LOADFLAGS)?,
             initrd_addr_max: u32_at(file, INITRD_ADDR_MAX)?,
@@ -135,6 +141,12 @@ impl SetupHeader {
     #[must_use]
     pub fn efi_kexec(&self) -> bool {
         self.xloadflags & XLF_EFI_KEXEC != 0
+    }
+
+    /// Whether the 64-bit entry may be taken with 5-level paging on (`XLF_5LEVEL`).
+    #[must_use]
+    pub fn five_level(&self) -> bool {
+        self.xloadflags & XLF_5LEVEL != 0
     }
 
     /// Bytes of the boot sector and the real-mode code, where the protected-mode part begins.

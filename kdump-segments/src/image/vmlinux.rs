@@ -12,6 +12,10 @@ use crate::Error;
 /// A gap of zeros between two PT_LOADs that share a page; more is not a kernel.
 const MAX_GAP: u64 = 16 << 20;
 
+/// Bytes of a program header (`elf(5)`).
+const SIZEOF_PHDR_64: u16 = 56;
+const SIZEOF_PHDR_32: u16 = 32;
+
 /// An ELF kernel whose PT_LOADs are sorted, disjoint and inside the file.
 #[derive(Clone, Debug)]
 pub struct Vmlinux<'a> {
@@ -80,6 +84,15 @@ impl<'a> Vmlinux<'a> {
             },
             header.endianness().map_err(not_elf)?,
         );
+        let phentsize = if class == Class::Elf64 { SIZEOF_PHDR_64 } else { SIZEOF_PHDR_32 };
+        if header.e_phnum != 0 && header.e_phentsize != phentsize {
+            return Err(Error::ImageField {
+                field: "e_phentsize",
+                offset: if class == Class::Elf64 { 54 } else { 42 },
+                value: u64::from(header.e_phentsize),
+                expected: "the size of a program header of its class (56 or 32)",
+            });
+        }
         let table = phoff.checked_add(usize::from(header.e_phnum).saturating_mul(header.e_phentsize.into()));
         if table.is_none_or(|end| end > file.len()) {
             return Err(Error::ImageTruncated {

@@ -21,7 +21,7 @@ pub struct Status {
     pub advice: Vec<String>,
 }
 
-/// Where the state is shown, in Linux 6.19 and before.
+/// Where the state is shown, by newer and by older kernels.
 const CRASH_LOADED: [&str; 2] = ["sys/kernel/kexec/crash_loaded", "sys/kernel/kexec_crash_loaded"];
 const LOADED: [&str; 2] = ["sys/kernel/kexec/loaded", "sys/kernel/kexec_loaded"];
 const CRASH_SIZE: [&str; 2] = ["sys/kernel/kexec/crash_size", "sys/kernel/kexec_crash_size"];
@@ -53,8 +53,11 @@ impl Status {
             ..KexecState::default()
         };
         let mut advice = alloc::vec![why.to_string()];
-        if kexec.crash_loaded != Some(true) {
-            advice.push(String::from("no capture kernel is loaded"));
+        match kexec.crash_loaded {
+            Some(true) => {}
+            Some(false) => advice.push(String::from("no capture kernel is loaded")),
+            None => advice
+                .push(String::from("the running kernel does not show whether a capture kernel is loaded")),
         }
         Self { kexec, regions: Vec::new(), advice }
     }

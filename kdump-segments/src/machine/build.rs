@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use kdump_elf::{Arch, VmcoreInfo};
+use kdump_elf::{Arch, PhysRange, VmcoreInfo};
 
 use super::efi::systab;
 use super::identity::{find_arch, find_page_size, find_release};
@@ -16,11 +16,15 @@ use super::text_file::{parse_hex, parse_hex_file};
 use super::{
     CpuNote, EfiHandover, Kcore, KexecState, Machine, MachineFiles, MachineNote, Symbols, VmcoreinfoNote,
 };
+use crate::boot_params::BOOT_PARAMS_SIZE;
 use crate::kernel_layout::{LayoutInputs, find_direct_map, find_text};
-use crate::{Iomem, KernelLayout, MachineError, Source, Sourced};
+use crate::{Iomem, KernelLayout, MachineError, RangeSet, Source, Sourced};
 
 /// Offset of `acpi_rsdp_addr` in boot_params (Documentation/arch/x86/zero-page.rst).
 const BOOT_PARAMS_RSDP: usize = 0x70;
+
+const BOOT_PARAMS: &str = "sys/kernel/boot_params/data";
+const BOOT_PROTOCOL: &str = "sys/kernel/boot_params/version";
 
 /// Collects what was dropped, rounded or could not be found out.
 #[derive(Debug, Default)]
@@ -74,7 +78,7 @@ impl Machine {
         let vmcoreinfo = VmcoreinfoNote::find(files, kcore.as_ref(), &mut notes);
         let info = kcore.as_ref().and_then(|kcore| kcore.vmcoreinfo.as_deref()).map(VmcoreInfo::new);
         let page_size = find_page_size(arch, info.as_ref(), &mut notes);
-        let boot_params = files.get("sys/kernel/boot_params/data").map(<[u8]>::to_vec);
+        let boot_params = find_boot_params(files, &mut notes);
         let release = find_release(files, info.as_ref(), &mut notes);
 
         let mut machine = Self::new(arch, page_size, iomem.memory_map());
@@ -90,13 +94,11 @@ impl Machine {
         machine.rsdp = find_rsdp(files, boot_params.as_deref());
         machine.efi = EfiHandover::find(files, &mut notes);
         machine.boot_params = boot_params;
-        machine.boot_protocol = files
-            .get("sys/kernel/boot_params/version")
-            .and_then(parse_hex_file)
-            .and_then(|version| u16::try_from(version).ok());
+        machine.boot_protocol = find_boot_protocol(files, &mut notes);
         machine.kexec = KexecState::find(files, &mut notes);
         machine.cmdline = find_cmdline(files);
         machine.release = release;
+        drop_foreign_text(&mut machine, &mut notes);
         report_memory(&machine, &mut notes);
         machine.notes = notes.notes;
         Ok(machine)
@@ -171,9 +173,41 @@ fn find_rsdp(files: &MachineFiles, boot_params: Option<&[u8]>) -> Option<Sourced
         .map(|address| Sourced::new(address, Source::Cmdline))
 }
 
+fn find_boot_params(files: &MachineFiles, notes: &mut NoteSink) -> Option<Vec<u8>> {
+    let data = files.get(BOOT_PARAMS)?;
+    if data.len() < BOOT_PARAMS_SIZE {
+        notes.add(BOOT_PARAMS, format!("has {} bytes instead of {BOOT_PARAMS_SIZE}", data.len()));
+    }
+    Some(data.to_vec())
+}
+
+fn find_boot_protocol(files: &MachineFiles, notes: &mut NoteSink) -> Option<u16> {
+    let text = files.get(BOOT_PROTOCOL)?;
+    let version = parse_hex_file(text).and_then(|version| u16::try_from(version).ok());
+    if version.is_none() {
+        notes.add(BOOT_PROTOCOL, "is not a protocol version and was ignored");
+    }
+    version
+}
+
 fn find_cmdline(files: &MachineFiles) -> String {
     let text = files.get("proc/cmdline").unwrap_or_default();
     String::from_utf8_lossy(text).trim_end_matches(['\n', '\0']).to_owned()
+}
+
+/// A kernel image that is not in the RAM of this machine is another kernel's: the files do not
+/// belong together.
+fn drop_foreign_text(machine: &mut Machine, notes: &mut NoteSink) {
+    let Some(text) = machine.kernel.text.as_ref() else { return };
+    let (paddr, size, source) = (text.value.paddr, text.value.size, text.source);
+    let crash = RangeSet::from_ranges(machine.crash_regions.iter().copied());
+    let own = PhysRange::from_len(paddr, size)
+        .is_ok_and(|range| machine.ram().contains_range(range) && !crash.overlaps(range));
+    if !own {
+        machine.kernel.text = None;
+        let place = format!("{size:#x} bytes at {paddr:#x} by {source}");
+        notes.add(KCORE, format!("the kernel's text mapping is unknown: {place} are no RAM of this machine"));
+    }
 }
 
 /// What a plan will suffer from.

@@ -14,7 +14,7 @@ use kdump_elf::Endian;
 
 use super::files::parse_index;
 use super::kcore_head::read_head;
-use super::paths::{ARCH, FILES, KALLSYMS, KCORE, KCORE_VALUES, NUMBERED};
+use super::paths::{ARCH, ENVIRONMENT, FILES, KALLSYMS, KCORE, KCORE_VALUES, NUMBERED};
 use super::record::{MANIFEST, parse_manifest};
 use super::{Kcore, Machine, MachineFiles, Symbols, symbols};
 use crate::MachineError;
@@ -43,8 +43,17 @@ impl MachineFiles {
     /// # Errors
     /// [`MachineError::TooLarge`] for a file far larger than what the kernel writes there.
     pub fn read(root: &Path) -> Result<Self, MachineError> {
+        Self::read_with(root, &[])
+    }
+
+    /// What a description needs, and what tells whether the kernel would accept a load.
+    pub(super) fn read_all(root: &Path) -> Result<Self, MachineError> {
+        Self::read_with(root, &ENVIRONMENT)
+    }
+
+    fn read_with(root: &Path, more: &[&str]) -> Result<Self, MachineError> {
         let mut reader = Reader { root, files: Self::new() };
-        for path in FILES {
+        for path in FILES.iter().chain(more) {
             reader.text(path)?;
         }
         for (dir, prefix, names) in NUMBERED {
@@ -54,6 +63,7 @@ impl MachineFiles {
                 }
             }
         }
+        reader.cpus_without_notes();
         reader.boot_params_of_debugfs()?;
         reader.kallsyms();
         reader.kcore();
@@ -136,6 +146,21 @@ impl Reader<'_> {
         }
         numbers.sort_unstable();
         numbers
+    }
+
+    /// Where some CPUs have a note, one that has none will be missing from the dump.
+    fn cpus_without_notes(&mut self) {
+        let path = |cpu: u32| format!("sys/devices/system/cpu/cpu{cpu}/crash_notes");
+        let (with, without): (Vec<u32>, Vec<u32>) = self
+            .numbers("sys/devices/system/cpu", "cpu")
+            .into_iter()
+            .partition(|&cpu| self.files.get(&path(cpu)).is_some());
+        let told: Vec<String> = self.files.unreadable().map(|(path, _)| path.to_owned()).collect();
+        for cpu in without.into_iter().filter(|_| !with.is_empty()).map(path) {
+            if told.binary_search(&cpu).is_err() {
+                self.files.insert_unreadable(cpu, "it is not there; this CPU's registers will be missing");
+            }
+        }
     }
 
     /// Kernels without `/sys/kernel/boot_params` have it in debugfs, wherever that is mounted.

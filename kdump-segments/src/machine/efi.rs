@@ -44,7 +44,14 @@ pub struct EfiHandover {
 impl EfiHandover {
     /// `None` on a machine without EFI, or when one of the three addresses is not shown.
     pub(super) fn find(files: &MachineFiles, notes: &mut NoteSink) -> Option<Self> {
-        let number = |name: &str| files.get(&format!("{DIR}/{name}")).and_then(parse_number_file);
+        let mut number = |name: &str| {
+            let path = format!("{DIR}/{name}");
+            let value = parse_number_file(files.get(&path)?);
+            if value.is_none() {
+                notes.add(&path, "is not an address or a number and was ignored");
+            }
+            value
+        };
         let three = (number("fw_vendor"), number("runtime"), number("config_table"));
         let (Some(fw_vendor), Some(runtime), Some(config_table)) = three else {
             if three.0.or(three.1).or(three.2).is_some() {
@@ -55,8 +62,8 @@ impl EfiHandover {
             }
             return None;
         };
-        let smbios = systab(files, "SMBIOS3").or_else(|| systab(files, "SMBIOS"));
         let fw_platform_size = number("fw_platform_size").and_then(|bits| u32::try_from(bits).ok());
+        let smbios = systab(files, "SMBIOS3").or_else(|| systab(files, "SMBIOS"));
         let runtime_map = runtime_map(files, notes);
         Some(Self { fw_vendor, runtime, config_table, smbios, fw_platform_size, runtime_map })
     }

@@ -8,6 +8,7 @@ use kdump_elf::{Arch, Endian, VmcoreInfo};
 
 use super::build::NoteSink;
 use super::paths::{ARCH, KCORE};
+use super::text_file::shown;
 use super::{Kcore, MachineFiles};
 use crate::MachineError;
 
@@ -21,7 +22,8 @@ pub(super) fn find_arch(
         Some(text) => {
             let name = String::from_utf8_lossy(text.trim_ascii()).into_owned();
             let arch = arch_of_uname(&name);
-            Some(arch.ok_or_else(|| MachineError::UnsupportedArch { path: ARCH.to_owned(), value: name })?)
+            let unsupported = || MachineError::UnsupportedArch { path: ARCH.to_owned(), value: shown(text) };
+            Some(arch.ok_or_else(unsupported)?)
         }
         None => None,
     };
@@ -55,13 +57,20 @@ fn arch_of_uname(name: &str) -> Option<(Arch, Endian)> {
     Some((arch, endian))
 }
 
+/// What VMCOREINFO states, where the architecture leaves a choice and it can be a page size.
 pub(super) fn find_page_size(arch: Arch, info: Option<&VmcoreInfo<'_>>, notes: &mut NoteSink) -> u64 {
     const USUAL: u64 = 4096;
-    let stated = info.and_then(VmcoreInfo::page_size);
-    match stated.filter(|size| size.is_power_of_two() && *size >= USUAL) {
-        Some(size) => size,
+    /// The largest page any kernel is built with (arch/powerpc/Kconfig, PPC_256K_PAGES).
+    const LARGEST: u64 = 256 << 10;
+    let fixed = matches!(arch, Arch::X86_64 | Arch::I386 | Arch::Arm | Arch::Riscv64 | Arch::S390x);
+    let possible = if fixed { USUAL..=USUAL } else { USUAL..=LARGEST };
+    match info.and_then(VmcoreInfo::page_size) {
+        Some(size) if size.is_power_of_two() && possible.contains(&size) => size,
+        Some(size) => {
+            notes.add(KCORE, format!("says that pages have {size} bytes, which cannot be; 4096 is assumed"));
+            USUAL
+        }
         None => {
-            let fixed = matches!(arch, Arch::X86_64 | Arch::I386 | Arch::Arm | Arch::Riscv64 | Arch::S390x);
             if !fixed {
                 notes.add(KCORE, "does not tell the page size; 4096 is assumed");
             }
@@ -81,6 +90,7 @@ pub(super) fn find_release(
     let noted = info.and_then(VmcoreInfo::release).map(ToOwned::to_owned);
     if let (Some(running), Some(noted)) = (&running, &noted) {
         if running != noted {
+            let (running, noted) = (shown(running.as_bytes()), shown(noted.as_bytes()));
             let text = format!("says {running}, VMCOREINFO says {noted}: the files are of two kernels");
             notes.add("proc/sys/kernel/osrelease", text);
         }

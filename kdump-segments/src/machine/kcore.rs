@@ -58,7 +58,7 @@ impl Kcore {
             vmcoreinfo: None,
             notes: Vec::new(),
         };
-        // Kernels before 4.11 leave p_paddr 0 everywhere.
+        // Old kernels leave p_paddr 0 everywhere.
         let tells_paddr =
             header.phdrs().any(|phdr| phdr.p_type == PT_LOAD && real_paddr(&phdr, encoding).is_some());
         for phdr in header.phdrs() {

@@ -40,6 +40,17 @@ pub(super) const FILES: [&str; 27] = [
     KCORE_VALUES,
 ];
 
+/// What [`probe_environment`](crate::load::probe_environment) reads besides: a recording has it
+/// too, a description does not need it.
+#[cfg(feature = "std")]
+pub(super) const ENVIRONMENT: [&str; 5] = [
+    "proc/meminfo",
+    "proc/cpuinfo",
+    "proc/sys/kernel/kexec_load_disabled",
+    "proc/sys/kernel/kexec_load_limit_panic",
+    "sys/kernel/security/lockdown",
+];
+
 /// Directories of numbered directories: where they are, what stands before the number, and
 /// the files read from each.
 #[cfg(feature = "std")]

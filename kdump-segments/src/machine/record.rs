@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::paths::{FILES, KALLSYMS, KCORE, KCORE_VALUES};
+use super::paths::{ENVIRONMENT, FILES, KALLSYMS, KCORE, KCORE_VALUES};
 use super::{Machine, MachineFiles};
 use crate::MachineError;
 
@@ -28,7 +28,8 @@ pub struct Recorded {
 
 impl Machine {
     /// Copies the files a description is made from into the directory `to`, so that
-    /// [`Machine::collect`] of it gives the same machine anywhere.
+    /// [`Machine::collect`] of it gives the same machine anywhere, and those that tell whether
+    /// the kernel would accept a load ([`probe_environment`](crate::load::probe_environment)).
     ///
     /// Of proc/kcore ELF header, program headers and notes are copied, of proc/kallsyms the
     /// lines of a few symbols; everything else verbatim. `to` is made if need be and must be
@@ -38,7 +39,7 @@ impl Machine {
     /// Those of [`MachineFiles::read`], and [`MachineError::Io`] when `to` is not empty or
     /// cannot be written.
     pub fn record(from: &Path, to: &Path) -> Result<Recorded, MachineError> {
-        MachineFiles::read(from)?.write(to)
+        MachineFiles::read_all(from)?.write(to)
     }
 }
 
@@ -65,8 +66,9 @@ impl MachineFiles {
         }
         recorded.unreadable =
             self.unreadable().map(|(path, cause)| (path.to_owned(), cause.to_owned())).collect();
-        let wanted = FILES.into_iter().filter(|&path| path != KCORE_VALUES).chain([KCORE, KALLSYMS]);
+        let wanted = FILES.into_iter().chain(ENVIRONMENT).chain([KCORE, KALLSYMS]);
         recorded.missing = wanted
+            .filter(|&path| path != KCORE_VALUES)
             .filter(|path| self.get(path).is_none() && !self.unreadable().any(|(other, _)| other == *path))
             .map(ToOwned::to_owned)
             .collect();

@@ -9,7 +9,7 @@ use kdump_elf::PhysRange;
 use super::MachineFiles;
 use super::build::NoteSink;
 use super::paths::IOMEM;
-use super::text_file::parse_hex_file;
+use super::text_file::{BadLines, parse_hex_file, shown};
 use crate::iomem::kind_of;
 use crate::{Iomem, MemoryKind, MemoryMap, RangeSet};
 
@@ -41,8 +41,11 @@ pub(super) fn find_cma(files: &MachineFiles, notes: &mut NoteSink) -> RangeSet {
     let Some((path, text)) = PATHS.iter().find_map(|path| Some((path, files.get(path)?))) else {
         return RangeSet::new();
     };
-    let mut ranges = Vec::new();
-    for line in text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()) {
+    let (mut ranges, mut bad) = (Vec::new(), BadLines::default());
+    for (index, line) in text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).enumerate() {
+        if line.is_empty() {
+            continue;
+        }
         let dash = line.iter().position(|&byte| byte == b'-');
         let range = dash.and_then(|dash| {
             let (start, last) = line.split_at_checked(dash)?;
@@ -52,12 +55,10 @@ pub(super) fn find_cma(files: &MachineFiles, notes: &mut NoteSink) -> RangeSet {
         });
         match range {
             Some(range) => ranges.push(range),
-            None => notes.add(
-                path,
-                format!("line `{}` is not a range and was left out", String::from_utf8_lossy(line)),
-            ),
+            None => bad.add(index, line, "is not a range"),
         }
     }
+    bad.into_sentences().into_iter().for_each(|sentence| notes.add(path, sentence));
     RangeSet::from_ranges(ranges)
 }
 
@@ -80,6 +81,7 @@ pub(super) fn find_firmware_map(files: &MachineFiles, notes: &mut NoteSink) -> O
             continue;
         };
         let kind = kind_of(&name).unwrap_or_else(|| {
+            let name = shown(name.as_bytes());
             notes.add(path, format!("belongs to {range} of unknown type `{name}`, taken as reserved"));
             MemoryKind::Reserved
         });

@@ -21,7 +21,7 @@ use crate::preflight::control_pages;
 use crate::purgatory::BackupCopy;
 use crate::segment::{Segment, SegmentKind};
 use crate::vmcore_prediction::VmcorePrediction;
-use crate::{Error, RangeSet};
+use crate::{Error, Machine, RangeSet};
 use handover::LOW_MIN;
 use kernel::{KernelEntry, entry_is_32bit, initrd_limit, target};
 
@@ -63,6 +63,7 @@ struct Parts {
 pub(super) fn lay_out<'a>(inputs: &PlanInputs<'a>) -> Result<Layout<'a>, Error> {
     let machine = inputs.machine;
     let region = machine.load_region().ok_or(Error::NoCrashRegion)?;
+    check_notes(machine)?;
     let image = Image::parse(inputs.kernel, machine.page_size)?;
     let bits32 = entry_is_32bit(&image, inputs)?;
     let (placement, notes) = (placement(inputs, region)?, machine.notes.iter().map(ToString::to_string));
@@ -91,8 +92,9 @@ impl<'a> Builder<'_, 'a> {
         let kernel = self.kernel()?;
         let initrd = self.initrd()?;
         let (setup_data, efi_map) = self.setup_data(&e820, efi)?;
+        // The least it takes; whether this CPU needs more is for preflight to say.
         let ram_end = crate::preflight::ram_end(machine);
-        self.placement.check_control_pages(control_pages(ram_end, false))?;
+        self.placement.check_control_pages(control_pages(ram_end, true))?;
         Ok(Parts {
             low_memory,
             elfcorehdr,
@@ -198,7 +200,11 @@ impl<'a> Builder<'_, 'a> {
     }
 
     fn initrd(&mut self) -> Result<Option<(u64, u64)>, Error> {
-        let Some(bytes) = self.inputs.initrd.filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
+        let Some(bytes) = self.inputs.initrd else { return Ok(None) };
+        if bytes.is_empty() {
+            self.notes.push(String::from("the initial ramdisk is empty and was left out"));
+            return Ok(None);
+        }
         let max = initrd_limit(&self.image, self.bits32);
         let range = self.place_top("initrd", bytes.len() as u64, INITRD_MIN, max)?;
         self.push(SegmentKind::Initrd, range, Cow::Borrowed(bytes));
@@ -220,9 +226,28 @@ impl<'a> Builder<'_, 'a> {
     }
 }
 
+/// Without a PT_NOTE the capture kernel exports no /proc/vmcore.
+fn check_notes(machine: &Machine) -> Result<(), Error> {
+    const PATHS: [&str; 2] = ["sys/devices/system/cpu", "sys/kernel/vmcoreinfo"];
+    if !machine.cpu_notes.is_empty() || machine.vmcoreinfo.is_some() {
+        return Ok(());
+    }
+    let said: Vec<String> = machine
+        .notes
+        .iter()
+        .filter(|note| PATHS.iter().any(|path| note.path.starts_with(path)))
+        .map(ToString::to_string)
+        .collect();
+    let said = if said.is_empty() { String::from("the machine has none") } else { said.join("; ") };
+    let reason = alloc::format!("no PT_NOTE, without which there is no /proc/vmcore: {said}");
+    Err(Error::Conflict { what: "elfcorehdr", reason })
+}
+
 fn placement(inputs: &PlanInputs<'_>, region: PhysRange) -> Result<Placement, Error> {
-    let (min, max) = (inputs.options.mem_min.unwrap_or(0), inputs.options.mem_max.unwrap_or(u64::MAX - 1));
-    let window = PhysRange::from_inclusive(min, max)?.intersection(region);
+    let (min, max) = (inputs.options.mem_min.unwrap_or(0), inputs.options.mem_max.unwrap_or(u64::MAX));
+    // A range cannot hold the last address; no region does.
+    let window = PhysRange::from_inclusive(min, max.min(u64::MAX - 1)).ok();
+    let window = window.and_then(|window| window.intersection(region));
     let window = window.ok_or_else(|| Error::Conflict {
         what: "mem-min and mem-max",
         reason: alloc::format!("{min:#x} to {max:#x} holds nothing of the crash region {region}"),

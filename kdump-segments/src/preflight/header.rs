@@ -47,6 +47,11 @@ pub(super) fn notes(plan: &Plan<'_>, machine: &Machine) -> Outcome {
         if machine.crash_regions.iter().any(|region| region.overlaps(range)) {
             return Err(format!("the note at {range} is in a crash region"));
         }
+        if machine.cma_ranges.overlaps(range) {
+            return Err(format!(
+                "the note at {range} is in memory given to the capture kernel (crash_cma_ranges)"
+            ));
+        }
     }
     Ok(format!("{} notes in RAM", notes.len()))
 }
@@ -75,6 +80,9 @@ pub(super) fn memory(plan: &Plan<'_>, machine: &Machine) -> Outcome {
             return Err(format!("the PT_LOAD at {range} overlaps the one before it"));
         }
         end = range.end();
+    }
+    if end == 0 {
+        return Err(String::from("there is no PT_LOAD of RAM: the dump would hold nothing"));
     }
     Ok(String::from("all PT_LOADs are RAM outside the crash regions and disjoint"))
 }

@@ -63,6 +63,13 @@ impl<'a> Builder<'_, 'a> {
         efi: Option<&EfiHandover>,
     ) -> Result<(u64, Option<(u64, u32)>), Error> {
         let e820_ext = e820.get(E820_TABLE_MAX..).unwrap_or_default();
+        if !e820_ext.is_empty() {
+            self.notes.push(alloc::format!(
+                "the memory map has {} entries: boot_params holds {E820_TABLE_MAX}, setup_data the others; \
+                 a capture kernel with a smaller table drops the last",
+                e820.len()
+            ));
+        }
         let data = SetupData { e820_ext, efi, rng_seed: self.inputs.options.rng_seed.as_ref() };
         if data.size() == 0 {
             return Ok((0, None));

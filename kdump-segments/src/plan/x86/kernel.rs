@@ -1,22 +1,26 @@
 //! The kernel of an x86 load: where it goes and how it is entered.
 
 use alloc::borrow::Cow;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use kdump_elf::{Arch, PhysRange};
 
 use super::{Builder, NO_LIMIT, POINTER_MAX_32};
-use crate::Error;
 use crate::boot_params::fake_setup_header;
 use crate::image::{BzImage, Image, Vmlinux};
 use crate::placement::{Direction, Request};
 use crate::plan::PlanInputs;
 use crate::purgatory::Entry;
 use crate::segment::SegmentKind;
+use crate::{Error, Machine};
 
 const KERNEL_MIN: u64 = 1 << 20;
 /// Highest byte of a kernel entered in 32-bit mode, or of its ramdisk where it does not tell.
 const KERNEL_MAX_32: u64 = 0x37ff_ffff;
+
+/// Lowest kernel address with 4-level paging.
+const LOWEST_4_LEVEL: u64 = 0xffff_8000_0000_0000;
 
 /// Where the capture kernel is entered, before boot_params has an address.
 #[derive(Clone, Copy)]
@@ -37,6 +41,19 @@ impl<'a> Builder<'_, 'a> {
     /// what was reserved for it.
     fn bzimage(&mut self, image: &BzImage<'a>) -> Result<KernelEntry, Error> {
         let header = &image.header;
+        if self.bits32 && !self.inputs.options.entry_32bit {
+            self.notes.push(String::from(
+                "the kernel has no 64-bit entry, or not above 4 GiB: it is entered in 32-bit mode",
+            ));
+        }
+        if !self.bits32 && !header.five_level() && five_level_paging(self.inputs.machine) {
+            return Err(Error::Conflict {
+                what: "kernel image",
+                reason: String::from(
+                    "the running kernel uses 5-level paging, with which this one cannot be entered (XLF_5LEVEL)",
+                ),
+            });
+        }
         let min = header.pref_address.max(KERNEL_MIN);
         let range = if header.relocatable_kernel {
             let (direction, max) = if self.bits32 {
@@ -116,6 +133,13 @@ pub(super) fn initrd_limit(image: &Image<'_>, bits32: bool) -> u64 {
         _ if bits32 => KERNEL_MAX_32,
         _ => NO_LIMIT,
     }
+}
+
+/// Whether the direct map lies where only 5-level paging reaches
+/// (Documentation/arch/x86/x86_64/mm.rst).
+fn five_level_paging(machine: &Machine) -> bool {
+    let base = machine.kernel.direct_map_base.as_ref().map(|base| base.value);
+    base.is_some_and(|base| base >> 63 == 1 && base < LOWEST_4_LEVEL)
 }
 
 fn entry32(address: u64) -> Result<KernelEntry, Error> {
