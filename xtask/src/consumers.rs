@@ -6,6 +6,7 @@ mod crash_utility;
 mod debug_kernel;
 mod guest;
 mod kexec_tools;
+mod recorded;
 mod session;
 mod source;
 
@@ -26,14 +27,22 @@ const NEEDS: &[Need] = &[
     Need { what: "pkg-config", package: "pkg-config" },
 ];
 
-/// `cargo xtask kexec-tools`: builds kexec with libkdump and says where it is.
+/// Everything the commands and loaders need.
+pub(crate) fn needs() -> Vec<Need> {
+    [NEEDS, kexec_tools::NEEDS, session::NEEDS].concat()
+}
+
+/// `cargo xtask kexec-tools`: builds kexec with libkdump, and compares it with kexec alone.
 pub(crate) fn run_kexec_tools(args: &[String]) -> Result {
     Args::new(args).finish()?;
     let clock = Clock::start();
     let places = library(clock)?;
     let kexec = kexec_tools::build(&places, clock)?;
-    let rows = [Row::of("kexec with libkdump", kexec_tools::check(&kexec, &places))];
-    println!("{}", kexec.display());
+    let image = crate::crash::image(clock)?;
+    let stock = kexec_tools::build_stock()?;
+    let mut rows = vec![Row::of("linked", kexec_tools::check(&kexec, &places))];
+    rows.extend(recorded::rows(&kexec, &stock, &image, &places));
+    clock.say(&format!("it is {}", kexec.display()));
     progress::close("kexec-tools", &rows)
 }
 

@@ -91,7 +91,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "kexec-tools",
-        about: "build Debian's kexec-tools with its crash loading done by libkdump",
+        about: "build kexec-tools with libkdump and compare its plans with those it makes alone",
         example: "cargo xtask kexec-tools",
         run: consumers::run_kexec_tools,
     },

@@ -4,15 +4,16 @@ use crate::apt;
 use crate::args::Args;
 use crate::error::Result;
 use crate::progress::Clock;
-use crate::{abi, capi, crash, nostd, rust, rust_kernel};
+use crate::{abi, capi, consumers, crash, nostd, rust, rust_kernel};
 
 /// Installs the programs and peers, the Rust targets and components, and fetches the kernels.
 pub(crate) fn run(args: &[String]) -> Result {
     Args::new(args).finish()?;
     let clock = Clock::start();
-    let needs = [crash::needs(), rust_kernel::NEEDS.to_vec(), capi::NEEDS.to_vec(), abi::NEEDS.to_vec()];
+    let mut needs = [crash::needs(), consumers::needs()].concat();
+    needs.extend([rust_kernel::NEEDS, capi::NEEDS, abi::NEEDS].concat());
     clock.say("Debian packages");
-    apt::ensure(&needs.concat())?;
+    apt::ensure(&needs)?;
     clock.say("Rust targets and components");
     rust::ensure_components(None, &["clippy", "rustfmt"])?;
     rust::ensure_targets(nostd::TARGETS)?;

@@ -1,15 +1,16 @@
 //! kexec of Debian's kexec-tools, its crash loading done by libkdump.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::source;
 use crate::apt::{self, Need};
-use crate::error::{Result, failed};
+use crate::error::{Context, Result, failed};
 use crate::install::{self, Places};
 use crate::progress::Clock;
 use crate::{repo, shell};
 
-const NEEDS: &[Need] = &[
+pub(super) const NEEDS: &[Need] = &[
     Need { what: "dpkg-source", package: "dpkg-dev" },
     Need { what: "ld", package: "binutils" },
     Need { what: "nm", package: "binutils" },
@@ -26,6 +27,17 @@ pub(super) fn build(places: &Places, clock: Clock) -> Result<PathBuf> {
     let source = source::unpack("kexec-tools", &dir)?;
     super::make("examples/kexec-tools", places, &dir, &[format!("SOURCE={}", source.display()).into()])?;
     Ok(dir.join("kexec"))
+}
+
+/// The same kexec without libkdump, linked of the same objects. To be called after [`build`].
+pub(super) fn build_stock() -> Result<PathBuf> {
+    let dir = repo::scratch("kexec-tools")?;
+    let source = source::unpack("kexec-tools", &dir)?;
+    let (linked, kept) = (source.join("build/sbin/kexec"), dir.join("kexec-alone"));
+    fs::remove_file(&linked).context(linked.display())?;
+    shell::stdout(shell::tool("make")?.args(["-s", "-C"]).arg(&source).arg("build/sbin/kexec"))?;
+    fs::rename(&linked, &kept).context(kept.display())?;
+    Ok(kept)
 }
 
 /// That the program is what it is meant to be: wrapped, and linked with the library.

@@ -56,6 +56,11 @@ pub(crate) fn fetch_kernels(clock: Clock) -> Result {
     Ok(())
 }
 
+/// A kernel image to plan with: that of the first series, fetched unless an earlier run did.
+pub(crate) fn image(clock: Clock) -> Result<PathBuf> {
+    Ok(Kernel::fetch(options::Series::V6_1, clock)?.image)
+}
+
 pub(crate) fn run(args: &[String]) -> Result {
     let options = Options::parse(args)?;
     let clock = Clock::start();
