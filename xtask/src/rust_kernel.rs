@@ -1,5 +1,6 @@
 //! `cargo xtask rust-kernel`: the example kernel dies of every cause in QEMU, captures itself, and
-//! the dumps are checked against what it said while it was alive. `--sizes` weighs the crates.
+//! the dumps are checked against what it said while it was alive. `--sizes` weighs the crates,
+//! `--lint` checks the example's sources.
 
 mod build;
 mod checks;
@@ -36,7 +37,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     let mut args = Args::new(args);
     let wanted = args.value("--cause")?;
     let keep = args.value("--keep")?;
-    let sizes = args.flag("--sizes");
+    let (sizes, lint) = (args.flag("--sizes"), args.flag("--lint"));
     let cpus = args.number("--cpus")?.map_or(Ok(2), usize::try_from).context("--cpus")?;
     args.finish()?;
     if !(2..=MAX_CPUS).contains(&cpus) {
@@ -44,6 +45,9 @@ pub(crate) fn run(args: &[String]) -> Result {
     }
     let chosen = choose(wanted.as_deref())?;
     apt::ensure(NEEDS)?;
+    if lint {
+        return build::lint();
+    }
     if sizes {
         return sizes::print();
     }

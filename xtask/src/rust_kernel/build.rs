@@ -35,11 +35,25 @@ impl Build {
     }
 }
 
-/// `cargo build` for the example. Run in its directory, cargo finds the flags and the linker
-/// script of the kernel.
+/// Formatting and lints of the example, which the workspace's own do not reach.
+pub(crate) fn lint() -> Result {
+    rust::ensure_targets(&[TARGET])?;
+    let mut fmt = Command::new("cargo");
+    fmt.args(["fmt", "--check"]).current_dir(repo::root()?.join("examples/rust-kernel"));
+    shell::run(&mut fmt)?;
+    let mut clippy = example_cargo("clippy")?;
+    shell::run(clippy.args(["--bins", "--features", "size-all", "--", "-D", "warnings"]))
+}
+
+/// `cargo build` for the example.
 pub(crate) fn kernel_cargo() -> Result<Command> {
+    example_cargo("build")
+}
+
+/// Run in the example's directory, cargo finds the flags and the linker script of the kernel.
+fn example_cargo(command: &str) -> Result<Command> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--quiet", "--release"]);
+    cargo.args([command, "--quiet", "--release"]);
     cargo.current_dir(repo::root()?.join("examples/rust-kernel"));
     cargo.env("CARGO_TARGET_DIR", repo::target()?.join("rust-kernel"));
     Ok(cargo)
