@@ -1,5 +1,6 @@
 //! `kdump collect`: records a machine, to plan for it elsewhere.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches, Command, value_parser};
@@ -44,12 +45,10 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let dir = matches.get_one::<PathBuf>("dir").ok_or_else(|| Failure::usage("DIR is needed"))?;
     let recorded = Machine::record(root, dir)?;
     let bytes = recorded.copied.iter().fold(0_u64, |sum, (_, size)| sum.saturating_add(*size));
-    println!("{} files, {bytes} bytes in {}", recorded.copied.len(), dir.display());
-    for (path, cause) in &recorded.unreadable {
-        println!("not readable: {path}: {cause}");
-    }
-    for path in &recorded.missing {
-        println!("not there: {path}");
-    }
-    Ok(())
+    let head = format!("{} files, {bytes} bytes in {}", recorded.copied.len(), dir.display());
+    let unreadable = recorded.unreadable.iter().map(|(path, cause)| format!("not readable: {path}: {cause}"));
+    let missing = recorded.missing.iter().map(|path| format!("not there: {path}"));
+    let mut out = std::io::stdout().lock();
+    let mut lines = core::iter::once(head).chain(unreadable).chain(missing);
+    Ok(lines.try_for_each(|line| writeln!(out, "{line}")).and_then(|()| out.flush())?)
 }

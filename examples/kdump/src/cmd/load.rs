@@ -58,12 +58,12 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
 /// kexec_load(2), and kexec_file_load(2) when that is all the kernel has.
 fn by_segments(matches: &ArgMatches, or_files: bool) -> CommandResult {
     let inputs = Inputs::read(matches)?;
-    let refused = with_plan(&inputs, |plan, report| {
-        report_plan(matches, plan, report)?;
-        Ok(load::load(plan, report).err())
+    // A terminal that is gone or a full disk must not leave the machine without a capture kernel.
+    let (shown, refused) = with_plan(&inputs, |plan, report| {
+        Ok((report_plan(matches, plan, report), load::load(plan, report).err()))
     })?;
     match refused {
-        None => Ok(()),
+        None => shown,
         Some(error) if or_files && load::files_may_do(&error) => {
             eprintln!("kdump load: {error}; trying kexec_file_load");
             by_files(matches)

@@ -60,7 +60,8 @@ pub(crate) fn with_plan<T>(
         initrd: inputs.initrd.as_deref(),
         options: &inputs.options,
         purgatory: &inputs.purgatory,
-    })?;
+    })
+    .map_err(|error| inputs.name_file(error))?;
     let report = check_plan(&plan, &inputs.machine, &inputs.environment);
     use_plan(&plan, &report)
 }

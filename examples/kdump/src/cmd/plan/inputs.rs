@@ -9,7 +9,7 @@ use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::load::probe_environment;
 use kdump_segments::plan::PlanOptions;
 use kdump_segments::preflight::Environment;
-use kdump_segments::{Machine, MachineFiles};
+use kdump_segments::{Error, Machine, MachineFiles};
 
 use super::options::plan_options;
 use crate::failure::Failure;
@@ -22,6 +22,7 @@ pub(crate) struct Inputs {
     pub(crate) machine: Machine,
     pub(crate) environment: Environment,
     pub(crate) kernel: Vec<u8>,
+    kernel_path: PathBuf,
     pub(crate) initrd: Option<Vec<u8>>,
     pub(crate) options: PlanOptions,
     pub(crate) purgatory: ObjectPurgatory,
@@ -34,6 +35,7 @@ impl Inputs {
         let machine = machine(root, matches.get_one("arch").copied())?;
         let environment = probe_environment(&machine, root);
         let file = |name: &str| matches.get_one::<PathBuf>(name).map(|path| read(path)).transpose();
+        let kernel_path = matches.get_one::<PathBuf>("kernel").cloned().unwrap_or_default();
         let kernel = file("kernel")?.ok_or_else(|| Failure::usage("--kernel is needed"))?;
         let purgatory = match matches.get_one::<PathBuf>("purgatory") {
             Some(path) => ObjectPurgatory::from_object(read(path)?)
@@ -41,7 +43,21 @@ impl Inputs {
             None => ObjectPurgatory::builtin(machine.arch)?,
         };
         let initrd = file("initrd")?;
-        Ok(Self { machine, environment, kernel, initrd, options: plan_options(matches)?, purgatory })
+        let options = plan_options(matches)?;
+        Ok(Self { machine, environment, kernel, kernel_path, initrd, options, purgatory })
+    }
+
+    /// The planner knows bytes only; the user wants to know which file is at fault.
+    pub(super) fn name_file(&self, error: Error) -> Failure {
+        match &error {
+            Error::NotAnImage { .. }
+            | Error::ImageField { .. }
+            | Error::ImageTruncated { .. }
+            | Error::Conflict { what: "kernel image", .. } => {
+                Failure::new(format!("{}: {error}", self.kernel_path.display()))
+            }
+            _ => error.into(),
+        }
     }
 }
 

@@ -44,6 +44,7 @@ fn inputs() -> Vec<Arg> {
             .long("append")
             .value_name("TEXT")
             .default_value("")
+            .allow_hyphen_values(true)
             .help("The capture kernel's command line; elfcorehdr= and acpi_rsdp= are added"),
         flag(
             "reuse-cmdline",

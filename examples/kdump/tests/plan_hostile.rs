@@ -1,0 +1,328 @@
+//! `kdump plan`, `collect` and `status` on machines and images that are damaged, odd or huge.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails by panicking"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+const IOMEM: &str = "\
+00001000-0009fbff : System RAM
+00100000-1ffdffff : System RAM
+  09000000-12ffffff : Crash kernel
+";
+
+/// A recorded machine of 512 MiB and a kernel image, in a directory of this test.
+struct Case {
+    dir: PathBuf,
+}
+
+impl Case {
+    fn new(name: &str) -> Self {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("hostile-{name}"));
+        if dir.exists() {
+            fs::remove_dir_all(&dir).unwrap();
+        }
+        let case = Self { dir };
+        case.put("proc/iomem", IOMEM);
+        case.put("proc/sys/kernel/arch", "x86_64\n");
+        case.put("sys/kernel/vmcoreinfo", "0x134e000 1024\n");
+        case.put("sys/devices/system/cpu/cpu0/crash_notes", "1000000\n");
+        case.put("sys/devices/system/cpu/cpu0/crash_notes_size", "368\n");
+        case.image(|_| {});
+        case
+    }
+
+    fn put(&self, path: &str, content: impl AsRef<[u8]>) {
+        let place = self.dir.join("root").join(path);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, content).unwrap();
+    }
+
+    /// A bzImage, changed by `edit`.
+    fn image(&self, edit: impl FnOnce(&mut Vec<u8>)) {
+        let mut file = vec![0; 5 * 512 + 0x10000];
+        let mut put = |offset: usize, bytes: &[u8]| file[offset..offset + bytes.len()].copy_from_slice(bytes);
+        put(0x1f1, &[4]);
+        put(0x1f4, &(0x10000_u32 / 16).to_le_bytes());
+        put(0x1fe, &[0x55, 0xaa, 0xeb, 0x6a]);
+        put(0x202, b"HdrS\x0f\x02");
+        put(0x211, &[1]);
+        put(0x22c, &0x7fff_ffff_u32.to_le_bytes());
+        put(0x230, &0x20_0000_u32.to_le_bytes());
+        put(0x234, &[1, 0, 0x7f]);
+        put(0x238, &2047_u32.to_le_bytes());
+        put(0x258, &0x100_0000_u64.to_le_bytes());
+        put(0x260, &0x200_0000_u32.to_le_bytes());
+        edit(&mut file);
+        fs::write(self.dir.join("bzImage"), file).unwrap();
+    }
+
+    fn kdump(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kdump"));
+        command.current_dir(&self.dir).args(args);
+        command
+    }
+
+    fn plan(&self, more: &[&str]) -> Output {
+        let args = ["plan", "--root", "root", "--kernel", "bzImage", "--seed", "a5", "--json"];
+        self.kdump(&args).args(more).output().unwrap()
+    }
+
+    /// The plan, which must be made.
+    fn json(&self, more: &[&str]) -> Value {
+        let output = self.plan(more);
+        assert!(output.status.success(), "{}", stderr(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// What is said of a plan that cannot be made.
+    fn refused(&self, more: &[&str]) -> String {
+        let output = self.plan(more);
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        stderr(&output)
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn notes(document: &Value) -> Vec<&str> {
+    document["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap()).collect()
+}
+
+#[track_caller]
+fn has_note(document: &Value, part: &str) {
+    assert!(notes(document).iter().any(|note| note.contains(part)), "{:#?}", notes(document));
+}
+
+/// An x86_64 kcore of one stretch of kernel image and one of the direct map at `base`.
+fn kcore(image_paddr: u64, base: u64) -> Vec<u8> {
+    let mut file = vec![0; 64];
+    file[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+    for (offset, byte) in [(16, 4), (18, 62), (20, 1), (32, 64), (52, 64), (54, 56), (56, 2)] {
+        file[offset] = byte;
+    }
+    for (vaddr, paddr, size) in
+        [(0xffff_ffff_8100_0000, image_paddr, 0x200_0000), (base + 0x10_0000, 0x10_0000, 0x1fee_0000_u64)]
+    {
+        file.extend_from_slice(&[1, 0, 0, 0, 7, 0, 0, 0]);
+        for word in [0x1000, vaddr, paddr, size, size, 0x1000] {
+            file.extend_from_slice(&word.to_le_bytes());
+        }
+    }
+    file
+}
+
+const BASE_4_LEVEL: u64 = 0xffff_8880_0000_0000;
+const BASE_5_LEVEL: u64 = 0xff11_0000_0000_0000;
+const KALLSYMS: &str = "ffffffff81000000 T _stext\nffffffff81000000 T _text\n";
+
+#[test]
+fn a_kernel_that_was_cut_is_refused_and_named() {
+    let case = Case::new("cut");
+    case.image(|file| file.truncate(file.len() - 1));
+    let said = case.refused(&[]);
+    assert!(
+        said.contains("bzImage: ") && said.contains("needs 0x10000 bytes, the file has 0xffff"),
+        "{said}"
+    );
+    case.image(|file| file.extend_from_slice(&[0; 1472]));
+    case.json(&[]);
+    case.image(|file| file[0x202] = b'X');
+    assert!(case.refused(&[]).contains("kdump plan: bzImage: "), "{}", case.refused(&[]));
+}
+
+#[test]
+fn a_kernel_image_of_another_machine_is_left_out() {
+    let case = Case::new("foreign-text");
+    case.put("proc/kallsyms", KALLSYMS);
+    for paddr in [0x9_0000_0000, 0xa00_0000] {
+        case.put("proc/kcore", kcore(paddr, BASE_4_LEVEL));
+        let document = case.json(&[]);
+        has_note(&document, "no RAM of this machine");
+        has_note(&document, "its PT_LOAD is left out");
+        let phdrs = document["elfcorehdr"]["phdrs"].as_array().unwrap();
+        assert!(phdrs.iter().all(|phdr| phdr["vaddr"] != "0xffffffff81000000"));
+    }
+    case.put("proc/kcore", kcore(0x200_0000, BASE_4_LEVEL));
+    let document = case.json(&[]);
+    assert_eq!(document["elfcorehdr"]["phdrs"][2]["vaddr"], "0xffffffff81000000");
+}
+
+#[test]
+fn a_kernel_for_four_levels_is_not_entered_with_five() {
+    let case = Case::new("five-level");
+    case.put("proc/kcore", kcore(0x200_0000, BASE_5_LEVEL));
+    case.json(&[]);
+    case.image(|file| file[0x236] = 0x1f);
+    assert!(case.refused(&[]).contains("XLF_5LEVEL"));
+    case.put("proc/kcore", kcore(0x200_0000, BASE_4_LEVEL));
+    case.json(&[]);
+}
+
+#[test]
+fn a_dump_of_nothing_is_no_plan() {
+    let case = Case::new("nothing");
+    case.put("proc/iomem", format!("{IOMEM}00000000-3fffffff : GART\n"));
+    assert!(case.refused(&[]).contains("no PT_LOAD"), "{}", case.refused(&[]));
+    case.put("proc/iomem", IOMEM);
+    case.put("sys/kernel/kexec/crash_cma_ranges", "1000000-1ffffff\n");
+    assert!(case.refused(&[]).contains("crash_cma_ranges"), "{}", case.refused(&[]));
+}
+
+#[test]
+fn without_any_note_the_cause_is_named() {
+    let case = Case::new("no-notes");
+    fs::remove_dir_all(case.dir.join("root/sys")).unwrap();
+    let said = case.refused(&[]);
+    assert!(said.contains("PT_NOTE") && said.contains("sys/kernel/vmcoreinfo: is missing"), "{said}");
+}
+
+#[test]
+fn a_cpu_without_a_note_is_reported() {
+    let case = Case::new("cpu");
+    fs::create_dir_all(case.dir.join("root/sys/devices/system/cpu/cpu5")).unwrap();
+    has_note(&case.json(&[]), "cpu5/crash_notes: cannot be read: it is not there");
+}
+
+/// Page tables for each GiB are needed only where the CPU has no 1 GiB pages.
+#[test]
+fn a_large_machine_with_large_pages_needs_few_control_pages() {
+    let case = Case::new("large");
+    case.put("proc/iomem", format!("{IOMEM}100000000-3fffffffffff : System RAM\n"));
+    case.put("proc/cpuinfo", "flags\t\t: fpu pdpe1gb\n");
+    case.json(&[]);
+    case.put("proc/cpuinfo", "flags\t\t: fpu\n");
+    assert!(case.refused(&[]).contains("control_pages"), "{}", case.refused(&[]));
+}
+
+#[test]
+fn nonsense_is_told_in_a_few_short_lines() {
+    let case = Case::new("nonsense");
+    case.put("proc/iomem", format!("{IOMEM}{}\n{}", "x".repeat(1 << 20), "\x1b[31m\n".repeat(10_000)));
+    case.put("sys/kernel/kexec/crash_cma_ranges", "\x07\n".repeat(10_000));
+    case.put("sys/kernel/boot_params/version", "x");
+    case.put("sys/kernel/boot_params/data", "short");
+    case.put("sys/firmware/efi/runtime", "x");
+    let document = case.json(&["--out", "plan"]);
+    assert!(notes(&document).len() < 60, "{}", notes(&document).len());
+    assert!(notes(&document).iter().all(|note| note.len() < 600));
+    has_note(&document, "9985 more lines like these were left out");
+    has_note(&document, "(1048576 bytes)");
+    has_note(&document, "sys/kernel/boot_params/version: ");
+    has_note(&document, "has 5 bytes instead of 4096");
+    has_note(&document, "sys/firmware/efi/runtime: ");
+    let text = fs::read_to_string(case.dir.join("plan/plan.txt")).unwrap();
+    assert!(!text.contains(['\x1b', '\x07']), "control characters reach the terminal");
+}
+
+#[test]
+fn x86_pages_have_4096_bytes_whatever_vmcoreinfo_says() {
+    let case = Case::new("page-size");
+    let mut kcore = kcore(0x200_0000, BASE_4_LEVEL);
+    let text = b"PAGESIZE=65536\n\0";
+    let at = kcore.len() as u64 + 56;
+    kcore[56] = 3;
+    kcore.extend_from_slice(&[4, 0, 0, 0, 0, 0, 0, 0]);
+    for word in [at, 0, 0, 40, 40, 0] {
+        kcore.extend_from_slice(&u64::to_le_bytes(word));
+    }
+    kcore.extend_from_slice(&[11, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0]);
+    kcore.extend_from_slice(b"VMCOREINFO\0\0");
+    kcore.extend_from_slice(text);
+    case.put("proc/kcore", kcore);
+    has_note(&case.json(&[]), "65536 bytes, which cannot be");
+}
+
+#[test]
+fn windows_up_to_the_last_address() {
+    let case = Case::new("window");
+    let all = case.json(&[]);
+    assert_eq!(case.json(&["--mem-max", "0xffffffffffffffff"])["segments"], all["segments"]);
+    for window in [["--mem-min", "0x20000000"], ["--mem-min", "0xffffffffffffffff"]] {
+        assert!(case.refused(&window).contains("mem-min and mem-max"), "{}", case.refused(&window));
+    }
+    let said = case.refused(&["--mem-min", "0x10000000", "--mem-max", "0xf000000"]);
+    assert!(said.contains("mem-min and mem-max"), "{said}");
+}
+
+#[test]
+fn what_was_changed_or_left_out_is_said() {
+    let case = Case::new("said");
+    fs::write(case.dir.join("empty"), b"").unwrap();
+    has_note(&case.json(&["--initrd", "empty"]), "ramdisk is empty");
+    let mut iomem = IOMEM.to_owned();
+    for index in 0..200 {
+        let start = 0x2000_0000 + index * 0x2000;
+        iomem.push_str(&format!("{start:08x}-{:08x} : Reserved\n", start + 0xfff));
+    }
+    case.put("proc/iomem", iomem);
+    has_note(&case.json(&[]), "the memory map has 202 entries");
+    case.image(|file| file[0x236] = 0);
+    has_note(&case.json(&[]), "entered in 32-bit mode");
+}
+
+#[test]
+fn command_lines_that_begin_with_dashes_and_long_ones() {
+    let case = Case::new("cmdline");
+    let document = case.json(&["--append", "-- single"]);
+    assert!(document["cmdline"].as_str().unwrap().ends_with("K -- single"), "{}", document["cmdline"]);
+    case.put("proc/cmdline", "crashkernel=1M ".repeat(200_000));
+    assert!(case.json(&["--reuse-cmdline"])["cmdline"].as_str().unwrap().starts_with("elfcorehdr="));
+}
+
+#[test]
+fn a_closed_or_full_output_is_an_error_and_no_panic() {
+    let case = Case::new("output");
+    for args in [&["plan", "--root", "root", "--kernel", "bzImage"][..], &["collect", "--root", "root", "a"]]
+    {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = case.kdump(args).stdout(Stdio::from(full)).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
+    }
+    assert!(case.dir.join("a/kdump-collect.txt").exists(), "recorded all the same");
+}
+
+#[test]
+fn a_recording_tells_whether_the_kernel_would_accept() {
+    let case = Case::new("environment");
+    case.put("proc/meminfo", "MemTotal:         482712 kB\n");
+    case.put("proc/cpuinfo", "flags\t\t: fpu pdpe1gb\n");
+    case.put("proc/sys/kernel/kexec_load_disabled", "0\n");
+    case.put("proc/sys/kernel/kexec_load_limit_panic", "0\n");
+    case.put("sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
+    assert!(case.kdump(&["collect", "--root", "root", "copy"]).output().unwrap().status.success());
+    let args = ["plan", "--root", "copy", "--kernel", "bzImage", "--json"];
+    let output = case.kdump(&args).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let verdict = |rule: &str| {
+        let all = document["preflight"].as_array().unwrap();
+        all.iter().find(|finding| finding["rule"] == rule).unwrap()["verdict"].clone()
+    };
+    assert_eq!((verdict("load_disabled"), verdict("load_limit")), ("pass".into(), "fail".into()));
+    assert_eq!((verdict("lockdown"), verdict("half_of_ram")), ("fail".into(), "pass".into()));
+}
+
+#[test]
+fn status_does_not_claim_what_is_not_shown() {
+    let case = Case::new("status");
+    case.put("proc/iomem", "00000000-00000000 : System RAM\n");
+    let output = case.kdump(&["status", "--root", "root", "--json"]).output().unwrap();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(document["advice"][1].as_str().unwrap().contains("does not show"), "{document}");
+    case.put("sys/kernel/kexec/crash_loaded", "0\n");
+    let output = case.kdump(&["status", "--root", "root", "--json"]).output().unwrap();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["advice"][1], "no capture kernel is loaded");
+}
