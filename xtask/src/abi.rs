@@ -12,7 +12,7 @@ mod peers;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::apt::Need;
 use crate::args::Args;
@@ -37,9 +37,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     let mut args = Args::new(args);
     let update = args.flag("--update");
     args.finish()?;
-    let prefix = repo::scratch("capi")?.join("prefix");
-    let places = Places::new(&prefix, Path::new(""));
-    install::install(&places)?;
+    let places = install::afresh()?;
     if update {
         return update_baseline();
     }

@@ -31,8 +31,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     args.finish()?;
     apt::ensure(NEEDS)?;
     let dir = repo::scratch("capi")?;
-    let places = Places::new(&dir.join("prefix"), Path::new(""));
-    install::install(&places)?;
+    let places = install::afresh()?;
     let lab = Lab { places, kernel: kernel()?, dump, dir };
     let mut rows =
         vec![Row::of("header", header::run(&["--check".to_owned()]).map(|()| "as made".to_owned()))];

@@ -55,6 +55,17 @@ pub(crate) fn run(args: &[String]) -> Result {
     install(&Places::new(&prefix, Path::new(&destdir)))
 }
 
+/// Installs below the target directory, where nothing of an earlier run is left.
+pub(crate) fn afresh() -> Result<Places> {
+    let prefix = repo::scratch("capi")?.join("prefix");
+    if prefix.exists() {
+        fs::remove_dir_all(&prefix).context(prefix.display())?;
+    }
+    let places = Places::new(&prefix, Path::new(""));
+    install(&places)?;
+    Ok(places)
+}
+
 /// Builds everything and puts it in place.
 pub(crate) fn install(places: &Places) -> Result {
     let root = repo::root()?;

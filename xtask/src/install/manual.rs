@@ -52,6 +52,7 @@ fn noun(name: &str) -> String {
     match rest.split('_').next() {
         Some("format" | "unload" | "load" | "has" | "strerror" | "version") | None => "misc".to_owned(),
         Some("register") => "prstatus".to_owned(),
+        Some("crash") => "crash_note".to_owned(),
         Some(noun) => noun.to_owned(),
     }
 }
