@@ -15,6 +15,8 @@ const STEPS: &[Step] = &[
     ("fmt", || cargo(&["fmt", "--all", "--check"])),
     ("clippy", clippy),
     ("test", || cargo(&["test", "--workspace", "--no-fail-fast"])),
+    // Examples with tests of their own are compiled by the step above, but not run.
+    ("examples", || cargo(&["test", "--workspace", "--examples"])),
     ("doc", doc),
     ("nostd", || nostd::run(&[])),
     ("layers", || layers::run(&[])),
@@ -25,6 +27,7 @@ const STEPS: &[Step] = &[
     ("miri", miri),
     ("fuzz targets compile", fuzz::check),
     ("capi", || capi::run(&[])),
+    ("rust-kernel lints", || rust_kernel::run(&["--lint".to_owned()])),
     ("rust-kernel", || rust_kernel::run(&[])),
     ("crash 6.1", || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
 ];
