@@ -95,7 +95,12 @@ impl VmcoreLayout {
         let too_long = Error::Field { field: "size of all notes", value: notes_len, expected: TOTAL };
         let notes_size = align_up(notes_len, page_size).ok_or(too_long)?;
         let size = header_size.checked_add(notes_size).and_then(|size| size.checked_add(memory));
-        let size = size.filter(|&size| i64::try_from(size).is_ok()).ok_or(too_long)?;
+        let too_large = Error::TooLarge {
+            field: "size of the vmcore",
+            value: size.unwrap_or(u64::MAX),
+            limit: i64::MAX.unsigned_abs(),
+        };
+        let size = size.filter(|&size| i64::try_from(size).is_ok()).ok_or(too_large)?;
         if size > encoding.word_max() {
             let limit = encoding.word_max();
             return Err(Error::TooLarge { field: "size of the vmcore", value: size, limit });
@@ -227,7 +232,7 @@ mod tests {
         let wrap = phdr(PT_LOAD, u64::MAX - 5, 0, 10);
         assert!(matches!(refuse(&[note, wrap]), Error::Phdr { index: 1, field: "p_memsz", .. }));
         let huge = phdr(PT_LOAD, 0, 0, u64::MAX >> 1);
-        assert!(matches!(refuse(&[note, huge]), Error::Field { .. }));
+        assert!(matches!(refuse(&[note, huge]), Error::TooLarge { field: "size of the vmcore", .. }));
         assert!(matches!(refuse(&[note, huge, huge]), Error::Phdr { index: 2, .. }));
     }
 

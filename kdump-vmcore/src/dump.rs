@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use kdump_elf::{Arch, Class, Encoding, Endian, Paddr, Phdr, VmcoreInfo};
+use kdump_elf::{Arch, Class, Encoding, Endian, Paddr, Phdr, PhysRange, VmcoreInfo};
 
 use crate::{
     Completeness, Cpu, ElfDump, Error, Format, MemoryRange, NoteTable, OldMemory, RangeKind, ReadAt, Stopped,
@@ -118,6 +118,12 @@ impl<S: ReadAt> Dump<S> {
     pub fn memory_size(&self) -> u64 {
         let ram = self.ranges().filter(|range| range.kind != RangeKind::Hole);
         ram.map(|range| range.range.size()).fold(0, u64::saturating_add)
+    }
+
+    /// Why a [`RangeKind::Missing`] range cannot be read.
+    pub(crate) fn missing_error(&self, range: PhysRange) -> Error {
+        let have = self.completeness().file_size;
+        Error::Truncated { what: "memory", offset: have, need: range.size(), have: 0 }
     }
 
     /// What is missing or damaged, as far as it shows without reading the memory.

@@ -37,7 +37,7 @@ impl<S: ReadAt> ElfDump<S> {
         let table = CoreTable::read(&source, size)?;
         let mut defects = Vec::new();
         let notes = NoteTable::read(&source, table.ehdr.encoding.endian, &table.phdrs, &mut defects);
-        let map = ExtentMap::build(&candidates(&table.phdrs, &mut defects));
+        let map = ExtentMap::build(&candidates(&table.phdrs, size, &mut defects));
         let completeness = Completeness::of_file(size, &table.phdrs, &map, defects);
         Ok(Self { source, size, table, map, notes, completeness })
     }
@@ -84,13 +84,19 @@ impl<S: ReadAt> ElfDump<S> {
         self.map.extents().iter().flat_map(move |extent| {
             let gap = end.and_then(|end| PhysRange::from_half_open(end, extent.range.start()).ok());
             end = Some(extent.range.end());
-            let kind = match extent.stored_at {
-                Some(_) => RangeKind::Stored,
-                None => RangeKind::Excluded,
+            let (stored, missing) = match extent.stored_at {
+                Some(at) => split(extent.range, self.size.saturating_sub(at)),
+                None => (None, None),
             };
-            gap.map(|range| MemoryRange { range, kind: RangeKind::Hole })
-                .into_iter()
-                .chain(core::iter::once(MemoryRange { range: extent.range, kind }))
+            let excluded = extent.stored_at.is_none().then_some(extent.range);
+            [
+                (gap, RangeKind::Hole),
+                (stored, RangeKind::Stored),
+                (missing, RangeKind::Missing),
+                (excluded, RangeKind::Excluded),
+            ]
+            .into_iter()
+            .filter_map(|(range, kind)| Some(MemoryRange { range: range?, kind }))
         })
     }
 
@@ -134,36 +140,54 @@ impl<S: ReadAt> OldMemory for ElfDump<S> {
     }
 }
 
-/// What each PT_LOAD says about physical memory. One that passes the last address is told in
-/// `defects` and left out.
-fn candidates(phdrs: &[Phdr], defects: &mut Vec<Error>) -> Vec<Extent> {
-    let mut extents = Vec::new();
-    for (index, phdr) in (0_u32..).zip(phdrs).filter(|(_, phdr)| phdr.p_type == PT_LOAD) {
-        let stored = piece(phdr.p_paddr, phdr.p_filesz);
-        let excluded = phdr.p_memsz.saturating_sub(phdr.p_filesz);
-        let tail = phdr.p_paddr.checked_add(phdr.p_filesz).and_then(|start| piece(start, excluded));
-        let file_end = phdr.p_offset.checked_add(phdr.p_filesz);
-        let (Some(stored), Some(tail), Some(_)) = (stored, tail, file_end) else {
-            let error = kdump_elf::Error::Phdr {
-                index,
-                field: "p_filesz",
-                value: phdr.p_filesz,
-                expected: "a segment that ends below 2^64",
-            };
-            defects.push(Error::Elf { what: "program headers", error });
-            continue;
-        };
-        extents.extend(stored.map(|range| Extent { range, stored_at: Some(phdr.p_offset) }));
-        extents.extend(tail.map(|range| Extent { range, stored_at: None }));
-    }
-    extents
+/// The part of a range that is in its first `len` bytes, and the rest.
+fn split(range: PhysRange, len: u64) -> (Option<PhysRange>, Option<PhysRange>) {
+    let middle = range.start().saturating_add(len).min(range.end());
+    let part = |start, end| PhysRange::from_half_open(start, end).ok();
+    (part(range.start(), middle), part(middle, range.end()))
 }
 
-/// A possibly empty range; `None` when it passes the last address.
-#[expect(clippy::option_option, reason = "outside: is it an address range; inside: is it empty")]
-fn piece(start: u64, len: u64) -> Option<Option<PhysRange>> {
-    match len {
-        0 => Some(None),
-        _ => PhysRange::from_len(start, len).ok().map(Some),
+/// Whether memory and file bytes of a PT_LOAD end below 2^64. One that does not is no part of
+/// the dump.
+pub(crate) fn is_usable(phdr: &Phdr) -> bool {
+    let memory = phdr.p_paddr.checked_add(phdr.p_memsz.max(phdr.p_filesz));
+    memory.and(phdr.p_offset.checked_add(phdr.p_filesz)).is_some()
+}
+
+/// What each PT_LOAD says about physical memory in a file of `size` bytes. One that is damaged
+/// is told in `defects`; one that passes the last address is left out.
+fn candidates(phdrs: &[Phdr], size: u64, defects: &mut Vec<Error>) -> Vec<Extent> {
+    let mut extents = Vec::new();
+    // Where PT_LOADs overlap, bytes behind the end of the file come after those that are there.
+    let mut missing = Vec::new();
+    if !phdrs.iter().any(|phdr| phdr.p_type == PT_LOAD) {
+        defects.push(Error::Corrupt { what: "number of PT_LOADs", value: 0, expected: "at least 1" });
     }
+    for (index, phdr) in (0_u32..).zip(phdrs).filter(|(_, phdr)| phdr.p_type == PT_LOAD) {
+        let mut damaged = |field, value, expected| {
+            let error = kdump_elf::Error::Phdr { index, field, value, expected };
+            defects.push(Error::Elf { what: "program headers", error });
+        };
+        if !is_usable(phdr) {
+            damaged("p_filesz", phdr.p_filesz, "a segment that ends below 2^64");
+            continue;
+        }
+        if phdr.p_filesz > phdr.p_memsz {
+            damaged("p_filesz", phdr.p_filesz, "at most p_memsz");
+        }
+        let end = phdr.p_paddr.saturating_add(phdr.p_memsz.max(phdr.p_filesz));
+        let Ok(all) = PhysRange::from_half_open(phdr.p_paddr, end) else { continue };
+        let (listed, excluded) = split(all, phdr.p_filesz);
+        let stored = listed.map(|range| split(range, size.saturating_sub(phdr.p_offset)));
+        let (here, behind) = stored.unwrap_or_default();
+        let at = |range: PhysRange| {
+            let skip = range.start().saturating_sub(phdr.p_paddr);
+            Extent { range, stored_at: Some(phdr.p_offset.saturating_add(skip)) }
+        };
+        extents.extend(here.map(at));
+        missing.extend(behind.map(at));
+        extents.extend(excluded.map(|range| Extent { range, stored_at: None }));
+    }
+    extents.extend(missing);
+    extents
 }

@@ -23,7 +23,7 @@ impl Format {
     /// Recognises the format of `source`.
     ///
     /// # Errors
-    /// [`Error::UnknownFormat`] when it is none, or why the source cannot be read.
+    /// [`Error::UnknownFormat`] when it is none, [`Error::Truncated`] when it is empty, or why the source cannot be read.
     pub fn probe<S: ReadAt + ?Sized>(source: &S) -> Result<Self, Error> {
         let mut head = [0; ROOM];
         let mut read = 0_usize;
@@ -32,6 +32,10 @@ impl Format {
                 0 => break,
                 count => read = read.saturating_add(count),
             }
+        }
+        if read == 0 {
+            let need = ROOM as u64;
+            return Err(Error::Truncated { what: "signature", offset: 0, need, have: 0 });
         }
         const SIGNATURES: [(&[u8], Format); 4] = [
             (b"\x7fELF", Format::Elf),

@@ -10,17 +10,20 @@ pub enum RangeKind {
     Stored,
     /// RAM that the tool which wrote the dump left out.
     Excluded,
+    /// RAM whose bytes should be in the file, behind the place where it was cut off.
+    Missing,
     /// No RAM.
     Hole,
 }
 
 impl RangeKind {
-    /// The name used in JSON: `stored`, `excluded` or `hole`.
+    /// The name used in JSON: `stored`, `excluded`, `missing` or `hole`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Stored => "stored",
             Self::Excluded => "excluded",
+            Self::Missing => "missing",
             Self::Hole => "hole",
         }
     }

@@ -5,7 +5,7 @@ use core::ops::ControlFlow;
 use alloc::vec::Vec;
 
 use crate::scan::read_or_zero;
-use crate::{Dump, Error, Progress, RangeKind, ReadAt, Unreadable};
+use crate::{Dump, Error, MemoryRange, Progress, RangeKind, ReadAt, Unreadable};
 
 /// Bytes read at once.
 const BATCH: usize = 2 << 20;
@@ -40,11 +40,19 @@ pub fn verify<S: ReadAt>(
 ) -> Result<Verification, Error> {
     let mut found = Verification { defects: dump.completeness().defects.clone(), ..Verification::default() };
     found.defects.extend(dump.cpus().iter().filter_map(|cpu| cpu.prstatus().err()));
-    let stored = || dump.ranges().filter(|range| range.kind == RangeKind::Stored).map(|range| range.range);
-    found.memory = stored().map(|range| range.size()).fold(0, u64::saturating_add);
+    let listed = || dump.ranges().filter(|part| matches!(part.kind, RangeKind::Stored | RangeKind::Missing));
+    found.memory = listed().map(|part| part.range.size()).fold(0, u64::saturating_add);
     let mut buffer = alloc::vec![0; BATCH];
     let mut done = 0_u64;
-    for range in stored() {
+    for MemoryRange { range, kind } in listed() {
+        if kind == RangeKind::Missing {
+            found.unreadable.add(range, dump.missing_error(range));
+            done = done.saturating_add(range.size());
+            if progress(Progress { done, total: found.memory, written: 0 }).is_break() {
+                return Err(Error::Cancelled);
+            }
+            continue;
+        }
         let mut paddr = range.start();
         while paddr < range.end() {
             let rest = usize::try_from(range.end().saturating_sub(paddr)).unwrap_or(BATCH);

@@ -91,10 +91,6 @@ impl<M: OldMemory> VmcoreView<M> {
         let mut defects = Vec::new();
         let notes = merge_notes(&memory, &header.phdrs, encoding, &mut defects);
         let layout = layout(notes.len() as u64)?;
-        let limit = encoding.word_max();
-        if layout.size() > limit {
-            return Err(Error::TooLarge { what: "size of the vmcore", value: layout.size(), limit });
-        }
         let exported: Vec<_> = layout.phdrs(source()).collect();
         let phdrs: Vec<Phdr> = exported.iter().map(|entry| entry.phdr).collect();
         let head = head_bytes(header, &layout, &phdrs, &notes)?;
@@ -265,6 +261,9 @@ fn head_bytes(
     let mut ehdr = header.ehdr;
     ehdr.e_phnum = u16::try_from(layout.phnum()).unwrap_or(u16::MAX);
     let mut at = ehdr.encode(&mut head).map_err(elf("vmcore header"))?;
+    if let Some(ident) = head.first_chunk_mut() {
+        *ident = header.ident;
+    }
     for phdr in phdrs {
         let out = head.get_mut(at..).unwrap_or_default();
         at = at.saturating_add(phdr.encode(encoding, out).map_err(elf("vmcore header"))?);

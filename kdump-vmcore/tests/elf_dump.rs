@@ -146,7 +146,7 @@ fn damage_has_a_name() {
     assert!(
         matches!(open(b"hello, world".to_vec()), Error::UnknownFormat { found } if &found == b"hello, w")
     );
-    assert!(matches!(open(vec![]), Error::UnknownFormat { .. }));
+    assert!(matches!(open(vec![]), Error::Truncated { what: "signature", have: 0, .. }));
     for signature in ["KDUMP   ....", "DISKDUMP....", "makedumpfile...."] {
         assert!(matches!(open(signature.into()), Error::Unsupported { .. }), "{signature}");
     }
@@ -191,6 +191,35 @@ fn damaged_segments_cost_only_themselves() {
 }
 
 #[test]
+fn a_header_that_contradicts_itself_is_not_sound() {
+    let unsound = |file: CoreFile| {
+        let dump = Dump::open(file.build()).unwrap();
+        let found = verify(&dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+        assert!(!found.is_sound() && !dump.completeness().is_complete());
+        found.defects[0].to_string()
+    };
+    assert!(unsound(CoreFile::x86_64()).contains("number of PT_LOADs"));
+    let longer = Segment { p_memsz: Some(0x800), ..Segment::load(0x1000, &[1; 0x1000]) };
+    assert!(
+        unsound(CoreFile::x86_64().with(longer)).contains("p_filesz is 0x1000, expected at most p_memsz")
+    );
+}
+
+#[test]
+fn bytes_behind_the_end_do_not_hide_others() {
+    let mut file = CoreFile::x86_64()
+        .with(Segment { p_offset: Some(0x10_0000), ..Segment::load(0x1000, &[1; 0x3000]) })
+        .with(Segment::load(0x2000, &[2; 0x1000]));
+    file.segments[0].p_filesz = Some(0x3000);
+    let dump = Dump::open(file.build()).unwrap();
+    let kinds: Vec<_> = dump.ranges().map(|part| (part.range.start(), part.kind)).collect();
+    let expected = [(0x1000, RangeKind::Missing), (0x2000, RangeKind::Stored), (0x3000, RangeKind::Missing)];
+    assert_eq!(kinds, expected);
+    assert_eq!(read(&dump, 0x2000, 0x1000).unwrap(), [2; 0x1000]);
+    assert!(matches!(read(&dump, 0x3000, 1).unwrap_err().error, Error::Truncated { .. }));
+}
+
+#[test]
 fn registers_belong_to_notes() {
     let mut registers = [0; 27];
     registers[16] = 0xffff_ffff_8100_0042;
@@ -199,7 +228,10 @@ fn registers_belong_to_notes() {
         note(Wire::LE64, "LINUX", 1, &[0; 336]),
         note(Wire::LE64, "CORE", 1, &[0; 100]),
     ];
-    let dump = Dump::open(CoreFile::x86_64().with(Segment::notes(&notes.concat())).build()).unwrap();
+    let dump = Dump::open(
+        CoreFile::x86_64().with(Segment::notes(&notes.concat())).with(Segment::load(0, &[0; 16])).build(),
+    )
+    .unwrap();
     let cpus = dump.cpus();
     assert_eq!(cpus.len(), 2);
     let prstatus = cpus[0].prstatus().unwrap();

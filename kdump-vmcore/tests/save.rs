@@ -130,10 +130,29 @@ fn a_cut_source_is_saved_as_far_as_it_goes() {
     out.resize(plan.size() as usize, 0);
     assert_eq!(report.unreadable.bytes, 0x3800);
     assert_eq!(report.unreadable.ranges.len(), 2);
+    // What is lost must not come back as zeros.
     let copy = Dump::open(out).unwrap();
     let mut bytes = vec![0; 0x4000];
-    copy.read_phys(Paddr(0x1000), &mut bytes).unwrap();
-    assert!(bytes[..0x2800].iter().all(|&byte| byte == 1) && bytes[0x2800..].iter().all(|&byte| byte == 0));
+    let stopped = copy.read_phys(Paddr(0x1000), &mut bytes).unwrap_err();
+    assert_eq!((stopped.read, stopped.error), (0x2800, Error::Excluded { paddr: 0x3800 }));
+    assert!(bytes[..0x2800].iter().all(|&byte| byte == 1));
+    let stopped = copy.read_phys(Paddr(0x10_0000), &mut bytes).unwrap_err();
+    assert_eq!(stopped.error, Error::Excluded { paddr: 0x10_0000 });
+    assert!(copy.completeness().is_complete());
+}
+
+#[test]
+fn a_segment_that_wraps_is_left_out_of_the_copy() {
+    let source = CoreFile::x86_64()
+        .with(Segment { p_offset: Some(u64::MAX - 15), ..Segment::load(0x1000, &[1; 0x1000]) })
+        .with(Segment::load(0x4000, &[2; 0x1000]));
+    let source = Dump::open(source.build()).unwrap();
+    let plan = SavePlan::elf(&source).unwrap();
+    let mut out = Vec::new();
+    let report = plan.copy(&mut out, &mut go_on).unwrap();
+    assert_eq!((report.dropped_phdrs, report.shared), (vec![0], 0));
+    let stopped = Dump::open(out).unwrap().read_phys(Paddr(0x1000), &mut [0; 4]).unwrap_err();
+    assert!(matches!(stopped.error, Error::Hole { .. }));
 }
 
 /// A disk with bad sectors.
@@ -215,12 +234,26 @@ fn a_device_gets_its_zeros() {
     assert!(device.0 == sparse);
 }
 
+/// A file that goes on with zeros behind its content.
+struct Endless(Vec<u8>);
+
+impl ReadAt for Endless {
+    fn size(&self) -> Result<u64, Error> {
+        Ok(1 << 40)
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+        buf.fill(0);
+        self.0.read_at(offset, buf).map(|_| buf.len())
+    }
+}
+
 #[test]
 fn an_elf32_file_has_an_end() {
     let segment =
         |paddr| Segment { p_filesz: Some(0x9000_0000), p_offset: Some(0), ..Segment::load(paddr, &[]) };
     let file = CoreFile::new(Wire { wide: false, big: false }, 3).with(segment(0)).with(segment(0x9000_0000));
-    let source = Dump::open(file.build()).unwrap();
+    let source = Dump::open(Endless(file.build())).unwrap();
     assert!(matches!(SavePlan::elf(&source), Err(Error::TooLarge { what: "size of the saved file", .. })));
 }
 

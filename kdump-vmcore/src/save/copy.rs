@@ -37,7 +37,8 @@ impl<S: ReadAt> SavePlan<'_, S> {
     /// Writes the file into `sink`. `progress` is called after every batch of about 2 MiB and
     /// may end the work with [`ControlFlow::Break`].
     ///
-    /// Memory that cannot be read becomes zeros and is reported; it ends nothing.
+    /// Memory that cannot be read is reported and ends nothing. It becomes zeros, but for what
+    /// is behind the end of a truncated source: that is no part of the file.
     ///
     /// # Errors
     /// [`Interrupted`] when `sink` fails or `progress` breaks.
@@ -50,6 +51,7 @@ impl<S: ReadAt> SavePlan<'_, S> {
             file_size: self.size,
             memory: self.memory,
             shared: self.shared,
+            unreadable: self.missing.clone(),
             dropped_phdrs: self.dropped_phdrs.clone(),
             ..SaveReport::default()
         };

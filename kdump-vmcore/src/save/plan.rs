@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use kdump_elf::{HeaderLayout, PT_LOAD, PT_NOTE, Phdr, PhysRange, align_up};
 
+use crate::elf_dump::is_usable;
 use crate::error::elf;
-use crate::{Dump, Error, RangeKind, ReadAt};
+use crate::{Dump, Error, RangeKind, ReadAt, Unreadable};
 
 /// Offsets in the file are congruent to physical addresses modulo this, as in /proc/vmcore.
 const PAGE: u64 = 0x1000;
@@ -28,6 +29,8 @@ pub struct SavePlan<'a, S> {
     /// Header and notes, from offset 0 on.
     pub(super) head: Vec<u8>,
     pub(super) regions: Vec<Region>,
+    /// Memory the source is known to have lost.
+    pub(super) missing: Unreadable,
     pub(super) size: u64,
     pub(super) memory: u64,
     pub(super) shared: u64,
@@ -44,10 +47,9 @@ impl<'a, S: ReadAt> SavePlan<'a, S> {
         let mut dropped_phdrs = Vec::new();
         let mut kept = Vec::new();
         for (index, phdr) in (0_u32..).zip(dump.phdrs()) {
-            let fits = phdr.p_paddr.checked_add(phdr.p_memsz.max(phdr.p_filesz)).is_some();
             match phdr.p_type {
                 PT_NOTE => kept.push(*phdr),
-                PT_LOAD if fits => kept.push(*phdr),
+                PT_LOAD if is_usable(phdr) => kept.push(*phdr),
                 _ => dropped_phdrs.push(index),
             }
         }
@@ -61,17 +63,23 @@ impl<'a, S: ReadAt> SavePlan<'a, S> {
         place_notes(dump, &mut kept, &mut head);
         let (regions, size) = place_memory(dump, head.len() as u64)?;
         let memory = regions.iter().map(|region| region.range.size()).fold(0, u64::saturating_add);
-        let listed = kept.iter().filter(|phdr| phdr.p_type == PT_LOAD).map(|phdr| phdr.p_filesz);
-        let shared = listed.fold(0, u64::saturating_add).saturating_sub(memory);
+        let runs = runs(&regions);
+        let mut listed = 0_u64;
         let mut writer = header.writer(&mut head).map_err(elf("new ELF header"))?;
         for phdr in &mut kept {
             if phdr.p_type == PT_LOAD {
-                phdr.p_offset = offset_of(&regions, phdr);
+                place(&runs, phdr);
+                listed = listed.saturating_add(phdr.p_filesz);
             }
             writer.push(phdr).map_err(elf("new program header"))?;
         }
         writer.finish().map_err(elf("new ELF header"))?;
-        Ok(Self { dump, head, regions, size, memory, shared, dropped_phdrs })
+        let mut missing = Unreadable::default();
+        for part in dump.ranges().filter(|part| part.kind == RangeKind::Missing) {
+            missing.add(part.range, dump.missing_error(part.range));
+        }
+        let shared = listed.saturating_sub(memory);
+        Ok(Self { dump, head, regions, missing, size, memory, shared, dropped_phdrs })
     }
 
     /// Bytes the file will have, holes included.
@@ -136,13 +144,29 @@ fn place_memory<S: ReadAt>(dump: &Dump<S>, start: u64) -> Result<(Vec<Region>, u
     Ok((regions, cursor))
 }
 
-/// Where the first byte of a PT_LOAD is in the file; 0 when it has none.
-fn offset_of(regions: &[Region], phdr: &Phdr) -> u64 {
-    if phdr.p_filesz == 0 {
-        return 0;
+/// Regions that follow each other without a break, as one.
+fn runs(regions: &[Region]) -> Vec<Region> {
+    let mut runs: Vec<Region> = Vec::new();
+    for region in regions {
+        match runs.last_mut() {
+            Some(last) if last.range.end() == region.range.start() => {
+                let joined = PhysRange::from_half_open(last.range.start(), region.range.end());
+                last.range = joined.unwrap_or(last.range);
+            }
+            _ => runs.push(*region),
+        }
     }
-    let index = regions.partition_point(|region| region.range.end() <= phdr.p_paddr);
-    regions
-        .get(index)
-        .map_or(0, |region| region.offset.saturating_add(phdr.p_paddr.saturating_sub(region.range.start())))
+    runs
+}
+
+/// Points a PT_LOAD at its bytes in the file, as far as they are there.
+fn place(runs: &[Region], phdr: &mut Phdr) {
+    let index = runs.partition_point(|run| run.range.end() <= phdr.p_paddr);
+    let run = runs.get(index).filter(|run| run.range.contains(phdr.p_paddr));
+    let (offset, len) = run.map_or((0, 0), |run| {
+        let skip = phdr.p_paddr.saturating_sub(run.range.start());
+        (run.offset.saturating_add(skip), run.range.end().saturating_sub(phdr.p_paddr))
+    });
+    phdr.p_filesz = phdr.p_filesz.min(len);
+    phdr.p_offset = if phdr.p_filesz == 0 { 0 } else { offset };
 }

@@ -24,7 +24,9 @@ pub struct SaveReport {
     pub memory: u64,
     /// Bytes that were written; the others are holes that read as zeros.
     pub written: u64,
-    /// Memory that could not be read and stands as zeros.
+    /// Memory that could not be read. What is behind the end of a truncated source
+    /// ([`Error::Truncated`](crate::Error::Truncated)) is not in the saved file: its PT_LOADs
+    /// have a smaller `p_filesz`. The rest stands as zeros.
     pub unreadable: Unreadable,
     /// Bytes that several PT_LOADs of the source list and the saved file holds once.
     pub shared: u64,

@@ -15,6 +15,7 @@
 
 mod core_file;
 mod elfcorehdr;
+mod kallsyms;
 mod log_buf;
 mod note;
 mod page_tables;
@@ -23,6 +24,7 @@ mod wire;
 
 pub use core_file::{CoreFile, Segment};
 pub use elfcorehdr::ElfCoreHdr;
+pub use kallsyms::Kallsyms;
 pub use log_buf::LogBuf;
 pub use note::{crash_notes_buffer, note, prstatus_x86_64};
 pub use page_tables::PageTableImage;
