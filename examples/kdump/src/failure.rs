@@ -11,17 +11,24 @@ pub(crate) type CommandResult = Result<(), Failure>;
 pub(crate) struct Failure {
     message: String,
     usage: bool,
+    /// Whoever read standard output has had enough: nothing to be told.
+    silent: bool,
 }
 
 impl Failure {
     /// The command was understood but could not be done; exit status 1.
     pub(crate) fn new(message: impl fmt::Display) -> Self {
-        Self { message: message.to_string(), usage: false }
+        Self { message: message.to_string(), usage: false, silent: false }
     }
 
     /// The command makes no sense as given; exit status 2.
     pub(crate) fn usage(message: impl fmt::Display) -> Self {
-        Self { message: message.to_string(), usage: true }
+        Self { message: message.to_string(), usage: true, silent: false }
+    }
+
+    /// Whether there is something to be told.
+    pub(crate) fn is_worth_telling(&self) -> bool {
+        !self.silent
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
@@ -35,7 +42,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl<E: core::error::Error> From<E> for Failure {
+impl<E: core::error::Error + 'static> From<E> for Failure {
     /// The error and all its causes, in one line.
     fn from(error: E) -> Self {
         let mut message = error.to_string();
@@ -48,6 +55,9 @@ impl<E: core::error::Error> From<E> for Failure {
             }
             cause = error.source();
         }
-        Self::new(message)
+        let any: &(dyn core::error::Error + 'static) = &error;
+        let io = any.downcast_ref::<std::io::Error>();
+        let silent = io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
+        Self { message, usage: false, silent }
     }
 }

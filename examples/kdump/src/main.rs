@@ -5,6 +5,7 @@
 mod args;
 mod cmd;
 mod failure;
+mod files;
 mod json;
 mod plan_json;
 mod progress;
@@ -51,7 +52,9 @@ fn main() -> ExitCode {
     match (entry.run)(matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("kdump {name}: {failure}");
+            if failure.is_worth_telling() {
+                eprintln!("kdump {name}: {failure}");
+            }
             failure.exit_code()
         }
     }

@@ -81,6 +81,13 @@ pub(crate) fn human_size(bytes: u64) -> String {
     format!("{bytes} bytes")
 }
 
+/// Text of a dump as a terminal may see it: control characters are escaped.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
+}
+
 fn document(dump: &Dump<File>) -> Value {
     let encoding = dump.encoding();
     let (page_size, page_size_guessed) = page_size(dump);
@@ -125,7 +132,7 @@ fn print(dump: &Dump<File>) -> std::io::Result<()> {
     line("arch", dump.arch().map_or_else(unknown, |arch| arch.name().to_owned()))?;
     let info = dump.vmcoreinfo();
     let release = info.and_then(|info| info.release());
-    line("release", release.map_or_else(|| "unknown (no VMCOREINFO)".to_owned(), str::to_owned))?;
+    line("release", release.map_or_else(|| "unknown (no VMCOREINFO)".to_owned(), printable))?;
     if let Some(time) = info.and_then(|info| info.decimal("CRASHTIME")) {
         line("crash time", format!("{time} seconds since 1970"))?;
     }
@@ -154,12 +161,17 @@ fn print(dump: &Dump<File>) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::human_size;
+    use super::{human_size, printable};
 
     #[test]
     fn sizes_for_people() {
         assert_eq!(human_size(1023), "1023 bytes");
         assert_eq!(human_size(1536 << 20), "1.5 GiB");
         assert_eq!(human_size(4096), "4.0 KiB");
+    }
+
+    #[test]
+    fn a_dump_cannot_command_the_terminal() {
+        assert_eq!(printable("6.1\x1b[2J\u{e4}"), "6.1\\u{1b}[2J\u{e4}");
     }
 }

@@ -10,16 +10,18 @@ use serde_json::{Value, json};
 
 use super::info;
 use crate::failure::{CommandResult, Failure};
+use crate::files;
 use crate::json::hex;
 
 const EXAMPLES: &str = "\
-Kinds: stored, excluded (left out by the tool that wrote the dump), hole (no RAM).
+Kinds: stored, excluded (left out by the tool that wrote the dump), missing (behind the end of
+a truncated file), hole (no RAM).
 
 Examples:
   kdump map /var/crash/vmcore
   kdump map --svg memory.svg /var/crash/vmcore";
 
-const KINDS: [RangeKind; 3] = [RangeKind::Stored, RangeKind::Excluded, RangeKind::Hole];
+const KINDS: [RangeKind; 4] = [RangeKind::Stored, RangeKind::Excluded, RangeKind::Missing, RangeKind::Hole];
 
 pub(crate) fn command() -> Command {
     Command::new("map")
@@ -41,6 +43,8 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let dump = info::open(matches)?;
     let ranges: Vec<MemoryRange> = dump.ranges().collect();
     if let Some(path) = matches.get_one::<PathBuf>("svg") {
+        let dump = matches.get_one::<PathBuf>("dump").ok_or_else(|| Failure::usage("DUMP is missing"))?;
+        files::refuse_same(path, dump)?;
         return std::fs::write(path, svg(&ranges))
             .map_err(|error| Failure::new(format!("{}: {error}", path.display())));
     }
@@ -104,7 +108,7 @@ fn svg(ranges: &[MemoryRange]) -> String {
     let _ = writeln!(out, "<text x=\"20\" y=\"14\">{start:#x}</text>");
     let _ =
         writeln!(out, "<text x=\"1020\" y=\"14\" text-anchor=\"end\">{:#x}</text>", end.saturating_sub(1));
-    for (kind, (x, text_x)) in KINDS.into_iter().zip([(20, 40), (300, 320), (580, 600)]) {
+    for (kind, (x, text_x)) in KINDS.into_iter().zip([(20, 40), (270, 290), (520, 540), (770, 790)]) {
         let (fill, size) = (colour(kind), info::human_size(total(ranges, kind)));
         let _ = writeln!(out, "<rect x=\"{x}\" y=\"80\" width=\"14\" height=\"14\" fill=\"{fill}\"/>");
         let _ = writeln!(out, "<text x=\"{text_x}\" y=\"92\">{} {size}</text>", kind.name());
@@ -117,6 +121,7 @@ fn colour(kind: RangeKind) -> &'static str {
     match kind {
         RangeKind::Stored => "#2a78b5",
         RangeKind::Excluded => "#e0a030",
+        RangeKind::Missing => "#c03028",
         _ => "#dddddd",
     }
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use clap::{ArgMatches, Command};
 use kdump_elf::Note;
-use kdump_vmcore::Dump;
+use kdump_vmcore::{Dump, cpu_numbers};
 use serde_json::{Map, Value, json};
 
 use super::info;
@@ -14,7 +14,7 @@ use crate::json::hex;
 
 const EXAMPLES: &str = "\
 A CPU that did not answer the crashing one left no note: the index of the registers counts
-notes, not CPUs.
+notes. The CPU is found in the dead kernel's memory (Linux 6.0 and later) and unknown otherwise.
 
 Examples:
   kdump notes /var/crash/vmcore
@@ -40,19 +40,31 @@ fn name(note: &Note<'_>) -> String {
     String::from_utf8_lossy(note.name).into_owned()
 }
 
+/// The CPU of each set of registers, and why they are not known.
+fn numbers(dump: &Dump<File>) -> (Vec<Option<u32>>, Option<String>) {
+    match cpu_numbers(dump) {
+        Ok(numbers) => (numbers, None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    }
+}
+
 fn document(dump: &Dump<File>) -> Value {
     let notes = dump.notes().iter().map(|note| {
         json!({
             "name": name(&note), "type": note.n_type, "size": note.desc.len(), "offset": hex(note.offset),
         })
     });
+    let (numbers, unknown) = numbers(dump);
+    let number = |index: usize| numbers.get(index).copied().flatten();
     let cpus = dump.cpus().into_iter().map(|cpu| match cpu.prstatus() {
         Ok(prstatus) => {
             let registers: Map<String, Value> =
                 prstatus.registers().map(|(name, value)| (name.to_owned(), hex(value))).collect();
-            json!({ "index": cpu.index, "pid": prstatus.pid(), "registers": registers })
+            json!({
+                "index": cpu.index, "cpu": number(cpu.index), "pid": prstatus.pid(), "registers": registers,
+            })
         }
-        Err(error) => json!({ "index": cpu.index, "error": error.to_string() }),
+        Err(error) => json!({ "index": cpu.index, "cpu": number(cpu.index), "error": error.to_string() }),
     });
     let info = dump.vmcoreinfo().map(|info| {
         let entries = info.entries().map(|(key, value)| (key.to_owned(), Value::from(value)));
@@ -61,6 +73,7 @@ fn document(dump: &Dump<File>) -> Value {
     json!({
         "notes": notes.collect::<Vec<_>>(),
         "cpus": cpus.collect::<Vec<_>>(),
+        "cpu_unknown": unknown,
         "vmcoreinfo": info,
         "defects": dump.completeness().defects.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
@@ -69,14 +82,20 @@ fn document(dump: &Dump<File>) -> Value {
 fn print(dump: &Dump<File>) -> std::io::Result<()> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for note in dump.notes().iter() {
-        let (name, size) = (name(&note), note.desc.len());
+        let (name, size) = (info::printable(&name(&note)), note.desc.len());
         writeln!(out, "note {name} type {:#x} size {size} offset {:#x}", note.n_type, note.offset)?;
     }
+    let (numbers, unknown) = numbers(dump);
+    if let Some(cause) = unknown.filter(|_| !dump.cpus().is_empty()) {
+        writeln!(out, "\nwhich CPU the registers are of is unknown: {cause}")?;
+    }
     for cpu in dump.cpus() {
+        let number = numbers.get(cpu.index).copied().flatten();
+        let of = number.map_or_else(|| "of an unknown CPU".to_owned(), |number| format!("of CPU {number}"));
         match cpu.prstatus() {
-            Err(error) => writeln!(out, "\nregisters {}: {error}", cpu.index)?,
+            Err(error) => writeln!(out, "\nregisters {} {of}: {error}", cpu.index)?,
             Ok(prstatus) => {
-                writeln!(out, "\nregisters {} (pid {})", cpu.index, prstatus.pid())?;
+                writeln!(out, "\nregisters {} {of} (pid {})", cpu.index, prstatus.pid())?;
                 for (count, (name, value)) in (1_u32..).zip(prstatus.registers()) {
                     let end = if count % 4 == 0 { "\n" } else { " " };
                     write!(out, "{name:>8} {value:016x}{end}")?;
@@ -88,7 +107,7 @@ fn print(dump: &Dump<File>) -> std::io::Result<()> {
     if let Some(info) = dump.vmcoreinfo() {
         writeln!(out, "\nVMCOREINFO")?;
         for (key, value) in info.entries() {
-            writeln!(out, "  {key}={value}")?;
+            writeln!(out, "  {}={}", info::printable(key), info::printable(value))?;
         }
     }
     out.flush()

@@ -3,17 +3,18 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
-use kdump_vmcore::SaveReport;
+use kdump_vmcore::{Error, SaveReport};
 
 use super::info;
 use crate::failure::{CommandResult, Failure};
+use crate::files;
 use crate::progress::{self, Reporter};
 
 const EXAMPLES: &str = "\
 The dump is written as DST.incomplete, synced and renamed: a file called DST is complete. When
 saving ends early, DST.incomplete stays with what is good. Zero pages become holes. Memory that
-cannot be read becomes zeros and is listed on standard error; it does not end the work.
-DST may be a block device. Saving as ELF is done by one thread.
+cannot be read becomes zeros and is listed on standard error; it does not end the work. What is
+behind the end of a truncated SRC is no part of DST and is listed, too. DST may be a block device. Saving as ELF is done by one thread.
 
 Examples:
   kdump save /proc/vmcore /var/crash/vmcore
@@ -62,6 +63,11 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     for defect in &dump.completeness().defects {
         eprintln!("kdump save: the source is damaged: {defect}");
     }
+    // The library removes what an earlier attempt has left there.
+    let mut incomplete = destination.clone().into_os_string();
+    incomplete.push(".incomplete");
+    let source = matches.get_one::<PathBuf>("dump").ok_or_else(|| Failure::usage("SRC is missing"))?;
+    files::refuse_same(&PathBuf::from(incomplete), source)?;
     let mut reporter = Reporter::new(matches);
     let result = kdump_vmcore::save(&dump, destination, &mut |state| reporter.show(state));
     reporter.finish();
@@ -120,9 +126,13 @@ fn tell(report: &SaveReport) {
     if unreadable.is_empty() {
         return;
     }
-    eprintln!("{} bytes of memory could not be read and are zeros in the copy:", unreadable.bytes);
+    eprintln!("{} bytes of memory could not be read:", unreadable.bytes);
     for bad in &unreadable.ranges {
-        eprintln!("  {}: {}", bad.range, bad.error);
+        let fate = match bad.error {
+            Error::Truncated { .. } => "not in the copy",
+            _ => "zeros in the copy",
+        };
+        eprintln!("  {}, {fate}: {}", bad.range, bad.error);
     }
     if unreadable.unlisted > 0 {
         eprintln!("  and {} more ranges", unreadable.unlisted);

@@ -10,6 +10,7 @@ use kdump_vmcore::{MemoryImage, ReadAt, ViewOptions, VmcoreView};
 
 use crate::args::parse_size;
 use crate::failure::{CommandResult, Failure};
+use crate::files;
 
 /// Bytes copied at once.
 const BATCH: usize = 1 << 20;
@@ -17,7 +18,8 @@ const BATCH: usize = 1 << 20;
 const MAX_HEADER: u64 = 4 << 20;
 
 const EXAMPLES: &str = "\
-The memory image is raw: the offset in the file is the physical address.
+The memory image is raw: the offset in the file is the physical address. A range that reaches
+behind its end cannot be shown: what precedes it is written and the exit status is 1.
 
 Examples:
   kdump view --elfcorehdr plan/07-elfcorehdr.bin --memory memory.raw --out vmcore";
@@ -50,7 +52,8 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let header_path = path("elfcorehdr")?;
     let header = read_header(header_path)?;
     let memory = MemoryImage::new(Paddr(0), open(path("memory")?)?);
-    let page_size = matches.get_one::<u64>("page-size").copied().unwrap_or(0);
+    let page_size = matches.get_one::<u64>("page-size").copied().filter(|&size| size != 0);
+    let page_size = page_size.ok_or_else(|| Failure::usage("--page-size 0 is no page size"))?;
     let options = ViewOptions { page_size, ..ViewOptions::default() };
     let view = VmcoreView::from_header(&header, memory, options)
         .map_err(|error| Failure::new(format!("{}: {error}", header_path.display())))?;
@@ -58,6 +61,9 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
         eprintln!("kdump view: a note is left out: {defect}");
     }
     let out = path("out")?;
+    for input in [header_path, path("memory")?] {
+        files::refuse_same(out, input)?;
+    }
     let file = File::create(out).map_err(|error| Failure::new(format!("{}: {error}", out.display())))?;
     write_view(&view, file).map_err(|error| Failure::new(format!("{} is incomplete: {error}", out.display())))
 }
@@ -80,7 +86,8 @@ fn read_header(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(header)
 }
 
-/// Copies all bytes, leaving holes for zeros.
+/// Copies all bytes, leaving holes for zeros. When some cannot be read, those before them are
+/// written.
 fn write_view<S: ReadAt>(view: &S, mut file: File) -> Result<(), Box<dyn core::error::Error>> {
     let size = view.size()?;
     let mut buffer = vec![0; BATCH];
@@ -89,12 +96,18 @@ fn write_view<S: ReadAt>(view: &S, mut file: File) -> Result<(), Box<dyn core::e
     while offset < size {
         let want = usize::try_from(size.saturating_sub(offset)).unwrap_or(BATCH).min(BATCH);
         let piece = buffer.get_mut(..want).unwrap_or_default();
-        view.read_full_at(offset, piece)?;
-        if zeros.get(..want) != Some(piece) {
+        let result = view.read_full_at(offset, piece);
+        let good = result.map_or_else(|stopped| stopped.read, |()| want);
+        let piece = piece.get(..good).unwrap_or_default();
+        if zeros.get(..good) != Some(piece) {
             file.seek(SeekFrom::Start(offset))?;
             file.write_all(piece)?;
         }
-        offset = offset.saturating_add(want as u64);
+        offset = offset.saturating_add(good as u64);
+        if let Err(stopped) = result {
+            file.set_len(offset)?;
+            return Err(format!("offset {:#x}: {}", stopped.at, stopped.error).into());
+        }
     }
     file.set_len(size)?;
     file.sync_all()?;
