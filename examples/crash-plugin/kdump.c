@@ -21,9 +21,6 @@ static int (*own_readmem)(int, void *, int, ulong, physaddr_t); /* crash's, whil
 static ulong diverted_reads, diverted_failures;
 static int hole_error;                  /* what crash answers for addresses that are not RAM */
 
-void plugin_init(void);
-void plugin_fini(void);
-
 /* Holds back what would jump out of the library. */
 static void hold(sigset_t *before)
 {
@@ -371,12 +368,12 @@ static struct command_table_entry command_table[] = {
     { NULL }
 };
 
-__attribute__((constructor)) void plugin_init(void)
+__attribute__((constructor)) static void plugin_init(void)
 {
     register_extension(command_table);
 }
 
-__attribute__((destructor)) void plugin_fini(void)
+__attribute__((destructor)) static void plugin_fini(void)
 {
     if (own_readmem)
         pc->readmem = own_readmem;

@@ -349,7 +349,7 @@ static int plan(struct load *load)
         libkdump_machine_get_info(load->machine, &load->facts, &load->error))
         return fail(load, "description of this machine");
     for (i = 0; (text = libkdump_machine_note(load->machine, i)); i++)
-        dbgprintf("libkdump: %s\n", text);
+        fprintf(stderr, "libkdump: %s\n", text);
     place_backup(load);
     failed = place_elfcorehdr(load);
     if (failed)

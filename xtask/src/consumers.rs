@@ -56,7 +56,7 @@ pub(crate) fn run_crash_plugin(args: &[String]) -> Result {
     let places = library(clock)?;
     let plugin = crash_plugin::build(&places)?;
     clock.say(&format!("loading the extension into crash, on {}", dump.display()));
-    progress::close("extension of crash", &crash_plugin::rows(&plugin, &dump)?)
+    progress::close("extension of crash", &crash_plugin::rows(&plugin, &places, &dump)?)
 }
 
 /// `cargo xtask crash-utility [--dump FILE]`: whole sessions with the kernel's symbols.

@@ -1,12 +1,13 @@
 //! The extension of the crash utility, in `crash --minimal` on a dump.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::session::{self, Session};
 use crate::error::{Context, Result, failed};
 use crate::install::Places;
 use crate::progress::Row;
-use crate::{apt, repo};
+use crate::{apt, repo, shell};
 
 const PAGE: u64 = 4096;
 /// How many addresses are read by crash and by libkdump.
@@ -25,11 +26,12 @@ pub(super) fn build(places: &Places) -> Result<PathBuf> {
 }
 
 /// What the extension must show, one row per fact.
-pub(super) fn rows(plugin: &Path, dump: &Path) -> Result<Vec<Row>> {
+pub(super) fn rows(plugin: &Path, places: &Places, dump: &Path) -> Result<Vec<Row>> {
     let session = Session::minimal(dump, repo::scratch("crash-plugin")?)?;
     let bench = Bench { load: format!("extend {}", plugin.display()), session };
     let info = bench.say(&["kdump info"])?;
     let mut rows = vec![Row::of("loads into crash", loaded(&info))];
+    rows.push(Row::of("no symbol twice", symbols(plugin, places)));
     rows.push(Row::of("kdump info", described(&info)));
     rows.push(Row::of("kdump cpus", bench.cpus(&info)));
     rows.push(Row::of("kdump pages, read", bench.pages(&info)));
@@ -141,6 +143,27 @@ fn loaded(text: &str) -> Result<String> {
         true => Ok("shared object loaded".to_owned()),
         false => Err(failed(text)),
     }
+}
+
+/// crash exports thousands of names and loads extensions into one space with them.
+fn symbols(plugin: &Path, places: &Places) -> Result<String> {
+    let crash = shell::find("crash").context("crash: no such program")?;
+    let taken = exported(&crash)?;
+    let mut own = exported(&places.dir("lib").join("libkdump.so"))?;
+    own.extend(exported(plugin)?);
+    let twice: Vec<&String> = own.intersection(&taken).collect();
+    if taken.is_empty() || own.is_empty() || !twice.is_empty() {
+        return Err(failed(format!("{} of crash, {} of ours, both: {twice:?}", taken.len(), own.len())));
+    }
+    Ok(format!("{} of crash, {} of ours", taken.len(), own.len()))
+}
+
+/// The names a program or library exports, without versions.
+fn exported(file: &Path) -> Result<BTreeSet<String>> {
+    let text = shell::text(shell::tool("nm")?.args(["-D", "--defined-only", "--format=posix"]).arg(file))?;
+    let names = text.lines().filter_map(|line| line.split([' ', '@']).next());
+    // The names of versions are symbols, too.
+    Ok(names.filter(|name| !name.starts_with("LIBKDUMP_")).map(str::to_owned).collect())
 }
 
 fn described(info: &str) -> Result<String> {
