@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use kdump_elf::{Class, Encoding, HeaderLayout, PF_RWX, PT_LOAD, PT_NOTE, Phdr, PhysRange};
+use kdump_elf::{Class, Encoding, HeaderLayout, PF_RWX, PN_XNUM, PT_LOAD, PT_NOTE, Phdr, PhysRange};
 
 use crate::{Error, Machine, MemoryKind, RangeSet};
 
@@ -43,8 +43,8 @@ impl ElfCoreHeader {
     /// What could not be described is said in `notes`.
     ///
     /// # Errors
-    /// [`Error::TooMany`] when there are 65535 program headers or more (the kernel knows no
-    /// extension), [`Error::Conflict`] when `class` cannot hold an address.
+    /// [`Error::TooMany`] when there are 65535 program headers or more (the capture kernel
+    /// reads no extended count), [`Error::Conflict`] when `class` cannot hold an address.
     pub fn new(
         machine: &Machine,
         low: LowMemory,
@@ -156,8 +156,9 @@ pub(crate) fn low_ram(machine: &Machine) -> RangeSet {
 }
 
 fn phdr_count(phdrs: &[Phdr]) -> Result<u32, Error> {
-    let (value, limit) = (phdrs.len() as u64, u64::from(u32::MAX));
-    u32::try_from(value).map_err(|_| Error::TooMany { what: "program headers", value, limit })
+    let (value, limit) = (phdrs.len() as u64, u64::from(PN_XNUM).saturating_sub(1));
+    let count = u32::try_from(value).ok().filter(|_| value <= limit);
+    count.ok_or(Error::TooMany { what: "program headers", value, limit })
 }
 
 fn note_phdr(paddr: u64, size: u64) -> Phdr {

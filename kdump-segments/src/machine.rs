@@ -20,6 +20,8 @@ mod kcore;
 #[cfg(feature = "std")]
 mod kcore_head;
 mod kexec_state;
+#[cfg(feature = "std")]
+mod open_file;
 mod paths;
 #[cfg(feature = "std")]
 mod record;
@@ -37,6 +39,8 @@ pub use record::Recorded;
 pub use vmcoreinfo_note::VmcoreinfoNote;
 
 pub(crate) use kcore::{Kcore, KcoreLoad};
+#[cfg(feature = "std")]
+pub(crate) use open_file::read_text;
 pub(crate) use symbols::Symbols;
 pub(crate) use text_file::{BadLines, parse_hex, shown};
 

@@ -1,6 +1,5 @@
 //! Whether the machine is ready to take a dump, and what to do when it is not.
 
-use std::fs;
 use std::path::Path;
 
 use alloc::string::{String, ToString};
@@ -8,6 +7,7 @@ use alloc::vec::Vec;
 
 use kdump_elf::PhysRange;
 
+use crate::machine::read_text;
 use crate::{Error, KexecState, Machine, MachineError};
 
 /// The state of kdump on a machine.
@@ -42,7 +42,7 @@ impl Status {
 
     fn without_regions(root: &Path, why: &MachineError) -> Self {
         let number = |paths: [&str; 2]| {
-            let text = paths.iter().find_map(|path| fs::read_to_string(root.join(path)).ok())?;
+            let text = paths.iter().find_map(|path| read_text(&root.join(path)).ok())?;
             text.trim().parse::<u64>().ok()
         };
         let flag = |paths| number(paths).map(|value| value != 0);

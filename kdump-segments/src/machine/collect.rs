@@ -14,13 +14,14 @@ use kdump_elf::Endian;
 
 use super::files::parse_index;
 use super::kcore_head::read_head;
+use super::open_file::{TEXT_LIMIT, open};
 use super::paths::{ARCH, ENVIRONMENT, FILES, KALLSYMS, KCORE, KCORE_VALUES, NUMBERED};
 use super::record::{MANIFEST, parse_manifest};
 use super::{Kcore, Machine, MachineFiles, Symbols, symbols};
 use crate::MachineError;
 
-/// No text read here is anywhere near this size: /proc/iomem with 40 000 ranges has 2 MiB.
-const TEXT_LIMIT: u64 = 64 << 20;
+/// Several times what the largest kernels list.
+const KALLSYMS_LIMIT: u64 = 256 << 20;
 
 impl Machine {
     /// Describes the machine whose `proc` and `sys` are under `root`: `/` for the running
@@ -105,7 +106,7 @@ impl Reader<'_> {
     }
 
     fn open(&mut self, place: &str, path: &str) -> Option<File> {
-        match File::open(self.place(place)) {
+        match open(&self.place(place)) {
             Ok(file) => Some(file),
             Err(error) => {
                 if !is_absent(&error) {
@@ -179,8 +180,12 @@ impl Reader<'_> {
     }
 
     fn kallsyms(&mut self) {
-        let Some(mut file) = self.open(KALLSYMS, KALLSYMS) else { return };
+        let Some(file) = self.open(KALLSYMS, KALLSYMS) else { return };
+        let mut file = file.take(KALLSYMS_LIMIT);
         match symbols::filter(|piece| file.read(piece)) {
+            Ok(_) if file.limit() == 0 => {
+                self.files.insert_unreadable(KALLSYMS, format!("it has {KALLSYMS_LIMIT:#x} bytes or more"));
+            }
             Ok(lines) => self.files.insert(KALLSYMS, lines),
             Err(error) => self.files.insert_unreadable(KALLSYMS, error.to_string()),
         }

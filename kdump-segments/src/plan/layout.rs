@@ -1,13 +1,15 @@
 //! First phase of planning: what goes where, with everything encoded but the purgatory.
 
 use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use kdump_elf::{Arch, PhysRange};
 
 use super::{Plan, PlanInputs, x86};
-use crate::Error;
 use crate::purgatory::{BackupCopy, Entry, MismatchAction, SerialPort};
 use crate::segment::Segment;
+use crate::{Error, Machine};
 
 /// A plan whose purgatory is not linked yet.
 #[derive(Clone, Debug)]
@@ -41,6 +43,7 @@ impl<'a> Layout<'a> {
             let reason = format!("it is for {}, the machine is {}", purgatory.name(), arch.name());
             return Err(Error::Conflict { what: "purgatory", reason });
         }
+        check_notes(inputs.machine)?;
         x86::lay_out(inputs)
     }
 
@@ -49,4 +52,21 @@ impl<'a> Layout<'a> {
     pub fn segments(&self) -> &[Segment<'a>] {
         &self.draft.segments
     }
+}
+
+/// Without a PT_NOTE the capture kernel exports no /proc/vmcore.
+fn check_notes(machine: &Machine) -> Result<(), Error> {
+    const PATHS: [&str; 2] = ["sys/devices/system/cpu", "sys/kernel/vmcoreinfo"];
+    if !machine.cpu_notes.is_empty() || machine.vmcoreinfo.is_some() {
+        return Ok(());
+    }
+    let said: Vec<String> = machine
+        .notes
+        .iter()
+        .filter(|note| PATHS.iter().any(|path| note.path.starts_with(path)))
+        .map(ToString::to_string)
+        .collect();
+    let said = if said.is_empty() { String::from("the machine has none") } else { said.join("; ") };
+    let reason = format!("no PT_NOTE, without which there is no /proc/vmcore: {said}");
+    Err(Error::Conflict { what: "elfcorehdr", reason })
 }

@@ -21,7 +21,7 @@ use crate::preflight::control_pages;
 use crate::purgatory::BackupCopy;
 use crate::segment::{Segment, SegmentKind};
 use crate::vmcore_prediction::VmcorePrediction;
-use crate::{Error, Machine, RangeSet};
+use crate::{Error, RangeSet};
 use handover::LOW_MIN;
 use kernel::{KernelEntry, entry_is_32bit, initrd_limit, target};
 
@@ -63,7 +63,6 @@ struct Parts {
 pub(super) fn lay_out<'a>(inputs: &PlanInputs<'a>) -> Result<Layout<'a>, Error> {
     let machine = inputs.machine;
     let region = machine.load_region().ok_or(Error::NoCrashRegion)?;
-    check_notes(machine)?;
     let image = Image::parse(inputs.kernel, machine.page_size)?;
     let bits32 = entry_is_32bit(&image, inputs)?;
     let (placement, notes) = (placement(inputs, region)?, machine.notes.iter().map(ToString::to_string));
@@ -224,23 +223,6 @@ impl<'a> Builder<'_, 'a> {
             self.notes.push(alloc::format!("ACPI root pointer: from {}", rsdp.source));
         }
     }
-}
-
-/// Without a PT_NOTE the capture kernel exports no /proc/vmcore.
-fn check_notes(machine: &Machine) -> Result<(), Error> {
-    const PATHS: [&str; 2] = ["sys/devices/system/cpu", "sys/kernel/vmcoreinfo"];
-    if !machine.cpu_notes.is_empty() || machine.vmcoreinfo.is_some() {
-        return Ok(());
-    }
-    let said: Vec<String> = machine
-        .notes
-        .iter()
-        .filter(|note| PATHS.iter().any(|path| note.path.starts_with(path)))
-        .map(ToString::to_string)
-        .collect();
-    let said = if said.is_empty() { String::from("the machine has none") } else { said.join("; ") };
-    let reason = alloc::format!("no PT_NOTE, without which there is no /proc/vmcore: {said}");
-    Err(Error::Conflict { what: "elfcorehdr", reason })
 }
 
 fn placement(inputs: &PlanInputs<'_>, region: PhysRange) -> Result<Placement, Error> {
