@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod bzimage;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -48,19 +50,7 @@ impl Case {
 
     /// A bzImage, changed by `edit`.
     fn image(&self, edit: impl FnOnce(&mut Vec<u8>)) {
-        let mut file = vec![0; 5 * 512 + 0x10000];
-        let mut put = |offset: usize, bytes: &[u8]| file[offset..offset + bytes.len()].copy_from_slice(bytes);
-        put(0x1f1, &[4]);
-        put(0x1f4, &(0x10000_u32 / 16).to_le_bytes());
-        put(0x1fe, &[0x55, 0xaa, 0xeb, 0x6a]);
-        put(0x202, b"HdrS\x0f\x02");
-        put(0x211, &[1]);
-        put(0x22c, &0x7fff_ffff_u32.to_le_bytes());
-        put(0x230, &0x20_0000_u32.to_le_bytes());
-        put(0x234, &[1, 0, 0x7f]);
-        put(0x238, &2047_u32.to_le_bytes());
-        put(0x258, &0x100_0000_u64.to_le_bytes());
-        put(0x260, &0x200_0000_u32.to_le_bytes());
+        let mut file = bzimage::bzimage();
         edit(&mut file);
         fs::write(self.dir.join("bzImage"), file).unwrap();
     }
@@ -253,6 +243,37 @@ fn windows_up_to_the_last_address() {
     }
     let said = case.refused(&["--mem-min", "0x10000000", "--mem-max", "0xf000000"]);
     assert!(said.contains("mem-min and mem-max"), "{said}");
+}
+
+/// A recording is a directory from anywhere: pipes and endless devices in it must not hang.
+#[test]
+fn pipes_and_endless_files_do_not_hang() {
+    let case = Case::new("endless");
+    let link =
+        |path: &str| std::os::unix::fs::symlink("/dev/zero", case.dir.join("root").join(path)).unwrap();
+    for path in ["proc/kallsyms", "proc/cpuinfo", "proc/meminfo"] {
+        link(path);
+    }
+    let pipe = case.dir.join("root/proc/kcore");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let document = case.json(&[]);
+    has_note(&document, "proc/kallsyms: cannot be read: it has 0x10000000 bytes or more");
+    has_note(&document, "proc/kcore: cannot be read");
+    link("proc/cmdline");
+    assert!(case.refused(&[]).contains("proc/cmdline is larger than 0x4000000 bytes"));
+}
+
+#[test]
+fn more_program_headers_than_a_header_counts() {
+    let case = Case::new("phdrs");
+    let mut iomem = IOMEM.to_owned();
+    for index in 0..66_000_u64 {
+        let start = 0x1_0000_0000 + index * 0x2000;
+        iomem.push_str(&format!("{start:x}-{:x} : System RAM\n", start + 0xfff));
+    }
+    case.put("proc/iomem", iomem);
+    let said = case.refused(&[]);
+    assert!(said.contains("program headers: 66005 do not fit, the limit is 65534"), "{said}");
 }
 
 #[test]

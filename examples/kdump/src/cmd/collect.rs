@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgMatches, Command, value_parser};
 use kdump_segments::Machine;
 
+use super::plan::root_arg;
 use crate::failure::{CommandResult, Failure};
 
 const LONG: &str = "\
@@ -30,14 +31,7 @@ pub(crate) fn command() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("Where to write"),
         )
-        .arg(
-            Arg::new("root")
-                .long("root")
-                .value_name("DIR")
-                .default_value("/")
-                .value_parser(value_parser!(PathBuf))
-                .help("Record the machine whose proc/ and sys/ are in DIR"),
-        )
+        .arg(root_arg("Record the machine whose proc/ and sys/ are in DIR"))
 }
 
 pub(crate) fn run(matches: &ArgMatches) -> CommandResult {

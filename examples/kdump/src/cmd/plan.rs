@@ -10,7 +10,7 @@ use kdump_segments::plan::{Plan, PlanInputs};
 use kdump_segments::preflight::{Report, check_plan};
 
 pub(crate) use inputs::Inputs;
-pub(crate) use options::{args, optional_kernel};
+pub(crate) use options::{args, optional_kernel, root_arg};
 
 use crate::failure::{CommandResult, Failure};
 use crate::plan_json;

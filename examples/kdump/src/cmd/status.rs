@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{ArgMatches, Command};
 use kdump_segments::load::Status;
 use serde_json::{Value, json};
 
 use super::info;
+use super::plan::root_arg;
 use crate::failure::CommandResult;
 use crate::json::hex;
 
@@ -25,14 +26,7 @@ pub(crate) fn command() -> Command {
         .long_about(LONG)
         .after_help(EXAMPLES)
         .arg(info::json_arg())
-        .arg(
-            Arg::new("root")
-                .long("root")
-                .value_name("DIR")
-                .default_value("/")
-                .value_parser(value_parser!(PathBuf))
-                .help("Look at the machine whose proc/ and sys/ are in DIR"),
-        )
+        .arg(root_arg("Look at the machine whose proc/ and sys/ are in DIR"))
 }
 
 pub(crate) fn run(matches: &ArgMatches) -> CommandResult {

@@ -23,6 +23,11 @@ pub(crate) fn args() -> Vec<Arg> {
     [inputs(), purgatory(), placement()].into_iter().flatten().collect()
 }
 
+/// `--root`: whose files are read.
+pub(crate) fn root_arg(help: &'static str) -> Arg {
+    path("root", "DIR", help).default_value("/")
+}
+
 fn path(name: &'static str, value: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name(value).value_parser(value_parser!(PathBuf)).help(help)
 }
@@ -33,7 +38,7 @@ fn flag(name: &'static str, help: &'static str) -> Arg {
 
 fn inputs() -> Vec<Arg> {
     vec![
-        path("root", "DIR", "Plan for the machine whose proc/ and sys/ are in DIR").default_value("/"),
+        root_arg("Plan for the machine whose proc/ and sys/ are in DIR"),
         Arg::new("arch")
             .long("arch")
             .value_name("ARCH")
