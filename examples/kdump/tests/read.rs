@@ -1,0 +1,227 @@
+//! The commands that read dumps, as scripts call them: exit status, output, what is left behind.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use dumpgen::{CoreFile, ElfCoreHdr, Segment, Wire, crash_notes_buffer, note, prstatus_x86_64};
+use serde_json::Value;
+
+/// A directory of this test, empty at first.
+fn scratch(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("read-{name}"));
+    if dir.exists() {
+        fs::remove_dir_all(&dir).unwrap();
+    }
+    fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+fn kdump(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_kdump")).args(args).output().unwrap()
+}
+
+/// Exit status and message of a command.
+fn outcome(args: &[&str]) -> (Option<i32>, String) {
+    let output = kdump(args);
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn json(args: &[&str]) -> Value {
+    serde_json::from_slice(&kdump(args).stdout).unwrap()
+}
+
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at ^ (at >> 8)) as u8 | 1).collect()
+}
+
+/// Two ranges that touch and one behind a hole; the first ends in excluded memory.
+fn sample() -> CoreFile {
+    let notes = [
+        note(Wire::LE64, "CORE", 1, &prstatus_x86_64(42, [7; 27])),
+        note(Wire::LE64, "VMCOREINFO", 0, b"OSRELEASE=6.1.0\x1b[2J\nPAGESIZE=4096\n"),
+    ];
+    CoreFile::x86_64()
+        .with(Segment::notes(&notes.concat()))
+        .with(Segment::load(0x1000, &pattern(0x2000)))
+        .with(Segment { p_memsz: Some(0x3000), ..Segment::load(0x3000, &pattern(0x1000)) })
+        .with(Segment::load(0x10_0000, &pattern(0x2345)))
+}
+
+fn write(dir: &Path, name: &str, bytes: &[u8]) -> String {
+    let path = dir.join(name);
+    fs::write(&path, bytes).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_read_prints_what_is_there_and_says_where_it_stopped() {
+    let dir = scratch("stop");
+    let dump = write(&dir, "dump", &sample().build());
+    let read = |more: &[&str]| {
+        let output = kdump(&[&["read", &dump], more].concat());
+        (output.status.code(), output.stdout, String::from_utf8(output.stderr).unwrap())
+    };
+    let expected = [&pattern(0x2000)[0x1ff0..], &pattern(0x1000)[..16]].concat();
+    assert_eq!(read(&["--phys", "0x2ff0", "--len", "32"]), (Some(0), expected, String::new()));
+    let (code, bytes, message) = read(&["--phys", "0xff8", "--len", "16"]);
+    assert_eq!((code, bytes.len()), (Some(1), 0));
+    assert!(message.contains("0xff8") && message.contains("hole"), "{message}");
+    let (code, bytes, message) = read(&["--phys", "0x3ff8", "--len", "16"]);
+    assert_eq!((code, bytes.as_slice()), (Some(1), &pattern(0x1000)[0xff8..]));
+    assert!(message.contains("0x4000") && message.contains("excluded"), "{message}");
+    let (code, bytes, _) = read(&["--phys", "0x3ff8", "--len", "16", "--zero-excluded"]);
+    assert_eq!((code, bytes), (Some(0), [&pattern(0x1000)[0xff8..], &[0; 8]].concat()));
+    let (code, bytes, message) = read(&["--phys", "0x102340", "--len", "4K"]);
+    assert_eq!((code, bytes.len()), (Some(1), 5));
+    assert!(message.contains("0x102345"), "{message}");
+    assert_eq!(read(&["--phys", "0xffffffffffffffff", "--len", "2"]).0, Some(1));
+    assert_eq!(read(&["--phys", "0x1000"]).0, Some(2));
+    assert_eq!(read(&["--phys", "12Q", "--len", "1"]).0, Some(2));
+}
+
+#[test]
+fn what_is_no_readable_dump_is_refused_in_one_sentence() {
+    let dir = scratch("refuse");
+    for (name, bytes, cause) in [
+        ("empty", b"".as_slice(), "truncated"),
+        ("text", b"hello, world, no dump", "no known signature"),
+        ("compressed", b"KDUMP   and what follows", "kdump-compressed"),
+        ("flattened", b"makedumpfile\0\0\0\0 and so on", "flattened"),
+        ("short", b"\x7fELF\x02\x01\x01", "ELF header"),
+    ] {
+        let file = write(&dir, name, bytes);
+        for command in ["info", "notes", "dmesg", "map", "verify"] {
+            let (code, message) = outcome(&[command, &file]);
+            assert_eq!(code, Some(1), "{command} {name}");
+            assert!(message.contains(&file) && message.contains(cause), "{command} {name}: {message}");
+            assert_eq!(message.lines().count(), 1, "{message}");
+        }
+    }
+    for file in [dir.to_str().unwrap(), "/dev/null", "/no/such/file"] {
+        let (code, message) = outcome(&["info", file]);
+        assert!(code == Some(1) && message.contains(file), "{message}");
+    }
+}
+
+#[test]
+fn a_cut_dump_is_damaged_in_every_view_and_its_copy_has_no_invented_zeros() {
+    let dir = scratch("cut");
+    let whole = sample().build();
+    let dump = write(&dir, "dump", &whole[..whole.len() - 0x2000]);
+    let state = &json(&["info", "--json", &dump])["completeness"];
+    assert_eq!((&state["complete"], &state["missing"]), (&Value::from(false), &Value::from(0x2000)));
+    let map = json(&["map", "--json", &dump]);
+    assert_eq!(map["totals"]["missing"], 0x2000);
+    let found = kdump(&["verify", "--json", "--progress", "none", &dump]);
+    assert_eq!(found.status.code(), Some(1));
+    let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+    assert_eq!(found["damage"][0]["pfn_first"], 0x100);
+    let copy = dir.join("copy");
+    let copy = copy.to_str().unwrap();
+    let (code, message) = outcome(&["save", "--progress", "none", &dump, copy]);
+    assert_eq!(code, Some(0));
+    assert!(message.contains("not in the copy"), "{message}");
+    let stored = 0x2345 - 0x2000;
+    let output = kdump(&["read", copy, "--phys", "1M", "--len", "0x2345"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stdout, pattern(0x2345)[..stored]);
+}
+
+#[test]
+fn no_command_destroys_its_input() {
+    let dir = scratch("input");
+    let bytes = sample().build();
+    // What an earlier attempt left behind is all there is of a dump.
+    let rest = write(&dir, "dump.incomplete", &bytes);
+    let whole = dir.join("dump");
+    let (code, message) = outcome(&["save", "--progress", "none", &rest, whole.to_str().unwrap()]);
+    assert_eq!(code, Some(1));
+    assert!(message.contains("destroy"), "{message}");
+    let (code, _) = outcome(&["map", "--svg", &rest, &rest]);
+    assert_eq!((code, fs::read(&rest).unwrap() == bytes), (Some(1), true));
+    // A dump may be saved over itself: the old file stays until the new one is complete.
+    let same = write(&dir, "same", &bytes);
+    assert_eq!(outcome(&["save", "--progress", "none", &same, &same]).0, Some(0));
+    assert_eq!(outcome(&["verify", "--progress", "none", &same]).0, Some(0));
+    let memory = write(&dir, "memory", &[7; 0x3000]);
+    let source =
+        ElfCoreHdr::new(Wire::LE64, 62, 0x3000).with_notes(0, &[0; 16]).with_load(0x1000, 0x1000, 16);
+    let header = write(&dir, "header", &source.header.build());
+    for out in [&memory, &header] {
+        let (code, message) = outcome(&["view", "--elfcorehdr", &header, "--memory", &memory, "--out", out]);
+        assert!(code == Some(1) && message.contains("destroy"), "{message}");
+    }
+    assert_eq!(fs::read(&memory).unwrap(), [7; 0x3000]);
+}
+
+#[test]
+fn a_view_of_short_memory_has_what_is_there() {
+    let dir = scratch("view");
+    let cpu = note(Wire::LE64, "CORE", 1, &prstatus_x86_64(42, [3; 27]));
+    let source = ElfCoreHdr::new(Wire::LE64, 62, 0x8000)
+        .with_notes(0, &crash_notes_buffer(&cpu, 368))
+        .with_notes(0x400, &crash_notes_buffer(&[], 368))
+        .with_load(0x2008, 0x2008, 0x1000)
+        .with_load(0x7000, 0x1_0000, 0x1000);
+    let header = write(&dir, "header", &source.header.build());
+    let (memory, out) = (write(&dir, "memory", &source.memory), dir.join("out"));
+    let view =
+        || outcome(&["view", "--elfcorehdr", &header, "--memory", &memory, "--out", out.to_str().unwrap()]);
+    assert_eq!(view(), (Some(0), String::new()));
+    let whole = fs::read(&out).unwrap();
+    assert_eq!(whole.len(), 0x5000);
+    assert_eq!(whole[0x2000..0x4000], source.memory[0x2000..0x4000]);
+    assert_eq!(whole[0x4000..], source.memory[0x7000..]);
+    fs::write(&memory, &source.memory[..0x7123]).unwrap();
+    let (code, message) = view();
+    assert_eq!(code, Some(1));
+    assert!(message.contains("0x7123"), "{message}");
+    assert_eq!(fs::read(&out).unwrap(), whole[..0x4123]);
+    assert_eq!(
+        outcome(&["view", "--page-size", "0", "--elfcorehdr", &header, "--memory", &memory, "--out", "x"]).0,
+        Some(2)
+    );
+}
+
+#[test]
+fn json_has_what_scripts_look_for() {
+    let dir = scratch("json");
+    let dump = write(&dir, "dump", &sample().build());
+    let info = json(&["info", "--json", &dump]);
+    assert_eq!((&info["format"], &info["arch"], &info["cpus"]), (&"elf".into(), &"x86_64".into(), &1.into()));
+    assert_eq!(info["phdrs"][1]["paddr"], "0x1000");
+    let notes = json(&["notes", "--json", &dump]);
+    let cpu = &notes["cpus"][0];
+    assert_eq!(
+        (&cpu["index"], &cpu["pid"], &cpu["registers"]["rip"]),
+        (&0.into(), &42.into(), &"0x7".into())
+    );
+    // This dump does not tell which CPU it was: that is said, and nothing is guessed.
+    assert!(cpu["cpu"].is_null() && notes["cpu_unknown"].is_string());
+    assert_eq!(json(&["verify", "--json", "--progress", "none", &dump])["sound"], true);
+    let text = kdump(&["info", &dump]).stdout;
+    assert!(!text.contains(&0x1b), "a dump must not command the terminal");
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_error_to_be_told() {
+    let dir = scratch("pipe");
+    let dump = write(&dir, "dump", &CoreFile::x86_64().with(Segment::load(0, &vec![1; 4 << 20])).build());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kdump"))
+        .args(["read", &dump, "--phys", "0", "--len", "4M"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(1), &[][..]));
+}
