@@ -12,6 +12,8 @@ use crate::{Dump, Error, Kallsyms, KernelMemory, OldMemory, ReadAt};
 
 /// More CPUs than any kernel can be built for.
 const MAX_CPUS: u32 = 1 << 16;
+/// A `crash_notes` buffer lies within one page, the smallest being 4 KiB.
+const MAX_PRSTATUS: usize = 4096;
 
 /// The CPU number of each NT_PRSTATUS note, in the order of [`Dump::cpus`]; `None` for a note
 /// that is in no CPU's buffer, as those a hypervisor makes.
@@ -20,7 +22,7 @@ const MAX_CPUS: u32 = 1 << 16;
 /// When the dump does not say where the buffers are: VMCOREINFO has no kallsyms (before Linux
 /// 6.0), the symbols are not in it, or their memory is not in the dump.
 pub fn cpu_numbers<S: ReadAt>(dump: &Dump<S>) -> Result<Vec<Option<u32>>, Error> {
-    let info = dump.vmcoreinfo().ok_or(Error::MissingKey { key: "note" })?;
+    let info = dump.vmcoreinfo().ok_or(Error::Unsupported { what: "the dump has no VMCOREINFO note" })?;
     let kernel = KernelMemory::new(dump);
     let found = Kallsyms::read(&kernel, info)?
         .addresses(&kernel, &["crash_notes", "__per_cpu_offset", "nr_cpu_ids"])?;
@@ -40,7 +42,9 @@ pub fn cpu_numbers<S: ReadAt>(dump: &Dump<S>) -> Result<Vec<Option<u32>>, Error>
     let mut by_content: Vec<usize> = (0..notes.len()).collect();
     let desc = |index: &usize| notes.get(*index).map_or(&[][..], |note| note.desc);
     by_content.sort_by(|a, b| desc(a).cmp(desc(b)).then(a.cmp(b)));
-    let longest = notes.iter().map(|note| note.desc.len()).max().unwrap_or(0);
+    // How many of the equal ones that begin at a place have got their CPU.
+    let mut taken: Vec<usize> = alloc::vec![0; notes.len()];
+    let longest = notes.iter().map(|note| note.desc.len()).max().unwrap_or(0).min(MAX_PRSTATUS);
     let room = usize::try_from(note_size(CORE_NOTE_NAME.len(), longest)).unwrap_or(0);
     let mut buffer = alloc::vec![0; room];
     for cpu in 0..count {
@@ -52,10 +56,11 @@ pub fn cpu_numbers<S: ReadAt>(dump: &Dump<S>) -> Result<Vec<Option<u32>>, Error>
             continue;
         };
         let first = by_content.partition_point(|index| desc(index) < content);
-        let same = by_content.iter().skip(first).take_while(|index| desc(index) == content);
-        let free = same.copied().find(|&index| numbers.get(index).is_some_and(Option::is_none));
-        if let Some(number) = free.and_then(|index| numbers.get_mut(index)) {
+        let Some(taken) = taken.get_mut(first) else { continue };
+        let index = by_content.get(first.saturating_add(*taken)).filter(|index| desc(index) == content);
+        if let Some(number) = index.and_then(|&index| numbers.get_mut(index)) {
             *number = Some(cpu);
+            *taken = taken.saturating_add(1);
         }
     }
     Ok(numbers)

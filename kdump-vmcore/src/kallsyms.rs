@@ -8,7 +8,7 @@ use kdump_elf::VmcoreInfo;
 use crate::{Error, KernelMemory, OldMemory};
 
 /// More symbols than any kernel has.
-const MAX_SYMBOLS: u32 = 1 << 24;
+const MAX_SYMBOLS: u32 = 1 << 22;
 /// Bytes of compressed names that are looked at.
 const MAX_NAMES: u64 = 64 << 20;
 /// `KSYM_NAME_LEN` with the type in front.

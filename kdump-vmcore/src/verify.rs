@@ -39,7 +39,9 @@ pub fn verify<S: ReadAt>(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Verification, Error> {
     let mut found = Verification { defects: dump.completeness().defects.clone(), ..Verification::default() };
-    found.defects.extend(dump.cpus().iter().filter_map(|cpu| cpu.prstatus().err()));
+    // Registers of an architecture that is not known here are not damaged.
+    let damaged = |error: &Error| !matches!(error, Error::Unsupported { .. });
+    found.defects.extend(dump.cpus().iter().filter_map(|cpu| cpu.prstatus().err()).filter(damaged));
     let listed = || dump.ranges().filter(|part| matches!(part.kind, RangeKind::Stored | RangeKind::Missing));
     found.memory = listed().map(|part| part.range.size()).fold(0, u64::saturating_add);
     let mut buffer = alloc::vec![0; BATCH];

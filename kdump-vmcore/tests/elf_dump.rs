@@ -206,6 +206,17 @@ fn a_header_that_contradicts_itself_is_not_sound() {
 }
 
 #[test]
+fn an_unknown_architecture_is_no_damage() {
+    let cpu = note(Wire::LE64, "CORE", 1, &[0; 400]);
+    let file =
+        CoreFile::new(Wire::LE64, 9999).with(Segment::notes(&cpu)).with(Segment::load(0x1000, &[1; 16]));
+    let dump = Dump::open(file.build()).unwrap();
+    let found = verify(&dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+    assert!(found.is_sound(), "{found:?}");
+    assert!(matches!(dump.cpus()[0].prstatus(), Err(Error::Unsupported { .. })));
+}
+
+#[test]
 fn bytes_behind_the_end_do_not_hide_others() {
     let mut file = CoreFile::x86_64()
         .with(Segment { p_offset: Some(0x10_0000), ..Segment::load(0x1000, &[1; 0x3000]) })
