@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "benchmarks print their figures")]
 
 mod digest;
+mod ffi;
 mod planning;
 mod reading;
 
@@ -13,7 +14,8 @@ use std::process::ExitCode;
 /// A benchmark: its name on the command line and what runs it.
 type Bench = (&'static str, fn() -> Result<(), Box<dyn Error>>);
 
-const ALL: &[Bench] = &[("digest", digest::run), ("planning", planning::run), ("reading", reading::run)];
+const ALL: &[Bench] =
+    &[("digest", digest::run), ("ffi", ffi::run), ("planning", planning::run), ("reading", reading::run)];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
