@@ -178,6 +178,23 @@ fn without_any_note_the_cause_is_named() {
 }
 
 #[test]
+fn a_crash_region_that_cannot_be_read_is_not_called_missing() {
+    let case = Case::new("damaged");
+    case.put("proc/iomem", IOMEM.replace("09000000-", "0900zzzz-"));
+    let said = case.refused(&[]);
+    assert!(said.contains("line 3 `0900zzzz-12ffffff : Crash kernel` is not"), "{said}");
+}
+
+#[test]
+fn an_architecture_that_is_nonsense_does_not_matter_beside_kcore() {
+    let case = Case::new("arch");
+    case.put("proc/sys/kernel/arch", "\x1bx86\n");
+    assert!(case.refused(&[]).contains(r"\u{1b}x86"), "{}", case.refused(&[]));
+    case.put("proc/kcore", kcore(0x200_0000, BASE_4_LEVEL));
+    has_note(&case.json(&[]), r"says \u{1b}x86, proc/kcore says x86_64");
+}
+
+#[test]
 fn a_cpu_without_a_note_is_reported() {
     let case = Case::new("cpu");
     fs::create_dir_all(case.dir.join("root/sys/devices/system/cpu/cpu5")).unwrap();

@@ -18,23 +18,22 @@ pub(super) fn find_arch(
     kcore: Option<&Kcore>,
     notes: &mut NoteSink,
 ) -> Result<(Arch, Endian), MachineError> {
-    let stated = match files.get(ARCH) {
-        Some(text) => {
-            let name = String::from_utf8_lossy(text.trim_ascii()).into_owned();
-            let arch = arch_of_uname(&name);
-            let unsupported = || MachineError::UnsupportedArch { path: ARCH.to_owned(), value: shown(text) };
-            Some(arch.ok_or_else(unsupported)?)
-        }
-        None => None,
-    };
-    let Some(kcore) = kcore else { return stated.ok_or(MachineError::UnknownArch) };
+    let stated = files.get(ARCH).map(|text| {
+        let arch = arch_of_uname(&String::from_utf8_lossy(text.trim_ascii()));
+        arch.ok_or_else(|| MachineError::UnsupportedArch { path: ARCH.to_owned(), value: shown(text) })
+    });
+    let Some(kcore) = kcore else { return stated.unwrap_or(Err(MachineError::UnknownArch)) };
     let Some(arch) = Arch::from_elf(kcore.e_machine, kcore.encoding.class) else {
         let value = format!("e_machine {} in {}", kcore.e_machine, kcore.encoding.class);
         return Err(MachineError::UnsupportedArch { path: KCORE.to_owned(), value });
     };
-    if let Some((other, _)) = stated.filter(|&(other, _)| other != arch) {
-        let text = format!("says {}, proc/kcore says {}, which is believed", other.name(), arch.name());
-        notes.add(ARCH, text);
+    let said = match stated {
+        Some(Ok((stated, _))) if stated != arch => Some(stated.name().to_owned()),
+        Some(Err(MachineError::UnsupportedArch { value, .. })) => Some(value),
+        _ => None,
+    };
+    if let Some(said) = said {
+        notes.add(ARCH, format!("says {said}, proc/kcore says {}, which is believed", arch.name()));
     }
     Ok((arch, kcore.encoding.endian))
 }

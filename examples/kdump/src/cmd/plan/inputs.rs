@@ -17,6 +17,9 @@ use crate::failure::Failure;
 /// The file of a bundle that names the architecture.
 const ARCH_FILE: &str = "proc/sys/kernel/arch";
 
+/// The file of a bundle that shows the crash regions.
+const IOMEM: &str = "proc/iomem";
+
 /// Everything a plan needs, owned.
 pub(crate) struct Inputs {
     pub(crate) machine: Machine,
@@ -55,6 +58,12 @@ impl Inputs {
             | Error::ImageTruncated { .. }
             | Error::Conflict { what: "kernel image", .. } => {
                 Failure::new(format!("{}: {error}", self.kernel_path.display()))
+            }
+            Error::NoCrashRegion => {
+                // A line that was not understood may have been the region's.
+                let iomem = self.machine.notes.iter().filter(|note| note.path == IOMEM);
+                let said: String = iomem.map(|note| format!("; {note}")).collect();
+                Failure::new(format!("{error}{said}"))
             }
             _ => error.into(),
         }
