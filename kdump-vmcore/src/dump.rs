@@ -113,6 +113,14 @@ impl<S: ReadAt> Dump<S> {
         }
     }
 
+    /// How many bytes from `paddr` on were excluded without a break; 0 when it was not.
+    #[must_use]
+    pub fn excluded_len(&self, paddr: Paddr) -> u64 {
+        match self {
+            Self::Elf(elf) => elf.excluded_len(paddr),
+        }
+    }
+
     /// Bytes of RAM the dump describes, stored or not.
     #[must_use]
     pub fn memory_size(&self) -> u64 {

@@ -100,6 +100,15 @@ impl<S: ReadAt> ElfDump<S> {
         })
     }
 
+    /// How many bytes from `paddr` on were excluded without a break; 0 when it was not.
+    #[must_use]
+    pub fn excluded_len(&self, paddr: Paddr) -> u64 {
+        match self.map.find(paddr.0) {
+            Lookup::Excluded { len } => len,
+            _ => 0,
+        }
+    }
+
     /// Reads the longest piece at `paddr` that is stored without a break.
     fn read_piece(&self, paddr: u64, buf: &mut [u8]) -> Result<usize, Stopped> {
         let stop = |error| Err(Stopped::new(paddr, 0, error));

@@ -88,6 +88,21 @@ fn a_read_prints_what_is_there_and_says_where_it_stopped() {
 }
 
 #[test]
+fn zeros_stand_for_excluded_memory_and_nothing_else() {
+    let dir = scratch("zeros");
+    // Excluded bytes end inside a page: stored ones follow, then a hole.
+    let file = CoreFile::x86_64()
+        .with(Segment { p_memsz: Some(0x900), ..Segment::load(0x1000, &pattern(0x800)) })
+        .with(Segment { p_memsz: Some(0x680), ..Segment::load(0x1900, &pattern(0x600)) });
+    let dump = write(&dir, "dump", &file.build());
+    let output = kdump(&["read", &dump, "--phys", "0x1000", "--len", "0x1000", "--zero-excluded"]);
+    let expected = [pattern(0x800), vec![0; 0x100], pattern(0x600), vec![0; 0x80]].concat();
+    assert_eq!((output.status.code(), output.stdout == expected), (Some(1), true));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("0x1f80") && message.contains("hole"), "{message}");
+}
+
+#[test]
 fn what_is_no_readable_dump_is_refused_in_one_sentence() {
     let dir = scratch("refuse");
     for (name, bytes, cause) in [

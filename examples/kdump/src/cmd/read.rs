@@ -52,11 +52,15 @@ pub(crate) fn command() -> Command {
 pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let dump = info::open(matches)?;
     let len = *matches.get_one::<u64>("len").ok_or_else(|| Failure::usage("--len is missing"))?;
-    let zero_excluded = matches.get_flag("zero-excluded");
+    // How many zeros stand for excluded memory from an address on; none unless asked for.
+    let zeros = |paddr: u64| match matches.get_flag("zero-excluded") {
+        true => dump.excluded_len(Paddr(paddr)),
+        false => 0,
+    };
     match (matches.get_one::<u64>("phys"), matches.get_one::<u64>("virt")) {
         (Some(&start), _) => {
             let read = |at: u64, buf: &mut [u8]| dump.read_phys(Paddr(at), buf);
-            print(start, len, zero_excluded, "physical", &read)
+            print(start, len, "physical", &read, &zeros)
         }
         (None, Some(&start)) => {
             let kernel: KernelMemory<'_, Dump<File>> = KernelMemory::new(&dump);
@@ -67,7 +71,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
                      the page tables do not map it: the page tables are used"
                 );
             }
-            print(start, len, zero_excluded, "virtual", &|at, buf| kernel.read(at, buf))
+            print(start, len, "virtual", &|at, buf| kernel.read(at, buf), &zeros)
         }
         (None, None) => Err(Failure::usage("--phys or --virt is needed")),
     }
@@ -75,9 +79,11 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
 
 /// Fills the buffer from an address on.
 type Reader<'a> = &'a dyn Fn(u64, &mut [u8]) -> Result<(), Stopped>;
+/// How many zeros stand for excluded memory from a physical address on.
+type Zeros<'a> = &'a dyn Fn(u64) -> u64;
 
 /// Prints `len` bytes from `start` on, in pieces.
-fn print(start: u64, len: u64, zero_excluded: bool, kind: &str, read: Reader<'_>) -> CommandResult {
+fn print(start: u64, len: u64, kind: &str, read: Reader<'_>, zeros: Zeros<'_>) -> CommandResult {
     let mut out = std::io::stdout().lock();
     let mut buffer = vec![0; usize::try_from(BATCH.min(len)).unwrap_or(0)];
     let mut done = 0_u64;
@@ -85,7 +91,7 @@ fn print(start: u64, len: u64, zero_excluded: bool, kind: &str, read: Reader<'_>
         let at = start.saturating_add(done);
         let want = usize::try_from(len.saturating_sub(done)).unwrap_or(usize::MAX).min(buffer.len());
         let piece = buffer.get_mut(..want).unwrap_or_default();
-        let (good, stopped) = fill(at, piece, zero_excluded, read);
+        let (good, stopped) = fill(at, piece, read, zeros);
         out.write_all(piece.get(..good).unwrap_or_default())?;
         done = done.saturating_add(good as u64);
         if let Some(stopped) = stopped {
@@ -99,22 +105,23 @@ fn print(start: u64, len: u64, zero_excluded: bool, kind: &str, read: Reader<'_>
     Ok(out.flush()?)
 }
 
-/// Fills `bytes`, with zeros for excluded pages when asked to; returns how many are good and
+/// Fills `bytes`, with zeros for excluded memory when asked to; returns how many are good and
 /// why it stopped.
-fn fill(start: u64, bytes: &mut [u8], zero_excluded: bool, read: Reader<'_>) -> (usize, Option<Stopped>) {
+fn fill(start: u64, bytes: &mut [u8], read: Reader<'_>, zeros: Zeros<'_>) -> (usize, Option<Stopped>) {
     let mut good = 0_usize;
     while let Some(rest) = bytes.get_mut(good..).filter(|rest| !rest.is_empty()) {
         let Err(stopped) = read(start.saturating_add(good as u64), rest) else { return (bytes.len(), None) };
-        let here = stopped.read.min(rest.len());
-        good = good.saturating_add(here);
-        if !(zero_excluded && matches!(stopped.error, Error::Excluded { .. })) {
+        let missing = rest.get_mut(stopped.read..).unwrap_or_default();
+        good = good.saturating_add(stopped.read);
+        let Error::Excluded { paddr } = stopped.error else { return (good, Some(stopped)) };
+        // What follows in physical memory follows in virtual memory up to the end of the page.
+        let page = 0x1000_u64.saturating_sub(stopped.at & 0xfff);
+        let count = usize::try_from(zeros(paddr).min(page)).unwrap_or(0).min(missing.len());
+        if count == 0 {
             return (good, Some(stopped));
         }
-        // Exclusion goes by pages: the next byte to be read is at the next page.
-        let page = usize::try_from(0x1000_u64.saturating_sub(stopped.at & 0xfff)).unwrap_or(0);
-        let zeros = page.min(rest.len().saturating_sub(here));
-        rest.get_mut(here..here.saturating_add(zeros)).unwrap_or_default().fill(0);
-        good = good.saturating_add(zeros);
+        missing.get_mut(..count).unwrap_or_default().fill(0);
+        good = good.saturating_add(count);
     }
     (good, None)
 }
