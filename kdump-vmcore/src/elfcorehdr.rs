@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use kdump_elf::{Arch, CoreHeader, ET_CORE, Ehdr, Encoding, Endian, PN_XNUM, PT_LOAD, PT_NOTE, Paddr, Phdr};
 
 use crate::error::elf;
+use crate::room::zeroed;
 use crate::{Error, OldMemory};
 
 /// The largest PT_NOTE accepted: 64 KiB pages of VMCOREINFO and wide vector registers are far
@@ -60,8 +61,7 @@ impl ElfCoreHdr {
         let ehdr = Ehdr::parse(head).map_err(elf("elfcorehdr"))?;
         judge_ehdr(&ehdr, arch)?;
         let (offset, table) = ehdr.phdr_table(u32::from(ehdr.e_phnum)).map_err(elf("elfcorehdr"))?;
-        let all = usize::try_from(offset.saturating_add(table)).unwrap_or(0);
-        let mut bytes = alloc::vec![0; all];
+        let mut bytes = zeroed("the elfcorehdr", offset.saturating_add(table))?;
         read(&mut bytes)?;
         Self::parse(&bytes, arch)
     }

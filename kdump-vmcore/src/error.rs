@@ -98,6 +98,14 @@ pub enum Error {
         /// The largest value accepted.
         limit: u64,
     },
+    /// There is not enough memory to hold something whose size the input decides.
+    #[error("no memory for {what}, which takes {need:#x} bytes")]
+    OutOfMemory {
+        /// What was to be held.
+        what: &'static str,
+        /// Bytes it takes.
+        need: u64,
+    },
     /// The operating system could not read or write.
     #[error("offset {offset:#x}: {cause}")]
     Io {
@@ -132,7 +140,10 @@ pub struct Stopped {
 }
 
 impl Stopped {
-    pub(crate) fn new(start: u64, read: usize, error: Error) -> Self {
+    /// A read that began at `start` and got `read` bytes before `error` stopped it; for those
+    /// who implement [`crate::OldMemory`] or [`crate::ReadAt`].
+    #[must_use]
+    pub fn new(start: u64, read: usize, error: Error) -> Self {
         Self { read, at: start.saturating_add(read as u64), error }
     }
 }

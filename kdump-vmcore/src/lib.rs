@@ -62,6 +62,7 @@ mod old_memory;
 mod oldmem_view;
 mod page_walk;
 mod printk_ring;
+mod room;
 mod save;
 mod scan;
 mod source;

@@ -12,6 +12,7 @@ use kdump_elf::{
 use crate::elfcorehdr::ElfCoreHdr;
 use crate::error::elf;
 use crate::extent_map::{Extent, ExtentMap, Lookup};
+use crate::room::{append, zeroed};
 use crate::{Error, OldMemory, ReadAt, Stopped};
 
 /// Says whether a page frame is RAM; frames that are not read as zeros.
@@ -222,11 +223,17 @@ fn merge_notes<M: OldMemory>(
 ) -> Vec<u8> {
     let mut merged = Vec::new();
     for phdr in phdrs.iter().filter(|phdr| phdr.p_type == PT_NOTE) {
-        let mut bytes = alloc::vec![0; usize::try_from(phdr.p_memsz).unwrap_or(0)];
-        if let Err(stopped) = memory.read_phys(Paddr(phdr.p_offset), &mut bytes) {
-            defects.push(stopped.error);
-            continue;
-        }
+        let bytes = zeroed("the notes of a PT_NOTE", phdr.p_memsz).and_then(|mut bytes| {
+            let read = memory.read_phys(Paddr(phdr.p_offset), &mut bytes);
+            read.map(|()| bytes).map_err(|stopped| stopped.error)
+        });
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                defects.push(error);
+                continue;
+            }
+        };
         let mut notes = Notes::new(&bytes, encoding.endian, NoteAlign::Four);
         let mut end = 0;
         while let Some(note) = notes.next() {
@@ -242,9 +249,10 @@ fn merge_notes<M: OldMemory>(
                 Err(error) => defects.push(elf("notes of a PT_NOTE")(error)),
             }
         }
-        merged.extend_from_slice(
-            usize::try_from(end).ok().and_then(|end| bytes.get(..end)).unwrap_or_default(),
-        );
+        let whole = usize::try_from(end).ok().and_then(|end| bytes.get(..end)).unwrap_or_default();
+        if let Err(error) = append(&mut merged, "all notes", whole) {
+            defects.push(error);
+        }
     }
     merged
 }
@@ -257,7 +265,7 @@ fn head_bytes(
     notes: &[u8],
 ) -> Result<Vec<u8>, Error> {
     let encoding = header.ehdr.encoding;
-    let mut head = alloc::vec![0; usize::try_from(layout.memory_offset()).unwrap_or(0)];
+    let mut head = zeroed("header and notes", layout.memory_offset())?;
     let mut ehdr = header.ehdr;
     ehdr.e_phnum = u16::try_from(layout.phnum()).unwrap_or(u16::MAX);
     let mut at = ehdr.encode(&mut head).map_err(elf("vmcore header"))?;

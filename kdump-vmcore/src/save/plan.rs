@@ -6,6 +6,7 @@ use kdump_elf::{HeaderLayout, PT_LOAD, PT_NOTE, Phdr, PhysRange, align_up};
 
 use crate::elf_dump::is_usable;
 use crate::error::elf;
+use crate::room::zeroed;
 use crate::{Dump, Error, RangeKind, ReadAt, Unreadable};
 
 /// Offsets in the file are congruent to physical addresses modulo this, as in /proc/vmcore.
@@ -59,7 +60,7 @@ impl<'a, S: ReadAt> SavePlan<'a, S> {
         let phnum = u32::try_from(kept.len()).unwrap_or(u32::MAX);
         let header = HeaderLayout::file(dump.encoding(), e_machine(dump), phnum);
         let notes_at = align_up(header.size(), PAGE).unwrap_or(u64::MAX);
-        let mut head = alloc::vec![0; usize::try_from(notes_at).map_err(|_| too_large(notes_at))?];
+        let mut head = zeroed("the header of the new file", notes_at)?;
         place_notes(dump, &mut kept, &mut head);
         let (regions, size) = place_memory(dump, head.len() as u64)?;
         let memory = regions.iter().map(|region| region.range.size()).fold(0, u64::saturating_add);
@@ -99,10 +100,6 @@ fn e_machine<S: ReadAt>(dump: &Dump<S>) -> u16 {
     match dump {
         Dump::Elf(elf) => elf.ehdr().e_machine,
     }
-}
-
-fn too_large(value: u64) -> Error {
-    Error::TooLarge { what: "size of header and notes", value, limit: usize::MAX as u64 }
 }
 
 /// Appends the notes behind the header. Each segment keeps its alignment; what of it could
