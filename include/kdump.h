@@ -379,6 +379,11 @@
 #define LIBKDUMP_PAGE_HOLE 64
 
 /**
+ * RAM that the dump describes and that lies behind the end of a truncated file.
+ */
+#define LIBKDUMP_PAGE_MISSING 65
+
+/**
  * A state this version has no number for.
  */
 #define LIBKDUMP_PAGE_UNKNOWN 0

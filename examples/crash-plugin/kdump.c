@@ -217,6 +217,8 @@ static const char *state_name(uint32_t state)
         return "stored";
     case LIBKDUMP_PAGE_HOLE:
         return "not RAM";
+    case LIBKDUMP_PAGE_MISSING:
+        return "missing: the file is truncated";
     case LIBKDUMP_PAGE_UNKNOWN:
         return "unknown";
     default:    /* the codes between these say why a page was left out */

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use kdump_ffi_core::{
     Fail, LIBKDUMP_ERR_CANCELLED, LIBKDUMP_ERR_CORRUPT, LIBKDUMP_ERR_EXCLUDED, LIBKDUMP_ERR_FORMAT,
-    LIBKDUMP_ERR_HOLE, LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_IO, LIBKDUMP_ERR_NOT_FOUND,
+    LIBKDUMP_ERR_HOLE, LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_IO, LIBKDUMP_ERR_NO_MEMORY, LIBKDUMP_ERR_NOT_FOUND,
     LIBKDUMP_ERR_NOT_MAPPED, LIBKDUMP_ERR_POISONED, LIBKDUMP_ERR_REFUSED, LIBKDUMP_ERR_TOO_LARGE,
     LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_UNSUPPORTED, Place, elf_code, elf_place,
 };
@@ -226,6 +226,7 @@ fn vmcore_code(error: &kdump_vmcore::Error) -> c_int {
         Error::Unsupported { .. } => LIBKDUMP_ERR_UNSUPPORTED,
         Error::TooLarge { .. } => LIBKDUMP_ERR_TOO_LARGE,
         Error::Io { .. } | Error::File { .. } => LIBKDUMP_ERR_IO,
+        Error::OutOfMemory { .. } => LIBKDUMP_ERR_NO_MEMORY,
         Error::Cancelled => LIBKDUMP_ERR_CANCELLED,
         _ => LIBKDUMP_ERR_CORRUPT,
     }
@@ -240,6 +241,7 @@ fn vmcore_place(error: &kdump_vmcore::Error) -> Place {
             Place { address: Some(vaddr), ..none }
         }
         Error::Truncated { offset, need, .. } => Place { offset: Some(offset), need: Some(need), ..none },
+        Error::OutOfMemory { need, .. } => Place { need: Some(need), ..none },
         Error::Elf { error, .. } => elf_place(&error),
         Error::Io { offset, cause } => Place { os_errno: cause.errno(), offset: Some(offset), ..none },
         Error::File { cause, .. } => Place { os_errno: cause.errno(), ..none },

@@ -26,6 +26,8 @@ pub const LIBKDUMP_PAGE_STORED: u32 = 1;
 pub const LIBKDUMP_PAGE_EXCLUDED: u32 = 2;
 /// No RAM.
 pub const LIBKDUMP_PAGE_HOLE: u32 = 64;
+/// RAM that the dump describes and that lies behind the end of a truncated file.
+pub const LIBKDUMP_PAGE_MISSING: u32 = 65;
 /// A state this version has no number for.
 pub const LIBKDUMP_PAGE_UNKNOWN: u32 = 0;
 
@@ -60,6 +62,7 @@ impl libkdump_range {
             RangeKind::Stored => LIBKDUMP_PAGE_STORED,
             RangeKind::Excluded => LIBKDUMP_PAGE_EXCLUDED,
             RangeKind::Hole => LIBKDUMP_PAGE_HOLE,
+            RangeKind::Missing => LIBKDUMP_PAGE_MISSING,
             _ => LIBKDUMP_PAGE_UNKNOWN,
         };
         Self::new(kind, entry.range)

@@ -23,8 +23,8 @@ use common::{
 };
 use dumpgen::{CoreFile, Segment, Wire};
 use kdump_ffi::{
-    LIBKDUMP_OPEN_ZERO_EXCLUDED, LIBKDUMP_PAGE_EXCLUDED, LIBKDUMP_PAGE_HOLE, LIBKDUMP_PAGE_STORED,
-    libkdump_progress,
+    LIBKDUMP_OPEN_ZERO_EXCLUDED, LIBKDUMP_PAGE_EXCLUDED, LIBKDUMP_PAGE_HOLE, LIBKDUMP_PAGE_MISSING,
+    LIBKDUMP_PAGE_STORED, libkdump_progress,
 };
 use kdump_ffi_core::{
     LIBKDUMP_ARCH_X86_64, LIBKDUMP_ERR_CANCELLED, LIBKDUMP_ERR_EXCLUDED, LIBKDUMP_ERR_FORMAT,
@@ -145,6 +145,19 @@ fn pages_have_states() {
         (0x110, LIBKDUMP_PAGE_HOLE),
         (u64::MAX, 64),
     ] {
+        let mut state = 0;
+        assert_eq!(common::libkdump_dump_page_state(dump.0, pfn, &raw mut state, null_mut()), LIBKDUMP_OK);
+        assert_eq!(state, expected, "{pfn:#x}");
+    }
+}
+
+#[test]
+fn pages_behind_the_end_of_a_truncated_file_are_missing() {
+    let mut bytes = core();
+    bytes.truncate(bytes.len() - 2 * 4096);
+    let memory = Memory::new(bytes);
+    let dump = open(&memory, 0).unwrap();
+    for (pfn, expected) in [(0x109, LIBKDUMP_PAGE_STORED), (0x10b, LIBKDUMP_PAGE_MISSING)] {
         let mut state = 0;
         assert_eq!(common::libkdump_dump_page_state(dump.0, pfn, &raw mut state, null_mut()), LIBKDUMP_OK);
         assert_eq!(state, expected, "{pfn:#x}");

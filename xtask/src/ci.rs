@@ -1,10 +1,11 @@
 //! `cargo xtask test`: everything a change must pass, one announced step after the other.
 
 use crate::args::Args;
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::progress::{self, Clock, Row};
 use crate::{
-    apt, capi, crash, fuzz, header, layers, licences, nostd, purgatory, rooms, rust, rust_kernel, shell,
+    apt, capi, consumers, crash, fuzz, header, layers, licences, nostd, purgatory, repo, rooms, rust,
+    rust_kernel, shell,
 };
 
 /// A step: its name, and its code.
@@ -29,7 +30,9 @@ const STEPS: &[Step] = &[
     ("capi", || capi::run(&[])),
     ("rust-kernel lints", || rust_kernel::run(&["--lint".to_owned()])),
     ("rust-kernel", || rust_kernel::run(&[])),
+    ("kexec-tools", || consumers::run_kexec_tools(&[])),
     ("crash 6.1", || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
+    ("crash-plugin", crash_plugin),
 ];
 
 /// Runs every step, also those behind a failed one.
@@ -55,6 +58,13 @@ fn toolchain() -> Result {
     // A C compiler links everything; the pinned Rust toolchain is there, or we would not run.
     apt::ensure(&[apt::Need { what: "cc", package: "gcc" }])?;
     rust::ensure_components(None, &["clippy", "rustfmt"])
+}
+
+/// The crash extension on the dump of the step before.
+fn crash_plugin() -> Result {
+    let dump = repo::scratch("crash")?.join("6.1-512M-2cpu-la57/disk/dump.elf");
+    let dump = dump.to_str().context("the path of the dump is not UTF-8")?;
+    consumers::run_crash_plugin(&["--dump".to_owned(), dump.to_owned()])
 }
 
 fn clippy() -> Result {
