@@ -20,7 +20,6 @@ mod machine;
 mod machine_info;
 mod plan;
 mod plan_info;
-mod plan_json;
 mod plan_options;
 mod preflight;
 mod progress;

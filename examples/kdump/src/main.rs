@@ -7,7 +7,6 @@ mod cmd;
 mod failure;
 mod files;
 mod json;
-mod plan_json;
 mod progress;
 
 use std::process::ExitCode;

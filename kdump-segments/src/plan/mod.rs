@@ -8,6 +8,8 @@
 mod capture_map;
 pub(crate) mod command_line;
 mod flags;
+#[cfg(feature = "json")]
+mod json;
 mod layout;
 mod low_memory;
 mod options;

@@ -13,7 +13,6 @@ pub(crate) use inputs::Inputs;
 pub(crate) use options::{args, optional_kernel, root_arg};
 
 use crate::failure::{CommandResult, Failure};
-use crate::plan_json;
 
 const LONG: &str = "\
 Plan the load of a capture kernel: place every part in the crash region, write the ELF core
@@ -68,7 +67,7 @@ pub(crate) fn with_plan<T>(
 
 /// Prints the plan as asked for and writes it to the directory given by `--out`.
 pub(crate) fn report_plan(matches: &ArgMatches, plan: &Plan<'_>, report: &Report) -> CommandResult {
-    let document = plan_json::document(plan, report);
+    let document = plan.to_json(report);
     let text = text::describe(plan, report);
     if let Some(dir) = matches.get_one::<std::path::PathBuf>("out") {
         output::write(dir, plan, &document, &text)?;

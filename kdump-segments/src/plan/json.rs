@@ -1,0 +1,105 @@
+//! A plan as the JSON document that `kdump plan --json` prints: addresses and offsets are hex
+//! strings, sizes are numbers.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use kdump_elf::{Class, PT_LOAD, PT_NOTE, Phdr};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::elfcorehdr::LowMemory;
+use crate::plan::Plan;
+use crate::preflight::{Finding, Report};
+use crate::segment::Segment;
+
+impl Plan<'_> {
+    /// The plan and its preflight as one document; the digest of each segment is computed.
+    #[must_use]
+    pub fn to_json(&self, report: &Report) -> Value {
+        let header = &self.elfcorehdr;
+        let class = match header.encoding().class {
+            Class::Elf32 => 32,
+            Class::Elf64 => 64,
+        };
+        let e820 = self.e820.iter().map(|entry| {
+            json!({ "start": hex(entry.range.start()), "size": entry.range.size(), "type": entry.kind.name() })
+        });
+        json!({
+            "arch": self.arch.name(),
+            "entry": hex(self.entry),
+            "flags": hex(self.flags.bits()),
+            "region": { "start": hex(self.region.start()), "size": self.region.size(), "leftover": self.leftover },
+            "backup": backup(self.low_memory),
+            "segments": self.segments.iter().map(segment).collect::<Vec<_>>(),
+            "elfcorehdr": { "class": class, "phdrs": phdrs(header.phdrs()) },
+            "vmcore": {
+                "size": self.vmcore.size,
+                "notes_size": self.vmcore.notes_len,
+                "estimated": self.vmcore.estimated,
+                "phdrs": phdrs(&self.vmcore.phdrs),
+            },
+            "cmdline": self.cmdline.as_str(),
+            "e820": e820.collect::<Vec<_>>(),
+            "preflight": report.findings.iter().map(finding).collect::<Vec<_>>(),
+            "errno": report.errno.map(|errno| errno.name()),
+            "notes": self.notes,
+        })
+    }
+}
+
+fn backup(low: LowMemory) -> Value {
+    match low {
+        LowMemory::BackedUp { source, destination } => json!({
+            "source": hex(source.start()), "size": source.size(), "destination": hex(destination),
+        }),
+        LowMemory::NotDumped | LowMemory::AsIs => Value::Null,
+    }
+}
+
+fn segment(segment: &Segment<'_>) -> Value {
+    json!({
+        "kind": segment.kind.name(),
+        "mem": hex(segment.mem()),
+        "memsz": segment.memsz(),
+        "bufsz": segment.bufsz(),
+        "sha256": sha256(&segment.data),
+    })
+}
+
+fn finding(finding: &Finding) -> Value {
+    json!({ "rule": finding.rule, "verdict": finding.verdict.name(), "detail": finding.detail })
+}
+
+fn phdrs(phdrs: &[Phdr]) -> Vec<Value> {
+    let one = |phdr: &Phdr| {
+        json!({
+            "type": phdr_type(phdr.p_type),
+            "offset": hex(phdr.p_offset),
+            "vaddr": hex(phdr.p_vaddr),
+            "paddr": hex(phdr.p_paddr),
+            "filesz": phdr.p_filesz,
+            "memsz": phdr.p_memsz,
+            "flags": phdr.p_flags,
+        })
+    };
+    phdrs.iter().map(one).collect()
+}
+
+fn phdr_type(p_type: u32) -> String {
+    match p_type {
+        PT_LOAD => "PT_LOAD".to_owned(),
+        PT_NOTE => "PT_NOTE".to_owned(),
+        other => format!("{other:#x}"),
+    }
+}
+
+fn hex(value: u64) -> String {
+    format!("{value:#x}")
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
