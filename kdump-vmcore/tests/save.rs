@@ -223,6 +223,22 @@ fn a_full_disk_says_what_is_good() {
 }
 
 #[test]
+fn any_buffer_of_a_page_or_more_gives_the_same_file() {
+    let bytes = sample(Wire::LE64).build();
+    let dump = Dump::open(&bytes[..]).unwrap();
+    let plan = SavePlan::elf(&dump).unwrap();
+    let mut expected = Vec::new();
+    plan.copy(&mut expected, &mut go_on).unwrap();
+    for room in [4096, 4097, 8191, 12288] {
+        let mut out = Vec::new();
+        plan.copy_with(&mut vec![0xee; room], &mut out, &mut go_on).unwrap();
+        assert!(out == expected, "{room}");
+    }
+    let stopped = plan.copy_with(&mut [0; 4095], &mut Vec::new(), &mut go_on).unwrap_err();
+    assert!(matches!(stopped.error, Error::OutOfMemory { need: 4096, .. }), "{stopped}");
+}
+
+#[test]
 fn a_device_gets_its_zeros() {
     let source = Dump::open(sample(Wire::LE64).build()).unwrap();
     let plan = SavePlan::elf(&source).unwrap();

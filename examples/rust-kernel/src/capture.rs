@@ -130,7 +130,9 @@ fn save<S: ReadAt>(dump: &Dump<S>) -> Result<(), Error> {
 /// Writes the file into `sink`, saying how far it is every eighth of the way.
 fn copy<S: ReadAt>(plan: &SavePlan<'_, S>, sink: &mut dyn WriteAt, name: &str) -> Result<(), Error> {
     let mut said = 0;
-    let report = plan.copy(sink, &mut |Progress { done, total, .. }| {
+    // A batch as large as the disk and the line can use; `copy` would take 2 MiB.
+    let mut batch = vec![0; 64 << 10];
+    let report = plan.copy_with(&mut batch, sink, &mut |Progress { done, total, .. }| {
         let eighth = done * 8 / total.max(1);
         if eighth > said {
             say!("capture: {name} {} %", done * 100 / total.max(1));

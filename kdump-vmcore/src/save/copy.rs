@@ -4,12 +4,12 @@
 use core::ops::ControlFlow;
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use thiserror::Error;
 
 use super::plan::Region;
 use super::{Progress, SavePlan, SaveReport, WriteAt};
+use crate::room::zeroed;
 use crate::scan::{PAGE, page_offset, read_or_zero};
 use crate::{Error, ReadAt};
 
@@ -41,12 +41,35 @@ impl<S: ReadAt> SavePlan<'_, S> {
     /// is behind the end of a truncated source: that is no part of the file.
     ///
     /// # Errors
-    /// [`Interrupted`] when `sink` fails or `progress` breaks.
+    /// [`Interrupted`] when `sink` fails, `progress` breaks or there is no memory for a batch.
     pub fn copy<W: WriteAt + ?Sized>(
         &self,
         sink: &mut W,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<SaveReport, Interrupted> {
+        match zeroed("a batch of the copy", BATCH as u64) {
+            Ok(mut buffer) => self.copy_with(&mut buffer, sink, progress),
+            Err(error) => Err(self.interrupted(error)),
+        }
+    }
+
+    /// As [`SavePlan::copy`] with a buffer of the caller, at least a page of 4096 bytes, which
+    /// is also how much is read at once.
+    ///
+    /// # Errors
+    /// [`Interrupted`] when `sink` fails, `progress` breaks or the buffer is too small.
+    pub fn copy_with<W: WriteAt + ?Sized>(
+        &self,
+        buffer: &mut [u8],
+        sink: &mut W,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<SaveReport, Interrupted> {
+        let whole_pages = buffer.len().saturating_sub(page_offset(buffer.len() as u64));
+        let buffer = buffer.get_mut(..whole_pages).unwrap_or_default();
+        if buffer.is_empty() {
+            let what = "a batch of the copy, a page at least";
+            return Err(self.interrupted(Error::OutOfMemory { what, need: PAGE as u64 }));
+        }
         let report = SaveReport {
             file_size: self.size,
             memory: self.memory,
@@ -55,14 +78,18 @@ impl<S: ReadAt> SavePlan<'_, S> {
             dropped_phdrs: self.dropped_phdrs.clone(),
             ..SaveReport::default()
         };
-        let mut copy = Copy { plan: self, sink, report, good: 0, done: 0, buffer: Vec::new() };
-        copy.buffer.resize(BATCH, 0);
+        let mut copy = Copy { plan: self, sink, report, good: 0, done: 0, buffer };
         match copy.run(progress) {
             Ok(()) => Ok(copy.report),
             Err(error) => {
                 Err(Interrupted { error, good: copy.good, size: self.size, report: Box::new(copy.report) })
             }
         }
+    }
+
+    /// Stopped before anything was written.
+    fn interrupted(&self, error: Error) -> Interrupted {
+        Interrupted { error, good: 0, size: self.size, report: Box::default() }
     }
 }
 
@@ -74,7 +101,8 @@ struct Copy<'a, 'd, S, W: ?Sized> {
     /// File offset up to which everything is written.
     good: u64,
     done: u64,
-    buffer: Vec<u8>,
+    /// Whole pages.
+    buffer: &'a mut [u8],
 }
 
 impl<S: ReadAt, W: WriteAt + ?Sized> Copy<'_, '_, S, W> {
@@ -100,9 +128,9 @@ impl<S: ReadAt, W: WriteAt + ?Sized> Copy<'_, '_, S, W> {
         let offset = region.offset.saturating_add(paddr.saturating_sub(region.range.start()));
         let rest = region.range.end().saturating_sub(paddr);
         // All batches but the first begin at a whole page of the file.
-        let room = BATCH.saturating_sub(page_offset(offset));
+        let room = self.buffer.len().saturating_sub(page_offset(offset));
         let len = usize::try_from(rest).unwrap_or(room).min(room);
-        let mut buffer = core::mem::take(&mut self.buffer);
+        let buffer = core::mem::take(&mut self.buffer);
         let bytes = buffer.get_mut(..len).unwrap_or_default();
         let report = &mut self.report;
         let advance = read_or_zero(self.plan.dump, paddr, bytes, region.range.end(), &mut |range, error| {
