@@ -45,6 +45,15 @@ impl Series {
             Self::V6_12 => 224,
         }
     }
+
+    /// MiB of memory of the guest unless asked otherwise. The kernel lies anywhere (KASLR): there
+    /// must be room for the crash region either below or above it.
+    fn mem_mib(self) -> u64 {
+        match self {
+            Self::V6_1 => 512,
+            Self::V6_12 => 640,
+        }
+    }
 }
 
 /// Who loads the capture kernel.
@@ -91,7 +100,7 @@ impl Options {
     pub(crate) fn parse(args: &[String]) -> Result<Self> {
         let mut args = Args::new(args);
         let series = args.value("--kernel")?.map_or(Ok(Series::V6_1), |name| Series::parse(&name))?;
-        let mem_mib = args.value("--mem")?.map_or(Ok(512), |text| mebibytes(&text))?;
+        let mem_mib = args.value("--mem")?.map_or(Ok(series.mem_mib()), |text| mebibytes(&text))?;
         let cpus = args.number("--cpus")?.unwrap_or(2);
         if !(1..=64).contains(&cpus) {
             return Err(usage(format!("--cpus {cpus}: 1 to 64")));
