@@ -79,8 +79,8 @@ impl HeaderLayout {
         ehdr
     }
 
-    /// Section header 0 is all zero but for `sh_size`, the number of section headers when
-    /// `e_shnum` is 0, and `sh_info`, the number of program headers.
+    /// Section header 0 is all zero but for `sh_info`, the number of program headers
+    /// (`e_shnum` says that there is this one section header).
     fn encode_shdr0(&self, out: &mut [u8]) {
         let sh_info = match self.encoding.class {
             Class::Elf64 => 44,

@@ -4,15 +4,16 @@ use crate::args::Args;
 use crate::error::{Context, Error, Result};
 use crate::progress::{self, Clock, Row};
 use crate::{
-    apt, capi, consumers, crash, fuzz, header, layers, licences, nostd, purgatory, repo, rooms, rust,
-    rust_kernel, shell,
+    capi, consumers, crash, fuzz, header, layers, licences, nostd, purgatory, repo, rooms, rust, rust_kernel,
+    setup, shell,
 };
 
 /// A step: its name, and its code.
 type Step = (&'static str, fn() -> Result);
 
 const STEPS: &[Step] = &[
-    ("toolchain", toolchain),
+    // First, because tests that need QEMU or a peer only say so where it is missing.
+    ("setup", || setup::run(&[])),
     ("fmt", || cargo(&["fmt", "--all", "--check"])),
     ("clippy", clippy),
     ("test", || cargo(&["test", "--workspace", "--no-fail-fast"])),
@@ -52,12 +53,6 @@ pub(crate) fn run(args: &[String]) -> Result {
         rows.push(Row::of(name, outcome.map(|()| took)));
     }
     progress::close("steps", &rows)
-}
-
-fn toolchain() -> Result {
-    // A C compiler links everything; the pinned Rust toolchain is there, or we would not run.
-    apt::ensure(&[apt::Need { what: "cc", package: "gcc" }])?;
-    rust::ensure_components(None, &["clippy", "rustfmt"])
 }
 
 /// The crash extension on the dump of the step before.
