@@ -26,6 +26,7 @@ mod rust;
 mod rust_kernel;
 mod setup;
 mod shell;
+mod targets;
 
 use std::process::ExitCode;
 
@@ -54,6 +55,12 @@ const COMMANDS: &[Command] = &[
     },
     Command { name: "ci", about: "the same as test", example: "cargo xtask ci", run: ci::run },
     Command {
+        name: "check",
+        about: "the quick part of test, for daily use; needs neither QEMU nor root",
+        example: "cargo xtask check",
+        run: ci::check,
+    },
+    Command {
         name: "crash",
         about: "crash a Debian kernel under QEMU, capture it, and check the dump",
         example: "cargo xtask crash --kernel 6.12 --no-la57 --backup",
@@ -70,6 +77,12 @@ const COMMANDS: &[Command] = &[
         about: "build the libraries for targets without an operating system",
         example: "cargo xtask nostd",
         run: nostd::run,
+    },
+    Command {
+        name: "targets",
+        about: "the minimum compiler; other targets checked, two of them tested under emulation",
+        example: "cargo xtask targets --only s390x",
+        run: targets::run,
     },
     Command {
         name: "install",

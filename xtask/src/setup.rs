@@ -4,7 +4,7 @@ use crate::apt::{self, Need};
 use crate::args::Args;
 use crate::error::Result;
 use crate::progress::Clock;
-use crate::{abi, capi, consumers, crash, nostd, rust, rust_kernel};
+use crate::{abi, capi, consumers, crash, nostd, rust, rust_kernel, targets};
 
 /// What tests of the crates compare with, or need to run at all.
 const TEST_NEEDS: &[Need] = &[
@@ -25,6 +25,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     rust::ensure_components(None, &["clippy", "rustfmt"])?;
     rust::ensure_targets(nostd::TARGETS)?;
     rust::ensure_targets(&[crash::GUEST_TARGET])?;
+    targets::prepare()?;
     rust::nightly()?;
     rust::ensure_components(Some(rust::NIGHTLY), &["miri", "rust-src"])?;
     clock.say("Debian kernels, unpacked below the target directory");
