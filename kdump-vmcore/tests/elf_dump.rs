@@ -231,6 +231,19 @@ fn bytes_behind_the_end_do_not_hide_others() {
 }
 
 #[test]
+fn a_note_without_a_name_hides_no_later_one() {
+    let registers = note(Wire::LE64, "CORE", 1, &prstatus_x86_64(7, [1; 27]));
+    let info = note(Wire::LE64, "VMCOREINFO", 0, b"OSRELEASE=6.1\n");
+    for nameless in [&[0; 12][..], &[0, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 9, 9, 9, 9]] {
+        let notes = Segment::notes(&[nameless, &registers, &info].concat());
+        let dump = Dump::open(CoreFile::x86_64().with(notes).build()).unwrap();
+        assert_eq!(dump.vmcoreinfo().unwrap().release(), Some("6.1"));
+        assert_eq!(dump.cpus().len(), 1);
+        assert_eq!(dump.notes().iter().filter(|note| note.name.is_empty()).count(), nameless.len() / 16);
+    }
+}
+
+#[test]
 fn registers_belong_to_notes() {
     let mut registers = [0; 27];
     registers[16] = 0xffff_ffff_8100_0042;
