@@ -263,17 +263,6 @@ mod tests {
         assert_eq!((notes.consumed(), notes.next()), (17, None));
     }
 
-    /// Notes of `parts` back to back, of which a part without a name is written by hand.
-    fn joined(parts: &[&[u8]]) -> ([u8; 256], usize) {
-        let mut buffer = [0; 256];
-        let mut end = 0;
-        for part in parts {
-            buffer[end..end + part.len()].copy_from_slice(part);
-            end += part.len();
-        }
-        (buffer, end)
-    }
-
     #[test]
     fn a_note_without_a_name_hides_nothing() {
         let mut info = [0; 28];
@@ -287,8 +276,8 @@ mod tests {
             ([&null[..], &info], 1),
             ([&[0; 36][..], &info], 1),
         ] {
-            let (buffer, end) = joined(&parts);
-            let notes = Notes::in_file(&buffer[..end], Endian::Little, NoteAlign::Four);
+            let buffer = parts.concat();
+            let notes = Notes::in_file(&buffer, Endian::Little, NoteAlign::Four);
             let found: std::vec::Vec<_> = notes.map(Result::unwrap).collect();
             assert_eq!(found.len(), expected);
             let last = found.last().unwrap();
@@ -296,8 +285,8 @@ mod tests {
             assert_eq!(last.offset, parts[0].len() as u64);
         }
         // In memory too a name is no condition, but a header of zeros is the end.
-        let (buffer, end) = joined(&[&with_desc, &info, &null, &info]);
-        let mut notes = Notes::new(&buffer[..end], Endian::Little, NoteAlign::Four);
+        let buffer = [&with_desc[..], &info, &null, &info].concat();
+        let mut notes = Notes::new(&buffer, Endian::Little, NoteAlign::Four);
         let first = notes.next().unwrap().unwrap();
         assert_eq!((first.name, first.n_type, first.desc), (&b""[..], 9, &[1, 2, 3, 4][..]));
         assert_eq!(notes.by_ref().count(), 1);
