@@ -50,9 +50,9 @@ impl<'a> VmcoreFile<'a> {
     /// # Errors
     /// Those of [`VmcoreLayout::new`].
     pub fn workspace_size(header: &CaptureHeader<'_>, page_size: u64) -> Result<u64, Error> {
-        let notes = header.note_room().min(MAX_CAPTURE_NOTES);
-        let layout = VmcoreLayout::new(header.core().encoding(), page_size, header.core().phdrs(), notes)?;
-        Ok(layout.memory_offset())
+        let empty = VmcoreLayout::new(header.core().encoding(), page_size, header.core().phdrs(), 0)?;
+        let notes = align_up(header.note_room().min(MAX_CAPTURE_NOTES), page_size).unwrap_or(u64::MAX);
+        Ok(empty.memory_offset().saturating_add(notes))
     }
 
     /// Judges the PT_LOADs, reads and merges the notes and writes the head of the file to the
