@@ -272,7 +272,7 @@ const SHOWN: &[Kept] = &[
         change: |h| {
             let many =
                 Segment { p_memsz: Some(1 << 20), p_filesz: Some(1 << 20), ..h.header.segments[0].clone() };
-            h.header.segments.splice(..4, std::iter::repeat_n(many, 128));
+            h.header.segments.splice(..4, core::iter::repeat_n(many, 128));
         },
         pids: &[1; 128],
         vmcoreinfo: false,
