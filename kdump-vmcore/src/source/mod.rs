@@ -5,5 +5,5 @@ mod file;
 mod phys_memory;
 mod read_at;
 
-pub use phys_memory::{MemoryImage, OldMemory};
+pub use phys_memory::{MemoryImage, OldMemory, PhysMemory};
 pub use read_at::ReadAt;
