@@ -58,6 +58,7 @@ fn too_long(defect: &NoteDefect<()>) -> bool {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "32 MiB and 65534 headers take the interpreter minutes; `cargo test` runs it")]
 fn all_notes_together_are_bounded_and_the_modest_ones_are_kept() {
     let cases: [(u64, u64); 4] = [(128, 1 << 20), (1, u64::MAX >> 1), (65_534, 1 << 40), (9, 1 << 25)];
     for (count, size) in cases {
@@ -95,6 +96,7 @@ fn a_smaller_workspace_costs_notes_not_the_file() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "32 MiB and 65534 headers take the interpreter minutes; `cargo test` runs it")]
 fn the_most_program_headers_are_judged_in_time() {
     // In descending order and all over each other, which is the worst for a search by pairs.
     let most = u64::from(MAX_CAPTURE_PHDRS) - 1;
@@ -140,8 +142,6 @@ fn a_head_that_is_not_its_own_is_told() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
     /// Every byte is found where the layout, which knows nothing of searching, puts it.
     #[test]
     fn every_place_is_where_the_layout_has_it(
