@@ -8,13 +8,15 @@
 )]
 
 use dumpgen::{CoreFile, Segment, Wire, note, prstatus_x86_64};
-use kdump_elf::{Arch, Paddr};
-use kdump_vmcore::{Dump, Error, Format, OldMemory, RangeKind, ReadAt, Stopped, verify};
+use kdump_elf::{Arch, Class, Endian, Paddr, PhysRange};
+use kdump_vmcore::{
+    Dump, Error, Facts, Format, PageClass, PhysMemory, ReadAt, Scratch, Span, SpanKind, Stopped, verify,
+};
 use proptest::prelude::*;
 
-fn read<S: ReadAt>(dump: &Dump<S>, paddr: u64, len: usize) -> Result<Vec<u8>, Stopped> {
+fn read(dump: &Dump<'_>, paddr: u64, len: usize) -> Result<Vec<u8>, Stopped> {
     let mut bytes = vec![0xee; len];
-    dump.read_phys(Paddr(paddr), &mut bytes).map(|()| bytes)
+    dump.reader().read_phys(Paddr(paddr), &mut bytes).map(|()| bytes)
 }
 
 fn pattern(len: usize, seed: u8) -> Vec<u8> {
@@ -35,7 +37,7 @@ fn every_encoding() {
             .with(Segment::load(0x10_0000, &high))
             .with(Segment::load(0x1000, &low));
         let dump = Dump::open(file.build()).unwrap();
-        assert_eq!((dump.arch(), dump.format()), (Some(arch), Format::Elf));
+        assert_eq!((dump.arch(), dump.format()), (Some(arch), "elf"));
         assert_eq!(dump.vmcoreinfo().unwrap().release(), Some("6.1"));
         assert_eq!(read(&dump, 0x1000, 0x2000).unwrap(), low);
         assert_eq!(read(&dump, 0x10_1000, 0x234).unwrap(), high[0x1000..]);
@@ -60,8 +62,8 @@ fn holes_begin_at_the_very_byte() {
     assert_eq!(end.error, Error::Hole { paddr: 0x1fc00, next: Some(0x10_0018) });
     assert_eq!(read(&dump, 0x10_1018, 1).unwrap_err().error, Error::Hole { paddr: 0x10_1018, next: None });
     assert_eq!(read(&dump, u64::MAX, 1).unwrap_err().read, 0);
-    let kinds: Vec<_> = dump.ranges().map(|range| (range.range.start(), range.kind)).collect();
-    let expected = [(0x1000, RangeKind::Stored), (0x1fc00, RangeKind::Hole), (0x10_0018, RangeKind::Stored)];
+    let kinds: Vec<_> = dump.spans().map(|range| (range.range.start(), range.kind)).collect();
+    let expected = [(0x1000, SpanKind::Stored), (0x1fc00, SpanKind::Hole), (0x10_0018, SpanKind::Stored)];
     assert_eq!(kinds, expected);
 }
 
@@ -72,6 +74,88 @@ fn what_is_beyond_p_filesz_was_excluded() {
     let stopped = read(&dump, 0x4ff0, 0x20).unwrap_err();
     assert_eq!((stopped.read, stopped.error), (16, Error::Excluded { paddr: 0x5000 }));
     assert_eq!(dump.memory_size(), 0x3000);
+}
+
+#[test]
+fn zeros_stand_for_excluded_memory_and_for_nothing_else() {
+    let mut file = CoreFile::x86_64()
+        .with(Segment { p_memsz: Some(0x2000), ..Segment::load(0x1000, &pattern(0x1000, 5)) })
+        .with(Segment::load(0x3000, &pattern(0x1000, 6)))
+        .with(Segment::load(0x8000, &pattern(0x1000, 7)));
+    file.cut = Some(file.build().len() - 0x800);
+    let dump = Dump::open(file.build()).unwrap();
+    let mut reader = dump.reader().zero_excluded(true);
+    let mut bytes = vec![0xee; 0x3000];
+    reader.read_phys(Paddr(0x1000), &mut bytes).unwrap();
+    assert_eq!(bytes, [pattern(0x1000, 5), vec![0; 0x1000], pattern(0x1000, 6)].concat());
+    let hole = reader.read_phys(Paddr(0x2800), &mut bytes).unwrap_err();
+    assert_eq!((hole.read, hole.error), (0x1800, Error::Hole { paddr: 0x4000, next: Some(0x8000) }));
+    let end = reader.read_phys(Paddr(0x8000), &mut bytes).unwrap_err();
+    assert!(matches!((end.read, end.error), (0x800, Error::Truncated { .. })), "{end}");
+    let excluded = reader.read_stored(Paddr(0x1000), &mut bytes).unwrap_err();
+    assert_eq!((excluded.read, excluded.error), (0x1000, Error::Excluded { paddr: 0x2000 }));
+}
+
+#[test]
+fn a_dump_of_several_files_is_refused_where_there_is_none() {
+    let part = || -> Box<dyn ReadAt> { Box::new(CoreFile::x86_64().with(Segment::load(0, &[1])).build()) };
+    assert!(Dump::open_parts(vec![part()]).is_ok());
+    let error = Dump::open_parts(vec![part(), part()]).unwrap_err();
+    assert!(matches!(error, Error::Unsupported { what } if what.contains("ELF")), "{error}");
+    assert!(matches!(Dump::open_parts(vec![]), Err(Error::Unsupported { .. })));
+}
+
+/// A format this crate does not know: pages that are zero, lost in three ways, or a hole.
+struct Foreign(Facts);
+
+impl Format for Foreign {
+    fn facts(&self) -> &Facts {
+        &self.0
+    }
+
+    fn span(&self, at: Paddr) -> Option<Span> {
+        let kinds = [
+            SpanKind::Hole,
+            SpanKind::Zero,
+            SpanKind::Unreadable,
+            SpanKind::Missing,
+            SpanKind::Corrupt,
+            SpanKind::Excluded(Some(PageClass::Free)),
+        ];
+        let page = at.0 / 0x1000;
+        let range = PhysRange::from_len(page * 0x1000, 0x1000).unwrap();
+        kinds.get(page as usize).map(|&kind| Span { range, kind })
+    }
+
+    fn read(&self, at: Paddr, buf: &mut [u8], _: &mut Scratch) -> Result<(), Stopped> {
+        match at.0 / 0x1000 {
+            1 if buf.len() <= 0x1000 => {
+                buf.fill(0);
+                Ok(())
+            }
+            _ => Err(Stopped::new(at.0, 0, Error::Excluded { paddr: at.0 })),
+        }
+    }
+}
+
+#[test]
+fn what_is_lost_is_never_sound_and_never_zeros() {
+    let facts = Facts::new("foreign", kdump_elf::Encoding { class: Class::Elf64, endian: Endian::Little });
+    let dump = Dump::from_format(Foreign(facts));
+    assert_eq!((dump.format(), dump.memory_size()), ("foreign", 0x5000));
+    assert_eq!(dump.spans().next().unwrap().kind, SpanKind::Zero);
+    let found = verify(&dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+    assert_eq!((found.memory, found.unreadable.bytes, found.is_sound()), (0x4000, 0x3000, false));
+    let causes: Vec<&Error> = found.unreadable.ranges.iter().map(|lost| &lost.error).collect();
+    let expected = matches!(
+        causes[..],
+        [Error::Unreadable { paddr: 0x2000 }, Error::Truncated { .. }, Error::Corrupt { .. }]
+    );
+    assert!(expected, "{causes:?}");
+    // A reason that the span denies gives no zeros.
+    let mut reader = dump.reader().zero_excluded(true);
+    assert!(reader.read_phys(Paddr(0x2000), &mut [1; 8]).is_err());
+    assert!(reader.read_phys(Paddr(0x5000), &mut [1; 8]).is_ok());
 }
 
 #[test]
@@ -223,11 +307,24 @@ fn bytes_behind_the_end_do_not_hide_others() {
         .with(Segment::load(0x2000, &[2; 0x1000]));
     file.segments[0].p_filesz = Some(0x3000);
     let dump = Dump::open(file.build()).unwrap();
-    let kinds: Vec<_> = dump.ranges().map(|part| (part.range.start(), part.kind)).collect();
-    let expected = [(0x1000, RangeKind::Missing), (0x2000, RangeKind::Stored), (0x3000, RangeKind::Missing)];
+    let kinds: Vec<_> = dump.spans().map(|part| (part.range.start(), part.kind)).collect();
+    let expected = [(0x1000, SpanKind::Missing), (0x2000, SpanKind::Stored), (0x3000, SpanKind::Missing)];
     assert_eq!(kinds, expected);
     assert_eq!(read(&dump, 0x2000, 0x1000).unwrap(), [2; 0x1000]);
     assert!(matches!(read(&dump, 0x3000, 1).unwrap_err().error, Error::Truncated { .. }));
+}
+
+#[test]
+fn a_note_without_a_name_hides_no_later_one() {
+    let registers = note(Wire::LE64, "CORE", 1, &prstatus_x86_64(7, [1; 27]));
+    let info = note(Wire::LE64, "VMCOREINFO", 0, b"OSRELEASE=6.1\n");
+    for nameless in [&[0; 12][..], &[0, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 9, 9, 9, 9]] {
+        let notes = Segment::notes(&[nameless, &registers, &info].concat());
+        let dump = Dump::open(CoreFile::x86_64().with(notes).build()).unwrap();
+        assert_eq!(dump.vmcoreinfo().unwrap().release(), Some("6.1"));
+        assert_eq!(dump.cpus().len(), 1);
+        assert_eq!(dump.notes().iter().filter(|note| note.name.is_empty()).count(), nameless.len() / 16);
+    }
 }
 
 #[test]
@@ -281,7 +378,7 @@ proptest! {
         for (paddr, len) in reads {
             let model: Vec<u8> = (paddr..paddr + len as u64).map_while(|at| byte(at).ok()).collect();
             let mut bytes = vec![0; len];
-            match dump.read_phys(Paddr(paddr), &mut bytes) {
+            match dump.reader().read_phys(Paddr(paddr), &mut bytes) {
                 Ok(()) => prop_assert_eq!(bytes, model),
                 Err(stopped) => {
                     prop_assert_eq!(&bytes[..stopped.read], &model[..]);
@@ -310,7 +407,7 @@ proptest! {
         bytes.truncate(bytes.len().min(cut.max(1)));
         if let Ok(dump) = Dump::open(bytes) {
             let _ = read(&dump, 0x1000, 0x100);
-            let _ = dump.ranges().count() + dump.notes().iter().count() + dump.cpus().len();
+            let _ = dump.spans().count() + dump.notes().iter().count() + dump.cpus().len();
             let _ = verify(&dump, &mut |state| {
                 if state.done < 1 << 24 {
                     core::ops::ControlFlow::Continue(())

@@ -1,0 +1,86 @@
+//! The file header and program headers of an ELF core, read from a source in bounded pieces.
+
+use alloc::vec::Vec;
+
+use kdump_elf::{ET_CORE, Ehdr, PN_XNUM, Phdr, extended_phnum};
+
+use crate::error::Error;
+use crate::error::elf;
+use crate::source::ReadAt;
+
+/// The largest number of program headers accepted: the phdrs of a 16 TiB machine whose every
+/// second MiB is filtered out.
+const MAX_PHNUM: u32 = 1 << 23;
+/// Bytes of the table read at once; a multiple of both program header sizes.
+const PIECE: usize = 56 * 32 * 64;
+/// Bytes of the longest file header.
+const EHDR_ROOM: usize = 64;
+
+/// The header of an ELF core.
+#[derive(Clone, Debug)]
+pub(crate) struct CoreTable {
+    pub(crate) ehdr: Ehdr,
+    pub(crate) phdrs: Vec<Phdr>,
+}
+
+impl CoreTable {
+    /// Reads it from `source`, which has `size` bytes.
+    pub(crate) fn read(source: &dyn ReadAt, size: u64) -> Result<Self, Error> {
+        let mut head = [0; EHDR_ROOM];
+        let have = match source.read_full_at(0, &mut head) {
+            Ok(()) => EHDR_ROOM,
+            Err(stopped) => match stopped.error {
+                Error::Truncated { .. } => stopped.read,
+                other => return Err(other),
+            },
+        };
+        let head = head.get_mut(..have).unwrap_or_default();
+        let ehdr = Ehdr::parse(head).map_err(elf("ELF header"))?;
+        if ehdr.e_type != ET_CORE {
+            return Err(Error::Corrupt {
+                what: "e_type",
+                value: u64::from(ehdr.e_type),
+                expected: "4 (ET_CORE)",
+            });
+        }
+        let phnum = read_phnum(source, &ehdr)?;
+        if phnum > MAX_PHNUM {
+            let (value, limit) = (u64::from(phnum), u64::from(MAX_PHNUM));
+            return Err(Error::TooLarge { what: "number of program headers", value, limit });
+        }
+        let (offset, need) = ehdr.phdr_table(phnum).map_err(elf("ELF header"))?;
+        let have = size.saturating_sub(offset);
+        if have < need {
+            return Err(Error::Truncated { what: "program header table", offset, need, have });
+        }
+        Ok(Self { ehdr, phdrs: read_phdrs(source, &ehdr, offset, need)? })
+    }
+}
+
+fn read_phnum(source: &dyn ReadAt, ehdr: &Ehdr) -> Result<u32, Error> {
+    if ehdr.e_phnum != PN_XNUM || ehdr.e_shoff == 0 {
+        return Ok(u32::from(ehdr.e_phnum));
+    }
+    let mut shdr = [0; EHDR_ROOM];
+    let shdr = shdr.get_mut(..usize::from(ehdr.encoding.shdr_size())).unwrap_or_default();
+    source.read_full_at(ehdr.e_shoff, shdr).map_err(|stopped| stopped.error)?;
+    extended_phnum(ehdr.encoding, shdr).map_err(elf("section header 0"))
+}
+
+/// `need` bytes of program headers from `offset` on; both are known to lie in the source.
+fn read_phdrs(source: &dyn ReadAt, ehdr: &Ehdr, offset: u64, need: u64) -> Result<Vec<Phdr>, Error> {
+    let entry = usize::from(ehdr.encoding.phdr_size());
+    let mut phdrs = Vec::new();
+    let mut piece = alloc::vec![0; PIECE.min(usize::try_from(need).unwrap_or(PIECE))];
+    let mut done = 0_u64;
+    while done < need {
+        let want = need.saturating_sub(done).min(piece.len() as u64);
+        let buf = piece.get_mut(..usize::try_from(want).unwrap_or(0)).unwrap_or_default();
+        source.read_full_at(offset.saturating_add(done), buf).map_err(|stopped| stopped.error)?;
+        for bytes in buf.chunks_exact(entry) {
+            phdrs.push(Phdr::parse(bytes, ehdr.encoding).map_err(elf("program header"))?);
+        }
+        done = done.saturating_add(want);
+    }
+    Ok(phdrs)
+}

@@ -1,0 +1,184 @@
+//! An ELF core as a dump: memory by physical address, notes, and what is missing.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use kdump_elf::{Arch, PT_LOAD, Paddr, Phdr, PhysRange};
+
+use super::core_table::CoreTable;
+use super::format::{Format, Scratch};
+use super::signature::{Part, only};
+use super::{Completeness, Facts, NoteTable, Span, SpanKind};
+use crate::error::{Error, Stopped};
+use crate::extent_map::{Extent, ExtentMap, Lookup};
+use crate::source::ReadAt;
+
+/// An ELF core file: /proc/vmcore, a copy of it, or what makedumpfile and QEMU write.
+///
+/// ELF32 and ELF64 of either byte order, any number of program headers (`PN_XNUM`). PT_LOADs
+/// are found by `p_paddr` in O(log n). Where they overlap, bytes that are in the file win over
+/// those that are not, then the PT_LOAD that comes first. What lies between `p_filesz` and
+/// `p_memsz` was excluded by the tool that wrote the dump.
+struct ElfDump<'s> {
+    source: Part<'s>,
+    size: u64,
+    map: ExtentMap,
+    facts: Facts,
+}
+
+/// Reads the header, the program headers and the notes.
+///
+/// A dump that is truncated or has damaged notes opens; its completeness tells what is wrong
+/// with it. When the header or the table of program headers cannot be used it does not open.
+pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> {
+    let source = only(parts, "an ELF core split over several files: it is always one file, give one")?;
+    let size = source.size()?;
+    let CoreTable { ehdr, phdrs } = CoreTable::read(&*source, size)?;
+    let mut defects = Vec::new();
+    let notes = NoteTable::read(&*source, ehdr.encoding.endian, &phdrs, &mut defects);
+    let map = ExtentMap::build(&candidates(&phdrs, size, &mut defects));
+    let page_size = notes.vmcoreinfo().and_then(|info| info.page_size());
+    let facts = Facts {
+        e_machine: ehdr.e_machine,
+        arch: Arch::from_elf(ehdr.e_machine, ehdr.encoding.class),
+        page_size: page_size.filter(|size| (0x1000..=0x10_0000).contains(size)),
+        completeness: completeness(size, &phdrs, &map, defects),
+        phdrs,
+        notes,
+        ..Facts::new("elf", ehdr.encoding)
+    };
+    Ok(Box::new(ElfDump { source, size, map, facts }))
+}
+
+impl ElfDump<'_> {
+    /// Reads the longest piece at `paddr` that is stored without a break.
+    fn read_piece(&self, paddr: u64, buf: &mut [u8], hint: &mut usize) -> Result<usize, Stopped> {
+        let stop = |error| Err(Stopped::new(paddr, 0, error));
+        let (at, len) = match self.map.find_near(paddr, hint) {
+            Lookup::Stored { at, len } => (at, len),
+            Lookup::Excluded { .. } => return stop(Error::Excluded { paddr }),
+            Lookup::Hole { next } => return stop(Error::Hole { paddr, next }),
+        };
+        let want = len.min(buf.len() as u64);
+        let have = self.size.saturating_sub(at);
+        let count = usize::try_from(want.min(have)).unwrap_or(usize::MAX).min(buf.len());
+        let piece = buf.get_mut(..count).unwrap_or_default();
+        if piece.is_empty() {
+            return stop(Error::Truncated { what: "memory", offset: at, need: want, have });
+        }
+        match self.source.read_full_at(at, piece) {
+            Ok(()) => Ok(count),
+            Err(stopped) => Err(Stopped::new(paddr, stopped.read, stopped.error)),
+        }
+    }
+}
+
+impl Format for ElfDump<'_> {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn span(&self, at: Paddr) -> Option<Span> {
+        let index = self.map.index(at.0);
+        let extent = self.map.extents().get(index)?;
+        if !extent.range.contains(at.0) {
+            let before = index.checked_sub(1).and_then(|index| self.map.extents().get(index));
+            let start = before.map_or(0, |extent| extent.range.end());
+            let range = PhysRange::from_half_open(start, extent.range.start()).ok()?;
+            return Some(Span { range, kind: SpanKind::Hole });
+        }
+        let Some(stored_at) = extent.stored_at else {
+            return Some(Span { range: extent.range, kind: SpanKind::Excluded(None) });
+        };
+        match split(extent.range, self.size.saturating_sub(stored_at)) {
+            (Some(range), _) if range.contains(at.0) => Some(Span { range, kind: SpanKind::Stored }),
+            (_, missing) => missing.map(|range| Span { range, kind: SpanKind::Missing }),
+        }
+    }
+
+    fn read(&self, at: Paddr, buf: &mut [u8], scratch: &mut Scratch) -> Result<(), Stopped> {
+        let mut read = 0_usize;
+        while let Some(rest) = buf.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            let Some(paddr) = at.0.checked_add(read as u64) else {
+                return Err(Stopped::new(at.0, read, Error::Hole { paddr: u64::MAX, next: None }));
+            };
+            match self.read_piece(paddr, rest, &mut scratch.hint) {
+                Ok(count) => read = read.saturating_add(count),
+                Err(stopped) => {
+                    return Err(Stopped::new(at.0, read.saturating_add(stopped.read), stopped.error));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a file of `size` bytes lacks of what its program headers list.
+fn completeness(size: u64, phdrs: &[Phdr], map: &ExtentMap, defects: Vec<Error>) -> Completeness {
+    let ends = phdrs
+        .iter()
+        .filter(|phdr| phdr.p_filesz != 0)
+        .map(|phdr| phdr.p_offset.saturating_add(phdr.p_filesz));
+    let missing = map.extents().iter().filter_map(|extent| {
+        let len = extent.range.size();
+        Some(extent.stored_at?.saturating_add(len).saturating_sub(size).min(len))
+    });
+    Completeness {
+        file_size: size,
+        expected_size: ends.max().unwrap_or(0),
+        missing: missing.fold(0, u64::saturating_add),
+        defects,
+    }
+}
+
+/// The part of a range that is in its first `len` bytes, and the rest.
+fn split(range: PhysRange, len: u64) -> (Option<PhysRange>, Option<PhysRange>) {
+    let middle = range.start().saturating_add(len).min(range.end());
+    let part = |start, end| PhysRange::from_half_open(start, end).ok();
+    (part(range.start(), middle), part(middle, range.end()))
+}
+
+/// Whether memory and file bytes of a PT_LOAD end below 2^64. One that does not is no part of
+/// the dump.
+pub(crate) fn is_usable(phdr: &Phdr) -> bool {
+    let memory = phdr.p_paddr.checked_add(phdr.p_memsz.max(phdr.p_filesz));
+    memory.and(phdr.p_offset.checked_add(phdr.p_filesz)).is_some()
+}
+
+/// What each PT_LOAD says about physical memory in a file of `size` bytes. One that is damaged
+/// is told in `defects`; one that passes the last address is left out.
+fn candidates(phdrs: &[Phdr], size: u64, defects: &mut Vec<Error>) -> Vec<Extent> {
+    let mut extents = Vec::new();
+    // Where PT_LOADs overlap, bytes behind the end of the file come after those that are there.
+    let mut missing = Vec::new();
+    if !phdrs.iter().any(|phdr| phdr.p_type == PT_LOAD) {
+        defects.push(Error::Corrupt { what: "number of PT_LOADs", value: 0, expected: "at least 1" });
+    }
+    for (index, phdr) in (0_u32..).zip(phdrs).filter(|(_, phdr)| phdr.p_type == PT_LOAD) {
+        let mut damaged = |field, value, expected| {
+            let error = kdump_elf::Error::Phdr { index, field, value, expected };
+            defects.push(Error::Elf { what: "program headers", error });
+        };
+        if !is_usable(phdr) {
+            damaged("p_filesz", phdr.p_filesz, "a segment that ends below 2^64");
+            continue;
+        }
+        if phdr.p_filesz > phdr.p_memsz {
+            damaged("p_filesz", phdr.p_filesz, "at most p_memsz");
+        }
+        let end = phdr.p_paddr.saturating_add(phdr.p_memsz.max(phdr.p_filesz));
+        let Ok(all) = PhysRange::from_half_open(phdr.p_paddr, end) else { continue };
+        let (listed, excluded) = split(all, phdr.p_filesz);
+        let stored = listed.map(|range| split(range, size.saturating_sub(phdr.p_offset)));
+        let (here, behind) = stored.unwrap_or_default();
+        let at = |range: PhysRange| {
+            let skip = range.start().saturating_sub(phdr.p_paddr);
+            Extent { range, stored_at: Some(phdr.p_offset.saturating_add(skip)) }
+        };
+        extents.extend(here.map(at));
+        missing.extend(behind.map(at));
+        extents.extend(excluded.map(|range| Extent { range, stored_at: None }));
+    }
+    extents.extend(missing);
+    extents
+}

@@ -1,0 +1,38 @@
+//! What a dump format has to answer, and what a thread keeps to read it.
+
+use kdump_elf::Paddr;
+
+use super::{Facts, Span};
+use crate::error::Stopped;
+
+/// A dump in some format: an index of what is where, made when it is opened and never changed,
+/// so that all threads share it.
+///
+/// To add a format, write a file beside `dump/elf.rs` with such a type and a function that
+/// opens it, and a line in the table of `dump/signature.rs`.
+pub trait Format: Send + Sync {
+    /// What the dump says about itself.
+    fn facts(&self) -> &Facts;
+
+    /// The span that `at` lies in: neighbouring bytes of one kind. `None` when no RAM is
+    /// described at `at` or behind it. Costs no I/O, and time that grows with the logarithm of
+    /// the size of the dump at most.
+    fn span(&self, at: Paddr) -> Option<Span>;
+
+    /// Fills all of `buf` from `at` on. Takes no lock and, once `scratch` has what it needs,
+    /// allocates nothing.
+    ///
+    /// # Errors
+    /// [`Stopped`] with the number of good bytes at the start of `buf`, the physical address
+    /// of the first one missing, and its true reason: what was excluded, is missing, could
+    /// not be read or is a hole never becomes zeros.
+    fn read(&self, at: Paddr, buf: &mut [u8], scratch: &mut Scratch) -> Result<(), Stopped>;
+}
+
+/// What one thread keeps between reads of a dump: the place of the last one, and room for the
+/// decoders and pages of formats that need them. Costs nothing until it is used.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// Where in its index the format found the last address.
+    pub(crate) hint: usize,
+}

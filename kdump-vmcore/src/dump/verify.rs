@@ -1,0 +1,80 @@
+//! Reads everything a dump claims to have.
+
+use core::ops::ControlFlow;
+
+use alloc::vec::Vec;
+
+use super::scan::read_or_zero;
+use super::{Dump, Unreadable};
+use crate::error::Error;
+use crate::progress::Progress;
+
+/// Bytes read at once.
+const BATCH: usize = 2 << 20;
+/// Passed over at once where memory cannot be read and the dump has no page size.
+const SMALLEST_PAGE: u64 = 4096;
+
+/// What reading all of a dump found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verification {
+    /// Bytes of memory that were to be read.
+    pub memory: u64,
+    /// Memory that could not be read.
+    pub unreadable: Unreadable,
+    /// Other damage: of headers, notes and registers.
+    pub defects: Vec<Error>,
+}
+
+impl Verification {
+    /// Whether nothing is damaged.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.unreadable.is_empty() && self.defects.is_empty()
+    }
+}
+
+/// Reads all notes, registers and memory of `dump`. `progress` is called after every batch
+/// and may end the work with [`ControlFlow::Break`].
+///
+/// # Errors
+/// [`Error::Cancelled`] when `progress` breaks.
+pub fn verify(
+    dump: &Dump<'_>,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Verification, Error> {
+    let mut found = Verification { defects: dump.completeness().defects.clone(), ..Verification::default() };
+    // Registers of an architecture that is not known here are not damaged.
+    let damaged = |error: &Error| !matches!(error, Error::Unsupported { .. });
+    found.defects.extend(dump.cpus().iter().filter_map(|cpu| cpu.prstatus().err()).filter(damaged));
+    let listed = || dump.spans().filter(|span| span.kind.is_readable() || span.kind.is_lost());
+    found.memory = listed().map(|span| span.range.size()).fold(0, u64::saturating_add);
+    let mut buffer = alloc::vec![0; BATCH];
+    let mut done = 0_u64;
+    let unit = dump.page_size().unwrap_or(SMALLEST_PAGE);
+    let mut reader = dump.reader();
+    for span in listed() {
+        let range = span.range;
+        if span.kind.is_lost() {
+            found.unreadable.add(range, dump.loss(span));
+            done = done.saturating_add(range.size());
+            if progress(Progress { done, total: found.memory, written: 0 }).is_break() {
+                return Err(Error::Cancelled);
+            }
+            continue;
+        }
+        let mut paddr = range.start();
+        while paddr < range.end() {
+            let rest = usize::try_from(range.end().saturating_sub(paddr)).unwrap_or(BATCH);
+            let bytes = buffer.get_mut(..rest.min(BATCH)).unwrap_or_default();
+            let advance = read_or_zero(&mut reader, paddr, bytes, range.end(), unit, &mut |range, error| {
+                found.unreadable.add(range, error);
+            });
+            paddr = paddr.saturating_add(advance);
+            done = done.saturating_add(advance);
+            if progress(Progress { done, total: found.memory, written: 0 }).is_break() {
+                return Err(Error::Cancelled);
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,129 @@
+//! The dead kernel's log.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use kdump_elf::VmcoreInfo;
+
+use super::KernelMemory;
+use crate::error::{Error, Stopped};
+use crate::source::PhysMemory;
+
+/// Who printed a record (CONFIG_PRINTK_CALLER).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// A task, by its thread number.
+    Thread(u32),
+    /// A CPU outside of task context.
+    Cpu(u32),
+}
+
+impl Caller {
+    /// Bit 31 of `caller_id` says which of the two it is.
+    pub(crate) fn from_id(caller_id: u32) -> Self {
+        const CPU: u32 = 1 << 31;
+        if caller_id & CPU != 0 { Self::Cpu(caller_id & !CPU) } else { Self::Thread(caller_id) }
+    }
+}
+
+/// One record of the log; its text may have several lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRecord {
+    /// Number since boot; the old record format has none and is counted from 0.
+    pub seq: u64,
+    /// Nanoseconds since boot.
+    pub ts_nsec: u64,
+    /// `LOG_EMERG` 0 to `LOG_DEBUG` 7.
+    pub level: u8,
+    /// Syslog facility, 0 for the kernel.
+    pub facility: u8,
+    /// Who printed it, where the kernel keeps that.
+    pub caller: Option<Caller>,
+    /// The text as bytes of the kernel; neither prefix nor final newline.
+    pub text: Vec<u8>,
+}
+
+impl LogRecord {
+    /// The text, with what is neither printable ASCII nor valid UTF-8 nor a tab escaped as
+    /// `\x` and two hex digits.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.text.split(|&byte| byte == b'\n').map(escape).collect()
+    }
+}
+
+/// The log and what was wrong with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dmesg {
+    /// Records, oldest first.
+    pub records: Vec<LogRecord>,
+    /// Records that are in the ring but could not be read.
+    pub lost: u64,
+    /// What was damaged: the first 64 causes.
+    pub defects: Vec<Error>,
+}
+
+const MAX_DEFECTS: usize = 64;
+
+impl Dmesg {
+    pub(crate) fn note(&mut self, error: Error) {
+        if self.defects.len() < MAX_DEFECTS {
+            self.defects.push(error);
+        }
+    }
+
+    pub(crate) fn lose(&mut self, error: Error) {
+        self.lost = self.lost.saturating_add(1);
+        self.note(error);
+    }
+
+    /// Reads the log of the kernel in `memory`, described by its VMCOREINFO: the lockless
+    /// ring of Linux 5.10 and later, or the records of 3.5 to 5.9.
+    ///
+    /// Damage in one record loses only this one.
+    ///
+    /// # Errors
+    /// When VMCOREINFO does not describe a log, or its descriptor cannot be read.
+    pub fn read<M: PhysMemory>(memory: &mut KernelMemory<M>, info: VmcoreInfo<'_>) -> Result<Self, Error> {
+        let unwrap = |stopped: Stopped| stopped.error;
+        if let Some(prb) = info.symbol("prb") {
+            let ring = memory.read_word(prb).map_err(unwrap)?;
+            return super::printk_ring::read(memory, info, ring);
+        }
+        if info.symbol("log_buf").is_some() {
+            return super::log_buf::read(memory, info);
+        }
+        Err(Error::MissingKey { key: "SYMBOL(prb) or SYMBOL(log_buf)" })
+    }
+}
+
+fn escape(line: &[u8]) -> String {
+    use core::fmt::Write;
+    let mut out = String::with_capacity(line.len());
+    for chunk in line.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() && c != '\t' {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\x{:02x}", u32::from(c));
+            } else {
+                out.push(c);
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_safe_to_print() {
+        assert_eq!(escape(b"tab\there \x1b[31m \xff \xc3\xa4"), "tab\there \\x1b[31m \\xff \u{e4}");
+        assert_eq!(Caller::from_id(0x8000_0003), Caller::Cpu(3));
+        assert_eq!(Caller::from_id(77), Caller::Thread(77));
+    }
+}

@@ -1,0 +1,170 @@
+//! Variables of the dead kernel: numbers at virtual addresses, in its word size and byte
+//! order.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use kdump_elf::{Class, Endian, Phdr, Vaddr, VmcoreInfo};
+
+use crate::dump::{Dump, Facts, Reader};
+use crate::error::{Error, Stopped};
+use crate::source::PhysMemory;
+use crate::translate::{AddressSpace, Mapping, TranslationCache};
+
+/// A dump seen through the dead kernel's own addresses, by one thread.
+#[derive(Clone, Debug)]
+pub struct KernelMemory<M> {
+    memory: M,
+    space: Arc<AddressSpace>,
+    cache: TranslationCache,
+    class: Class,
+    endian: Endian,
+}
+
+impl<'d> KernelMemory<Reader<'d>> {
+    /// The kernel of `dump`.
+    #[must_use]
+    pub fn new(dump: &'d Dump<'_>) -> Self {
+        Self::of(dump.reader())
+    }
+
+    /// The kernel of the dump that `reader` reads. What the reader gives for memory that was
+    /// excluded is what is read here; page tables are never taken to be zeros.
+    #[must_use]
+    pub fn of(reader: Reader<'d>) -> Self {
+        let facts: &Facts = reader.facts();
+        let space = Arc::new(AddressSpace::new(facts));
+        Self::from_parts(reader, space, facts.word_class(), facts.encoding.endian)
+    }
+}
+
+impl<M: PhysMemory> KernelMemory<M> {
+    /// A kernel in `memory` whose addresses `space` translates.
+    #[must_use]
+    pub fn from_parts(memory: M, space: Arc<AddressSpace>, class: Class, endian: Endian) -> Self {
+        Self { memory, space, cache: TranslationCache::default(), class, endian }
+    }
+
+    /// How addresses are translated.
+    #[must_use]
+    pub fn space(&self) -> &AddressSpace {
+        &self.space
+    }
+
+    /// Translates one address.
+    ///
+    /// # Errors
+    /// As [`AddressSpace::translate`].
+    pub fn translate(&mut self, vaddr: u64) -> Result<Mapping, Stopped> {
+        self.space.translate(&mut self.memory, &mut self.cache, Vaddr(vaddr))
+    }
+
+    /// As [`AddressSpace::contradicted`].
+    pub fn contradicted(&mut self) -> Vec<Phdr> {
+        self.space.contradicted(&mut self.memory, &mut self.cache)
+    }
+
+    /// Bytes of a `long` or a pointer.
+    #[must_use]
+    pub fn word_size(&self) -> u64 {
+        self.class.word_size() as u64
+    }
+
+    /// Fills all of `buf` from `vaddr` on.
+    ///
+    /// # Errors
+    /// [`Stopped`] with the virtual address of the first byte missing and why.
+    pub fn read(&mut self, vaddr: u64, buf: &mut [u8]) -> Result<(), Stopped> {
+        self.space.read_virt(&mut self.memory, &mut self.cache, Vaddr(vaddr), buf)
+    }
+
+    /// A `u32`.
+    ///
+    /// # Errors
+    /// As [`KernelMemory::read`].
+    pub fn read_u32(&mut self, vaddr: u64) -> Result<u32, Stopped> {
+        let mut bytes = [0; 4];
+        self.read(vaddr, &mut bytes)?;
+        Ok(self.u32(bytes))
+    }
+
+    /// A `u64`.
+    ///
+    /// # Errors
+    /// As [`KernelMemory::read`].
+    pub fn read_u64(&mut self, vaddr: u64) -> Result<u64, Stopped> {
+        let mut bytes = [0; 8];
+        self.read(vaddr, &mut bytes)?;
+        Ok(self.u64(bytes))
+    }
+
+    /// An `unsigned long` or a pointer.
+    ///
+    /// # Errors
+    /// As [`KernelMemory::read`].
+    pub fn read_word(&mut self, vaddr: u64) -> Result<u64, Stopped> {
+        match self.class {
+            Class::Elf64 => self.read_u64(vaddr),
+            Class::Elf32 => self.read_u32(vaddr).map(u64::from),
+        }
+    }
+
+    /// The word at `offset` of bytes that were read before.
+    pub(crate) fn word_in(&self, bytes: &[u8], offset: u64) -> Option<u64> {
+        match self.class {
+            Class::Elf64 => self.u64_in(bytes, offset),
+            Class::Elf32 => self.u32_in(bytes, offset).map(u64::from),
+        }
+    }
+
+    pub(crate) fn u64_in(&self, bytes: &[u8], offset: u64) -> Option<u64> {
+        field(bytes, offset).map(|bytes| self.u64(bytes))
+    }
+
+    pub(crate) fn u32_in(&self, bytes: &[u8], offset: u64) -> Option<u32> {
+        field(bytes, offset).map(|bytes| self.u32(bytes))
+    }
+
+    pub(crate) fn u16_in(&self, bytes: &[u8], offset: u64) -> Option<u16> {
+        let bytes = field(bytes, offset)?;
+        Some(match self.endian {
+            Endian::Little => u16::from_le_bytes(bytes),
+            Endian::Big => u16::from_be_bytes(bytes),
+        })
+    }
+
+    /// The first of the bit fields in `byte` that has `bits` bits and skips `skip` ones, as
+    /// compilers lay them out: from the low end on little-endian machines, from the high one
+    /// on big-endian ones.
+    pub(crate) fn bit_field(&self, byte: u8, skip: u32, bits: u32) -> u8 {
+        let shift = match self.endian {
+            Endian::Little => skip,
+            Endian::Big => 8_u32.saturating_sub(skip).saturating_sub(bits),
+        };
+        let mask = (1_u16.checked_shl(bits).unwrap_or(0)).wrapping_sub(1);
+        u8::try_from((u16::from(byte) >> shift.min(15)) & mask).unwrap_or(0)
+    }
+
+    fn u32(&self, bytes: [u8; 4]) -> u32 {
+        match self.endian {
+            Endian::Little => u32::from_le_bytes(bytes),
+            Endian::Big => u32::from_be_bytes(bytes),
+        }
+    }
+
+    fn u64(&self, bytes: [u8; 8]) -> u64 {
+        match self.endian {
+            Endian::Little => u64::from_le_bytes(bytes),
+            Endian::Big => u64::from_be_bytes(bytes),
+        }
+    }
+}
+
+fn field<const N: usize>(bytes: &[u8], offset: u64) -> Option<[u8; N]> {
+    usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..))?.first_chunk().copied()
+}
+
+/// `OFFSET(name)` that must be there.
+pub(crate) fn offset(info: VmcoreInfo<'_>, name: &'static str) -> Result<u64, Error> {
+    info.offset(name).ok_or(Error::MissingKey { key: name })
+}
