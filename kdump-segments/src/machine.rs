@@ -41,7 +41,7 @@ pub use vmcoreinfo_note::VmcoreinfoNote;
 
 pub(crate) use kcore::{Kcore, KcoreLoad};
 #[cfg(feature = "std")]
-pub(crate) use open_file::read_text;
+pub(crate) use open_file::{Root, read_text};
 pub(crate) use symbols::Symbols;
 pub(crate) use text_file::{BadLines, parse_hex, shown};
 
