@@ -71,7 +71,7 @@ fn document(ranges: &[MemoryRange]) -> Value {
 }
 
 fn print(ranges: &[MemoryRange]) -> std::io::Result<()> {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = crate::terminal::out();
     for MemoryRange { range, kind } in ranges {
         let size = info::human_size(range.size());
         writeln!(out, "{:#014x}-{:#014x} {size:>11} {}", range.start(), range.last(), kind.name())?;

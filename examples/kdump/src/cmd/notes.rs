@@ -80,7 +80,7 @@ fn document(dump: &Dump<File>) -> Value {
 }
 
 fn print(dump: &Dump<File>) -> std::io::Result<()> {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = crate::terminal::out();
     for note in dump.notes().iter() {
         let (name, size) = (info::printable(&name(&note)), note.desc.len());
         writeln!(out, "note {name} type {:#x} size {size} offset {:#x}", note.n_type, note.offset)?;

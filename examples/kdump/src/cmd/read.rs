@@ -66,7 +66,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
             let kernel: KernelMemory<'_, Dump<File>> = KernelMemory::new(&dump);
             for phdr in kernel.space().distrusted() {
                 let (vaddr, paddr) = (phdr.p_vaddr, phdr.p_paddr);
-                eprintln!(
+                crate::terminal::tell!(
                     "kdump read: the PT_LOAD at p_paddr {paddr:#x} has p_vaddr {vaddr:#x}, where \
                      the page tables do not map it: the page tables are used"
                 );
