@@ -1,8 +1,7 @@
 //! The conventions of the JSON output: addresses are hex strings, sizes are numbers.
 
+use kdump_segments::plan::json_to_ascii;
 use serde_json::Value;
-
-use crate::terminal::is_command;
 
 /// An address or a file offset.
 pub(crate) fn hex(value: u64) -> Value {
@@ -18,20 +17,9 @@ pub(crate) fn phdr_type(p_type: u32) -> Value {
     })
 }
 
-/// A document as text. Strings hold no raw character that would command a terminal, and say
-/// the same to every reader of JSON (RFC 8259, section 7).
+/// A document as text, in ASCII: nothing in it commands a terminal.
 pub(crate) fn text(value: &Value) -> Result<String, serde_json::Error> {
-    use core::fmt::Write;
-    let mut text = String::new();
-    for c in serde_json::to_string_pretty(value)?.chars() {
-        // Characters below 0x20 stand between values only: inside strings they are escaped.
-        if u32::from(c) >= 0x7f && is_command(c) {
-            // Writing to a String does not fail; all of these are of the first 65536 characters.
-            let _ = write!(text, "\\u{:04x}", u32::from(c));
-        } else {
-            text.push(c);
-        }
-    }
+    let mut text = json_to_ascii(&serde_json::to_string_pretty(value)?);
     text.push('\n');
     Ok(text)
 }

@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, StdoutLock, Write};
 /// Whether this character is shown as its number: a control character of C0 or C1, DEL, a
 /// separator of lines that is no newline, or a mark of the writing direction (Unicode Standard
 /// Annex 9, "Explicit Directional Embedding", "Overrides", "Isolates" and "Marks").
-pub(crate) fn is_command(c: char) -> bool {
+fn is_command(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -17,6 +17,9 @@ use crate::MachineError;
 /// The list of what was recorded, in the directory itself.
 pub(super) const MANIFEST: &str = "kdump-collect.txt";
 
+/// Names tried for a draft.
+const ATTEMPTS: u32 = 1000;
+
 /// What a recording holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recorded {
@@ -127,11 +130,17 @@ impl Draft {
         let parent = if place.exists { Some(place.path.as_path()) } else { place.path.parent() };
         // A relative name of one word has an empty parent.
         let parent = parent.filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-        directory(parent, true)?;
-        let name = format!(".kdump-collect.{}.part", std::process::id());
-        let draft = parent.join(name);
-        directory(&draft, false)?;
-        Ok(Self(draft))
+        directory(parent)?;
+        // Other names are of attempts that were killed.
+        for attempt in 0..ATTEMPTS {
+            let draft = parent.join(format!(".kdump-collect.{}.{attempt}.part", std::process::id()));
+            match DirBuilder::new().mode(0o700).create(&draft) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                result => return result.map(|()| Self(draft.clone())).map_err(|error| io(&draft, &error)),
+            }
+        }
+        let cause = "remove the directories .kdump-collect.*.part in it".to_owned();
+        Err(MachineError::Io { path: parent.display().to_string(), cause })
     }
 
     fn publish(self, place: &Place) -> Result<(), MachineError> {
@@ -179,14 +188,14 @@ pub(super) fn parse_manifest(text: &[u8]) -> impl Iterator<Item = (String, Strin
     })
 }
 
-/// Makes a directory for its owner only, with those above it when `all` is set.
-fn directory(place: &Path, all: bool) -> Result<(), MachineError> {
-    DirBuilder::new().recursive(all).mode(0o700).create(place).map_err(|error| io(place, &error))
+/// Makes a directory for its owner only, with those above it that are missing.
+fn directory(place: &Path) -> Result<(), MachineError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(place).map_err(|error| io(place, &error))
 }
 
 fn write_file(place: &Path, content: &[u8]) -> Result<(), MachineError> {
     if let Some(dir) = place.parent() {
-        directory(dir, true)?;
+        directory(dir)?;
     }
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(place);
     file.and_then(|mut file| file.write_all(content)).map_err(|error| io(place, &error))
