@@ -1707,7 +1707,8 @@ const char *libkdump_plan_cmdline(const struct libkdump_plan *plan);
 const char *libkdump_plan_note(const struct libkdump_plan *plan, uint32_t index);
 
 /**
- * The plan as one JSON document, the same that `kdump plan --json` prints. Hashes every segment.
+ * The plan as one JSON document in ASCII, the same that `kdump plan --json` prints. Hashes every
+ * segment.
  *
  * Parameters: `plan` the plan; `buf` and `buf_len` receive the text and a NUL; `text_len` (may be
  * NULL) receives its length without NUL, also when the buffer is too small; `error` may be NULL.

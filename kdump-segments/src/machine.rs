@@ -12,6 +12,7 @@ use crate::{KernelLayout, MemoryKind, MemoryMap, RangeSet, Sourced};
 mod build;
 #[cfg(feature = "std")]
 mod collect;
+mod cpu_features;
 mod cpu_note;
 mod efi;
 mod files;
@@ -40,7 +41,7 @@ pub use vmcoreinfo_note::VmcoreinfoNote;
 
 pub(crate) use kcore::{Kcore, KcoreLoad};
 #[cfg(feature = "std")]
-pub(crate) use open_file::read_text;
+pub(crate) use open_file::{Root, read_text};
 pub(crate) use symbols::Symbols;
 pub(crate) use text_file::{BadLines, parse_hex, shown};
 
@@ -73,6 +74,9 @@ pub struct Machine {
     pub firmware_map: Option<MemoryMap>,
     /// Where each CPU leaves its registers, by CPU number.
     pub cpu_notes: Vec<CpuNote>,
+    /// Whether every CPU has the x86 SHA instructions, and SSSE3 and SSE4.1 with them; false
+    /// where that is not known.
+    pub sha_instructions: bool,
     /// Where the VMCOREINFO note lies.
     pub vmcoreinfo: Option<VmcoreinfoNote>,
     /// Where the kernel lies.
@@ -125,6 +129,7 @@ impl Machine {
             cma_ranges: RangeSet::new(),
             firmware_map: None,
             cpu_notes: Vec::new(),
+            sha_instructions: false,
             vmcoreinfo: None,
             kernel: KernelLayout::default(),
             rsdp: None,

@@ -50,6 +50,47 @@ impl Purgatory for EntryPurgatory {
     }
 }
 
+/// Its content is whether it may use the SHA instructions.
+struct ShaPurgatory;
+
+impl Purgatory for ShaPurgatory {
+    fn arch(&self) -> Arch {
+        Arch::X86_64
+    }
+
+    fn memsz(&self) -> u64 {
+        0x1000
+    }
+
+    fn align(&self) -> u64 {
+        16
+    }
+
+    fn link(&self, base: u64, handover: &Handover<'_>) -> Result<LinkedPurgatory, PurgatoryError> {
+        Ok(LinkedPurgatory { bytes: vec![u8::from(handover.sha_instructions)], entry: base })
+    }
+}
+
+#[test]
+fn the_purgatory_is_told_what_the_cpus_have() {
+    let (kernel, options) = (bzimage(0x100_0000, 0x1000), options(BackupPolicy::Never));
+    let mut machine = synthetic(2, 1);
+    for sha in [false, true] {
+        machine.sha_instructions = sha;
+        let inputs = PlanInputs {
+            machine: &machine,
+            kernel: &kernel,
+            initrd: None,
+            options: &options,
+            purgatory: &ShaPurgatory,
+        };
+        let plan = Plan::new(&inputs).unwrap();
+        assert_eq!(*plan.segment(SegmentKind::Purgatory).unwrap().data, [u8::from(sha)]);
+        let said = plan.notes.iter().filter(|note| note.contains("SHA instructions")).count();
+        assert_eq!(said, 1, "{:?}", plan.notes);
+    }
+}
+
 /// An x86_64 ELF file with a PT_LOAD per (paddr, memsz, content).
 fn vmlinux(e_type: u16, entry: u64, loads: &[(u64, u64, &[u8])]) -> Vec<u8> {
     let mut file = vec![0; 64 + 56 * loads.len()];

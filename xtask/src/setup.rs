@@ -11,6 +11,7 @@ const TEST_NEEDS: &[Need] = &[
     Need { what: "cc", package: "gcc" },
     Need { what: "/usr/sbin/kexec", package: "kexec-tools" },
     Need { what: "readelf", package: "binutils" },
+    Need { what: "objdump", package: "binutils" },
 ];
 
 /// Installs the programs and peers, the Rust targets and components, and fetches the kernels.

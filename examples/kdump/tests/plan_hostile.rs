@@ -262,22 +262,33 @@ fn windows_up_to_the_last_address() {
     assert!(said.contains("mem-min and mem-max"), "{said}");
 }
 
-/// A recording is a directory from anywhere: pipes and endless devices in it must not hang.
+/// A recording is a directory from anywhere: pipes and endless files in it must not hang.
 #[test]
 fn pipes_and_endless_files_do_not_hang() {
     let case = Case::new("endless");
-    let link =
-        |path: &str| std::os::unix::fs::symlink("/dev/zero", case.dir.join("root").join(path)).unwrap();
-    for path in ["proc/kallsyms", "proc/cpuinfo", "proc/meminfo"] {
-        link(path);
+    for path in ["proc/cpuinfo", "proc/meminfo"] {
+        // Leads nowhere, as there is no /dev in the recording.
+        std::os::unix::fs::symlink("/dev/zero", case.dir.join("root").join(path)).unwrap();
     }
+    let endless = |path: &str| {
+        case.put(path, "");
+        fs::File::options()
+            .write(true)
+            .open(case.dir.join("root").join(path))
+            .unwrap()
+            .set_len(1 << 40)
+            .unwrap();
+    };
+    endless("proc/kallsyms");
     let pipe = case.dir.join("root/proc/kcore");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let document = case.json(&[]);
-    has_note(&document, "proc/kallsyms: cannot be read: it has 0x10000000 bytes or more");
+    has_note(&document, "proc/kallsyms: cannot be read: it has 0x4000000 bytes or more");
     has_note(&document, "proc/kcore: cannot be read");
-    link("proc/cmdline");
-    assert!(case.refused(&[]).contains("proc/cmdline is larger than 0x4000000 bytes"));
+    endless("proc/cmdline");
+    has_note(&case.json(&[]), "proc/cmdline: cannot be read: it has more than 0x1000000 bytes");
+    endless("proc/iomem");
+    assert!(case.refused(&[]).contains("proc/iomem is larger than 0x1000000 bytes"));
 }
 
 #[test]

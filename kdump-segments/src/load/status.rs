@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use kdump_elf::PhysRange;
 
-use crate::machine::read_text;
+use crate::machine::{Root, read_text};
 use crate::{Error, KexecState, Machine, MachineError};
 
 /// The state of kdump on a machine.
@@ -41,8 +41,9 @@ impl Status {
     }
 
     fn without_regions(root: &Path, why: &MachineError) -> Self {
+        let root = Root::new(root);
         let number = |paths: [&str; 2]| {
-            let text = paths.iter().find_map(|path| read_text(&root.join(path)).ok())?;
+            let text = paths.iter().find_map(|path| read_text(&root, path).ok())?;
             text.trim().parse::<u64>().ok()
         };
         let flag = |paths| number(paths).map(|value| value != 0);

@@ -8,9 +8,10 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Arch, PhysRange, VmcoreInfo};
 
+use super::cpu_features::sha_instructions;
 use super::efi::systab;
 use super::identity::{find_arch, find_page_size, find_release};
-use super::paths::{IOMEM, KALLSYMS, KCORE, KCORE_VALUES};
+use super::paths::{CPUINFO, IOMEM, KALLSYMS, KCORE, KCORE_VALUES};
 use super::regions::{crash_regions, find_cma, find_firmware_map};
 use super::text_file::{parse_hex, parse_hex_file};
 use super::{
@@ -89,6 +90,7 @@ impl Machine {
         machine.cma_ranges = find_cma(files, &mut notes);
         machine.firmware_map = find_firmware_map(files, &mut notes);
         machine.cpu_notes = CpuNote::all(files, &mut notes);
+        machine.sha_instructions = files.get(CPUINFO).is_some_and(sha_instructions);
         machine.vmcoreinfo = vmcoreinfo;
         machine.kernel = find_layout(files, arch, page_size, kcore.as_ref(), info, &iomem, &mut notes);
         machine.rsdp = find_rsdp(files, boot_params.as_deref());

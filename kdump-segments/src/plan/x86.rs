@@ -119,6 +119,7 @@ impl<'a> Builder<'_, 'a> {
             target: target(parts.kernel, parts.boot_params.start())?,
             backup: backup_copy(parts.low_memory),
             serial: options.serial,
+            sha_instructions: machine.sha_instructions,
             on_mismatch: options.on_mismatch,
             draft: Plan {
                 arch: machine.arch,
@@ -222,6 +223,10 @@ impl<'a> Builder<'_, 'a> {
         if let Some(rsdp) = &machine.rsdp {
             self.notes.push(alloc::format!("ACPI root pointer: from {}", rsdp.source));
         }
+        self.notes.push(String::from(match machine.sha_instructions {
+            true => "digest: with the SHA instructions, which every CPU has by proc/cpuinfo",
+            false => "digest: without SHA instructions, which proc/cpuinfo does not show for every CPU",
+        }));
     }
 }
 

@@ -65,7 +65,7 @@ fn by_segments(matches: &ArgMatches, or_files: bool) -> CommandResult {
     match refused {
         None => shown,
         Some(error) if or_files && load::files_may_do(&error) => {
-            eprintln!("kdump load: {error}; trying kexec_file_load");
+            crate::terminal::tell!("kdump load: {error}; trying kexec_file_load");
             by_files(matches)
         }
         Some(error) => Err(error.into()),

@@ -70,13 +70,18 @@ pub(crate) fn report_plan(matches: &ArgMatches, plan: &Plan<'_>, report: &Report
     let document = plan.to_json(report);
     let text = text::describe(plan, report);
     if let Some(dir) = matches.get_one::<std::path::PathBuf>("out") {
-        output::write(dir, plan, &document, &text)?;
+        let inputs = ["kernel", "initrd", "purgatory"]
+            .iter()
+            .filter_map(|name| matches.get_one::<std::path::PathBuf>(name).map(AsRef::as_ref));
+        output::write(dir, plan, &document, &text, &inputs.collect::<Vec<_>>())?;
     }
     if matches.get_flag("json") {
         crate::json::print(&document)?;
     } else {
         use std::io::Write;
-        std::io::stdout().lock().write_all(text.as_bytes())?;
+        let mut out = crate::terminal::out();
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
     }
     Ok(())
 }
