@@ -1,6 +1,9 @@
 //! Hands plans to the running kernel: the rim of this crate.
 
 mod advice;
+mod file_rules;
+mod files;
+mod image_file;
 mod probe;
 mod status;
 mod syscall;
@@ -11,7 +14,10 @@ use std::os::fd::AsRawFd;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-pub use advice::{SyscallKind, explain};
+pub use advice::{SyscallKind, explain, refusal};
+pub use file_rules::{FileCandidate, check_files};
+pub use files::FileLoad;
+pub use image_file::ImageFile;
 pub use probe::probe_environment;
 pub use status::Status;
 
@@ -31,21 +37,27 @@ const KEXEC_FILE_NO_INITRAMFS: u64 = 4;
 /// [`Error::Preflight`] when a rule fails: the kernel is not asked, because it would drop the
 /// capture kernel that is armed. [`Error::Syscall`] when the kernel refuses.
 pub fn load(plan: &Plan<'_>, report: &Report) -> Result<(), Error> {
-    if let Some(finding) = report.failure() {
-        return Err(Error::Preflight { rule: finding.rule, detail: finding.detail.clone() });
+    if let Some(error) = refusal(report) {
+        return Err(error);
     }
     syscall::kexec_load(plan.entry, &plan.segments, plan.flags.bits())
         .map_err(|errno| failed(SyscallKind::Load, errno))
 }
 
-/// Has the running kernel read, verify and place `kernel` itself (kexec_file_load(2)).
+/// Has the running kernel read, verify and place the images of `load` itself
+/// (kexec_file_load(2)), after `report` found nothing against it.
 ///
 /// # Errors
-/// [`Error::Syscall`].
-pub fn load_files(kernel: &File, initrd: Option<&File>, cmdline: &CommandLine) -> Result<(), Error> {
-    let flags = KEXEC_FILE_ON_CRASH | if initrd.is_none() { KEXEC_FILE_NO_INITRAMFS } else { 0 };
-    let initrd = initrd.map_or(-1, AsRawFd::as_raw_fd);
-    syscall::kexec_file_load(kernel.as_raw_fd(), initrd, Some(cmdline.as_str()), flags)
+/// [`Error::Preflight`] when a rule fails: the kernel is not asked, because it would drop the
+/// capture kernel that is armed. [`Error::Syscall`] when the kernel refuses.
+pub fn load_files(load: &FileLoad, report: &Report) -> Result<(), Error> {
+    if let Some(error) = refusal(report) {
+        return Err(error);
+    }
+    let flags = KEXEC_FILE_ON_CRASH | if load.initrd().is_none() { KEXEC_FILE_NO_INITRAMFS } else { 0 };
+    let initrd = load.initrd().map_or(-1, |initrd| initrd.file().as_raw_fd());
+    let kernel = load.kernel().file().as_raw_fd();
+    syscall::kexec_file_load(kernel, initrd, Some(load.cmdline().as_str()), flags)
         .map_err(|errno| failed(SyscallKind::FileLoad, errno))
 }
 
