@@ -200,7 +200,9 @@ pub enum Error {
 
     /// An image file does not have the bytes its size promised.
     #[cfg(feature = "std")]
-    #[error("{path} had {size:#x} bytes when it was opened, and {read} when it was read: try again when it is complete")]
+    #[error(
+        "{path} had {size:#x} bytes when it was opened, and {read} when it was read: try again when it is complete"
+    )]
     ImageChanged {
         /// The file.
         path: String,

@@ -34,8 +34,15 @@ const VERSION_INIT_SIZE: u16 = 0x20a;
 
 /// Where the header ends at least, from which protocol version on, newest first: each version
 /// appended its fields ("The Real-Mode Kernel Header", column "Proto").
-const HEADER_ENDS: [(u16, usize); 7] =
-    [(0x20f, 0x26c), (0x20b, 0x268), (0x20a, 0x264), (0x209, 0x258), (0x208, 0x250), (0x207, 0x248), (0, 0x23c)];
+const HEADER_ENDS: [(u16, usize); 7] = [
+    (0x20f, 0x26c),
+    (0x20b, 0x268),
+    (0x20a, 0x264),
+    (0x209, 0x258),
+    (0x208, 0x250),
+    (0x207, 0x248),
+    (0, 0x23c),
+];
 
 const LOADED_HIGH: u8 = 1;
 const XLF_KERNEL_64: u16 = 1;

@@ -50,22 +50,7 @@ type Outcome = (Verdict, String);
 /// A rule, the errno of the call when it fails (the kernel does not notice some), and its code.
 type Rule = (&'static str, Option<Errno>, fn(&Facts<'_>) -> Outcome);
 
-/// Rules applied before the armed capture kernel is dropped.
-const BEFORE: [Rule; 3] = [
-    ("capability", Some(Errno::EPERM), |facts| {
-        known(facts.environment.capable, "CAP_SYS_BOOT", "the caller does not have it")
-    }),
-    ("load_disabled", Some(Errno::EPERM), |facts| {
-        let allowed = facts.environment.load_disabled.map(|disabled| !disabled);
-        known(allowed, "sysctl kernel.kexec_load_disabled", "it is 1")
-    }),
-    ("load_limit", Some(Errno::EPERM), |facts| {
-        let allowed = facts.environment.load_limit.map(|limit| limit != 0);
-        known(allowed, "sysctl kernel.kexec_load_limit_panic", "it is 0")
-    }),
-];
-
-const AFTER: [Rule; 7] = [
+const RULES: [Rule; 7] = [
     ("crash_region", Some(Errno::EADDRNOTAVAIL), crash_region),
     ("image_format", Some(Errno::ENOEXEC), image_format),
     ("image_complete", None, image_complete),
@@ -80,18 +65,36 @@ const AFTER: [Rule; 7] = [
 #[must_use]
 pub fn check_files(candidate: &FileCandidate<'_>, machine: &Machine, environment: &Environment) -> Report {
     let facts = Facts { candidate, machine, environment, header: SetupHeader::parse(candidate.head) };
+    let mut report = check_rights(environment);
+    let kept = report.errno;
+    for (rule, errno, evaluate) in &RULES {
+        push(&mut report, rule, *errno, evaluate(&facts));
+    }
+    report.armed_image_lost = kept.is_none() && report.errno.is_some();
+    report
+}
+
+/// The rules about the caller and the system alone; the kernel applies them before it drops the
+/// armed capture kernel.
+pub(super) fn check_rights(environment: &Environment) -> Report {
+    let (capable, limit) = (environment.capable, environment.load_limit.map(|limit| limit != 0));
+    let enabled = environment.load_disabled.map(|disabled| !disabled);
     let mut report = Report::default();
-    for (rules, lost) in [(&BEFORE[..], false), (&AFTER[..], true)] {
-        for (rule, errno, evaluate) in rules {
-            let (verdict, detail) = evaluate(&facts);
-            if verdict == Verdict::Fail && report.errno.is_none() {
-                report.errno = *errno;
-                report.armed_image_lost = lost;
-            }
-            report.findings.push(Finding { rule, verdict, detail });
-        }
+    for (rule, outcome) in [
+        ("capability", known(capable, "CAP_SYS_BOOT", "the caller does not have it")),
+        ("load_disabled", known(enabled, "sysctl kernel.kexec_load_disabled", "it is 1")),
+        ("load_limit", known(limit, "sysctl kernel.kexec_load_limit_panic", "it is 0")),
+    ] {
+        push(&mut report, rule, Some(Errno::EPERM), outcome);
     }
     report
+}
+
+fn push(report: &mut Report, rule: &'static str, errno: Option<Errno>, (verdict, detail): Outcome) {
+    if verdict == Verdict::Fail && report.errno.is_none() {
+        report.errno = errno;
+    }
+    report.findings.push(Finding { rule, verdict, detail });
 }
 
 fn decide(good: bool, detail: impl Into<String>) -> Outcome {
@@ -158,7 +161,9 @@ fn image_paging(facts: &Facts<'_>) -> Outcome {
     decide(
         header.five_level() || !five,
         match five {
-            true => "the running kernel uses 5-level paging, with which the image must be entered (XLF_5LEVEL)",
+            true => {
+                "the running kernel uses 5-level paging, with which the image must be entered (XLF_5LEVEL)"
+            }
             false => "the running kernel uses 4-level paging",
         },
     )

@@ -42,7 +42,10 @@ impl FileLoad {
             file.check_end()?;
             // The kernel refuses an empty file, after it dropped what is armed.
             if file.size() == 0 {
-                notes.push(format!("{}: the initial ramdisk is empty and was left out", file.path().display()));
+                notes.push(format!(
+                    "{}: the initial ramdisk is empty and was left out",
+                    file.path().display()
+                ));
                 initrd = None;
             }
         }

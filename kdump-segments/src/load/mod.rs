@@ -10,9 +10,12 @@ mod syscall;
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
+use std::path::Path;
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+
+use kdump_elf::Arch;
 
 pub use advice::{SyscallKind, explain, refusal};
 pub use file_rules::{FileCandidate, check_files};
@@ -24,7 +27,7 @@ pub use status::Status;
 use crate::cmdline::CommandLine;
 use crate::plan::{Plan, command_line};
 use crate::preflight::Report;
-use crate::{Errno, Error};
+use crate::{Errno, Error, Machine, MemoryMap};
 
 const KEXEC_ON_CRASH: u64 = 1;
 const KEXEC_FILE_UNLOAD: u64 = 1;
@@ -62,12 +65,26 @@ pub fn load_files(load: &FileLoad, report: &Report) -> Result<(), Error> {
 }
 
 /// The command line for [`load_files`]: `text`, behind the running kernel's when that is
-/// reused, without what must not reach a capture kernel.
+/// reused, without what must not reach a capture kernel; what was removed of it is said in
+/// `notes`.
 ///
 /// # Errors
 /// [`Error::CommandLineNul`] and [`Error::Conflict`].
-pub fn file_command_line(running: Option<&str>, text: &str) -> Result<CommandLine, Error> {
-    command_line::base(running, text, &mut Vec::new())
+pub fn file_command_line(
+    running: Option<&str>,
+    text: &str,
+    notes: &mut Vec<String>,
+) -> Result<CommandLine, Error> {
+    command_line::base(running, text, notes)
+}
+
+/// What forbids every load on the running system, whatever the images; `None` when nothing is
+/// known to.
+#[must_use]
+pub fn rights_refusal() -> Option<Error> {
+    // The rights do not depend on the machine.
+    let machine = Machine::new(Arch::X86_64, 4096, MemoryMap::new());
+    refusal(&file_rules::check_rights(&probe_environment(&machine, Path::new("/"))))
 }
 
 /// Removes the capture kernel that is loaded; it is no error when there is none.

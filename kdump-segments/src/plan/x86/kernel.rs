@@ -7,13 +7,13 @@ use alloc::vec::Vec;
 use kdump_elf::{Arch, PhysRange};
 
 use super::{Builder, NO_LIMIT, POINTER_MAX_32};
+use crate::Error;
 use crate::boot_params::fake_setup_header;
 use crate::image::{BzImage, Image, Vmlinux};
 use crate::placement::{Direction, Request};
 use crate::plan::PlanInputs;
 use crate::purgatory::Entry;
 use crate::segment::SegmentKind;
-use crate::Error;
 
 const KERNEL_MIN: u64 = 1 << 20;
 /// Highest byte of a kernel entered in 32-bit mode, or of its ramdisk where it does not tell.
@@ -143,7 +143,11 @@ pub(super) fn check_32bit_reach(
     if room >= need || region.last() <= max {
         return Ok(());
     }
-    let cure = if inputs.options.entry_32bit { "enter it in 64-bit mode" } else { "take a kernel with a 64-bit entry" };
+    let cure = if inputs.options.entry_32bit {
+        "enter it in 64-bit mode"
+    } else {
+        "take a kernel with a 64-bit entry"
+    };
     let reason = alloc::format!(
         "the crash region {region} has {room:#x} bytes at or below {max:#x}, where a kernel entered in 32-bit mode \
          must lie with its {need:#x} bytes; a larger region does not help: {cure}, or reserve at a lower address \
