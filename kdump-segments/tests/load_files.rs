@@ -19,6 +19,8 @@ use kdump_segments::load::{FileCandidate, FileLoad, ImageFile, check_files, load
 use kdump_segments::preflight::{Environment, Report, Verdict};
 use kdump_segments::{Errno, Error, Machine, Source, Sourced};
 
+use proptest::prelude::*;
+
 use plan_support::{bzimage, synthetic};
 
 fn dir(name: &str) -> PathBuf {
@@ -214,6 +216,29 @@ fn images_of_other_architectures_are_not_judged() {
         (case.machine.arch, case.initrd) = (Arch::Arm64, 256 << 20);
     });
     assert_eq!(large.failure().map(|finding| finding.rule), Some("room"));
+}
+
+proptest! {
+    /// Any damage to an image or to the numbers around it gives verdicts, never a panic.
+    #[test]
+    fn damaged_file_loads_are_judged(
+        changes in prop::collection::vec((0_usize..0x600, any::<u8>()), 0..24),
+        signed in any::<Option<(u32, u32)>>(),
+        cut in prop::option::of(0_usize..0x600),
+        numbers in any::<[u64; 3]>(),
+    ) {
+        let report = judged(|case| {
+            if let Some((offset, size)) = signed {
+                sign(&mut case.image, offset, size);
+            }
+            for (at, byte) in &changes {
+                case.image[*at] = *byte;
+            }
+            case.image.truncate(cut.unwrap_or(usize::MAX));
+            [case.size, case.initrd, case.cmdline] = numbers;
+        });
+        prop_assert_eq!(report.findings.len(), 10);
+    }
 }
 
 /// The whole way with files; the kernel is not asked when a rule fails.

@@ -320,6 +320,9 @@ proptest! {
             }
         }
         file.truncate(cut.unwrap_or(usize::MAX));
+        if let Ok(extent) = elf_extent(&file, file.len() as u64) {
+            prop_assert!(extent <= file.len() as u64);
+        }
         plan(&file, |plan| {
             if let Ok(plan) = plan {
                 prop_assert!(plan.segments.windows(2).all(|pair| pair[0].range.end() <= pair[1].range.start()));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use kdump_segments::load::{self, FileLoad, probe_environment};
+use kdump_segments::load::{self, FileLoad, ImageFile, probe_environment};
 use kdump_segments::plan::Plan;
 use kdump_segments::preflight::Report;
 
@@ -126,6 +126,9 @@ fn tell_plan(matches: &ArgMatches, plan: &Plan<'_>, report: &Report, loaded: boo
 fn by_files(matches: &ArgMatches) -> CommandResult {
     let path = |name: &str| matches.get_one::<PathBuf>(name).map(PathBuf::as_path);
     let kernel = path("kernel").ok_or_else(|| Failure::usage("--kernel is needed"))?;
+    for image in [Some(kernel), path("initrd")].into_iter().flatten() {
+        ImageFile::open(image)?;
+    }
     let machine = machine(Path::new("/"), matches.get_one("arch").copied())?;
     let text = matches.get_one::<String>("append").map_or("", String::as_str);
     let running = matches.get_flag("reuse-cmdline").then_some(machine.cmdline.as_str());

@@ -176,6 +176,15 @@ pub(super) const CASES: &[Case] = &[
     Case {
         needs: Some("/sys/kernel/security/lockdown"),
         ..case(
+            "lockdown-signed",
+            "",
+            "@ --kernel /boot/vmlinuz",
+            [refused(&["lockdown", "signed kernel"]), LOADED, LOADED],
+        )
+    },
+    Case {
+        needs: Some("/sys/kernel/security/lockdown"),
+        ..case(
             "lockdown-plan-option",
             "",
             "@ --kernel /boot/vmlinuz --mem-min 0",

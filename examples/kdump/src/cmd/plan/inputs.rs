@@ -36,16 +36,17 @@ pub(crate) struct Inputs {
 impl Inputs {
     /// Reads the machine, the images and the purgatory.
     pub(crate) fn read(matches: &ArgMatches) -> Result<Self, Failure> {
+        let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
+        let kernel_path = path("kernel").ok_or_else(|| Failure::usage("--kernel is needed"))?;
+        // What is no file is told at once, and what is larger than the region is not read.
+        let kernel = ImageFile::open(&kernel_path)?;
+        let initrd = path("initrd").map(|path| ImageFile::open(&path)).transpose()?;
         let root = matches.get_one::<PathBuf>("root").map_or(Path::new("/"), PathBuf::as_path);
         let machine = machine(root, matches.get_one("arch").copied())?;
         let environment = probe_environment(&machine, root);
-        // What is larger than the region needs no reading.
         let region = machine.load_region().ok_or_else(|| no_region(&machine, machine.why_no_region()))?;
-        let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
-        let kernel_path = path("kernel").ok_or_else(|| Failure::usage("--kernel is needed"))?;
-        let kernel = ImageFile::open(&kernel_path).and_then(|file| file.read_kernel(region.size()));
-        let kernel = kernel.map_err(|error| named(&kernel_path, error))?;
-        let initrd = path("initrd").map(|path| ImageFile::open(&path)?.read(region.size())).transpose()?;
+        let kernel = kernel.read_kernel(region.size()).map_err(|error| named(&kernel_path, error))?;
+        let initrd = initrd.map(|file| file.read(region.size())).transpose()?;
         let purgatory = match path("purgatory") {
             Some(path) => purgatory(&path)?,
             None => ObjectPurgatory::builtin(machine.arch)?,
