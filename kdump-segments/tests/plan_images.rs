@@ -253,6 +253,21 @@ fn a_program_is_no_kernel() {
 }
 
 #[test]
+fn an_elf_kernel_for_another_machine_is_named() {
+    let base = REGION + 0x100_0000;
+    let mut file = vmlinux(ET_DYN, base, &[(base, 0x1000, b"text")]);
+    let machine = synthetic(2, 1);
+    let asked = kdump_segments::plan::PlanOptions { entry_32bit: true, ..options(BackupPolicy::Never) };
+    let error = Plan::new(&inputs(&machine, &file, &asked)).unwrap_err().to_string();
+    assert!(error.contains("--entry-32bit"), "{error}");
+    file[18] = 183;
+    plan(&file, |plan| {
+        let error = plan.unwrap_err().to_string();
+        assert!(error.contains("for arm64, which x86_64 cannot enter"), "{error}");
+    });
+}
+
+#[test]
 fn an_elf_kernel_is_read_up_to_its_last_load_and_must_be_whole() {
     let base = REGION + 0x100_0000;
     let mut file = vmlinux(ET_DYN, base, &[(base, 0x1000, b"text"), (base + 0x1000, 0x1000, b"data!")]);

@@ -115,9 +115,17 @@ pub(super) fn entry_is_32bit(image: &Image<'_>, inputs: &PlanInputs<'_>) -> Resu
         Image::Vmlinux(image) => match image.arch {
             Arch::X86_64 if !inputs.options.entry_32bit => Ok(false),
             Arch::I386 => Ok(true),
+            Arch::X86_64 => Err(Error::Conflict {
+                what: "kernel image",
+                reason: String::from("an ELF kernel for x86_64 has no 32-bit entry: leave --entry-32bit out"),
+            }),
             other => Err(Error::Conflict {
                 what: "kernel image",
-                reason: alloc::format!("a {} vmlinux cannot be entered that way", other.name()),
+                reason: alloc::format!(
+                    "it is an ELF kernel for {}, which {} cannot enter",
+                    other.name(),
+                    inputs.machine.arch.name()
+                ),
             }),
         },
     }

@@ -70,7 +70,16 @@ pub(super) const CASES: &[Case] = &[
     all("dynamic-program", "", "@ --kernel /bad/ls", refused(&["/bad/ls"])),
     all("static-program", "", "@ --kernel /bin/busybox", refused(&["/bin/busybox"])),
     all("static-pie-program", "", "@ --kernel /bin/kdump", refused(&["/bin/kdump"])),
-    all("wrong-arch", "", "@ --kernel /bad/arm64", refused(&["/bad/arm64"])),
+    case(
+        "wrong-arch",
+        "",
+        "@ --kernel /bad/arm64",
+        [
+            refused(&["/bad/arm64", "for arm64"]),
+            refused(&["/bad/arm64", "ELF"]),
+            refused(&["/bad/arm64", "for arm64"]),
+        ],
+    ),
     all("cut-vmlinux", "", "@ --kernel /bad/cut-vmlinux", refused(&["/bad/cut-vmlinux"])),
     case(
         "no-64bit-entry",

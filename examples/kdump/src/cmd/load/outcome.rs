@@ -94,7 +94,8 @@ pub(super) fn tell_files(
     }
     notes.iter().for_each(|note| text.push_str(&format!("{note}\n")));
     if loaded {
-        let sizes = [Some(load.kernel()), load.initrd()].into_iter().flatten().map(|file| file.size() >> 10);
+        let sizes =
+            [Some(load.kernel()), load.initrd()].into_iter().flatten().map(|file| file.size().div_ceil(1024));
         let sizes = sizes.map(|kib| format!("{kib} KiB")).collect::<Vec<_>>().join(" and ");
         text.push_str(&format!("capture kernel loaded by kexec_file_load: {sizes}\n"));
     }
