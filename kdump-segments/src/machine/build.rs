@@ -24,6 +24,8 @@ use crate::{Iomem, KernelLayout, MachineError, RangeSet, Source, Sourced};
 const BOOT_PARAMS_RSDP: usize = 0x70;
 
 const BOOT_PARAMS: &str = "sys/kernel/boot_params/data";
+/// Impossible notes that are told one by one; the others are counted.
+const TOLD_NOTES: usize = 16;
 const VMCOREINFO: &str = "sys/kernel/vmcoreinfo";
 const BOOT_PROTOCOL: &str = "sys/kernel/boot_params/version";
 
@@ -226,12 +228,19 @@ fn drop_impossible_notes(machine: &mut Machine, notes: &mut NoteSink) {
         }
         Ok(_) => None,
     };
+    let mut dropped = 0_usize;
     machine.cpu_notes.retain(|note| {
         let Some(why) = defect(note.paddr, note.size) else { return true };
-        let path = format!("sys/devices/system/cpu/cpu{}/crash_notes", note.cpu);
-        notes.add(&path, format!("cannot be: {why}; this CPU's registers will be missing"));
+        dropped = dropped.saturating_add(1);
+        if dropped <= TOLD_NOTES {
+            let path = format!("sys/devices/system/cpu/cpu{}/crash_notes", note.cpu);
+            notes.add(&path, format!("cannot be: {why}; this CPU's registers will be missing"));
+        }
         false
     });
+    if let Some(more) = dropped.checked_sub(TOLD_NOTES).filter(|&more| more > 0) {
+        notes.add("sys/devices/system/cpu", format!("{more} more CPUs have notes that cannot be"));
+    }
     if let Some(why) = machine.vmcoreinfo.as_ref().and_then(|note| defect(note.paddr, note.size)) {
         notes.add(VMCOREINFO, format!("cannot be: {why}; the dump will have no VMCOREINFO"));
         machine.vmcoreinfo = None;
