@@ -176,7 +176,7 @@ fn image_signature(facts: &Facts<'_>) -> Outcome {
     }
     let signed = signature(facts.candidate.head).is_some();
     match (facts.environment.locked_down, signed) {
-        (_, true) => decide(true, "the image has one; whether its key is known is for the kernel to say"),
+        (_, true) => decide(true, "the image has one; whether it is trusted is tried before the load"),
         (Some(true), false) => decide(false, "the kernel is locked down and the image has no signature"),
         (Some(false), false) => decide(true, "none, and no lockdown asks for one"),
         (None, false) => (Verdict::Unknown, String::from("none, and whether one is needed is not known")),

@@ -7,6 +7,7 @@ mod image_file;
 mod probe;
 mod status;
 mod syscall;
+mod trial;
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -48,15 +49,19 @@ pub fn load(plan: &Plan<'_>, report: &Report) -> Result<(), Error> {
 }
 
 /// Has the running kernel read, verify and place the images of `load` itself
-/// (kexec_file_load(2)), after `report` found nothing against it.
+/// (kexec_file_load(2)), after `report` found nothing against it. Where a capture kernel is armed,
+/// the image is tried as kernel of the next reboot first, because only the running kernel knows
+/// whether it trusts a signature; not so where one waits for the next reboot or where loads
+/// are counted (kernel.kexec_load_limit_reboot).
 ///
 /// # Errors
-/// [`Error::Preflight`] when a rule fails: the kernel is not asked, because it would drop the
-/// capture kernel that is armed. [`Error::Syscall`] when the kernel refuses.
+/// [`Error::Preflight`] when a rule or the trial fails: the kernel is not asked, because it would
+/// drop the capture kernel that is armed. [`Error::Syscall`] when the kernel refuses.
 pub fn load_files(load: &FileLoad, report: &Report) -> Result<(), Error> {
     if let Some(error) = refusal(report) {
         return Err(error);
     }
+    trial::image(load)?;
     let flags = KEXEC_FILE_ON_CRASH | if load.initrd().is_none() { KEXEC_FILE_NO_INITRAMFS } else { 0 };
     let initrd = load.initrd().map_or(-1, |initrd| initrd.file().as_raw_fd());
     let kernel = load.kernel().file().as_raw_fd();

@@ -25,8 +25,8 @@ const NOT_SHOWN: &str = "the running kernel does not show whether a capture kern
                          that is unknown (mount -t sysfs sysfs /sys)";
 
 /// Where the state is shown, by newer and by older kernels.
-const CRASH_LOADED: [&str; 2] = ["sys/kernel/kexec/crash_loaded", "sys/kernel/kexec_crash_loaded"];
-const LOADED: [&str; 2] = ["sys/kernel/kexec/loaded", "sys/kernel/kexec_loaded"];
+pub(super) const CRASH_LOADED: [&str; 2] = ["sys/kernel/kexec/crash_loaded", "sys/kernel/kexec_crash_loaded"];
+pub(super) const LOADED: [&str; 2] = ["sys/kernel/kexec/loaded", "sys/kernel/kexec_loaded"];
 const CRASH_SIZE: [&str; 2] = ["sys/kernel/kexec/crash_size", "sys/kernel/kexec_crash_size"];
 
 impl Status {

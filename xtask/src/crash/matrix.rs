@@ -32,6 +32,8 @@ struct Attempt {
     call: String,
     exit: i32,
     loaded: String,
+    /// Whether a kernel for the next reboot is loaded.
+    next: String,
     said: String,
 }
 
@@ -115,7 +117,7 @@ fn elf(machine: u16, content: &[u8], size: u64) -> Vec<u8> {
     file
 }
 
-/// Reads `case NAME CALL exit N loaded N` and the lines with `| ` behind it.
+/// Reads `case NAME CALL exit N loaded N next N` and the lines with `| ` behind it.
 fn parse(text: &str) -> Result<Vec<Attempt>> {
     let mut attempts: Vec<Attempt> = Vec::new();
     for line in text.lines() {
@@ -125,7 +127,7 @@ fn parse(text: &str) -> Result<Vec<Attempt>> {
             attempt.said.push('\n');
         } else if let Some(head) = line.strip_prefix("case ") {
             let words: Vec<&str> = head.split(' ').collect();
-            let [name, call, "exit", exit, "loaded", loaded] = words[..] else {
+            let [name, call, "exit", exit, "loaded", loaded, "next", next] = words[..] else {
                 return Err(failed(format!("matrix.txt: {line}")));
             };
             attempts.push(Attempt {
@@ -133,6 +135,7 @@ fn parse(text: &str) -> Result<Vec<Attempt>> {
                 call: call.to_owned(),
                 exit: exit.parse().context(line)?,
                 loaded: loaded.to_owned(),
+                next: next.to_owned(),
                 said: String::new(),
             });
         }
@@ -155,15 +158,15 @@ fn judge(case: &Case, attempts: &[Attempt]) -> Result<String> {
 }
 
 fn check(attempt: &Attempt, end: &End) -> Result<String> {
-    let Attempt { call, exit, loaded, said, .. } = attempt;
+    let Attempt { call, exit, loaded, next, said, .. } = attempt;
     let said = said.trim_end();
     let missing: Vec<&&str> = end.says.iter().filter(|word| !said.contains(**word)).collect();
-    if loaded == "1" && *exit == end.exit && missing.is_empty() {
+    if loaded == "1" && next == "0" && *exit == end.exit && missing.is_empty() {
         return Ok(format!("{call:4} exit {exit}, armed: {said}"));
     }
     let wanted = end.exit;
     Err(failed(format!(
-        "{call}: exit {exit} (wanted {wanted}), kexec_crash_loaded {loaded}, does not say {missing:?}: {said}"
+        "{call}: exit {exit} (wanted {wanted}), kexec_crash_loaded {loaded}, kexec_loaded {next}, does not say {missing:?}: {said}"
     )))
 }
 
@@ -173,17 +176,19 @@ mod tests {
 
     #[test]
     fn what_was_lost_or_not_said_fails() {
-        let text = "case garbage load exit 1 loaded 1\n| /bad/garbage: not a bzImage\nrearmed 1\n\
-                    case garbage file exit 1 loaded 0\n| /bad/garbage\n";
+        let text = "case garbage load exit 1 loaded 1 next 0\n| /bad/garbage: not a bzImage\nrearmed 1\n\
+                    case garbage file exit 1 loaded 0 next 0\n| /bad/garbage\n\
+                    case garbage auto exit 1 loaded 1 next 1\n| /bad/garbage\n";
         let attempts = parse(text).unwrap();
-        assert_eq!(attempts.len(), 2);
+        assert_eq!(attempts.len(), 3);
         let end = End { exit: 1, says: &["/bad/garbage"] };
         assert!(check(&attempts[0], &end).is_ok());
         assert!(check(&attempts[1], &end).is_err(), "disarmed");
+        assert!(check(&attempts[2], &end).is_err(), "a kernel for the next reboot was left");
         assert!(check(&attempts[0], &End { exit: 2, ..end }).is_err(), "another exit status");
         assert!(check(&attempts[0], &End { says: &["CAP_SYS_BOOT"], ..end }).is_err(), "not said");
         let garbage = CASES.iter().find(|case| case.name == "garbage").unwrap();
-        assert!(judge(garbage, &attempts).is_err(), "one call was not tried");
+        assert!(judge(garbage, &attempts[..1]).is_err(), "two calls were not tried");
     }
 
     #[test]
