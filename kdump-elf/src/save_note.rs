@@ -12,10 +12,11 @@ use crate::{Endian, Error, PhysRange};
 pub const LIBKDUMP_NOTE_NAME: &[u8] = b"LIBKDUMP";
 /// `n_type` of the note that says what a saved dump lacks.
 pub const NT_LIBKDUMP_SAVE: u32 = 1;
-/// Bit of `e_flags` of a core that is not written to its end; the one makedumpfile sets, too.
+/// Bit of `e_flags` of a core that is not written to its end. makedumpfile sets the same one, but leaves
+/// no note.
 pub const EF_INCOMPLETE: u32 = 1;
 /// Bytes of the descriptor in front of the ranges.
-pub const SAVE_NOTE_HEAD: usize = 64;
+pub const SAVE_NOTE_HEAD: usize = 48;
 /// Bytes of one range.
 pub const SAVE_NOTE_ENTRY: usize = 24;
 
@@ -25,6 +26,7 @@ const UNFINISHED: u32 = 1;
 const MISSING: u32 = 1;
 const UNREADABLE: u32 = 2;
 const EXCLUDED: u32 = 3;
+const CORRUPT: u32 = 4;
 
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -34,8 +36,6 @@ struct Head<O: ByteOrder> {
     good: U64<O>,
     count: U32<O>,
     entry_size: U32<O>,
-    missing: U64<O>,
-    unreadable: U64<O>,
     given_up: U64<O>,
     defects: U32<O>,
     reserved: [u8; 12],
@@ -60,6 +60,8 @@ pub enum LossReason {
     /// The tool that wrote the source had left it out; the number says why, 0 when that is not
     /// known.
     Excluded(u32),
+    /// Its place in the source could not be right, or what stood there could not be decoded.
+    Corrupt,
 }
 
 /// Memory without bytes.
@@ -88,6 +90,7 @@ impl LostRange {
             LossReason::Missing => (MISSING, 0),
             LossReason::Unreadable => (UNREADABLE, 0),
             LossReason::Excluded(class) => (EXCLUDED, class),
+            LossReason::Corrupt => (CORRUPT, 0),
         };
         Entry {
             start: self.range.start().into(),
@@ -102,6 +105,7 @@ impl LostRange {
         let reason = match raw.reason.get() {
             MISSING => LossReason::Missing,
             EXCLUDED => LossReason::Excluded(raw.class.get()),
+            CORRUPT => LossReason::Corrupt,
             // A reason that is not known is a loss all the same.
             _ => LossReason::Unreadable,
         };
@@ -118,10 +122,6 @@ pub struct SaveState {
     pub good: Option<u64>,
     /// Number of ranges.
     pub count: u32,
-    /// Bytes of memory that lay behind the end of the source.
-    pub missing: u64,
-    /// Bytes of memory that could not be read.
-    pub unreadable: u64,
     /// Bytes that could be read and lie in a range all the same, because there was no room to
     /// list more ranges.
     pub given_up: u64,
@@ -148,8 +148,6 @@ impl SaveState {
             good: self.good.unwrap_or(0).into(),
             count: self.count.into(),
             entry_size: (SAVE_NOTE_ENTRY as u32).into(),
-            missing: self.missing.into(),
-            unreadable: self.unreadable.into(),
             given_up: self.given_up.into(),
             defects: self.defects.into(),
             reserved: [0; 12],
@@ -197,8 +195,6 @@ impl<'a> SaveNote<'a> {
         let state = SaveState {
             good: (raw.flags.get() & UNFINISHED != 0).then(|| raw.good.get()),
             count: raw.count.get(),
-            missing: raw.missing.get(),
-            unreadable: raw.unreadable.get(),
             given_up: raw.given_up.get(),
             defects: raw.defects.get(),
         };
@@ -254,17 +250,18 @@ mod tests {
             lost(0x1000, 0x2000, LossReason::Missing),
             lost(0x8000, 1, LossReason::Unreadable),
             lost(0, 5, LossReason::Excluded(3)),
+            lost(0x9000, 0x1000, LossReason::Corrupt),
         ];
         for endian in [Endian::Little, Endian::Big] {
             for good in [None, Some(7)] {
-                let state = SaveState { good, count: 3, missing: 1, unreadable: 2, given_up: 3, defects: 4 };
+                let state = SaveState { good, count: 4, given_up: 3, defects: 4 };
                 let bytes = written(endian, &state, &ranges);
                 let note = SaveNote::parse(&bytes, endian).unwrap();
                 assert_eq!((*note.state(), note.is_cut()), (state, false));
                 assert_eq!(note.ranges().collect::<Vec<_>>(), ranges);
                 let note = SaveNote::parse(&bytes[..bytes.len() - 1], endian).unwrap();
                 assert!(note.is_cut());
-                assert_eq!(note.ranges().collect::<Vec<_>>(), ranges[..2]);
+                assert_eq!(note.ranges().collect::<Vec<_>>(), ranges[..3]);
             }
         }
     }
@@ -272,14 +269,14 @@ mod tests {
     /// The places docs/dump-note.md gives.
     #[test]
     fn the_layout_is_the_documented_one() {
-        let state = SaveState { good: Some(5), count: 1, missing: 6, unreadable: 7, given_up: 8, defects: 9 };
+        let state = SaveState { good: Some(5), count: 1, given_up: 8, defects: 9 };
         let bytes = written(Endian::Little, &state, &[lost(0x10, 0x20, LossReason::Excluded(2))]);
         let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
         let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
-        assert_eq!([word(0), word(4), word(16), word(20), word(48)], [1, 1, 1, 24, 9]);
-        assert_eq!([long(8), long(24), long(32), long(40)], [5, 6, 7, 8]);
-        assert_eq!([long(64), long(72)], [0x10, 0x20]);
-        assert_eq!([word(80), word(84)], [3, 2]);
+        assert_eq!([word(0), word(4), word(16), word(20), word(32)], [1, 1, 1, 24, 9]);
+        assert_eq!([long(8), long(24)], [5, 8]);
+        assert_eq!([long(48), long(56)], [0x10, 0x20]);
+        assert_eq!([word(64), word(68)], [3, 2]);
     }
 
     #[test]
@@ -287,8 +284,8 @@ mod tests {
         let bytes = written(Endian::Little, &SaveState { count: 1, ..SaveState::default() }, &[]);
         assert!(SaveNote::parse(&bytes, Endian::Little).unwrap().is_cut());
         assert!(matches!(
-            SaveNote::parse(&bytes[..63], Endian::Little),
-            Err(Error::Truncated { need: 64, have: 63, .. })
+            SaveNote::parse(&bytes[..47], Endian::Little),
+            Err(Error::Truncated { need: 48, have: 47, .. })
         ));
         for (at, value) in [(0, 2), (20, 23)] {
             let mut other = bytes.clone();

@@ -8,6 +8,7 @@ mod facts;
 mod format;
 mod note_table;
 mod reader;
+mod remembered;
 pub(crate) mod scan;
 mod signature;
 mod span;
@@ -31,8 +32,8 @@ pub use span::{PageClass, Span, SpanKind};
 pub use unreadable::{MAX_UNREADABLE, Unreadable, UnreadableRange};
 pub use verify::{Verification, verify};
 
-use crate::error::Error;
-use crate::source::ReadAt;
+use crate::error::{Error, Stopped};
+use crate::source::{PhysMemory, ReadAt};
 
 /// A dump of a crashed kernel, in whatever format.
 ///
@@ -182,6 +183,15 @@ impl<'s> Dump<'s> {
                 Error::Corrupt { what: "place of the page at this physical address", value: paddr, expected }
             }
             _ => {
+                // Behind the end of this file, or already of the one it is a copy of: reading
+                // tells, and costs no I/O.
+                let told = self.reader().read_stored(Paddr(paddr), &mut [0]);
+                if let Err(Stopped {
+                    error: error @ (Error::Missing { .. } | Error::Truncated { .. }), ..
+                }) = told
+                {
+                    return error;
+                }
                 let (offset, need) = (self.completeness().file_size, span.range.size());
                 Error::Truncated { what: "memory", offset, need, have: 0 }
             }
