@@ -3,6 +3,9 @@
 mod copy;
 #[cfg(feature = "std")]
 mod file;
+mod layout;
+mod losses;
+mod note;
 mod plan;
 mod report;
 mod sink;
