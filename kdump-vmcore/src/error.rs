@@ -160,6 +160,18 @@ pub enum Error {
         /// What the system said.
         cause: IoError,
     },
+    /// A file is not written, because that would destroy something or cannot be meant.
+    #[error("{reason}")]
+    Refused {
+        /// Why, and what to do instead.
+        reason: &'static str,
+    },
+    /// A device holds something that is no dump, and writing over it was not asked for.
+    #[error("the device holds {found}: it is only written over when that is asked for (--force)")]
+    Occupied {
+        /// What was found.
+        found: &'static str,
+    },
     /// A file could not be made or put in its place.
     #[error("cannot {action}: {cause}")]
     File {

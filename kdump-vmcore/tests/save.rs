@@ -12,7 +12,9 @@ use std::process::Command;
 
 use dumpgen::{CoreFile, Segment, Wire, note};
 use kdump_elf::Paddr;
-use kdump_vmcore::{Dump, Error, IoError, PhysMemory, Progress, ReadAt, SavePlan, SpanKind, WriteAt, save};
+use kdump_vmcore::{
+    Dump, Error, IoError, PhysMemory, Progress, ReadAt, SaveOptions, SavePlan, SpanKind, WriteAt, save,
+};
 use proptest::prelude::*;
 
 fn go_on(_: Progress) -> ControlFlow<()> {
@@ -90,7 +92,7 @@ fn saved_as_a_file() {
     let path = directory.join("vmcore");
     std::fs::write(&path, "old").unwrap();
     let source = Dump::open(sample(Wire::LE64).build()).unwrap();
-    let report = save(&source, &path, &mut go_on).unwrap();
+    let report = save(&source, &path, SaveOptions::default(), &mut go_on).unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().len(), report.file_size);
     let copy = Dump::open(std::fs::File::open(&path).unwrap()).unwrap();
     assert_eq!(merged(&copy), merged(&source));
@@ -103,7 +105,7 @@ fn saved_as_a_file() {
         }
         Err(error) => println!("readelf is not installed, its opinion is not asked: {error}"),
     }
-    let stopped = save(&source, &path, &mut |_| ControlFlow::Break(())).unwrap_err();
+    let stopped = save(&source, &path, SaveOptions::default(), &mut |_| ControlFlow::Break(())).unwrap_err();
     assert_eq!(stopped.error, Error::Cancelled);
     let kept = stopped.kept.unwrap();
     assert_eq!(
@@ -113,8 +115,8 @@ fn saved_as_a_file() {
     let partial = Dump::open(std::fs::File::open(&kept).unwrap()).unwrap();
     assert!(partial.completeness().missing > 0 && partial.vmcoreinfo().is_some());
     assert!(path.exists(), "what was there stays until the new file is complete");
-    assert!(save(&source, &directory, &mut go_on).is_err());
-    assert!(save(&source, &directory.join("no/such/place"), &mut go_on).is_err());
+    assert!(save(&source, &directory, SaveOptions::default(), &mut go_on).is_err());
+    assert!(save(&source, &directory.join("no/such/place"), SaveOptions::default(), &mut go_on).is_err());
     std::fs::remove_dir_all(&directory).unwrap();
 }
 

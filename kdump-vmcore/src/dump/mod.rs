@@ -33,7 +33,7 @@ pub use unreadable::{MAX_UNREADABLE, Unreadable, UnreadableRange};
 pub use verify::{Verification, verify};
 
 use crate::error::{Error, Stopped};
-use crate::source::{PhysMemory, ReadAt};
+use crate::source::{FileId, PhysMemory, ReadAt};
 
 /// A dump of a crashed kernel, in whatever format.
 ///
@@ -41,6 +41,7 @@ use crate::source::{PhysMemory, ReadAt};
 /// is how long what it is read from lives: `'static` for files.
 pub struct Dump<'s> {
     format: Box<dyn Format + 's>,
+    files: Vec<FileId>,
 }
 
 impl<'s> Dump<'s> {
@@ -60,12 +61,19 @@ impl<'s> Dump<'s> {
     /// As [`Dump::open`], and [`Error::Unsupported`] for several parts in a format that is
     /// never split.
     pub fn open_parts(parts: Vec<Box<dyn ReadAt + 's>>) -> Result<Self, Error> {
-        signature::open(parts).map(|format| Self { format })
+        let files = parts.iter().filter_map(|part| part.file_id()).collect();
+        signature::open(parts).map(|format| Self { format, files })
     }
 
     /// A dump in a format that is not known here.
     pub fn from_format<F: Format + 's>(format: F) -> Self {
-        Self { format: Box::new(format) }
+        Self { format: Box::new(format), files: Vec::new() }
+    }
+
+    /// The files it is read from, as far as they are files of the system.
+    #[must_use]
+    pub fn files(&self) -> &[FileId] {
+        &self.files
     }
 
     /// A reader of the memory, for one thread.

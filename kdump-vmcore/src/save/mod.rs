@@ -2,6 +2,10 @@
 
 mod copy;
 #[cfg(feature = "std")]
+mod device;
+#[cfg(feature = "std")]
+mod draft;
+#[cfg(feature = "std")]
 mod file;
 mod layout;
 mod losses;
@@ -12,7 +16,9 @@ mod sink;
 
 pub use copy::Interrupted;
 #[cfg(feature = "std")]
-pub use file::{SaveFailure, save};
+pub use draft::Draft;
+#[cfg(feature = "std")]
+pub use file::{SaveFailure, SaveOptions, save};
 pub use plan::SavePlan;
 pub use report::SaveReport;
 pub use sink::WriteAt;

@@ -25,6 +25,8 @@ pub struct SaveReport {
     pub given_up: u64,
     /// Other defects the source had; its completeness lists them.
     pub source_defects: u32,
+    /// Whether the unfinished file of a process that was killed was removed.
+    pub removed_leftover: bool,
     /// Bytes that several PT_LOADs of the source list and the saved file holds once.
     pub shared: u64,
     /// Indexes of program headers of the source that have no place in the saved file: those
