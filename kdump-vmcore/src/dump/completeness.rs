@@ -22,6 +22,12 @@ pub struct Completeness {
 }
 
 impl Completeness {
+    /// Whether saving the dump was not finished.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        self.defects.iter().any(|defect| matches!(defect, Error::Unfinished { .. }))
+    }
+
     /// Whether nothing is known to be missing or damaged.
     #[must_use]
     pub fn is_complete(&self) -> bool {

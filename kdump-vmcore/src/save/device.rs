@@ -10,7 +10,7 @@ use rustix::fs::OFlags;
 use super::WriteAt;
 use super::draft::failed;
 use crate::error::Error;
-use crate::source::FileId;
+use crate::source::{FileId, custom};
 
 /// Bytes looked at before a device is written over.
 const LOOK: usize = 1 << 20;
@@ -49,7 +49,7 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
 /// holds nothing but zeros or a dump in its first MiB.
 pub(super) fn open(path: &Path, sources: &[FileId], size: u64, force: bool) -> Result<File, Error> {
     // On a block device without O_CREAT: exclusive use (open(2)), which mounting is, too.
-    let flags = (OFlags::EXCL | OFlags::NONBLOCK).bits().cast_signed();
+    let flags = custom(OFlags::EXCL | OFlags::NONBLOCK);
     let opened = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path);
     let mut device = opened.map_err(failed("open the device for exclusive use (is it mounted?)"))?;
     let found = device.metadata().map_err(failed("look at the device"))?;

@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::Errno;
 
 use crate::error::Error;
-use crate::source::FileId;
+use crate::source::{FileId, custom};
 
 /// Appended to the name of a file that is being written.
 const SUFFIX: &str = ".incomplete";
@@ -74,7 +74,7 @@ impl Draft {
     /// [`Error::File`] when the system refuses, [`Error::Refused`] when the draft's name no longer
     /// means this file.
     pub fn keep(mut self) -> Result<(), Error> {
-        self.place_it().inspect_err(|_| self.stays = false)
+        self.place_it()
     }
 
     /// Leaves the draft where it is and returns its name.
@@ -82,6 +82,11 @@ impl Draft {
     pub fn leave(mut self) -> PathBuf {
         self.stays = true;
         self.name.clone()
+    }
+
+    /// Whether the file has its name.
+    pub(super) fn is_placed(&self) -> bool {
+        self.stays
     }
 
     pub(super) fn place_it(&mut self) -> Result<(), Error> {
@@ -124,7 +129,7 @@ fn check(place: &Path, sources: &[FileId]) -> Result<(), Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(failed("look at what is there")(error)),
         Ok(found) if found.is_symlink() => refuse("is a symbolic link; give the file it leads to"),
-        Ok(found) if found.is_dir() => refuse("is a directory; name a file in it"),
+        Ok(found) if found.is_dir() => refuse("is a directory, no regular file; name a file in it"),
         Ok(found) if !found.is_file() => refuse("is no regular file, and is not replaced"),
         Ok(found) if sources.contains(&FileId::of(&found)) => {
             refuse("writing it would destroy the very file that is to be read")
@@ -189,7 +194,7 @@ fn remove_leftover(name: &Path, sources: &[FileId]) -> Result<Option<File>, Erro
         Ok(found) if !found.is_file() => return Err(Error::Refused { reason: taken }),
         Ok(_) => {}
     }
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let flags = custom(OFlags::NOFOLLOW | OFlags::NONBLOCK);
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(name) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -198,7 +203,7 @@ fn remove_leftover(name: &Path, sources: &[FileId]) -> Result<Option<File>, Erro
     let look = failed("look at the .incomplete file of an earlier attempt");
     let id = FileId::of(&file.metadata().map_err(look)?);
     if sources.contains(&id) {
-        let reason = "the .incomplete file beside it is the one to be read; rename it first";
+        let reason = "the .incomplete file beside it is the one to be read, and writing would destroy it; rename it first";
         return Err(Error::Refused { reason });
     }
     lock(&file).map_err(|_| busy())?;

@@ -102,7 +102,9 @@ fn save_to_file(
     match draft.place_it() {
         Ok(()) => Ok(report),
         Err(error) => {
-            let (kept, good) = (Some(draft.leave()), plan.size());
+            let placed = draft.is_placed();
+            let (kept, good) =
+                (Some(if placed { destination.to_owned() } else { draft.leave() }), plan.size());
             Err(SaveFailure { error, kept, good, size: plan.size(), report: Box::new(report) })
         }
     }

@@ -20,7 +20,7 @@ pub fn open_dump_file(path: &Path) -> std::io::Result<File> {
     if path.as_os_str().is_empty() {
         return refuse("an empty name is no file");
     }
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let flags = custom(OFlags::NONBLOCK);
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let kind = file.metadata()?.file_type();
     if kind.is_dir() {
@@ -32,6 +32,11 @@ pub fn open_dump_file(path: &Path) -> std::io::Result<File> {
         );
     }
     Ok(file)
+}
+
+/// Flags as the standard library takes them.
+pub(crate) fn custom(flags: OFlags) -> i32 {
+    i32::from_ne_bytes(flags.bits().to_ne_bytes())
 }
 
 impl FileId {

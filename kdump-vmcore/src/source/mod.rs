@@ -3,6 +3,8 @@
 #[cfg(feature = "std")]
 mod file;
 #[cfg(feature = "std")]
+pub(crate) use file::custom;
+#[cfg(feature = "std")]
 pub use file::open_dump_file;
 mod phys_memory;
 mod read_at;
