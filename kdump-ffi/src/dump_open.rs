@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use kdump_ffi_core::{
     Chars, In, InOut, Items, Out, Reader, call, chars, extensible, libkdump_error, libkdump_read_fn, slice,
 };
-use kdump_vmcore::{Dump, ReadAt};
+use kdump_vmcore::{Dump, ReadAt, open_dump_file};
 
 use crate::dump::libkdump_dump;
 use crate::failure::Failure;
@@ -55,7 +55,7 @@ pub extern "C" fn libkdump_dump_open(
         let (mut parts, mut names): (Vec<Box<dyn ReadAt>>, Vec<PathBuf>) = (Vec::new(), Vec::new());
         for path in paths {
             let path = path_of(chars!(*path), "path")?;
-            let file = File::open(&path).map_err(|error| Failure::Io { path: path.clone(), error })?;
+            let file = open_dump_file(&path).map_err(|error| Failure::Io { path: path.clone(), error })?;
             parts.push(Box::new(file));
             names.push(path);
         }
