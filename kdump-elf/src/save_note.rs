@@ -22,6 +22,8 @@ pub const SAVE_NOTE_ENTRY: usize = 24;
 
 /// The layout that is written, and the only one that is understood.
 const VERSION: u32 = 1;
+/// [`SAVE_NOTE_ENTRY`] as it stands in the note.
+const ENTRY_SIZE: u32 = 24;
 const UNFINISHED: u32 = 1;
 const MISSING: u32 = 1;
 const UNREADABLE: u32 = 2;
@@ -147,7 +149,7 @@ impl SaveState {
             flags: if self.good.is_some() { UNFINISHED } else { 0 }.into(),
             good: self.good.unwrap_or(0).into(),
             count: self.count.into(),
-            entry_size: (SAVE_NOTE_ENTRY as u32).into(),
+            entry_size: ENTRY_SIZE.into(),
             given_up: self.given_up.into(),
             defects: self.defects.into(),
             reserved: [0; 12],
@@ -236,7 +238,8 @@ mod tests {
     }
 
     fn written(endian: Endian, state: &SaveState, ranges: &[LostRange]) -> Vec<u8> {
-        let mut out = std::vec![0; SAVE_NOTE_HEAD + ranges.len() * SAVE_NOTE_ENTRY];
+        let mut out =
+            std::vec![0; SAVE_NOTE_HEAD.saturating_add(ranges.len().saturating_mul(SAVE_NOTE_ENTRY))];
         state.encode(endian, &mut out).unwrap();
         for (range, at) in ranges.iter().zip(out[SAVE_NOTE_HEAD..].chunks_mut(SAVE_NOTE_ENTRY)) {
             range.encode(endian, at).unwrap();

@@ -11,6 +11,7 @@
     reason = "a test fails by panicking"
 )]
 
+use core::time::Duration;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{FileExt, symlink};
@@ -18,7 +19,6 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use dumpgen::{CoreFile, Segment, Wire, note};
 use serde_json::Value;
@@ -177,6 +177,9 @@ fn saves(case: &Case, what: &str, args: &[&str], status: i32) -> Output {
 
 const PAGE: u64 = 0x1000;
 
+/// Fault, how it is made, what the source tells, the status of `save`, what the copy tells.
+type Row = (&'static str, Vec<(&'static str, String)>, Told, i32, Option<Told>);
+
 #[test]
 fn sources() {
     let cut = MEMORY - 7 * PAGE;
@@ -188,8 +191,7 @@ fn sources() {
     let unknown = |verify: i32, read: u64| Told { verify, read: (1, read), ..WHOLE };
     let refused = Told { info: (1, false), verify: 1, map: [0; 3], read: (1, 0) };
     let (page, end) = (OFFSET + 5 * PAGE, OFFSET + MEMORY);
-    // Fault, what the source tells, status of save, what the copy tells.
-    let rows: Vec<(&str, Vec<(&str, String)>, Told, i32, Option<Told>)> = vec![
+    let rows: Vec<Row> = vec![
         ("short reads", vec![("FAULT_READ", "short".into())], WHOLE, 0, Some(WHOLE)),
         (
             "EIO at a page",

@@ -194,6 +194,8 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
     /// Makes the file a finished one. One that lacks nothing has no note.
     fn end(&mut self) -> Result<(), Error> {
         let plan = self.plan;
+        // Without the note nothing says how much of the memory is on the medium.
+        self.sink.sync()?;
         self.report.given_up = plan.given_up.saturating_add(self.found.given_up);
         let whole = self.report.is_whole() && plan.note.is_empty(&self.found.ranges);
         let blocks = plan.note.blocks();
@@ -216,7 +218,7 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
         }
         mark(&mut head, false)?;
         let (first, rest) = head.split_at_checked(BLOCK).unwrap_or_default();
-        let skip = (entry.start / BLOCK * BLOCK).saturating_sub(BLOCK).min(rest.len());
+        let skip = (entry.start & !BLOCK.saturating_sub(1)).saturating_sub(BLOCK).min(rest.len());
         let behind = rest.get(skip..).unwrap_or_default();
         if !behind.is_empty() {
             self.sink.write_all_at(BLOCK.saturating_add(skip) as u64, behind)?;
