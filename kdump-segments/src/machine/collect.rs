@@ -15,11 +15,13 @@ use kdump_elf::Endian;
 use super::files::parse_index;
 use super::kcore_head::read_head;
 use super::open_file::{TEXT_LIMIT, open};
-use super::paths::{ARCH, ENVIRONMENT, FILES, KALLSYMS, KCORE, KCORE_VALUES, NUMBERED};
+use super::paths::{ARCH, CPUINFO, ENVIRONMENT, FILES, KALLSYMS, KCORE, KCORE_VALUES, NUMBERED};
 use super::record::{MANIFEST, parse_manifest};
 use super::{Kcore, Machine, MachineFiles, Symbols, symbols};
 use crate::MachineError;
 
+/// Many times what /proc/cpuinfo tells of one CPU.
+const CPUINFO_HEAD: u64 = 64 << 10;
 /// Several times what the largest kernels list.
 const KALLSYMS_LIMIT: u64 = 256 << 20;
 
@@ -66,6 +68,7 @@ impl MachineFiles {
         }
         reader.cpus_without_notes();
         reader.boot_params_of_debugfs()?;
+        reader.cpuinfo();
         reader.kallsyms();
         reader.kcore();
         reader.manifest()?;
@@ -177,6 +180,19 @@ impl Reader<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The beginning of a file that has thousands of CPUs in it on a large machine.
+    fn cpuinfo(&mut self) {
+        if self.files.get(CPUINFO).is_some() {
+            return;
+        }
+        let Some(file) = self.open(CPUINFO, CPUINFO) else { return };
+        let mut content = Vec::new();
+        match file.take(CPUINFO_HEAD).read_to_end(&mut content) {
+            Ok(_) => self.files.insert(CPUINFO, content),
+            Err(error) => self.files.insert_unreadable(CPUINFO, error.to_string()),
+        }
     }
 
     fn kallsyms(&mut self) {

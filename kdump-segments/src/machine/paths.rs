@@ -7,6 +7,8 @@ pub(super) const KCORE_VALUES: &str = "proc/kcore.values";
 pub(super) const KALLSYMS: &str = "proc/kallsyms";
 /// The machine name of `uname(2)`, since Linux 6.1.
 pub(super) const ARCH: &str = "proc/sys/kernel/arch";
+/// Of a running machine only the beginning is read, which tells of the first CPU.
+pub(super) const CPUINFO: &str = "proc/cpuinfo";
 
 /// The files that are read as they are.
 #[cfg(feature = "std")]
@@ -45,7 +47,7 @@ pub(super) const FILES: [&str; 27] = [
 #[cfg(feature = "std")]
 pub(super) const ENVIRONMENT: [&str; 5] = [
     "proc/meminfo",
-    "proc/cpuinfo",
+    CPUINFO,
     "proc/sys/kernel/kexec_load_disabled",
     "proc/sys/kernel/kexec_load_limit_panic",
     "sys/kernel/security/lockdown",
