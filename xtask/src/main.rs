@@ -26,6 +26,7 @@ mod rust;
 mod rust_kernel;
 mod setup;
 mod shell;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -58,6 +59,12 @@ const COMMANDS: &[Command] = &[
         about: "crash a Debian kernel under QEMU, capture it, and check the dump",
         example: "cargo xtask crash --kernel 6.12 --no-la57 --backup",
         run: crash::run,
+    },
+    Command {
+        name: "preflight-soak",
+        about: "try random crash loads on a Debian kernel, and compare its verdicts with preflight's",
+        example: "cargo xtask preflight-soak --kernel 6.12 --candidates 10000 --no-la57 --high-region",
+        run: soak::run,
     },
     Command {
         name: "rust-kernel",
