@@ -6,6 +6,7 @@ use core::fmt::Write;
 
 use kdump_elf::{PhysRange, align_down, align_up};
 
+use crate::preflight::{Allocation, find_control_pages};
 use crate::{Error, RangeSet};
 
 /// Which end of the free memory a part is put at.
@@ -118,24 +119,31 @@ impl Placement {
         &self.free
     }
 
-    /// Checks that the kernel will find `pages` pages for its own use.
+    /// Checks that the kernel will find its control pages in `region`, of which this placement
+    /// is a part, whichever of `lists` it takes ([`control_pages`](crate::preflight::control_pages)).
     ///
     /// # Errors
     /// [`Error::NoRoom`] naming what every part took.
-    pub fn check_control_pages(&self, pages: u64) -> Result<(), Error> {
-        let (have, need) = (self.free.total(), pages.saturating_mul(self.page_size));
-        if have >= need {
-            return Ok(());
-        }
+    pub fn check_control_pages(&self, region: PhysRange, lists: &[Vec<Allocation>]) -> Result<(), Error> {
+        let taken: Vec<(u64, u64)> = self
+            .free
+            .complement_within(self.region)
+            .iter()
+            .map(|range| (range.start(), range.size()))
+            .collect();
+        let shortages =
+            lists.iter().filter_map(|list| find_control_pages(region, self.page_size, &taken, list).err());
+        let Some(shortage) = shortages.max_by_key(|shortage| shortage.needed) else { return Ok(()) };
+        let bytes = |pages: u64| pages.saturating_mul(self.page_size);
         let request = Request {
             part: "the page tables and control pages the kernel takes from the region itself",
-            size: need,
+            size: bytes(shortage.needed),
             align: self.page_size,
-            min: self.region.start(),
-            max: self.region.last(),
+            min: region.start(),
+            max: region.last(),
             direction: Direction::BottomUp,
         };
-        Err(self.no_room(&request, need.saturating_sub(have)))
+        Err(self.no_room(&request, bytes(shortage.needed.saturating_sub(shortage.found))))
     }
 
     fn take(&mut self, part: &'static str, range: PhysRange) {
@@ -214,8 +222,13 @@ mod tests {
         assert!(error.to_string().contains("test 0x200000"), "{error}");
         let error = placement.place(&request(0x1000, 1 << 30, Direction::TopDown)).unwrap_err();
         assert!(matches!(error, Error::NoRoom { missing_mib: 1023, .. }), "alignment counts: {error}");
-        assert!(placement.check_control_pages(256).is_ok());
-        assert!(placement.check_control_pages(257).is_err());
+        let check = |count| {
+            let one = vec![Allocation { order: 0, count: 1 }];
+            let lists = [one, vec![Allocation { order: 0, count }]];
+            placement.check_control_pages(range(0x10_0000, 0x40_0000), &lists)
+        };
+        assert!(check(256).is_ok());
+        assert!(matches!(check(257), Err(Error::NoRoom { need: 0x10_1000, .. })), "any of the lists");
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod rust;
 mod rust_kernel;
 mod setup;
 mod shell;
+mod soak;
 mod targets;
 
 use std::process::ExitCode;
@@ -71,6 +72,12 @@ const COMMANDS: &[Command] = &[
         about: "try bad loads on an armed guest, which must stay armed",
         example: "cargo xtask load-matrix --kernel 6.12",
         run: crash::load_matrix,
+    },
+    Command {
+        name: "preflight-soak",
+        about: "try random crash loads on a Debian kernel, and compare its verdicts with preflight's",
+        example: "cargo xtask preflight-soak --kernel 6.12 --candidates 10000 --no-la57 --high-region",
+        run: soak::run,
     },
     Command {
         name: "rust-kernel",

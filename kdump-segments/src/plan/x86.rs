@@ -17,7 +17,7 @@ use crate::e820::E820Entry;
 use crate::elfcorehdr::{ElfCoreHeader, LowMemory};
 use crate::image::Image;
 use crate::placement::{Direction, Placement, Request};
-use crate::preflight::control_pages;
+use crate::preflight::{Environment, control_pages};
 use crate::purgatory::BackupCopy;
 use crate::segment::{Segment, SegmentKind};
 use crate::vmcore_prediction::VmcorePrediction;
@@ -94,9 +94,7 @@ impl<'a> Builder<'_, 'a> {
         let kernel = self.kernel()?;
         let initrd = self.initrd()?;
         let (setup_data, efi_map) = self.setup_data(&e820, efi)?;
-        // The least it takes; whether this CPU needs more is for preflight to say.
-        let ram_end = crate::preflight::ram_end(machine);
-        self.placement.check_control_pages(control_pages(ram_end, true))?;
+        self.control_pages()?;
         Ok(Parts {
             low_memory,
             elfcorehdr,
@@ -109,6 +107,15 @@ impl<'a> Builder<'_, 'a> {
             cmdline,
             e820,
         })
+    }
+
+    /// A kernel without 1 GiB pages takes a page for each GiB. Where it is not known whether this
+    /// one has them, preflight says so.
+    fn control_pages(&self) -> Result<(), Error> {
+        let mut environment = Environment::of_machine(self.inputs.machine);
+        environment.gib_pages = environment.gib_pages.or(Some(true));
+        let region = environment.crash_region.ok_or(Error::NoCrashRegion)?;
+        self.placement.check_control_pages(region, &control_pages(&environment))
     }
 
     fn finish(mut self, region: PhysRange, parts: Parts) -> Result<Layout<'a>, Error> {

@@ -2,20 +2,20 @@
 //! known before.
 
 mod checks;
-mod cpio;
+pub(crate) mod cpio;
 mod disk;
 mod drive;
 mod elf;
 mod gdbstub;
 mod initramfs;
-mod kernel;
+pub(crate) mod kernel;
 mod low_memory;
 mod matrix;
 mod modules;
-mod options;
+pub(crate) mod options;
 mod plan;
-mod programs;
-mod qemu;
+pub(crate) mod programs;
+pub(crate) mod qemu;
 
 use std::fs;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ use crate::error::{Context, Result};
 use crate::progress::{self, Clock};
 use crate::{consumers, repo};
 
-const NEEDS: &[Need] = &[
+pub(crate) const NEEDS: &[Need] = &[
     Need { what: "qemu-system-x86_64", package: "qemu-system-x86" },
     // The package busybox brings a program of the same name that needs libraries.
     Need { what: "/var/lib/dpkg/info/busybox-static.list", package: "busybox-static" },
