@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 
+use kdump_elf::PhysRange;
 use thiserror::Error;
 
 use crate::MachineError;
@@ -71,16 +72,21 @@ pub enum Error {
     },
 
     /// No crash region is reserved.
-    #[error("no memory is reserved for a capture kernel: add crashkernel= to the command line and reboot")]
+    #[error(
+        "no memory is reserved for a capture kernel: add crashkernel= to the command line (kdump plan \
+             --suggest says how much) and reboot"
+    )]
     NoCrashRegion,
 
-    /// A part of the plan found no room in the crash region.
+    /// The parts of the plan do not fit in the crash region.
     #[error(
         "no room for {part} ({need:#x} bytes, align {align:#x}, between {min:#x} and {max:#x}) in the crash \
-         region: {missing_mib} MiB more are needed; placed so far: {placed}"
+         region {region} of {} MiB: {}",
+        region.size() >> 20,
+        no_room(*total, *fits_mib, *runs_mib, parts)
     )]
     NoRoom {
-        /// The part that did not fit.
+        /// The first part that did not fit.
         part: &'static str,
         /// Its size in bytes.
         need: u64,
@@ -90,10 +96,17 @@ pub enum Error {
         min: u64,
         /// Last address it may take, inclusive.
         max: u64,
-        /// By how much the region is too small, rounded up to MiB.
-        missing_mib: u64,
-        /// What every part placed before took.
-        placed: String,
+        /// The crash region.
+        region: PhysRange,
+        /// Bytes of all parts together; 0 when no larger region would hold them.
+        total: u64,
+        /// MiB the region must have for the parts to fit, if it keeps its start; `None` when no
+        /// size helps.
+        fits_mib: Option<u64>,
+        /// MiB the capture kernel is estimated to need.
+        runs_mib: Option<u64>,
+        /// Every part and what it takes.
+        parts: String,
     },
 
     /// A segment with a fixed address does not lie in the crash region.
@@ -170,4 +183,22 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+/// What all parts take together and how large a region must be.
+fn no_room(total: u64, fits_mib: Option<u64>, runs_mib: Option<u64>, parts: &str) -> String {
+    let Some(fits) = fits_mib else {
+        return String::from("a larger region does not help, the addresses it may take are not in it");
+    };
+    let total = total.div_ceil(1 << 20);
+    let mut text = alloc::format!(
+        "all parts together take {total} MiB ({parts}), and to place them the region must have {fits} MiB"
+    );
+    if let Some(runs) = runs_mib {
+        text.push_str(&alloc::format!(
+            "; the capture kernel needs about {} MiB to run (kdump plan --suggest)",
+            runs.max(fits)
+        ));
+    }
+    text
 }

@@ -16,6 +16,7 @@ mod memory_map;
 mod range_set;
 
 pub mod boot_params;
+pub mod capture_need;
 pub mod cmdline;
 pub mod e820;
 pub mod elfcorehdr;

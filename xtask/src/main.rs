@@ -60,6 +60,12 @@ const COMMANDS: &[Command] = &[
         run: crash::run,
     },
     Command {
+        name: "region-sizes",
+        about: "panic guests with crash regions of several sizes: what kdump says of them, what happens",
+        example: "cargo xtask region-sizes --kernel 6.12 --sizes 80,96,112",
+        run: crash::run_region_sizes,
+    },
+    Command {
         name: "rust-kernel",
         about: "crash the example kernel of every cause under QEMU, and check its dumps",
         example: "cargo xtask rust-kernel --cause nmi",

@@ -6,10 +6,12 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Arch, PhysRange};
 
+use super::need::NeedFacts;
 use super::{Plan, PlanInputs, x86};
+use crate::capture_need::CaptureNeed;
 use crate::purgatory::{BackupCopy, Entry, MismatchAction, SerialPort};
 use crate::segment::Segment;
-use crate::{Error, Machine};
+use crate::{Error, Machine, RangeSet};
 
 /// A plan whose purgatory is not linked yet.
 #[derive(Clone, Debug)]
@@ -21,6 +23,7 @@ pub struct Layout<'a> {
     pub(super) backup: Option<BackupCopy>,
     pub(super) serial: Option<SerialPort>,
     pub(super) on_mismatch: MismatchAction,
+    pub(super) facts: NeedFacts,
 }
 
 impl<'a> Layout<'a> {
@@ -29,7 +32,7 @@ impl<'a> Layout<'a> {
     /// logarithm); images are borrowed and not read through.
     ///
     /// # Errors
-    /// [`Error::NoCrashRegion`], [`Error::NoRoom`] naming the part and what is missing,
+    /// [`Error::NoCrashRegion`], [`Error::NoRoom`] naming all parts and what is missing,
     /// [`Error::CommandLineTooLong`], [`Error::TooMany`], [`Error::Conflict`] for options that
     /// cannot be honoured, and the errors of the kernel image.
     pub fn new(inputs: &PlanInputs<'a>) -> Result<Self, Error> {
@@ -45,6 +48,13 @@ impl<'a> Layout<'a> {
         }
         check_notes(inputs.machine)?;
         x86::lay_out(inputs)
+    }
+
+    /// What the capture kernel would need were it given `ram`; `None` where no estimate can be
+    /// made.
+    #[must_use]
+    pub fn need_in(&self, ram: &RangeSet) -> Option<CaptureNeed> {
+        self.facts.need(ram)
     }
 
     /// The segments, by address; the purgatory has no content yet.

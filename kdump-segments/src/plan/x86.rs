@@ -2,6 +2,7 @@
 
 mod handover;
 mod kernel;
+mod too_small;
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
@@ -11,7 +12,9 @@ use kdump_elf::{Class, PhysRange};
 
 use super::capture_map::{capture_map, firmware_map};
 use super::low_memory::{Decision, decide};
+use super::need::{NeedFacts, capture_ram};
 use super::{KexecFlags, Layout, Plan, PlanInputs};
+use crate::capture_need::Fit;
 use crate::cmdline::CommandLine;
 use crate::e820::E820Entry;
 use crate::elfcorehdr::{ElfCoreHeader, LowMemory};
@@ -61,13 +64,22 @@ struct Parts {
 
 /// Lays out an x86 load.
 pub(super) fn lay_out<'a>(inputs: &PlanInputs<'a>) -> Result<Layout<'a>, Error> {
-    let machine = inputs.machine;
-    let region = machine.load_region().ok_or(Error::NoCrashRegion)?;
-    let image = Image::parse(inputs.kernel, machine.page_size)?;
-    let bits32 = entry_is_32bit(&image, inputs)?;
-    let (placement, notes) = (placement(inputs, region)?, machine.notes.iter().map(ToString::to_string));
-    let mut builder =
-        Builder { inputs, image, bits32, placement, segments: Vec::new(), notes: notes.collect() };
+    let region = inputs.machine.load_region().ok_or(Error::NoCrashRegion)?;
+    let image = Image::parse(inputs.kernel, inputs.machine.page_size)?;
+    lay_out_in(inputs, &image, region).map_err(|error| too_small::explain(inputs, &image, region, error))
+}
+
+/// Lays out in `region`, whatever the machine has.
+fn lay_out_in<'a>(
+    inputs: &PlanInputs<'a>,
+    image: &Image<'a>,
+    region: PhysRange,
+) -> Result<Layout<'a>, Error> {
+    let bits32 = entry_is_32bit(image, inputs)?;
+    let placement = placement(inputs, region)?;
+    let notes = inputs.machine.notes.iter().map(ToString::to_string).collect();
+    let image = image.clone();
+    let mut builder = Builder { inputs, image, bits32, placement, segments: Vec::new(), notes };
     let parts = builder.place_parts()?;
     builder.write_boot_params(&parts);
     builder.sources();
@@ -114,6 +126,9 @@ impl<'a> Builder<'_, 'a> {
         let mut flags = KexecFlags::crash(machine.arch);
         flags.set(KexecFlags::UPDATE_ELFCOREHDR, options.hotplug);
         self.segments.sort_by_key(Segment::mem);
+        let facts = NeedFacts::new(self.inputs, &self.image, &self.segments, &parts.cmdline);
+        let need = facts.need(&capture_ram(machine));
+        self.notes.extend(need.iter().filter(|need| need.fit() != Fit::Enough).map(ToString::to_string));
         Ok(Layout {
             purgatory: parts.purgatory,
             target: target(parts.kernel, parts.boot_params.start())?,
@@ -134,8 +149,10 @@ impl<'a> Builder<'_, 'a> {
                 leftover: self.placement.free().total(),
                 initrd_limit: initrd_limit(&self.image, self.bits32),
                 cmdline_limit: self.image.cmdline_limit(),
+                need,
                 notes: self.notes,
             },
+            facts,
         })
     }
 

@@ -15,6 +15,9 @@ mod options;
 mod plan;
 mod programs;
 mod qemu;
+mod region_sizes;
+
+pub(crate) use region_sizes::run as run_region_sizes;
 
 use std::fs;
 use std::path::PathBuf;

@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use kdump_elf::Arch;
 use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::load::probe_environment;
-use kdump_segments::plan::PlanOptions;
+use kdump_segments::plan::{PlanInputs, PlanOptions};
 use kdump_segments::preflight::Environment;
 use kdump_segments::{Error, Machine, MachineFiles};
 
@@ -48,6 +48,17 @@ impl Inputs {
         let initrd = file("initrd")?;
         let options = plan_options(matches)?;
         Ok(Self { machine, environment, kernel, kernel_path, initrd, options, purgatory })
+    }
+
+    /// All of it as the planner takes it.
+    pub(super) fn plan_inputs(&self) -> PlanInputs<'_> {
+        PlanInputs {
+            machine: &self.machine,
+            kernel: &self.kernel,
+            initrd: self.initrd.as_deref(),
+            options: &self.options,
+            purgatory: &self.purgatory,
+        }
     }
 
     /// The planner knows bytes only; the user wants to know which file is at fault.

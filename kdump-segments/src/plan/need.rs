@@ -1,0 +1,64 @@
+//! What of a layout decides how much memory the capture kernel needs.
+
+use alloc::string::String;
+
+use kdump_elf::Arch;
+
+use super::PlanInputs;
+use crate::capture_need::{Basis, CaptureNeed, InitrdSize, NeedInputs, kernel_size};
+use crate::cmdline::CommandLine;
+use crate::elfcorehdr::low_ram;
+use crate::image::Image;
+use crate::segment::{Segment, SegmentKind};
+use crate::{Machine, RangeSet};
+
+/// The facts, which do not depend on the region.
+#[derive(Clone, Debug)]
+pub(super) struct NeedFacts {
+    arch: Arch,
+    kernel: (u64, Basis, String),
+    initrd: Option<InitrdSize>,
+    cpus: u64,
+    parts: u64,
+    cmdline: CommandLine,
+}
+
+impl NeedFacts {
+    pub(super) fn new(
+        inputs: &PlanInputs<'_>,
+        image: &Image<'_>,
+        segments: &[Segment<'_>],
+        cmdline: &CommandLine,
+    ) -> Self {
+        let other = |kind| !matches!(kind, SegmentKind::Kernel | SegmentKind::Initrd);
+        let parts = segments.iter().filter(|segment| other(segment.kind)).map(Segment::memsz);
+        Self {
+            arch: inputs.machine.arch,
+            kernel: kernel_size(inputs.machine, image, inputs.kernel),
+            initrd: inputs.initrd.filter(|bytes| !bytes.is_empty()).map(InitrdSize::of),
+            cpus: inputs.machine.cpu_notes.len() as u64,
+            parts: parts.fold(0, u64::saturating_add),
+            cmdline: cmdline.clone(),
+        }
+    }
+
+    /// The need of a capture kernel that is given `ram`.
+    pub(super) fn need(&self, ram: &RangeSet) -> Option<CaptureNeed> {
+        CaptureNeed::estimate(&NeedInputs {
+            arch: self.arch,
+            kernel: self.kernel.clone(),
+            initrd: self.initrd.as_ref(),
+            cpus: self.cpus,
+            parts: self.parts,
+            cmdline: &self.cmdline,
+            ram,
+        })
+    }
+}
+
+/// The RAM a capture kernel has on `machine`: crash regions and CMA memory without what is
+/// claimed there, and low memory.
+pub(super) fn capture_ram(machine: &Machine) -> RangeSet {
+    let regions = RangeSet::from_ranges(machine.crash_regions.iter().copied()).union(&machine.cma_ranges);
+    regions.intersect(&machine.ram()).subtract(&machine.crash_claimed).union(&low_ram(machine))
+}
