@@ -15,7 +15,7 @@ use kdump_elf::Endian;
 use super::files::parse_index;
 use super::kcore_head::read_head;
 use super::open_file::{TEXT_LIMIT, open};
-use super::paths::{ARCH, ENVIRONMENT, FILES, KALLSYMS, KCORE, KCORE_VALUES, NUMBERED};
+use super::paths::{ARCH, ENVIRONMENT, FILES, IOMEM, KALLSYMS, KCORE, KCORE_VALUES, NUMBERED};
 use super::record::{MANIFEST, parse_manifest};
 use super::{Kcore, Machine, MachineFiles, Symbols, symbols};
 use crate::MachineError;
@@ -42,7 +42,7 @@ impl MachineFiles {
     /// are read, of /proc/kallsyms only a few lines are kept.
     ///
     /// # Errors
-    /// [`MachineError::TooLarge`] for a file far larger than what the kernel writes there.
+    /// [`MachineError::TooLarge`] for a proc/iomem far larger than what the kernel writes.
     pub fn read(root: &Path) -> Result<Self, MachineError> {
         Self::read_with(root, &[])
     }
@@ -93,10 +93,15 @@ impl Reader<'_> {
         let Some(file) = self.open(place, path) else { return Ok(None) };
         let mut content = Vec::new();
         match file.take(TEXT_LIMIT.saturating_add(1)).read_to_end(&mut content) {
-            Ok(_) if content.len() as u64 > TEXT_LIMIT => Err(MachineError::TooLarge {
+            // Without the map of the memory there is no machine; everything else is optional.
+            Ok(_) if content.len() as u64 > TEXT_LIMIT && path == IOMEM => Err(MachineError::TooLarge {
                 path: self.place(place).display().to_string(),
                 limit: TEXT_LIMIT,
             }),
+            Ok(_) if content.len() as u64 > TEXT_LIMIT => {
+                self.files.insert_unreadable(path, format!("it has more than {TEXT_LIMIT:#x} bytes"));
+                Ok(None)
+            }
             Ok(_) => Ok(Some(content)),
             Err(error) => {
                 self.files.insert_unreadable(path, error.to_string());

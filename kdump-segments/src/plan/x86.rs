@@ -26,7 +26,7 @@ use crate::segment::{Segment, SegmentKind};
 use crate::vmcore_prediction::VmcorePrediction;
 use crate::{Error, RangeSet};
 use handover::LOW_MIN;
-use kernel::{KernelEntry, entry_is_32bit, initrd_limit, target};
+use kernel::{KernelEntry, check_32bit_reach, entry_is_32bit, initrd_limit, target};
 
 /// Least size of the elfcorehdr segment, as other loaders make it on x86.
 const ELFCOREHDR_MIN: u64 = 16 << 10;
@@ -64,7 +64,7 @@ struct Parts {
 
 /// Lays out an x86 load.
 pub(super) fn lay_out<'a>(inputs: &PlanInputs<'a>) -> Result<Layout<'a>, Error> {
-    let region = inputs.machine.load_region().ok_or(Error::NoCrashRegion)?;
+    let region = inputs.machine.load_region().ok_or_else(|| inputs.machine.why_no_region())?;
     let image = Image::parse(inputs.kernel, inputs.machine.page_size)?;
     lay_out_in(inputs, &image, region).map_err(|error| too_small::explain(inputs, &image, region, error))
 }
@@ -76,6 +76,9 @@ fn lay_out_in<'a>(
     region: PhysRange,
 ) -> Result<Layout<'a>, Error> {
     let bits32 = entry_is_32bit(image, inputs)?;
+    if bits32 {
+        check_32bit_reach(image, inputs, region)?;
+    }
     let placement = placement(inputs, region)?;
     let notes = inputs.machine.notes.iter().map(ToString::to_string).collect();
     let image = image.clone();
