@@ -102,7 +102,7 @@ pub struct NeedInputs<'a> {
     /// CPUs of the machine.
     pub cpus: u64,
     /// Bytes of the segments other than kernel and initial ramdisk.
-    pub parts: u64,
+    pub parts: (u64, Basis),
     /// Its command line.
     pub cmdline: &'a CommandLine,
     /// The RAM it is given, low memory included.
@@ -135,7 +135,7 @@ const ROWS: &[Row] = &[Row {
     page_struct: 64,
     section: 128 * MIB,
     per_cpu: MIB,
-    reserve: 26 * MIB,
+    reserve: 28 * MIB,
     early: 4 * MIB,
 }];
 
@@ -167,7 +167,9 @@ impl CaptureNeed {
         let cpus = capture_cpus(inputs.cmdline, inputs.cpus);
         let source = format!("{cpus} CPUs of {} KiB", row.per_cpu >> 10);
         need.add("per-CPU memory", cpus.saturating_mul(row.per_cpu), Basis::Estimated, source);
-        need.add("other segments", inputs.parts, Basis::Exact, String::from("as planned"));
+        let (parts, basis) = inputs.parts;
+        let source = if basis == Basis::Exact { "as planned" } else { "laid out by the running kernel" };
+        need.add("other segments", parts, basis, String::from(source));
         let last = inputs.ram.iter().next_back().map_or(0, PhysRange::last);
         let bounce = bounce_buffers(inputs.cmdline, last);
         if bounce != 0 {

@@ -10,7 +10,10 @@ use crate::cmdline::CommandLine;
 use crate::elfcorehdr::low_ram;
 use crate::image::Image;
 use crate::segment::{Segment, SegmentKind};
-use crate::{Machine, RangeSet};
+use crate::{Error, Machine, RangeSet};
+
+/// Bytes of what is loaded beside the images when the running kernel lays it out.
+const OTHER_PARTS: u64 = 1 << 20;
 
 /// The facts, which do not depend on the region.
 #[derive(Clone, Debug)]
@@ -19,7 +22,7 @@ pub(super) struct NeedFacts {
     kernel: (u64, Basis, String),
     initrd: Option<InitrdSize>,
     cpus: u64,
-    parts: u64,
+    parts: (u64, Basis),
     cmdline: CommandLine,
 }
 
@@ -37,7 +40,7 @@ impl NeedFacts {
             kernel: kernel_size(inputs.machine, image, inputs.kernel),
             initrd: inputs.initrd.filter(|bytes| !bytes.is_empty()).map(InitrdSize::of),
             cpus: inputs.machine.cpu_notes.len() as u64,
-            parts: parts.fold(0, u64::saturating_add),
+            parts: (parts.fold(0, u64::saturating_add), Basis::Exact),
             cmdline: cmdline.clone(),
         }
     }
@@ -53,6 +56,31 @@ impl NeedFacts {
             cmdline: &self.cmdline,
             ram,
         })
+    }
+}
+
+impl CaptureNeed {
+    /// The need of images that the running kernel places itself (kexec_file_load(2)) in the crash
+    /// regions `machine` has; `None` for an architecture whose kernels were not measured.
+    ///
+    /// # Errors
+    /// Those of [`Image::parse`].
+    pub fn of_images(
+        machine: &Machine,
+        kernel: &[u8],
+        initrd: Option<&[u8]>,
+        cmdline: &CommandLine,
+    ) -> Result<Option<Self>, Error> {
+        let image = Image::parse(kernel, machine.page_size)?;
+        let facts = NeedFacts {
+            arch: machine.arch,
+            kernel: kernel_size(machine, &image, kernel),
+            initrd: initrd.map(InitrdSize::of),
+            cpus: machine.cpu_notes.len() as u64,
+            parts: (OTHER_PARTS, Basis::Estimated),
+            cmdline: cmdline.clone(),
+        };
+        Ok(facts.need(&capture_ram(machine)))
     }
 }
 

@@ -57,6 +57,8 @@ pub(crate) fn write_compressed(
         "none" => fs::read(&plain).context(plain.display())?,
         // The kernel knows no other check of xz than CRC-32.
         "xz" => shell::stdout(shell::tool("xz")?.args(["--check=crc32", "-c"]).arg(&plain))?,
+        // Nor another frame of LZ4 than the legacy one.
+        "lz4" => shell::stdout(shell::tool("lz4")?.args(["-l", "-c"]).arg(&plain))?,
         other => shell::stdout(shell::tool(other)?.arg("-c").arg(&plain))?,
     };
     let mut extra = Cpio::default();

@@ -20,13 +20,19 @@ use crate::repo;
 const PATIENCE: Duration = Duration::from_secs(240);
 /// How long the capture kernel may take: many times what one with enough memory needs.
 const CAPTURE: Duration = Duration::from_secs(180);
-/// The issue is decided within this distance: the goal for largest failing to smallest "enough".
+/// How far apart the largest size that fails and the smallest called "enough" may lie.
 const GOAL_MIB: u64 = 16;
 /// Compressors the capture initramfs can be given.
 const COMPRESSORS: [&str; 6] = ["zstd", "xz", "gzip", "lz4", "bzip2", "none"];
 /// What shows that a capture kernel will not come to its end.
-const DEATHS: [&str; 4] =
-    ["deadlocked on memory", "Kernel panic - not syncing", "Out of memory: Killed", "Out of memory and no"];
+const DEATHS: [&str; 5] = [
+    "deadlocked on memory",
+    "Kernel panic - not syncing",
+    "Out of memory: Killed",
+    "Out of memory and no",
+    // It goes on with what it has unpacked, whatever is missing.
+    "Initramfs unpacking failed",
+];
 
 /// What `kdump` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +57,7 @@ struct Request {
     sizes: Vec<u64>,
     compressor: String,
     ballast_mib: usize,
-    cpus: String,
+    append: String,
 }
 
 impl Request {
@@ -71,7 +77,10 @@ impl Request {
         let ballast = args.number("--ballast")?.unwrap_or(0);
         let ballast_mib = usize::try_from(ballast).ok().filter(|&mib| mib <= 512);
         let ballast_mib = ballast_mib.ok_or_else(|| usage(format!("--ballast {ballast}: up to 512 MiB")))?;
-        let cpus = args.value("--capture-cpus")?.unwrap_or_else(|| "nr_cpus=1".to_owned());
+        let append = args.value("--append")?.unwrap_or_else(|| "nr_cpus=1".to_owned());
+        if append.contains('+') {
+            return Err(usage("--append: a plus sign cannot be passed on"));
+        }
         let mut guest = Vec::new();
         for name in ["--kernel", "--mem", "--cpus"] {
             guest.extend(args.value(name)?.map(|value| format!("{name}={value}")));
@@ -81,7 +90,7 @@ impl Request {
         if !guest.iter().any(|arg| arg.starts_with("--mem")) {
             guest.push("--mem=1024M".to_owned());
         }
-        Ok(Self { options: Options::parse(&guest)?, sizes, compressor, ballast_mib, cpus })
+        Ok(Self { options: Options::parse(&guest)?, sizes, compressor, ballast_mib, append })
     }
 }
 
@@ -112,8 +121,8 @@ pub(crate) fn run(args: &[String]) -> Result {
         let socket = std::env::temp_dir().join(format!("kdump-lab-{}.gdb", std::process::id()));
         let cmdline = format!(
             "console=ttyS0 crashkernel={mib}M panic=5 printk.devkmsg=on lab.sizes=1 lab.loader=kdump \
-             lab.backup=auto lab.cpus={}",
-            request.cpus
+             lab.backup=auto lab.append={}",
+            request.append.replace(' ', "+")
         );
         let log = dir.join(format!("{mib}M.log"));
         let (image, disk, gdb) = (kernel.image.as_path(), disk.path(), socket.as_path());
@@ -123,7 +132,7 @@ pub(crate) fn run(args: &[String]) -> Result {
         outcomes.push(outcome);
     }
     outcomes.sort_by_key(|outcome| outcome.size);
-    let title = format!("crash regions of Linux {}, {initrd}, {}", kernel.release, request.cpus);
+    let title = format!("crash regions of Linux {}, {initrd}, {}", kernel.release, request.append);
     progress::close(&title, &judge(&outcomes))
 }
 
