@@ -195,16 +195,12 @@ impl CaptureNeed {
     /// of pages.
     fn add_initrd(&mut self, initrd: &InitrdSize) -> u64 {
         self.add("initrd as loaded", initrd.packed, Basis::Exact, String::from("its file"));
-        let source = match initrd.basis {
-            Basis::Exact => initrd.source.clone(),
-            Basis::Estimated => format!("{}: {UNKNOWN_FACTOR} times its size is assumed", initrd.source),
-        };
-        self.add("initrd unpacked", initrd.unpacked, initrd.basis, source);
+        self.add("initrd unpacked", initrd.unpacked, initrd.basis, initrd.source.clone());
         let slack = initrd.unpacked.checked_div(8).unwrap_or(0);
         let source = String::from("1/8 for inodes, the ends of pages, and modules that are loaded from it");
         self.add("files of the initrd", slack, Basis::Estimated, source);
         if initrd.window != 0 {
-            let source = format!("window and buffers of {}", initrd.source);
+            let source = String::from("its window and buffers");
             self.add("decompressor", initrd.window, Basis::Estimated, source);
         }
         initrd.unpacked.saturating_add(slack / 2)

@@ -6,6 +6,7 @@
 
 mod codecs;
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -46,7 +47,16 @@ struct Stream {
     /// Bytes of the file it takes, when that is known; the rest of the file otherwise.
     packed: Option<usize>,
     format: &'static str,
-    basis: Basis,
+    told: Told,
+}
+
+/// How a size was found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Exactly,
+    /// All blocks are counted as full.
+    AtMost,
+    Guessed,
 }
 
 impl InitrdSize {
@@ -62,7 +72,7 @@ impl InitrdSize {
             window: 0,
             source: String::new(),
         };
-        let mut formats: Vec<&'static str> = Vec::new();
+        let mut found: Vec<(&'static str, Told)> = Vec::new();
         let mut rest = file;
         loop {
             // Archives are padded with zeros.
@@ -76,21 +86,32 @@ impl InitrdSize {
                 window: 0,
                 packed: None,
                 format: "unknown format",
-                basis: Basis::Estimated,
+                told: Told::Guessed,
             });
             size.unpacked = size.unpacked.saturating_add(stream.unpacked);
             size.window = size.window.max(stream.window);
-            if stream.basis == Basis::Estimated {
+            if stream.told != Told::Exactly {
                 size.basis = Basis::Estimated;
             }
-            if formats.last() != Some(&stream.format) {
-                formats.push(stream.format);
+            if !found.contains(&(stream.format, stream.told)) {
+                found.push((stream.format, stream.told));
             }
             let used = stream.packed.unwrap_or(rest.len()).max(1);
             rest = rest.get(used..).unwrap_or_default();
         }
-        size.source = formats.join(" + ");
+        size.source =
+            found.into_iter().map(|(format, told)| told.describe(format)).collect::<Vec<_>>().join(" + ");
         size
+    }
+}
+
+impl Told {
+    fn describe(self, format: &str) -> String {
+        match self {
+            Self::Exactly => String::from(format),
+            Self::AtMost => format!("{format}, at most"),
+            Self::Guessed => format!("{format}, {UNKNOWN_FACTOR} times its size assumed"),
+        }
     }
 }
 
@@ -108,7 +129,7 @@ fn plain(bytes: &[u8]) -> Option<Stream> {
         }
     }
     let format = "cpio";
-    (entries != 0).then_some(Stream { unpacked, window: 0, packed: Some(at), format, basis: Basis::Exact })
+    (entries != 0).then_some(Stream { unpacked, window: 0, packed: Some(at), format, told: Told::Exactly })
 }
 
 /// Where the entry behind the one at `at` begins, the size of its file, and whether it is the

@@ -1,8 +1,7 @@
 //! The compressed formats an initial ramdisk can have: what their headers and trailers tell of
 //! the size inside.
 
-use super::super::Basis;
-use super::{Stream, UNKNOWN_FACTOR};
+use super::{Stream, Told, UNKNOWN_FACTOR};
 use crate::le::{u32_at, u64_at};
 
 const KIB: u64 = 1 << 10;
@@ -41,7 +40,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Stream> {
 
 fn guess(bytes: &[u8], format: &'static str, window: u64) -> Stream {
     let unpacked = (bytes.len() as u64).saturating_mul(UNKNOWN_FACTOR);
-    Stream { unpacked, window, packed: None, format, basis: Basis::Estimated }
+    Stream { unpacked, window, packed: None, format, told: Told::Guessed }
 }
 
 /// The trailer holds the size, of the last member and modulo 4 GiB (RFC 1952, ISIZE): believed
@@ -57,7 +56,7 @@ fn gzip(bytes: &[u8]) -> Stream {
     match size {
         Some(unpacked) => {
             let window = 64 * KIB;
-            Stream { unpacked, window, packed: None, format: "gzip", basis: Basis::Exact }
+            Stream { unpacked, window, packed: None, format: "gzip", told: Told::Exactly }
         }
         None => guess(bytes, "gzip", 64 * KIB),
     }
@@ -106,7 +105,8 @@ fn zstd(bytes: &[u8]) -> Option<Stream> {
     let packed = Some(at.checked_add(checksum)?.min(bytes.len()));
     // The decompressor keeps the window and a block more, and its tables.
     let window = window.or(content)?.min(unpacked.max(KIB)).saturating_add(512 * KIB);
-    Some(Stream { unpacked, window, packed, format: "zstd", basis: Basis::Exact })
+    let told = if content.is_some() { Told::Exactly } else { Told::AtMost };
+    Some(Stream { unpacked, window, packed, format: "zstd", told })
 }
 
 /// The index at the end lists every block (.xz file format 1.0.4, 4).
@@ -134,7 +134,7 @@ fn xz(bytes: &[u8]) -> Option<Stream> {
         return None;
     }
     let window = xz_dictionary(bytes).unwrap_or(8 * MIB).min(unpacked.max(KIB)).saturating_add(256 * KIB);
-    Some(Stream { unpacked, window, packed: Some(end), format: "xz", basis: Basis::Exact })
+    Some(Stream { unpacked, window, packed: Some(end), format: "xz", told: Told::Exactly })
 }
 
 /// The dictionary of the last filter of the first block, LZMA2 (.xz file format 1.0.4, 5.3.1).
@@ -194,7 +194,7 @@ fn lz4(bytes: &[u8]) -> Stream {
         at = at.saturating_add(usize::try_from(size).unwrap_or(usize::MAX));
     }
     let packed = Some(at.min(bytes.len()));
-    Stream { unpacked: sum, window: 2 * LZ4_BLOCK, packed, format: "lz4", basis: Basis::Exact }
+    Stream { unpacked: sum, window: 2 * LZ4_BLOCK, packed, format: "lz4", told: Told::AtMost }
 }
 
 /// Every block has its size before it (lzop 1.04, the program's own format; flags as it writes
@@ -225,7 +225,7 @@ fn lzop(bytes: &[u8]) -> Option<Stream> {
         window: MIB,
         packed: Some(at.min(bytes.len())),
         format: "lzop",
-        basis: Basis::Exact,
+        told: Told::Exactly,
     })
 }
 
@@ -235,7 +235,7 @@ fn lzma(bytes: &[u8]) -> Stream {
     match u64_at(bytes, 5) {
         Some(size) if size != u64::MAX && size >> 40 == 0 => {
             let window = dictionary.min(size);
-            Stream { unpacked: size, window, packed: None, format: "lzma", basis: Basis::Exact }
+            Stream { unpacked: size, window, packed: None, format: "lzma", told: Told::Exactly }
         }
         _ => guess(bytes, "lzma", dictionary.min(64 * MIB)),
     }
