@@ -1,5 +1,6 @@
 //! What can go wrong between a machine's description and a loaded capture kernel.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 
 use kdump_elf::PhysRange;
@@ -94,7 +95,7 @@ pub enum Error {
         "no room for {part} ({need:#x} bytes, align {align:#x}, between {min:#x} and {max:#x}) in the crash \
          region {region} of {} MiB: {}",
         region.size() >> 20,
-        no_room(*total, *fits_mib, *runs_mib, parts)
+        no_room(all.as_deref())
     )]
     NoRoom {
         /// The first part that did not fit.
@@ -109,15 +110,8 @@ pub enum Error {
         max: u64,
         /// The crash region.
         region: PhysRange,
-        /// Bytes of all parts together; 0 when no larger region would hold them.
-        total: u64,
-        /// MiB the region must have for the parts to fit, if it keeps its start; `None` when no
-        /// size helps.
-        fits_mib: Option<u64>,
-        /// MiB the capture kernel is estimated to need.
-        runs_mib: Option<u64>,
-        /// Every part and what it takes.
-        parts: String,
+        /// What all parts need together, once the planner has found that out.
+        all: Option<Box<AllParts>>,
     },
 
     /// A segment with a fixed address does not lie in the crash region.
@@ -236,16 +230,31 @@ pub enum Error {
     },
 }
 
+/// What all parts of a plan need together, in a crash region too small for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AllParts {
+    /// Bytes of all parts; 0 when no larger region would hold them.
+    pub total: u64,
+    /// MiB the region must have for the parts to fit, if it keeps its start; `None` when no size
+    /// helps.
+    pub fits_mib: Option<u64>,
+    /// MiB the capture kernel is estimated to need.
+    pub runs_mib: Option<u64>,
+    /// Every part and what it takes.
+    pub parts: String,
+}
+
 /// What all parts take together and how large a region must be.
-fn no_room(total: u64, fits_mib: Option<u64>, runs_mib: Option<u64>, parts: &str) -> String {
-    let Some(fits) = fits_mib else {
+fn no_room(all: Option<&AllParts>) -> String {
+    let Some(all) = all else { return String::from("no free range of it holds that") };
+    let Some(fits) = all.fits_mib else {
         return String::from("a larger region does not help, the addresses it may take are not in it");
     };
-    let total = total.div_ceil(1 << 20);
+    let (total, parts) = (all.total.div_ceil(1 << 20), &all.parts);
     let mut text = alloc::format!(
         "all parts together take {total} MiB ({parts}), and to place them the region must have {fits} MiB"
     );
-    if let Some(runs) = runs_mib {
+    if let Some(runs) = all.runs_mib {
         text.push_str(&alloc::format!(
             "; the capture kernel needs about {} MiB to run (kdump plan --suggest)",
             runs.max(fits)

@@ -33,7 +33,7 @@ pub mod vmcore_prediction;
 
 pub use crashkernel::{CrashkernelLimits, CrashkernelRequest, Reservation, memparse};
 pub use errno::Errno;
-pub use error::Error;
+pub use error::{AllParts, Error};
 pub use iomem::{Iomem, IomemEntry};
 pub use kernel_layout::{KernelLayout, Source, Sourced, TextMapping};
 #[cfg(feature = "std")]

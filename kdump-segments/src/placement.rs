@@ -1,7 +1,5 @@
 //! Finds room in the crash region, part by part.
 
-use alloc::string::String;
-
 use kdump_elf::{PhysRange, align_down, align_up};
 
 use crate::{Error, RangeSet};
@@ -53,10 +51,7 @@ impl Placement {
             min: region.start(),
             max: region.last(),
             region,
-            total: 0,
-            fits_mib: None,
-            runs_mib: None,
-            parts: String::new(),
+            all: None,
         })?;
         let claimed: RangeSet = claimed.iter().map(|range| range.align_outward(page_size)).collect();
         Ok(Self { page_size, region, free: claimed.complement_within(region) })
@@ -150,10 +145,7 @@ impl Placement {
             min: request.min,
             max: request.max,
             region: self.region,
-            total: 0,
-            fits_mib: None,
-            runs_mib: None,
-            parts: String::new(),
+            all: None,
         }
     }
 }

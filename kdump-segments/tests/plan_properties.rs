@@ -188,8 +188,9 @@ fn a_region_that_is_too_small_says_by_how_much() {
     machine.crash_regions = vec![PhysRange::from_half_open(0x2000_0000, 0x2100_0000).unwrap()];
     let (kernel, options) = (bzimage(0x180_0000, 0x1000), options(BackupPolicy::Always));
     let error = Plan::new(&inputs(&machine, &kernel, &options)).unwrap_err();
-    let Error::NoRoom { part: "kernel", total, fits_mib, parts, .. } = &error else { panic!("{error}") };
-    assert_eq!(*fits_mib, Some(25), "{error}");
+    let Error::NoRoom { part: "kernel", all: Some(all), .. } = &error else { panic!("{error}") };
+    let (total, parts) = (all.total, &all.parts);
+    assert_eq!(all.fits_mib, Some(25), "{error}");
     assert_eq!(total >> 20, 24, "{error}");
     // The kernel is the part that did not fit; what would have come after it is in the list too.
     for part in ["kernel 24576 KiB", "elfcorehdr 16 KiB", "backup", "purgatory", "bootparams", "setup_data"] {

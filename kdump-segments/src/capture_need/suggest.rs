@@ -106,8 +106,9 @@ fn fitting(
     machine.crash_regions = PhysRange::from_len(TRIAL.0, size).into_iter().collect();
     match Layout::new(&PlanInputs { machine: &machine, options, ..*inputs }) {
         Ok(_) => Ok(size),
-        Err(Error::NoRoom { fits_mib: Some(mib), .. }) => {
-            Ok(align_up(mib.saturating_mul(MIB), GRANULE).unwrap_or(size))
+        Err(Error::NoRoom { all: Some(all), .. }) if all.fits_mib.is_some() => {
+            let fits = all.fits_mib.unwrap_or(0).saturating_mul(MIB);
+            Ok(align_up(fits, GRANULE).unwrap_or(size))
         }
         Err(error) => Err(error),
     }

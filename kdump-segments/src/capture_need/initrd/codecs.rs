@@ -17,6 +17,7 @@ const LZ4_MOST: u64 = 255;
 const ZSTD_BLOCK: u64 = 128 * KIB;
 /// An xz file ends in a footer of 12 bytes and begins with a header as long (.xz file format 1.0.4).
 const XZ_FRAME: usize = 12;
+const XZ_FRAMES: u64 = 24;
 
 /// Reads the first stream of `bytes`; `None` when the format is not known or makes no sense.
 pub(super) fn read(bytes: &[u8]) -> Option<Stream> {
@@ -129,7 +130,7 @@ fn xz(bytes: &[u8]) -> Option<Stream> {
         unpacked = unpacked.checked_add(varint(&mut index)?)?;
     }
     // One stream only is what compressors write; of several, the first ones are not listed here.
-    let stream = packed.checked_add((backward as u64).checked_add(2 * XZ_FRAME as u64)?)?;
+    let stream = packed.checked_add((backward as u64).checked_add(XZ_FRAMES)?)?;
     if stream != end as u64 {
         return None;
     }

@@ -1,6 +1,7 @@
 //! What is said of a region in which the parts do not fit: how much all of them take, and how
 //! large the region must be.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
@@ -8,10 +9,10 @@ use core::fmt::Write;
 use kdump_elf::PhysRange;
 
 use super::lay_out_in;
-use crate::Error;
 use crate::image::Image;
 use crate::plan::{Layout, PlanInputs};
 use crate::segment::Segment;
+use crate::{AllParts, Error};
 
 const MIB: u64 = 1 << 20;
 /// No capture kernel is given more.
@@ -30,18 +31,13 @@ pub(super) fn explain<'a>(
     let layout = fits.and_then(|size| lay_out_in(inputs, image, grown(region, size)?).ok());
     let total = layout.as_ref().map_or(0, |layout| layout.segments().iter().map(Segment::memsz).sum());
     let runs = layout.as_ref().and_then(|layout| layout.draft.need.as_ref()).map(|need| need.total_mib());
-    Error::NoRoom {
-        part,
-        need,
-        align,
-        min,
-        max,
-        region,
+    let all = AllParts {
         total,
         fits_mib: fits.map(|size| size >> 20),
         runs_mib: runs,
         parts: layout.as_ref().map(list).unwrap_or_default(),
-    }
+    };
+    Error::NoRoom { part, need, align, min, max, region, all: Some(Box::new(all)) }
 }
 
 /// The smallest size, a multiple of 1 MiB, in which everything fits.
