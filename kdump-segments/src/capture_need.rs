@@ -165,7 +165,8 @@ impl CaptureNeed {
         let tables = room.checked_div(512)?;
         need.add("page tables", tables, Basis::Estimated, String::from("at most 1/512 of the memory"));
         let cpus = capture_cpus(inputs.cmdline, inputs.cpus);
-        let source = format!("{cpus} CPUs of {} KiB", row.per_cpu >> 10);
+        let source =
+            format!("{} KiB for each CPU, {cpus} by the command line and the machine", row.per_cpu >> 10);
         need.add("per-CPU memory", cpus.saturating_mul(row.per_cpu), Basis::Estimated, source);
         let (parts, basis) = inputs.parts;
         let source = if basis == Basis::Exact { "as planned" } else { "laid out by the running kernel" };

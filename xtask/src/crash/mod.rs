@@ -44,6 +44,10 @@ const NEEDS: &[Need] = &[
     Need { what: "mkfs.ext4", package: "e2fsprogs" },
     Need { what: "xz", package: "xz-utils" },
     Need { what: "strip", package: "binutils" },
+    // What `region-sizes` can compress an initramfs with.
+    Need { what: "zstd", package: "zstd" },
+    Need { what: "lz4", package: "lz4" },
+    Need { what: "bzip2", package: "bzip2" },
 ];
 
 /// The target of the programs that run in the guest.

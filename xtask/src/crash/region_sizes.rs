@@ -10,16 +10,16 @@ use super::kernel::Kernel;
 use super::options::Options;
 use super::qemu::{Guest, Setup};
 use super::{modules, needs, programs};
-use crate::apt::{self, Need};
+use crate::apt;
 use crate::args::Args;
 use crate::error::{Context, Result, usage};
 use crate::progress::{self, Clock, Row};
 use crate::repo;
 
 /// How long the first kernel may take to boot, load and panic.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(600);
 /// How long the capture kernel may take: many times what one with enough memory needs.
-const CAPTURE: Duration = Duration::from_secs(180);
+const CAPTURE: Duration = Duration::from_secs(600);
 /// How far apart the largest size that fails and the smallest called "enough" may lie.
 const GOAL_MIB: u64 = 16;
 /// Compressors the capture initramfs can be given.
@@ -97,12 +97,7 @@ impl Request {
 pub(crate) fn run(args: &[String]) -> Result {
     let request = Request::parse(args)?;
     let clock = Clock::start();
-    const COMPRESSING: &[Need] = &[
-        Need { what: "zstd", package: "zstd" },
-        Need { what: "lz4", package: "lz4" },
-        Need { what: "bzip2", package: "bzip2" },
-    ];
-    apt::ensure(&[needs(), COMPRESSING.to_vec()].concat())?;
+    apt::ensure(&needs())?;
     let options = &request.options;
     let kernel = Kernel::fetch(options.series, clock)?;
     clock.say("building kdump for the guest");
