@@ -155,8 +155,8 @@ pub enum Error {
     #[error("purgatory: {0}")]
     Purgatory(PurgatoryError),
 
-    /// The kernel would refuse or be harmed by this plan, so it was not given to it.
-    #[error("the plan would not be accepted: {rule}: {detail}")]
+    /// The kernel would refuse or be harmed by this load, so it was not given to it.
+    #[error("the load would not be accepted: {rule}: {detail}")]
     Preflight {
         /// The first rule that fails.
         rule: &'static str,

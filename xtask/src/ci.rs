@@ -34,6 +34,7 @@ const STEPS: &[Step] = &[
     ("kexec-tools", || consumers::run_kexec_tools(&[])),
     ("crash 6.1", || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
     ("crash-plugin", crash_plugin),
+    ("load-matrix 6.1", || crash::load_matrix(&["--kernel".to_owned(), "6.1".to_owned()])),
 ];
 
 /// Runs every step, also those behind a failed one.

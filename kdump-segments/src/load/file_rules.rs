@@ -209,7 +209,8 @@ fn command_line(facts: &Facts<'_>) -> Outcome {
     let need = facts.candidate.cmdline_len.saturating_add(1).saturating_add(ELFCOREHDR_TEXT);
     let given = facts.candidate.cmdline_len;
     let detail = format!(
-        "{given} bytes, {need} with elfcorehdr= and the NUL that the kernel adds; the image takes {limit}"
+        "the command line has {given} bytes, {need} with elfcorehdr= and the NUL that the kernel adds; the image \
+         takes {limit}"
     );
     decide(need <= limit, detail)
 }

@@ -135,7 +135,12 @@ pub(super) const CASES: &[Case] = &[
         "@ --kernel /boot/vmlinuz --append $(text 5000)",
         refused(&["command line", "2047"]),
     ),
-    case("command-line-2016", "", "@ --kernel /boot/vmlinuz --append $(text 2016)", [LOADED; 3]),
+    case(
+        "command-line-2016",
+        "",
+        "@ --kernel /boot/vmlinuz --append $(text 2016)",
+        [refused(&["command line", "2047"]), LOADED, refused(&["command line", "2047"])],
+    ),
     all("open-quote", "", "@ --kernel /boot/vmlinuz --append 'a=\"b'", refused(&["double quote"])),
     case(
         "plan-option",
