@@ -30,6 +30,7 @@ impl NeedFacts {
     pub(super) fn new(
         inputs: &PlanInputs<'_>,
         image: &Image<'_>,
+        initrd: Option<InitrdSize>,
         segments: &[Segment<'_>],
         cmdline: &CommandLine,
     ) -> Self {
@@ -38,7 +39,7 @@ impl NeedFacts {
         Self {
             arch: inputs.machine.arch,
             kernel: kernel_size(inputs.machine, image, inputs.kernel),
-            initrd: inputs.initrd.filter(|bytes| !bytes.is_empty()).map(InitrdSize::of),
+            initrd,
             cpus: inputs.machine.cpu_notes.len() as u64,
             parts: (parts.fold(0, u64::saturating_add), Basis::Exact),
             cmdline: cmdline.clone(),

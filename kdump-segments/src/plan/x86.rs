@@ -14,7 +14,7 @@ use super::capture_map::{capture_map, firmware_map};
 use super::low_memory::{Decision, decide};
 use super::need::{NeedFacts, capture_ram};
 use super::{KexecFlags, Layout, Plan, PlanInputs};
-use crate::capture_need::Fit;
+use crate::capture_need::{Fit, InitrdSize};
 use crate::cmdline::CommandLine;
 use crate::e820::E820Entry;
 use crate::elfcorehdr::{ElfCoreHeader, LowMemory};
@@ -62,19 +62,29 @@ struct Parts {
     e820: Vec<E820Entry>,
 }
 
+/// What was read of the image files, once.
+struct Images<'a> {
+    kernel: Image<'a>,
+    initrd: Option<InitrdSize>,
+}
+
 /// Lays out an x86 load.
 pub(super) fn lay_out<'a>(inputs: &PlanInputs<'a>) -> Result<Layout<'a>, Error> {
     let region = inputs.machine.load_region().ok_or_else(|| inputs.machine.why_no_region())?;
-    let image = Image::parse(inputs.kernel, inputs.machine.page_size)?;
-    lay_out_in(inputs, &image, region).map_err(|error| too_small::explain(inputs, &image, region, error))
+    let images = Images {
+        kernel: Image::parse(inputs.kernel, inputs.machine.page_size)?,
+        initrd: inputs.initrd.filter(|bytes| !bytes.is_empty()).map(InitrdSize::of),
+    };
+    lay_out_in(inputs, &images, region).map_err(|error| too_small::explain(inputs, &images, region, error))
 }
 
 /// Lays out in `region`, whatever the machine has.
 fn lay_out_in<'a>(
     inputs: &PlanInputs<'a>,
-    image: &Image<'a>,
+    images: &Images<'a>,
     region: PhysRange,
 ) -> Result<Layout<'a>, Error> {
+    let Images { kernel: image, initrd } = images;
     let bits32 = entry_is_32bit(image, inputs)?;
     if bits32 {
         check_32bit_reach(image, inputs, region)?;
@@ -86,7 +96,7 @@ fn lay_out_in<'a>(
     let parts = builder.place_parts()?;
     builder.write_boot_params(&parts);
     builder.sources();
-    builder.finish(region, parts)
+    builder.finish(region, parts, initrd.clone())
 }
 
 impl<'a> Builder<'_, 'a> {
@@ -123,13 +133,18 @@ impl<'a> Builder<'_, 'a> {
         })
     }
 
-    fn finish(mut self, region: PhysRange, parts: Parts) -> Result<Layout<'a>, Error> {
+    fn finish(
+        mut self,
+        region: PhysRange,
+        parts: Parts,
+        initrd: Option<InitrdSize>,
+    ) -> Result<Layout<'a>, Error> {
         let (machine, options) = (self.inputs.machine, self.inputs.options);
         let vmcore = VmcorePrediction::new(machine, &parts.elfcorehdr, &mut self.notes)?;
         let mut flags = KexecFlags::crash(machine.arch);
         flags.set(KexecFlags::UPDATE_ELFCOREHDR, options.hotplug);
         self.segments.sort_by_key(Segment::mem);
-        let facts = NeedFacts::new(self.inputs, &self.image, &self.segments, &parts.cmdline);
+        let facts = NeedFacts::new(self.inputs, &self.image, initrd, &self.segments, &parts.cmdline);
         let need = facts.need(&capture_ram(machine));
         self.notes.extend(need.iter().filter(|need| need.fit() != Fit::Enough).map(ToString::to_string));
         Ok(Layout {
