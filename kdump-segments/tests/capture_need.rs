@@ -174,6 +174,7 @@ impl Guest {
             parts: (48 << 10, Basis::Exact),
             cmdline: &CommandLine::new(cmdline).unwrap(),
             ram: &ram(end - mib * MIB, mib * MIB),
+            machine_last: 0x3ffd_bfff,
         })
         .unwrap()
     }
@@ -235,7 +236,7 @@ fn the_command_line_decides_about_cpus_and_the_root_file_system() {
 
 #[test]
 fn memory_above_4_gib_takes_bounce_buffers() {
-    let need = |start, line: &str| {
+    let need_on = |machine_last, start, line: &str| {
         CaptureNeed::estimate(&NeedInputs {
             arch: Arch::X86_64,
             kernel: (50 * MIB, Basis::Exact, String::new()),
@@ -244,9 +245,13 @@ fn memory_above_4_gib_takes_bounce_buffers() {
             parts: (0, Basis::Exact),
             cmdline: &CommandLine::new(line).unwrap(),
             ram: &ram(start, 256 * MIB),
+            machine_last,
         })
         .unwrap()
     };
+    let need = |start, line| need_on(start + 256 * MIB, start, line);
+    // The region may be low: the guest of two nodes and 6 GiB had its buffers in 192 MiB below 3 GiB.
+    assert_eq!(bytes_of(&need_on(7 * GIB - 1, 0xb200_0000, ""), "bounce buffers"), 64 * MIB);
     let bounce = |start, line| bytes_of(&need(start, line), "bounce buffers") / MIB;
     assert_eq!((bounce(GIB, ""), bounce(8 * GIB, "")), (0, 64));
     assert_eq!((bounce(8 * GIB, "swiotlb=noforce"), bounce(8 * GIB, "swiotlb=4096")), (0, 8));
@@ -265,6 +270,7 @@ fn other_arch(arch: Arch) -> Option<CaptureNeed> {
         parts: (0, Basis::Exact),
         cmdline: &CommandLine::default(),
         ram: &ram(GIB, GIB),
+        machine_last: 4 * GIB - 1,
     })
 }
 
@@ -371,9 +377,11 @@ fn a_suggestion_keeps_high_and_names_the_address_of_a_fixed_kernel() {
         (bzimage(0x100_0000, 0x1000), options(BackupPolicy::Never), file("text.gz"));
     let suggestion = suggest(&inputs(&machine, &kernel, &initrd, &options)).unwrap();
     assert!(suggestion.to_string().ends_with("M,high"), "{suggestion}");
+    assert_eq!(bytes_of(&suggestion.need, "bounce buffers"), 0, "they lie in the low region");
     kernel[0x234] = 0;
     let suggestion = suggest(&inputs(&machine, &kernel, &initrd, &options)).unwrap();
     assert!(suggestion.to_string().ends_with("M@16M"), "{suggestion}");
+    assert_eq!(bytes_of(&suggestion.need, "bounce buffers"), 64 * MIB);
 }
 
 /// No size helps when the addresses a part may have lie elsewhere.

@@ -7,7 +7,7 @@ use core::fmt;
 
 use kdump_elf::{PhysRange, align_up};
 
-use super::{CaptureNeed, MIB};
+use super::{BOUNCE, CaptureNeed, MIB};
 use crate::crashkernel::{CrashkernelLimits, CrashkernelRequest};
 use crate::image::Image;
 use crate::plan::{Layout, PlanInputs};
@@ -62,13 +62,15 @@ pub fn suggest(inputs: &PlanInputs<'_>) -> Result<Suggestion, Error> {
     let options = crate::plan::PlanOptions { mem_min: None, mem_max: None, ..inputs.options.clone() };
     let trial_inputs = PlanInputs { machine: &trial, options: &options, ..*inputs };
     let layout = Layout::new(&trial_inputs)?;
-    let need = settle(&layout).ok_or_else(|| Error::Conflict {
+    let base = fixed_base(inputs)?;
+    let high = base.is_none() && asked_high(inputs.machine);
+    let need_in = |size| need_in(&layout, size, high);
+    let need = settle(need_in).ok_or_else(|| Error::Conflict {
         what: "suggest",
         reason: format!("what a capture kernel for {} needs is not known", trial.arch.name()),
     })?;
-    let (size, base) = (fitting(inputs, &options, &trial, need.room)?, fixed_base(inputs)?);
-    let need = layout.need_in(&astride(size)).unwrap_or(need);
-    let high = base.is_none() && asked_high(inputs.machine);
+    let size = fitting(inputs, &options, &trial, need.room)?;
+    let need = need_in(size).unwrap_or(need);
     let mut notes = Vec::new();
     if let Some(why) = no_place(inputs.machine, size, base, high) {
         notes.push(format!("this machine may not have room for it: {why}"));
@@ -76,16 +78,19 @@ pub fn suggest(inputs: &PlanInputs<'_>) -> Result<Suggestion, Error> {
     Ok(Suggestion { size, base, high, need, notes })
 }
 
-/// A region of `size` bytes at its most expensive place.
-fn astride(size: u64) -> RangeSet {
-    RangeSet::from_ranges(PhysRange::from_len(ASTRIDE, size))
+/// The need in a region of `size` bytes at its most expensive place. What must lie low goes to the
+/// low region that accompanies a high one.
+fn need_in(layout: &Layout<'_>, size: u64, high: bool) -> Option<CaptureNeed> {
+    let mut need = layout.need_in(&RangeSet::from_ranges(PhysRange::from_len(ASTRIDE, size)))?;
+    need.items.retain(|item| !high || item.name != BOUNCE);
+    Some(need)
 }
 
 /// The need in the smallest region that has as much.
-fn settle(layout: &Layout<'_>) -> Option<CaptureNeed> {
+fn settle(need_in: impl Fn(u64) -> Option<CaptureNeed>) -> Option<CaptureNeed> {
     let mut size = GRANULE;
     for _ in 0..ROUNDS {
-        let need = layout.need_in(&astride(size))?;
+        let need = need_in(size)?;
         let wanted = align_up(need.total(), GRANULE)?;
         if wanted <= size {
             return Some(need);

@@ -9,6 +9,7 @@ use crate::capture_need::{Basis, CaptureNeed, InitrdSize, NeedInputs, kernel_siz
 use crate::cmdline::CommandLine;
 use crate::elfcorehdr::low_ram;
 use crate::image::Image;
+use crate::preflight::ram_end;
 use crate::segment::{Segment, SegmentKind};
 use crate::{Error, Machine, RangeSet};
 
@@ -24,6 +25,7 @@ pub(super) struct NeedFacts {
     cpus: u64,
     parts: (u64, Basis),
     cmdline: CommandLine,
+    machine_last: u64,
 }
 
 impl NeedFacts {
@@ -43,6 +45,7 @@ impl NeedFacts {
             cpus: inputs.machine.cpu_notes.len() as u64,
             parts: (parts.fold(0, u64::saturating_add), Basis::Exact),
             cmdline: cmdline.clone(),
+            machine_last: ram_end(inputs.machine).saturating_sub(1),
         }
     }
 
@@ -56,6 +59,7 @@ impl NeedFacts {
             parts: self.parts,
             cmdline: &self.cmdline,
             ram,
+            machine_last: self.machine_last,
         })
     }
 }
@@ -80,6 +84,7 @@ impl CaptureNeed {
             cpus: machine.cpu_notes.len() as u64,
             parts: (OTHER_PARTS, Basis::Estimated),
             cmdline: cmdline.clone(),
+            machine_last: ram_end(machine).saturating_sub(1),
         };
         Ok(facts.need(&capture_ram(machine)))
     }
