@@ -298,7 +298,8 @@ fn capture_cpus(cmdline: &CommandLine, machine_cpus: u64) -> u64 {
 }
 
 /// Whether the root file system is a tmpfs
-/// (Documentation/filesystems/ramfs-rootfs-initramfs.rst).
+/// (Documentation/filesystems/ramfs-rootfs-initramfs.rst). Neither `rootfstype=ramfs` nor, on Linux
+/// 6.1, `root=` leaves it one: /proc/mounts then shows no size.
 fn tmpfs_root(cmdline: &CommandLine) -> bool {
     !cmdline.parameters().any(|word| word.starts_with("root=") || word == "rootfstype=ramfs")
 }
