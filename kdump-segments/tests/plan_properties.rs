@@ -188,9 +188,20 @@ fn a_region_that_is_too_small_says_by_how_much() {
     machine.crash_regions = vec![PhysRange::from_half_open(0x2000_0000, 0x2100_0000).unwrap()];
     let (kernel, options) = (bzimage(0x180_0000, 0x1000), options(BackupPolicy::Always));
     let error = Plan::new(&inputs(&machine, &kernel, &options)).unwrap_err();
-    let Error::NoRoom { part: "kernel", missing_mib, placed, .. } = error else { panic!("{error}") };
-    assert!((9..=11).contains(&missing_mib), "{missing_mib}");
-    assert!(placed.contains("elfcorehdr 0x4000"), "{placed}");
+    let Error::NoRoom { part: "kernel", all: Some(all), .. } = &error else { panic!("{error}") };
+    let (total, parts) = (all.total, &all.parts);
+    assert_eq!(all.fits_mib, Some(25), "{error}");
+    assert_eq!(total >> 20, 24, "{error}");
+    // The kernel is the part that did not fit; what would have come after it is in the list too.
+    for part in ["kernel 24576 KiB", "elfcorehdr 16 KiB", "backup", "purgatory", "bootparams", "setup_data"] {
+        assert!(parts.contains(part), "{part}: {parts}");
+    }
+    assert!(error.to_string().contains("all parts together take 25 MiB"), "{error}");
+    // What is said to be enough is enough, and 1 MiB less is not.
+    for (mib, fits) in [(25_u64, true), (24, false)] {
+        machine.crash_regions = vec![range(0x2000_0000, mib << 20)];
+        assert_eq!(Plan::new(&inputs(&machine, &kernel, &options)).is_ok(), fits, "{mib}");
+    }
     machine.crash_regions.clear();
     assert!(matches!(Plan::new(&inputs(&machine, &kernel, &options)), Err(Error::NoCrashRegion)));
 }

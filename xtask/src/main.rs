@@ -68,6 +68,12 @@ const COMMANDS: &[Command] = &[
         run: crash::run,
     },
     Command {
+        name: "region-sizes",
+        about: "panic guests with crash regions of several sizes: what kdump says of them, what happens",
+        example: "cargo xtask region-sizes --kernel 6.12 --sizes 80,96,112",
+        run: crash::run_region_sizes,
+    },
+    Command {
         name: "load-matrix",
         about: "try bad loads on an armed guest, which must stay armed",
         example: "cargo xtask load-matrix --kernel 6.12",

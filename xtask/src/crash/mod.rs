@@ -16,6 +16,9 @@ pub(crate) mod options;
 mod plan;
 pub(crate) mod programs;
 pub(crate) mod qemu;
+mod region_sizes;
+
+pub(crate) use region_sizes::run as run_region_sizes;
 
 use std::fs;
 use std::path::PathBuf;
@@ -41,6 +44,10 @@ pub(crate) const NEEDS: &[Need] = &[
     Need { what: "mkfs.ext4", package: "e2fsprogs" },
     Need { what: "xz", package: "xz-utils" },
     Need { what: "strip", package: "binutils" },
+    // What `region-sizes` can compress an initramfs with.
+    Need { what: "zstd", package: "zstd" },
+    Need { what: "lz4", package: "lz4" },
+    Need { what: "bzip2", package: "bzip2" },
 ];
 
 /// The target of the programs that run in the guest.

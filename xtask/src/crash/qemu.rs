@@ -79,6 +79,15 @@ impl Guest {
         }
     }
 
+    /// As [`wait_for`](Self::wait_for), but silence, the end of QEMU and a failure told by the
+    /// guest are answers: `None`, or the line.
+    pub(crate) fn hear(&mut self, texts: &[&str], patience: Duration) -> Result<Option<String>> {
+        match self.listen(texts, patience)? {
+            Heard::Line(line) => Ok(Some(line)),
+            Heard::Silence | Heard::End => Ok(None),
+        }
+    }
+
     /// Passes if the guest runs on for `time` without a line that holds one of `texts`.
     pub(crate) fn stays_silent(&mut self, texts: &[&str], time: Duration) -> Result {
         match self.listen(texts, time)? {
