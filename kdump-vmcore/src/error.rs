@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::IoError;
+use crate::io_error::IoError;
 
 /// A defect of a dump, of old memory or of the way to it; says where and by how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -141,7 +141,7 @@ pub struct Stopped {
 
 impl Stopped {
     /// A read that began at `start` and got `read` bytes before `error` stopped it; for those
-    /// who implement [`crate::OldMemory`] or [`crate::ReadAt`].
+    /// who implement [`crate::source::OldMemory`] or [`crate::source::ReadAt`].
     #[must_use]
     pub fn new(start: u64, read: usize, error: Error) -> Self {
         Self { read, at: start.saturating_add(read as u64), error }

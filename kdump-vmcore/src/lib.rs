@@ -38,62 +38,32 @@
 
 extern crate alloc;
 
-mod address_space;
-mod completeness;
-mod core_table;
-mod cpu;
-mod cpu_number;
-mod dmesg;
+mod capture;
 mod dump;
-mod elf_dump;
-mod elfcorehdr;
 mod error;
 mod extent_map;
-#[cfg(feature = "std")]
-mod file_source;
-mod format;
 mod io_error;
-mod kallsyms;
-mod kernel_memory;
-mod log_buf;
-mod memory_range;
-mod note_table;
-mod old_memory;
-mod oldmem_view;
-mod page_walk;
-mod printk_ring;
+mod kernel;
+mod progress;
 mod room;
 mod save;
-mod scan;
 mod source;
-mod unreadable;
-mod verify;
-mod view;
+mod translate;
 
-pub use address_space::AddressSpace;
-pub use completeness::Completeness;
-pub use cpu::Cpu;
-pub use cpu_number::cpu_numbers;
-pub use dmesg::{Caller, Dmesg, LogRecord};
-pub use dump::Dump;
-pub use elf_dump::ElfDump;
+pub use capture::{OldmemView, RamOracle, ViewOptions, VmcoreView};
+pub use dump::{
+    Completeness, Cpu, Dump, ElfDump, Format, MAX_UNREADABLE, MemoryRange, NoteTable, RangeKind, Unreadable,
+    UnreadableRange, Verification, verify,
+};
 pub use error::{Error, Stopped};
-pub use format::Format;
 pub use io_error::IoError;
-pub use kallsyms::Kallsyms;
-pub use kernel_memory::KernelMemory;
-pub use memory_range::{MemoryRange, RangeKind};
-pub use note_table::NoteTable;
-pub use old_memory::{MemoryImage, OldMemory};
-pub use oldmem_view::OldmemView;
-pub use page_walk::{Mapping, PageTables};
-pub use save::{Interrupted, Progress, SavePlan, SaveReport, WriteAt};
+pub use kernel::{Caller, Dmesg, Kallsyms, KernelMemory, LogRecord, cpu_numbers};
+pub use progress::Progress;
+pub use save::{Interrupted, SavePlan, SaveReport, WriteAt};
 #[cfg(feature = "std")]
 pub use save::{SaveFailure, save};
-pub use source::ReadAt;
-pub use unreadable::{MAX_UNREADABLE, Unreadable, UnreadableRange};
-pub use verify::{Verification, verify};
-pub use view::{RamOracle, ViewOptions, VmcoreView};
+pub use source::{MemoryImage, OldMemory, ReadAt};
+pub use translate::{AddressSpace, Mapping, PageTables};
 
 /// Compiles the example of the project's README.
 #[cfg(doctest)]

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use crate::Error;
+use crate::error::Error;
 
 /// `len` zero bytes to hold `what`.
 pub(crate) fn zeroed(what: &'static str, len: u64) -> Result<Vec<u8>, Error> {

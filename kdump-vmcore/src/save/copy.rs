@@ -8,10 +8,12 @@ use alloc::boxed::Box;
 use thiserror::Error;
 
 use super::plan::Region;
-use super::{Progress, SavePlan, SaveReport, WriteAt};
+use super::{SavePlan, SaveReport, WriteAt};
+use crate::dump::scan::{PAGE, page_offset, read_or_zero};
+use crate::error::Error;
+use crate::progress::Progress;
 use crate::room::zeroed;
-use crate::scan::{PAGE, page_offset, read_or_zero};
-use crate::{Error, ReadAt};
+use crate::source::ReadAt;
 
 /// Bytes read at once.
 const BATCH: usize = 2 << 20;

@@ -10,8 +10,11 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::{Interrupted, Progress, SavePlan, SaveReport, WriteAt};
-use crate::{Dump, Error, ReadAt};
+use super::{Interrupted, SavePlan, SaveReport, WriteAt};
+use crate::dump::Dump;
+use crate::error::Error;
+use crate::progress::Progress;
+use crate::source::ReadAt;
 
 /// Saving that failed, and what is left of it.
 #[derive(Clone, Debug, Error)]

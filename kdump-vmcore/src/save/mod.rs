@@ -11,5 +11,5 @@ pub use copy::Interrupted;
 #[cfg(feature = "std")]
 pub use file::{SaveFailure, save};
 pub use plan::SavePlan;
-pub use report::{Progress, SaveReport};
+pub use report::SaveReport;
 pub use sink::WriteAt;

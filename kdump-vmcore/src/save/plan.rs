@@ -4,10 +4,12 @@ use alloc::vec::Vec;
 
 use kdump_elf::{HeaderLayout, PT_LOAD, PT_NOTE, Phdr, PhysRange, align_up};
 
-use crate::elf_dump::is_usable;
+use crate::dump::is_usable;
+use crate::dump::{Dump, RangeKind, Unreadable};
+use crate::error::Error;
 use crate::error::elf;
 use crate::room::zeroed;
-use crate::{Dump, Error, RangeKind, ReadAt, Unreadable};
+use crate::source::ReadAt;
 
 /// Offsets in the file are congruent to physical addresses modulo this, as in /proc/vmcore.
 const PAGE: u64 = 0x1000;

@@ -1,19 +1,8 @@
-//! What saving did, and how far it is.
+//! What saving did.
 
 use alloc::vec::Vec;
 
-use crate::Unreadable;
-
-/// How far saving is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Bytes of memory copied.
-    pub done: u64,
-    /// Bytes of memory to copy.
-    pub total: u64,
-    /// Bytes written so far; zero pages are skipped where the destination allows it.
-    pub written: u64,
-}
+use crate::dump::Unreadable;
 
 /// What saving did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +14,7 @@ pub struct SaveReport {
     /// Bytes that were written; the others are holes that read as zeros.
     pub written: u64,
     /// Memory that could not be read. What is behind the end of a truncated source
-    /// ([`Error::Truncated`](crate::Error::Truncated)) is not in the saved file: its PT_LOADs
+    /// ([`Error::Truncated`](crate::error::Error::Truncated)) is not in the saved file: its PT_LOADs
     /// have a smaller `p_filesz`. The rest stands as zeros.
     pub unreadable: Unreadable,
     /// Bytes that several PT_LOADs of the source list and the saved file holds once.

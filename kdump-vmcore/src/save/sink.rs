@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::Error;
+use crate::error::Error;
 
 /// Something bytes can be written to at ascending offsets.
 pub trait WriteAt {

@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use kdump_elf::{ET_CORE, Ehdr, PN_XNUM, Phdr, extended_phnum};
 
+use crate::error::Error;
 use crate::error::elf;
-use crate::{Error, ReadAt};
+use crate::source::ReadAt;
 
 /// The largest number of program headers accepted: the phdrs of a 16 TiB machine whose every
 /// second MiB is filtered out.

@@ -5,8 +5,10 @@ use alloc::vec::Vec;
 
 use kdump_elf::VmcoreInfo;
 
-use crate::kernel_memory::offset;
-use crate::{Dmesg, Error, KernelMemory, LogRecord, OldMemory};
+use crate::error::Error;
+use crate::kernel::memory::offset;
+use crate::kernel::{Dmesg, KernelMemory, LogRecord};
+use crate::source::OldMemory;
 
 /// The largest ring a kernel can be configured for.
 const MAX_RING: u64 = 1 << 31;

@@ -7,8 +7,10 @@ use alloc::vec::Vec;
 
 use kdump_elf::VmcoreInfo;
 
-use crate::kernel_memory::offset;
-use crate::{Caller, Dmesg, Error, KernelMemory, LogRecord, OldMemory, Stopped};
+use crate::error::{Error, Stopped};
+use crate::kernel::memory::offset;
+use crate::kernel::{Caller, Dmesg, KernelMemory, LogRecord};
+use crate::source::OldMemory;
 
 /// `log_buf_len=` ends at 2 GiB of text.
 const MAX_TEXT_BITS: u32 = 31;

@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Arch, Endian, Note, PrStatus};
 
+use crate::dump::NoteTable;
+use crate::error::Error;
 use crate::error::elf;
-use crate::{Error, NoteTable};
 
 /// A CPU's NT_PRSTATUS note.
 ///

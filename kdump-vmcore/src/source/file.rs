@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{ErrorKind, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 
-use crate::{Error, ReadAt};
+use crate::error::Error;
+use crate::source::ReadAt;
 
 /// Reads by `pread(2)`: a file that shrinks meanwhile gives an error, never a SIGBUS.
 impl ReadAt for File {

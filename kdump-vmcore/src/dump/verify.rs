@@ -4,8 +4,11 @@ use core::ops::ControlFlow;
 
 use alloc::vec::Vec;
 
-use crate::scan::read_or_zero;
-use crate::{Dump, Error, MemoryRange, Progress, RangeKind, ReadAt, Unreadable};
+use crate::dump::scan::read_or_zero;
+use crate::dump::{Dump, MemoryRange, RangeKind, Unreadable};
+use crate::error::Error;
+use crate::progress::Progress;
+use crate::source::ReadAt;
 
 /// Bytes read at once.
 const BATCH: usize = 2 << 20;

@@ -5,7 +5,8 @@ use alloc::sync::Arc;
 
 use kdump_elf::Paddr;
 
-use crate::{Error, ReadAt, Stopped};
+use crate::error::{Error, Stopped};
+use crate::source::ReadAt;
 
 /// Memory that can be read at a physical address: a dump, /proc/vmcore, a memory image.
 pub trait OldMemory {

@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 
 use kdump_elf::VmcoreInfo;
 
-use crate::{Error, KernelMemory, OldMemory, Stopped};
+use crate::error::{Error, Stopped};
+use crate::kernel::KernelMemory;
+use crate::source::OldMemory;
 
 /// Who printed a record (CONFIG_PRINTK_CALLER).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,10 +91,10 @@ impl Dmesg {
         let unwrap = |stopped: Stopped| stopped.error;
         if let Some(prb) = info.symbol("prb") {
             let ring = memory.read_word(prb).map_err(unwrap)?;
-            return crate::printk_ring::read(memory, info, ring);
+            return crate::kernel::printk_ring::read(memory, info, ring);
         }
         if info.symbol("log_buf").is_some() {
-            return crate::log_buf::read(memory, info);
+            return crate::kernel::log_buf::read(memory, info);
         }
         Err(Error::MissingKey { key: "SYMBOL(prb) or SYMBOL(log_buf)" })
     }

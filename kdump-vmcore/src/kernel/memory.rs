@@ -3,7 +3,10 @@
 
 use kdump_elf::{Class, Endian, Vaddr, VmcoreInfo};
 
-use crate::{AddressSpace, Dump, OldMemory, ReadAt, Stopped};
+use crate::dump::Dump;
+use crate::error::Stopped;
+use crate::source::{OldMemory, ReadAt};
+use crate::translate::AddressSpace;
 
 /// A dump seen through the dead kernel's own addresses.
 #[derive(Clone, Debug)]
@@ -136,6 +139,6 @@ fn field<const N: usize>(bytes: &[u8], offset: u64) -> Option<[u8; N]> {
 }
 
 /// `OFFSET(name)` that must be there.
-pub(crate) fn offset(info: VmcoreInfo<'_>, name: &'static str) -> Result<u64, crate::Error> {
-    info.offset(name).ok_or(crate::Error::MissingKey { key: name })
+pub(crate) fn offset(info: VmcoreInfo<'_>, name: &'static str) -> Result<u64, crate::error::Error> {
+    info.offset(name).ok_or(crate::error::Error::MissingKey { key: name })
 }

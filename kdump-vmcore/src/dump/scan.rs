@@ -2,7 +2,8 @@
 
 use kdump_elf::{Paddr, PhysRange};
 
-use crate::{Error, OldMemory};
+use crate::error::Error;
+use crate::source::OldMemory;
 
 /// The unit in which unreadable memory is passed over.
 pub(crate) const PAGE: usize = 4096;

@@ -4,9 +4,11 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Arch, Ehdr, Encoding, PT_LOAD, Paddr, Phdr, PhysRange};
 
-use crate::core_table::CoreTable;
+use crate::dump::core_table::CoreTable;
+use crate::dump::{Completeness, MemoryRange, NoteTable, RangeKind};
+use crate::error::{Error, Stopped};
 use crate::extent_map::{Extent, ExtentMap, Lookup};
-use crate::{Completeness, Error, MemoryRange, NoteTable, OldMemory, RangeKind, ReadAt, Stopped};
+use crate::source::{OldMemory, ReadAt};
 
 /// An ELF core file: /proc/vmcore, a copy of it, or what makedumpfile and QEMU write.
 ///

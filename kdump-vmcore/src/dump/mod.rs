@@ -1,12 +1,32 @@
 //! A dump of whatever format: what every reader starts from.
 
+mod completeness;
+mod core_table;
+mod cpu;
+mod elf;
+mod format;
+mod memory_range;
+mod note_table;
+pub(crate) mod scan;
+mod unreadable;
+mod verify;
+
 use alloc::vec::Vec;
 
 use kdump_elf::{Arch, Class, Encoding, Endian, Paddr, Phdr, PhysRange, VmcoreInfo};
 
-use crate::{
-    Completeness, Cpu, ElfDump, Error, Format, MemoryRange, NoteTable, OldMemory, RangeKind, ReadAt, Stopped,
-};
+pub use completeness::Completeness;
+pub use cpu::Cpu;
+pub use elf::ElfDump;
+pub(crate) use elf::is_usable;
+pub use format::Format;
+pub use memory_range::{MemoryRange, RangeKind};
+pub use note_table::NoteTable;
+pub use unreadable::{MAX_UNREADABLE, Unreadable, UnreadableRange};
+pub use verify::{Verification, verify};
+
+use crate::error::{Error, Stopped};
+use crate::source::{OldMemory, ReadAt};
 
 /// A dump of a crashed kernel.
 ///

@@ -7,8 +7,9 @@ use kdump_elf::{
     VMCOREINFO_NOTE_NAME, VmcoreInfo,
 };
 
+use crate::error::Error;
 use crate::error::elf;
-use crate::{Error, ReadAt};
+use crate::source::ReadAt;
 
 /// Bytes of notes kept in memory: 8192 CPUs with vector registers and device dumps fit.
 const MAX_NOTES: u64 = 128 << 20;

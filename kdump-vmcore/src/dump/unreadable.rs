@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use kdump_elf::PhysRange;
 
-use crate::Error;
+use crate::error::Error;
 
 /// The most ranges listed; all are counted.
 pub const MAX_UNREADABLE: usize = 4096;

@@ -9,11 +9,12 @@ use kdump_elf::{
     Arch, Encoding, NoteAlign, Notes, PT_LOAD, PT_NOTE, Paddr, Phdr, PhysRange, VmcoreExtent, VmcoreLayout,
 };
 
-use crate::elfcorehdr::ElfCoreHdr;
+use crate::capture::elfcorehdr::ElfCoreHdr;
 use crate::error::elf;
+use crate::error::{Error, Stopped};
 use crate::extent_map::{Extent, ExtentMap, Lookup};
 use crate::room::{append, zeroed};
-use crate::{Error, OldMemory, ReadAt, Stopped};
+use crate::source::{OldMemory, ReadAt};
 
 /// Says whether a page frame is RAM; frames that are not read as zeros.
 pub type RamOracle = Box<dyn Fn(u64) -> bool + Send + Sync>;

@@ -2,7 +2,8 @@
 
 use kdump_elf::Paddr;
 
-use crate::{Error, OldMemory, Stopped};
+use crate::error::{Error, Stopped};
+use crate::source::OldMemory;
 
 /// Bits 51:12 of an entry: the frame.
 const FRAME: u64 = 0x000f_ffff_ffff_f000;

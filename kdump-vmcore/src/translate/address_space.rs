@@ -4,8 +4,10 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Arch, PT_LOAD, Paddr, Phdr, PhysRange, Vaddr, VmcoreInfo};
 
+use crate::error::{Error, Stopped};
 use crate::extent_map::{Extent, ExtentMap, Lookup};
-use crate::{Error, Mapping, OldMemory, PageTables, Stopped};
+use crate::source::OldMemory;
+use crate::translate::{Mapping, PageTables};
 
 /// `__START_KERNEL_map`, where x86_64 maps its image.
 const KERNEL_IMAGE: u64 = 0xffff_ffff_8000_0000;

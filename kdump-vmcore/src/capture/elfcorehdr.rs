@@ -7,9 +7,10 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Arch, CoreHeader, ET_CORE, Ehdr, Encoding, Endian, PN_XNUM, PT_LOAD, PT_NOTE, Paddr, Phdr};
 
+use crate::error::Error;
 use crate::error::elf;
 use crate::room::zeroed;
-use crate::{Error, OldMemory};
+use crate::source::OldMemory;
 
 /// The largest PT_NOTE accepted: 64 KiB pages of VMCOREINFO and wide vector registers are far
 /// below.

@@ -8,7 +8,10 @@ use alloc::vec::Vec;
 
 use kdump_elf::{CORE_NOTE_NAME, NT_PRSTATUS, Note, NoteAlign, Notes, note_size};
 
-use crate::{Dump, Error, Kallsyms, KernelMemory, OldMemory, ReadAt};
+use crate::dump::Dump;
+use crate::error::Error;
+use crate::kernel::{Kallsyms, KernelMemory};
+use crate::source::{OldMemory, ReadAt};
 
 /// More CPUs than any kernel can be built for.
 const MAX_CPUS: u32 = 1 << 16;

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::{Error, Stopped};
+use crate::error::{Error, Stopped};
 
 /// Bytes that can be read at any offset, by many threads at once.
 pub trait ReadAt {

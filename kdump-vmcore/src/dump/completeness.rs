@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use kdump_elf::Phdr;
 
-use crate::Error;
+use crate::error::Error;
 use crate::extent_map::ExtentMap;
 
 /// Whether everything a dump says it holds is there.

@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 
 use kdump_elf::VmcoreInfo;
 
-use crate::{Error, KernelMemory, OldMemory};
+use crate::error::Error;
+use crate::kernel::KernelMemory;
+use crate::source::OldMemory;
 
 /// More symbols than any kernel has.
 const MAX_SYMBOLS: u32 = 1 << 22;

@@ -1,6 +1,7 @@
 //! Tells dump formats apart by their first bytes.
 
-use crate::{Error, ReadAt};
+use crate::error::Error;
+use crate::source::ReadAt;
 
 /// A dump format, known by its signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

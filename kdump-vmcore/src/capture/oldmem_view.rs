@@ -2,7 +2,8 @@
 
 use kdump_elf::Paddr;
 
-use crate::{Error, OldMemory, ReadAt};
+use crate::error::Error;
+use crate::source::{OldMemory, ReadAt};
 
 /// Old memory as a file whose offsets are physical addresses. It ends behind the last page of
 /// the dead kernel; holes give errors, not zeros.

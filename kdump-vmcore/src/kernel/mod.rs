@@ -1,0 +1,13 @@
+//! What the dead kernel's own data tell: its log, its symbols, its CPUs.
+
+mod cpu_number;
+mod dmesg;
+mod kallsyms;
+mod log_buf;
+mod memory;
+mod printk_ring;
+
+pub use cpu_number::cpu_numbers;
+pub use dmesg::{Caller, Dmesg, LogRecord};
+pub use kallsyms::Kallsyms;
+pub use memory::KernelMemory;

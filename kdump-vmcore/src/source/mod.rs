@@ -1,0 +1,9 @@
+//! Where bytes and memory come from: files, devices, buffers, memory images.
+
+#[cfg(feature = "std")]
+mod file;
+mod phys_memory;
+mod read_at;
+
+pub use phys_memory::{MemoryImage, OldMemory};
+pub use read_at::ReadAt;
