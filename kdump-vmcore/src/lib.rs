@@ -62,7 +62,7 @@ pub use progress::Progress;
 pub use save::{Interrupted, SavePlan, SaveReport, WriteAt};
 #[cfg(feature = "std")]
 pub use save::{SaveFailure, save};
-pub use source::{MemoryImage, OldMemory, ReadAt};
+pub use source::{Flattened, MemoryImage, OldMemory, ReadAt};
 pub use translate::{AddressSpace, Mapping, PageTables};
 
 /// Compiles the example of the project's README.
