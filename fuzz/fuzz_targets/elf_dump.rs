@@ -1,8 +1,8 @@
 //! Any bytes as a dump: opened, described, read at the edges of every range, its log read.
 #![no_main]
 
-use kdump_elf::{Paddr, Vaddr};
-use kdump_vmcore::{Dmesg, Dump, KernelMemory, OldMemory};
+use kdump_elf::Paddr;
+use kdump_vmcore::{Dmesg, Dump, KernelMemory, PhysMemory};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -17,19 +17,21 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(note.desc.len() <= bytes.len());
     }
     let mut buf = [0; 64];
-    for range in dump.ranges().take(64) {
-        for at in [range.range.start(), range.range.last(), range.range.start().saturating_sub(8)] {
-            if let Err(stopped) = dump.read_phys(Paddr(at), &mut buf) {
+    let mut reader = dump.reader().zero_excluded(bytes.len() % 2 == 1);
+    for span in dump.spans().take(64) {
+        assert_eq!(dump.span(Paddr(span.range.last())), Some(span));
+        for at in [span.range.start(), span.range.last(), span.range.start().saturating_sub(8)] {
+            if let Err(stopped) = reader.read_phys(Paddr(at), &mut buf) {
                 assert!(stopped.read < buf.len());
             }
         }
     }
-    let memory = KernelMemory::new(&dump);
+    let mut memory = KernelMemory::new(&dump);
     for phdr in dump.phdrs().iter().take(64) {
-        let _ = memory.space().translate(&dump, Vaddr(phdr.p_vaddr));
+        let _ = memory.translate(phdr.p_vaddr);
     }
     if let Some(info) = dump.vmcoreinfo() {
-        if let Ok(log) = Dmesg::read(&memory, info) {
+        if let Ok(log) = Dmesg::read(&mut memory, info) {
             log.records.iter().take(1000).for_each(|record| drop(record.lines()));
         }
     }

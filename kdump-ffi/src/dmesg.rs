@@ -102,7 +102,7 @@ pub extern "C" fn libkdump_dmesg_read(
         let handle = enter(dump, "dump")?;
         let missing = kdump_ffi_core::Failure::NotFound { what: "VMCOREINFO" };
         let info = handle.dump.vmcoreinfo().ok_or(missing)?;
-        let log = Dmesg::read(&handle.kernel(), info)?;
+        let log = Dmesg::read(&mut handle.kernel(), info)?;
         let handle = libkdump_dmesg { poison: Poison::default(), log };
         Ok::<_, Failure>(dmesg.set("dmesg", Some(Box::new(handle)))?)
     })

@@ -2,17 +2,16 @@
 #![allow(unsafe_code, reason = "exports symbols")]
 
 use core::ffi::{c_char, c_int, c_void};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use kdump_ffi_core::{
     InOut, Out, arch_number, call, encoding_numbers, extensible, libkdump_error, libkdump_phdr,
 };
-use kdump_vmcore::{AddressSpace, Dump, Format, KernelMemory};
+use kdump_vmcore::{AddressSpace, Dump, KernelMemory, Reader, TranslationCache};
 
 use crate::failure::Failure;
 use crate::handle::{Handle, Poison, enter, free};
 use crate::range::{LIBKDUMP_PAGE_UNKNOWN, libkdump_range};
-use crate::source::Source;
 use crate::texts::{count, element};
 
 /// An ELF core.
@@ -30,12 +29,13 @@ pub const LIBKDUMP_FORMAT_UNKNOWN: u32 = 0;
 #[derive(Debug)]
 pub struct libkdump_dump {
     pub(crate) poison: Poison,
-    pub(crate) dump: Dump<Source>,
+    pub(crate) dump: Dump<'static>,
     pub(crate) zero_excluded: bool,
     /// Bytes of a page; 4096 when the dump does not say.
     pub(crate) page_size: u64,
     ranges: OnceLock<Vec<libkdump_range>>,
-    space: OnceLock<AddressSpace>,
+    space: OnceLock<Arc<AddressSpace>>,
+    caches: Mutex<Vec<TranslationCache>>,
 }
 
 impl Handle for libkdump_dump {
@@ -45,15 +45,16 @@ impl Handle for libkdump_dump {
 }
 
 impl libkdump_dump {
-    pub(crate) fn new(dump: Dump<Source>, zero_excluded: bool) -> Self {
-        let (ranges, space) = (OnceLock::new(), OnceLock::new());
+    pub(crate) fn new(dump: Dump<'static>, zero_excluded: bool) -> Self {
+        let (ranges, space, caches) = (OnceLock::new(), OnceLock::new(), Mutex::default());
         let page_size = dump.page_size().unwrap_or(4096);
-        Self { poison: Poison::default(), dump, zero_excluded, page_size, ranges, space }
+        Self { poison: Poison::default(), dump, zero_excluded, page_size, ranges, space, caches }
     }
 
     /// The ranges of memory, listed at the first call that needs them.
     pub(crate) fn ranges(&self) -> &[libkdump_range] {
-        self.ranges.get_or_init(|| self.dump.ranges().map(libkdump_range::stored).collect())
+        let list = || self.dump.spans().map(libkdump_range::stored).collect();
+        published::<Vec<_>>(&self.ranges, list)
     }
 
     /// The range an address lies in.
@@ -64,17 +65,51 @@ impl libkdump_dump {
         (paddr.wrapping_sub(range.start) < range.length).then_some(*range)
     }
 
-    /// The dead kernel's address space, found out at the first call that needs it.
-    pub(crate) fn space(&self) -> &AddressSpace {
-        let dump = &self.dump;
-        self.space.get_or_init(|| AddressSpace::new(dump, dump.arch(), dump.phdrs(), dump.vmcoreinfo()))
+    /// A reader of the memory, with zeros for what was left out where the caller of
+    /// libkdump_dump_open() asked for that.
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        self.dump.reader().zero_excluded(self.zero_excluded)
     }
 
-    /// The dead kernel's memory by virtual address.
-    pub(crate) fn kernel(&self) -> KernelMemory<'_, Dump<Source>> {
-        let dump = &self.dump;
-        KernelMemory::from_parts(dump, self.space().clone(), dump.word_class(), dump.endian())
+    /// The dead kernel's address space, found out at the first call that needs it.
+    pub(crate) fn space(&self) -> &Arc<AddressSpace> {
+        published(&self.space, || Arc::new(AddressSpace::new(self.dump.facts())))
     }
+
+    /// The dead kernel's memory by virtual address, for work that takes long.
+    pub(crate) fn kernel(&self) -> KernelMemory<Reader<'_>> {
+        let facts = self.dump.facts();
+        let (class, endian) = (facts.word_class(), facts.encoding.endian);
+        KernelMemory::from_parts(self.reader(), Arc::clone(self.space()), class, endian)
+    }
+
+    /// Runs `work` with what an earlier call remembered of the page tables. The lock is held
+    /// only to take it out and to put it back: `work` may call a function of the caller.
+    pub(crate) fn with_cache<T>(&self, work: impl FnOnce(&mut TranslationCache) -> T) -> T {
+        let caches = || self.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = caches().pop().unwrap_or_default();
+        let result = work(&mut cache);
+        let mut caches = caches();
+        if caches.len() < MAX_CACHES {
+            caches.push(cache);
+        }
+        result
+    }
+}
+
+/// Translation caches kept for later calls: as many threads as use one handle at a time,
+/// mostly.
+const MAX_CACHES: usize = 16;
+
+/// What `cell` holds, made by `make` when it is needed first. It is made outside the cell, so
+/// that nothing waits while a function of the caller may run; of threads that make it at the
+/// same time, the first one's is kept.
+fn published<T>(cell: &OnceLock<T>, make: impl FnOnce() -> T) -> &T {
+    if let Some(value) = cell.get() {
+        return value;
+    }
+    let value = make();
+    cell.get_or_init(|| value)
 }
 
 /// What a dump is.
@@ -305,12 +340,12 @@ pub extern "C" fn libkdump_dump_vmcoreinfo(
     })
 }
 
-pub(crate) fn format_number(format: Format) -> u32 {
+pub(crate) fn format_number(format: &str) -> u32 {
     match format {
-        Format::Elf => LIBKDUMP_FORMAT_ELF,
-        Format::KdumpCompressed => LIBKDUMP_FORMAT_KDUMP,
-        Format::Diskdump => LIBKDUMP_FORMAT_DISKDUMP,
-        Format::Flattened => LIBKDUMP_FORMAT_FLATTENED,
+        "elf" => LIBKDUMP_FORMAT_ELF,
+        "kdump" => LIBKDUMP_FORMAT_KDUMP,
+        "diskdump" => LIBKDUMP_FORMAT_DISKDUMP,
+        "flattened" => LIBKDUMP_FORMAT_FLATTENED,
         _ => LIBKDUMP_FORMAT_UNKNOWN,
     }
 }

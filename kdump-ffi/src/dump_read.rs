@@ -5,7 +5,7 @@ use core::ffi::c_int;
 
 use kdump_elf::{Paddr, Vaddr};
 use kdump_ffi_core::{BytesMut, InOut, Out, call, libkdump_error, slice};
-use kdump_vmcore::{Error, OldMemory, Stopped};
+use kdump_vmcore::{PhysMemory, Stopped};
 
 use crate::dump::libkdump_dump;
 use crate::failure::Failure;
@@ -29,7 +29,7 @@ pub extern "C" fn libkdump_dump_read_phys(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let outcome = read_phys(&handle, paddr, slice!(buf, len)?);
+        let outcome = handle.reader().read_phys(Paddr(paddr), slice!(buf, len)?);
         finish(outcome, len, done)?;
         outcome.map_err(|stopped| Failure::Stopped { stopped, pfn: stopped.at.checked_div(handle.page_size) })
     })
@@ -38,7 +38,9 @@ pub extern "C" fn libkdump_dump_read_phys(
 /// Reads memory by virtual address of the dead kernel.
 ///
 /// Parameters: `vaddr` the first address; the others as for libkdump_dump_read_phys(). Errors:
-/// those of libkdump_dump_read_phys(), LIBKDUMP_ERR_NOT_MAPPED; `address` of the error is virtual.
+/// those of libkdump_dump_read_phys(), for the memory or for a page table on the way to it, which
+/// the message tells; LIBKDUMP_ERR_NOT_MAPPED only where the page tables say so; `address` of the
+/// error is virtual.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_read_virt(
     dump: Option<&libkdump_dump>,
@@ -50,8 +52,9 @@ pub extern "C" fn libkdump_dump_read_virt(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let memory = Zeroing(&handle);
-        let outcome = handle.space().read_virt(&memory, Vaddr(vaddr), slice!(buf, len)?);
+        let buf = slice!(buf, len)?;
+        let (space, mut reader) = (handle.space(), handle.reader());
+        let outcome = handle.with_cache(|cache| space.read_virt(&mut reader, cache, Vaddr(vaddr), buf));
         finish(outcome, len, done)?;
         Ok::<_, Failure>(outcome?)
     })
@@ -72,7 +75,8 @@ pub extern "C" fn libkdump_dump_translate(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let mapping = handle.space().translate(&handle.dump, Vaddr(vaddr))?;
+        let (space, mut reader) = (handle.space(), handle.reader());
+        let mapping = handle.with_cache(|cache| space.translate(&mut reader, cache, Vaddr(vaddr)))?;
         length.set_if_given("length", mapping.len)?;
         Ok::<_, Failure>(paddr.set("paddr", mapping.paddr.0)?)
     })
@@ -80,37 +84,4 @@ pub extern "C" fn libkdump_dump_translate(
 
 fn finish(outcome: Result<(), Stopped>, len: usize, done: Out<'_, usize>) -> Result<(), Failure> {
     Ok(done.set_if_given("done", outcome.map_or_else(|stopped| stopped.read, |()| len))?)
-}
-
-/// The memory of a dump, with zeros for what was left out where the caller asked for that.
-struct Zeroing<'a>(&'a libkdump_dump);
-
-impl OldMemory for Zeroing<'_> {
-    fn read_phys(&self, paddr: Paddr, buf: &mut [u8]) -> Result<(), Stopped> {
-        read_phys(self.0, paddr.0, buf)
-    }
-}
-
-fn read_phys(handle: &libkdump_dump, paddr: u64, buf: &mut [u8]) -> Result<(), Stopped> {
-    let mut read = 0_usize;
-    loop {
-        let rest = buf.get_mut(read..).unwrap_or_default();
-        let at = paddr.saturating_add(read as u64);
-        let Err(mut stopped) = handle.dump.read_phys(Paddr(at), rest) else { return Ok(()) };
-        read = read.saturating_add(stopped.read);
-        stopped.read = read;
-        if !handle.zero_excluded || !matches!(stopped.error, Error::Excluded { .. }) {
-            return Err(stopped);
-        }
-        let missing = handle.range_of(stopped.at).ok_or(stopped)?;
-        let left = missing.length.saturating_sub(stopped.at.saturating_sub(missing.start));
-        let count = usize::try_from(left).unwrap_or(usize::MAX);
-        let zeros = buf.get_mut(read..).unwrap_or_default();
-        let count = count.min(zeros.len());
-        if count == 0 {
-            return Err(stopped);
-        }
-        zeros.get_mut(..count).unwrap_or_default().fill(0);
-        read = read.saturating_add(count);
-    }
 }

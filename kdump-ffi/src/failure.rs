@@ -214,11 +214,15 @@ fn purgatory_code(error: &kdump_purgatory::Error) -> c_int {
 }
 
 fn vmcore_code(error: &kdump_vmcore::Error) -> c_int {
-    use kdump_vmcore::Error;
+    use kdump_vmcore::{Error, TableFault};
     match error {
         Error::Excluded { .. } => LIBKDUMP_ERR_EXCLUDED,
         Error::Hole { .. } => LIBKDUMP_ERR_HOLE,
         Error::NotMapped { .. } | Error::NoTranslation { .. } => LIBKDUMP_ERR_NOT_MAPPED,
+        Error::PageTable { cause: TableFault::Excluded, .. } => LIBKDUMP_ERR_EXCLUDED,
+        Error::PageTable { cause: TableFault::Hole, .. } => LIBKDUMP_ERR_HOLE,
+        Error::PageTable { cause: TableFault::Truncated, .. } => LIBKDUMP_ERR_TRUNCATED,
+        Error::PageTable { cause: TableFault::Unreadable, .. } | Error::Unreadable { .. } => LIBKDUMP_ERR_IO,
         Error::Truncated { .. } => LIBKDUMP_ERR_TRUNCATED,
         Error::Elf { error, .. } => elf_code(error),
         Error::MissingKey { .. } => LIBKDUMP_ERR_NOT_FOUND,
@@ -236,10 +240,12 @@ fn vmcore_place(error: &kdump_vmcore::Error) -> Place {
     use kdump_vmcore::Error;
     let none = Place::default();
     match *error {
-        Error::Excluded { paddr } | Error::Hole { paddr, .. } => Place { address: Some(paddr), ..none },
-        Error::NotMapped { vaddr, .. } | Error::NoTranslation { vaddr, .. } => {
-            Place { address: Some(vaddr), ..none }
+        Error::Excluded { paddr } | Error::Hole { paddr, .. } | Error::Unreadable { paddr } => {
+            Place { address: Some(paddr), ..none }
         }
+        Error::NotMapped { vaddr, .. }
+        | Error::NoTranslation { vaddr, .. }
+        | Error::PageTable { vaddr, .. } => Place { address: Some(vaddr), ..none },
         Error::Truncated { offset, need, .. } => Place { offset: Some(offset), need: Some(need), ..none },
         Error::OutOfMemory { need, .. } => Place { need: Some(need), ..none },
         Error::Elf { error, .. } => elf_place(&error),

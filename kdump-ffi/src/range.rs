@@ -2,7 +2,7 @@
 
 use kdump_ffi_core::extensible;
 use kdump_segments::{MemoryKind, MemoryRange};
-use kdump_vmcore::RangeKind;
+use kdump_vmcore::{Span, SpanKind};
 
 /// Usable memory.
 pub const LIBKDUMP_MEMORY_RAM: u32 = 1;
@@ -28,6 +28,12 @@ pub const LIBKDUMP_PAGE_EXCLUDED: u32 = 2;
 pub const LIBKDUMP_PAGE_HOLE: u32 = 64;
 /// RAM that the dump describes and that lies behind the end of a truncated file.
 pub const LIBKDUMP_PAGE_MISSING: u32 = 65;
+/// RAM that could not be read when the dump was saved, which the dump tells.
+pub const LIBKDUMP_PAGE_UNREADABLE: u32 = 66;
+/// RAM whose place in the file cannot be right.
+pub const LIBKDUMP_PAGE_CORRUPT: u32 = 67;
+/// Zeros, which is known without reading.
+pub const LIBKDUMP_PAGE_ZERO: u32 = 68;
 /// A state this version has no number for.
 pub const LIBKDUMP_PAGE_UNKNOWN: u32 = 0;
 
@@ -57,15 +63,18 @@ impl libkdump_range {
         Self::new(memory_number(entry.kind), entry.range)
     }
 
-    pub(crate) fn stored(entry: kdump_vmcore::MemoryRange) -> Self {
-        let kind = match entry.kind {
-            RangeKind::Stored => LIBKDUMP_PAGE_STORED,
-            RangeKind::Excluded => LIBKDUMP_PAGE_EXCLUDED,
-            RangeKind::Hole => LIBKDUMP_PAGE_HOLE,
-            RangeKind::Missing => LIBKDUMP_PAGE_MISSING,
+    pub(crate) fn stored(span: Span) -> Self {
+        let kind = match span.kind {
+            SpanKind::Stored => LIBKDUMP_PAGE_STORED,
+            SpanKind::Zero => LIBKDUMP_PAGE_ZERO,
+            SpanKind::Excluded(_) => LIBKDUMP_PAGE_EXCLUDED,
+            SpanKind::Hole => LIBKDUMP_PAGE_HOLE,
+            SpanKind::Missing => LIBKDUMP_PAGE_MISSING,
+            SpanKind::Unreadable => LIBKDUMP_PAGE_UNREADABLE,
+            SpanKind::Corrupt => LIBKDUMP_PAGE_CORRUPT,
             _ => LIBKDUMP_PAGE_UNKNOWN,
         };
-        Self::new(kind, entry.range)
+        Self::new(kind, span.range)
     }
 }
 

@@ -32,6 +32,28 @@ pub enum Error {
         /// The entry found.
         entry: u64,
     },
+    /// The way to the page of a virtual address ends at a page table, not at an entry that
+    /// says "not mapped": whether the address is mapped is not known.
+    #[error(
+        "virtual address {vaddr:#x} cannot be translated: the page table of level {level} at \
+         physical address {table:#x} {cause}"
+    )]
+    PageTable {
+        /// The address to be translated.
+        vaddr: u64,
+        /// Level of the table: 1 is the table of pages, the root has the highest.
+        level: u8,
+        /// Physical address of the entry that was to be read.
+        table: u64,
+        /// What is wrong with it.
+        cause: TableFault,
+    },
+    /// Memory that could not be read when the dump was saved, which the dump tells.
+    #[error("physical address {paddr:#x} could not be read when the dump was saved")]
+    Unreadable {
+        /// First address that is missing.
+        paddr: u64,
+    },
     /// No known way leads from the virtual address to a physical one.
     #[error("virtual address {vaddr:#x} cannot be translated: {reason}")]
     NoTranslation {
@@ -125,6 +147,47 @@ pub enum Error {
     /// The caller ended the work.
     #[error("cancelled")]
     Cancelled,
+}
+
+/// Why a page table cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TableFault {
+    /// It was left out when the dump was written.
+    #[error("was excluded when the dump was written")]
+    Excluded,
+    /// No RAM is described where it should be.
+    #[error("is in a hole: no RAM is described there")]
+    Hole,
+    /// It is behind the end of a truncated file.
+    #[error("is behind the end of the truncated file")]
+    Truncated,
+    /// It could not be read when the dump was saved.
+    #[error("could not be read when the dump was saved")]
+    Unreadable,
+    /// Its bytes in the dump are damaged.
+    #[error("is damaged in the dump")]
+    Corrupt,
+    /// The entry has bits that no entry of its level can have.
+    #[error("has the impossible entry {0:#x}")]
+    Entry(u64),
+    /// Something else stands in the way, which reading its physical address tells.
+    #[error("cannot be read")]
+    Other,
+}
+
+impl TableFault {
+    /// What reading a table stopped with.
+    pub(crate) fn from_error(error: &Error) -> Self {
+        match error {
+            Error::Excluded { .. } => Self::Excluded,
+            Error::Hole { .. } => Self::Hole,
+            Error::Truncated { .. } => Self::Truncated,
+            Error::Unreadable { .. } => Self::Unreadable,
+            Error::Corrupt { .. } => Self::Corrupt,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// A read that could not be completed: what it got and where it stopped.

@@ -19,8 +19,17 @@ pub(crate) struct Extent {
 
 impl Extent {
     /// Where the byte at `paddr`, which lies in the range, is stored.
-    fn position(&self, paddr: u64) -> Option<u64> {
+    pub(crate) fn position(&self, paddr: u64) -> Option<u64> {
         self.stored_at.map(|at| at.saturating_add(paddr.saturating_sub(self.range.start())))
+    }
+
+    /// What stands at `paddr`, which lies in the range.
+    fn lookup(&self, paddr: u64) -> Lookup {
+        let len = self.range.end().saturating_sub(paddr);
+        match self.position(paddr) {
+            Some(at) => Lookup::Stored { at, len },
+            None => Lookup::Excluded { len },
+        }
     }
 }
 
@@ -92,17 +101,34 @@ impl ExtentMap {
 
     /// What stands at `paddr`.
     pub(crate) fn find(&self, paddr: u64) -> Lookup {
-        let index = self.extents.partition_point(|extent| extent.range.end() <= paddr);
+        let index = self.index(paddr);
         match self.extents.get(index) {
-            Some(extent) if extent.range.contains(paddr) => {
-                let len = extent.range.end().saturating_sub(paddr);
-                match extent.position(paddr) {
-                    Some(at) => Lookup::Stored { at, len },
-                    None => Lookup::Excluded { len },
-                }
-            }
+            Some(extent) if extent.range.contains(paddr) => extent.lookup(paddr),
             next => Lookup::Hole { next: next.map(|extent| extent.range.start()) },
         }
+    }
+
+    /// As [`ExtentMap::find`], looking first at the extent that was found last, whose index
+    /// `hint` keeps: reads of one place after another need no search.
+    pub(crate) fn find_near(&self, paddr: u64, hint: &mut usize) -> Lookup {
+        if let Some(extent) = self.extents.get(*hint).filter(|extent| extent.range.contains(paddr)) {
+            return extent.lookup(paddr);
+        }
+        *hint = self.index(paddr);
+        match self.extents.get(*hint) {
+            Some(extent) if extent.range.contains(paddr) => extent.lookup(paddr),
+            next => Lookup::Hole { next: next.map(|extent| extent.range.start()) },
+        }
+    }
+
+    /// Index of the extent that holds `paddr`, or else of the first one behind it.
+    pub(crate) fn index(&self, paddr: u64) -> usize {
+        self.extents.partition_point(|extent| extent.range.end() <= paddr)
+    }
+
+    /// The extent that holds `paddr`.
+    pub(crate) fn extent_at(&self, paddr: u64) -> Option<Extent> {
+        self.extents.get(self.index(paddr)).filter(|extent| extent.range.contains(paddr)).copied()
     }
 
     /// All extents, by address.

@@ -1,7 +1,8 @@
 //! Reads the memory of a crashed kernel by physical address and writes dumps.
 //!
-//! - [`Dump`] opens a dump file; [`OldMemory::read_phys`] reads its memory, [`KernelMemory`]
-//!   the dead kernel's virtual addresses, [`Dmesg`] its log, [`Dump::cpus`] its registers.
+//! - [`Dump`] opens a dump file and is shared by all threads; each has a [`Reader`] for its
+//!   memory, or a [`KernelMemory`] for the dead kernel's virtual addresses. [`Dmesg`] reads its
+//!   log, [`Dump::cpus`] its registers.
 //! - [`VmcoreView`] is for the capture side: it makes of old memory and its elfcorehdr the ELF
 //!   core that /proc/vmcore shows; [`OldmemView`] is the same without headers.
 //! - [`SavePlan`] lays out a copy as an ELF core and writes it; with `std`, [`save`] puts it
@@ -15,13 +16,13 @@
 //! # #[cfg(feature = "std")]
 //! # fn main() -> Result<(), Box<dyn core::error::Error>> {
 //! use kdump_elf::Paddr;
-//! use kdump_vmcore::{Dmesg, Dump, KernelMemory, OldMemory};
+//! use kdump_vmcore::{Dmesg, Dump, KernelMemory, PhysMemory};
 //!
 //! let dump = Dump::open(std::fs::File::open("/var/crash/vmcore")?)?;
 //! let mut page = [0; 4096];
-//! dump.read_phys(Paddr(0x10_0000), &mut page)?;
+//! dump.reader().read_phys(Paddr(0x10_0000), &mut page)?;
 //! if let Some(info) = dump.vmcoreinfo() {
-//!     let log = Dmesg::read(&KernelMemory::new(&dump), info)?;
+//!     let log = Dmesg::read(&mut KernelMemory::new(&dump), info)?;
 //!     println!("{} records", log.records.len());
 //! }
 //! # Ok(())
@@ -52,18 +53,18 @@ mod translate;
 
 pub use capture::{OldmemView, RamOracle, ViewOptions, VmcoreView};
 pub use dump::{
-    Completeness, Cpu, Dump, ElfDump, Format, MAX_UNREADABLE, MemoryRange, NoteTable, RangeKind, Unreadable,
-    UnreadableRange, Verification, verify,
+    Completeness, Cpu, Dump, Facts, Format, MAX_UNREADABLE, NoteTable, PageClass, Reader, Scratch, Span,
+    SpanKind, Unreadable, UnreadableRange, Verification, verify,
 };
-pub use error::{Error, Stopped};
+pub use error::{Error, Stopped, TableFault};
 pub use io_error::IoError;
 pub use kernel::{Caller, Dmesg, Kallsyms, KernelMemory, LogRecord, cpu_numbers};
 pub use progress::Progress;
 pub use save::{Interrupted, SavePlan, SaveReport, WriteAt};
 #[cfg(feature = "std")]
 pub use save::{SaveFailure, save};
-pub use source::{Flattened, MemoryImage, OldMemory, ReadAt};
-pub use translate::{AddressSpace, Mapping, PageTables};
+pub use source::{Flattened, MemoryImage, OldMemory, PhysMemory, ReadAt};
+pub use translate::{AddressSpace, Mapping, Radix, TranslationCache};
 
 /// Compiles the example of the project's README.
 #[cfg(doctest)]

@@ -49,7 +49,7 @@ fn file(table: &Kallsyms, saved: &[Option<u32>], listed: &[u32]) -> Vec<u8> {
     CoreFile::x86_64().with(Segment::notes(&notes)).with(Segment::load(0, &image)).build()
 }
 
-fn dump(table: &Kallsyms, saved: &[Option<u32>], listed: &[u32]) -> Dump<Vec<u8>> {
+fn dump(table: &Kallsyms, saved: &[Option<u32>], listed: &[u32]) -> Dump<'static> {
     Dump::open(file(table, saved, listed)).unwrap()
 }
 
@@ -104,10 +104,10 @@ fn without_a_trustworthy_table_no_number_is_given() {
 #[test]
 fn hostile_tables_end() {
     let dump = dump(&table(), &[Some(7)], &[7]);
-    let kernel = KernelMemory::new(&dump);
+    let mut kernel = KernelMemory::new(&dump);
     let info = dump.vmcoreinfo().unwrap();
-    let found = kdump_vmcore::Kallsyms::read(&kernel, info).unwrap();
-    assert_eq!(found.addresses(&kernel, &["first", "no_such"]).unwrap(), [Some(IMAGE + 0x10), None]);
+    let found = kdump_vmcore::Kallsyms::read(&mut kernel, info).unwrap();
+    assert_eq!(found.addresses(&mut kernel, &["first", "no_such"]).unwrap(), [Some(IMAGE + 0x10), None]);
     let whole = file(&table(), &[Some(7)], &[7]);
     let table_at = whole.len() - 0x9000 + TABLE as usize;
     for at in table_at..table_at + 0x800 {

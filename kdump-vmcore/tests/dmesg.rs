@@ -24,7 +24,7 @@ fn dmesg((wire, e_machine, base): (Wire, u16, u64), image: &[u8], info: &str) ->
         .with(Segment::notes(&note(wire, "VMCOREINFO", 0, info.as_bytes())))
         .with(load);
     let dump = Dump::open(file.build()).unwrap();
-    Dmesg::read(&KernelMemory::new(&dump), dump.vmcoreinfo().unwrap())
+    Dmesg::read(&mut KernelMemory::new(&dump), dump.vmcoreinfo().unwrap())
 }
 
 fn texts(dmesg: &Dmesg) -> Vec<String> {

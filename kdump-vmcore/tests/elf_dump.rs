@@ -9,12 +9,12 @@
 
 use dumpgen::{CoreFile, Segment, Wire, note, prstatus_x86_64};
 use kdump_elf::{Arch, Paddr};
-use kdump_vmcore::{Dump, Error, Format, OldMemory, RangeKind, ReadAt, Stopped, verify};
+use kdump_vmcore::{Dump, Error, PhysMemory, SpanKind, Stopped, verify};
 use proptest::prelude::*;
 
-fn read<S: ReadAt>(dump: &Dump<S>, paddr: u64, len: usize) -> Result<Vec<u8>, Stopped> {
+fn read(dump: &Dump<'_>, paddr: u64, len: usize) -> Result<Vec<u8>, Stopped> {
     let mut bytes = vec![0xee; len];
-    dump.read_phys(Paddr(paddr), &mut bytes).map(|()| bytes)
+    dump.reader().read_phys(Paddr(paddr), &mut bytes).map(|()| bytes)
 }
 
 fn pattern(len: usize, seed: u8) -> Vec<u8> {
@@ -35,7 +35,7 @@ fn every_encoding() {
             .with(Segment::load(0x10_0000, &high))
             .with(Segment::load(0x1000, &low));
         let dump = Dump::open(file.build()).unwrap();
-        assert_eq!((dump.arch(), dump.format()), (Some(arch), Format::Elf));
+        assert_eq!((dump.arch(), dump.format()), (Some(arch), "elf"));
         assert_eq!(dump.vmcoreinfo().unwrap().release(), Some("6.1"));
         assert_eq!(read(&dump, 0x1000, 0x2000).unwrap(), low);
         assert_eq!(read(&dump, 0x10_1000, 0x234).unwrap(), high[0x1000..]);
@@ -60,8 +60,8 @@ fn holes_begin_at_the_very_byte() {
     assert_eq!(end.error, Error::Hole { paddr: 0x1fc00, next: Some(0x10_0018) });
     assert_eq!(read(&dump, 0x10_1018, 1).unwrap_err().error, Error::Hole { paddr: 0x10_1018, next: None });
     assert_eq!(read(&dump, u64::MAX, 1).unwrap_err().read, 0);
-    let kinds: Vec<_> = dump.ranges().map(|range| (range.range.start(), range.kind)).collect();
-    let expected = [(0x1000, RangeKind::Stored), (0x1fc00, RangeKind::Hole), (0x10_0018, RangeKind::Stored)];
+    let kinds: Vec<_> = dump.spans().map(|range| (range.range.start(), range.kind)).collect();
+    let expected = [(0x1000, SpanKind::Stored), (0x1fc00, SpanKind::Hole), (0x10_0018, SpanKind::Stored)];
     assert_eq!(kinds, expected);
 }
 
@@ -223,8 +223,8 @@ fn bytes_behind_the_end_do_not_hide_others() {
         .with(Segment::load(0x2000, &[2; 0x1000]));
     file.segments[0].p_filesz = Some(0x3000);
     let dump = Dump::open(file.build()).unwrap();
-    let kinds: Vec<_> = dump.ranges().map(|part| (part.range.start(), part.kind)).collect();
-    let expected = [(0x1000, RangeKind::Missing), (0x2000, RangeKind::Stored), (0x3000, RangeKind::Missing)];
+    let kinds: Vec<_> = dump.spans().map(|part| (part.range.start(), part.kind)).collect();
+    let expected = [(0x1000, SpanKind::Missing), (0x2000, SpanKind::Stored), (0x3000, SpanKind::Missing)];
     assert_eq!(kinds, expected);
     assert_eq!(read(&dump, 0x2000, 0x1000).unwrap(), [2; 0x1000]);
     assert!(matches!(read(&dump, 0x3000, 1).unwrap_err().error, Error::Truncated { .. }));
@@ -281,7 +281,7 @@ proptest! {
         for (paddr, len) in reads {
             let model: Vec<u8> = (paddr..paddr + len as u64).map_while(|at| byte(at).ok()).collect();
             let mut bytes = vec![0; len];
-            match dump.read_phys(Paddr(paddr), &mut bytes) {
+            match dump.reader().read_phys(Paddr(paddr), &mut bytes) {
                 Ok(()) => prop_assert_eq!(bytes, model),
                 Err(stopped) => {
                     prop_assert_eq!(&bytes[..stopped.read], &model[..]);
@@ -310,7 +310,7 @@ proptest! {
         bytes.truncate(bytes.len().min(cut.max(1)));
         if let Ok(dump) = Dump::open(bytes) {
             let _ = read(&dump, 0x1000, 0x100);
-            let _ = dump.ranges().count() + dump.notes().iter().count() + dump.cpus().len();
+            let _ = dump.spans().count() + dump.notes().iter().count() + dump.cpus().len();
             let _ = verify(&dump, &mut |state| {
                 if state.done < 1 << 24 {
                     core::ops::ControlFlow::Continue(())

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use dumpgen::{CoreFile, Segment, Wire, note};
 use kdump_elf::Paddr;
-use kdump_vmcore::{Dump, Error, IoError, OldMemory, Progress, RangeKind, ReadAt, SavePlan, WriteAt, save};
+use kdump_vmcore::{Dump, Error, IoError, PhysMemory, Progress, ReadAt, SavePlan, SpanKind, WriteAt, save};
 use proptest::prelude::*;
 
 fn go_on(_: Progress) -> ControlFlow<()> {
@@ -32,23 +32,23 @@ fn sample(wire: Wire) -> CoreFile {
 }
 
 /// All that a dump has, byte by byte.
-fn contents<S: ReadAt>(dump: &Dump<S>) -> Vec<(u64, RangeKind, Vec<u8>)> {
-    dump.ranges()
+fn contents(dump: &Dump<'_>) -> Vec<(u64, SpanKind, Vec<u8>)> {
+    dump.spans()
         .map(|part| {
             let mut bytes =
-                vec![0; if part.kind == RangeKind::Stored { part.range.size() as usize } else { 0 }];
-            dump.read_phys(Paddr(part.range.start()), &mut bytes).unwrap();
+                vec![0; if part.kind == SpanKind::Stored { part.range.size() as usize } else { 0 }];
+            dump.reader().read_phys(Paddr(part.range.start()), &mut bytes).unwrap();
             (part.range.start(), part.kind, bytes)
         })
         .collect()
 }
 
-fn merged<S: ReadAt>(dump: &Dump<S>) -> Vec<(u64, RangeKind, Vec<u8>)> {
-    let mut out: Vec<(u64, RangeKind, Vec<u8>)> = Vec::new();
+fn merged(dump: &Dump<'_>) -> Vec<(u64, SpanKind, Vec<u8>)> {
+    let mut out: Vec<(u64, SpanKind, Vec<u8>)> = Vec::new();
     for (start, kind, bytes) in contents(dump) {
         match out.last_mut() {
-            Some((first, RangeKind::Stored, last))
-                if kind == RangeKind::Stored && *first + last.len() as u64 == start =>
+            Some((first, SpanKind::Stored, last))
+                if kind == SpanKind::Stored && *first + last.len() as u64 == start =>
             {
                 last.extend(bytes);
             }
@@ -65,7 +65,6 @@ fn saved_in_memory() {
         let plan = SavePlan::elf(&source).unwrap();
         let mut file = Vec::new();
         let report = plan.copy(&mut file, &mut go_on).unwrap();
-        file.resize(plan.size() as usize, 0);
         assert_eq!((report.shared, report.dropped_phdrs), (0x3000, vec![3]));
         assert!(report.unreadable.is_empty());
         assert!(report.written < 0x7000, "{} bytes for 4 pages", report.written);
@@ -127,16 +126,15 @@ fn a_cut_source_is_saved_as_far_as_it_goes() {
     let plan = SavePlan::elf(&source).unwrap();
     let mut out = Vec::new();
     let report = plan.copy(&mut out, &mut go_on).unwrap();
-    out.resize(plan.size() as usize, 0);
     assert_eq!(report.unreadable.bytes, 0x3800);
     assert_eq!(report.unreadable.ranges.len(), 2);
     // What is lost must not come back as zeros.
     let copy = Dump::open(out).unwrap();
     let mut bytes = vec![0; 0x4000];
-    let stopped = copy.read_phys(Paddr(0x1000), &mut bytes).unwrap_err();
+    let stopped = copy.reader().read_phys(Paddr(0x1000), &mut bytes).unwrap_err();
     assert_eq!((stopped.read, stopped.error), (0x2800, Error::Excluded { paddr: 0x3800 }));
     assert!(bytes[..0x2800].iter().all(|&byte| byte == 1));
-    let stopped = copy.read_phys(Paddr(0x10_0000), &mut bytes).unwrap_err();
+    let stopped = copy.reader().read_phys(Paddr(0x10_0000), &mut bytes).unwrap_err();
     assert_eq!(stopped.error, Error::Excluded { paddr: 0x10_0000 });
     assert!(copy.completeness().is_complete());
 }
@@ -151,7 +149,7 @@ fn a_segment_that_wraps_is_left_out_of_the_copy() {
     let mut out = Vec::new();
     let report = plan.copy(&mut out, &mut go_on).unwrap();
     assert_eq!((report.dropped_phdrs, report.shared), (vec![0], 0));
-    let stopped = Dump::open(out).unwrap().read_phys(Paddr(0x1000), &mut [0; 4]).unwrap_err();
+    let stopped = Dump::open(out).unwrap().reader().read_phys(Paddr(0x1000), &mut [0; 4]).unwrap_err();
     assert!(matches!(stopped.error, Error::Hole { .. }));
 }
 
@@ -178,13 +176,12 @@ fn unreadable_pages_cost_only_themselves() {
     let plan = SavePlan::elf(&source).unwrap();
     let mut out = Vec::new();
     let report = plan.copy(&mut out, &mut go_on).unwrap();
-    out.resize(plan.size() as usize, 0);
     assert_eq!(report.unreadable.bytes, 0x2000);
     let bad = report.unreadable.ranges[0];
     assert_eq!((bad.range.start(), bad.range.size()), (0x1_2000, 0x2000));
     assert!(matches!(bad.error, Error::Io { .. }));
     let mut bytes = vec![0; 0x8000];
-    Dump::open(out).unwrap().read_phys(Paddr(0x1_0000), &mut bytes).unwrap();
+    Dump::open(out).unwrap().reader().read_phys(Paddr(0x1_0000), &mut bytes).unwrap();
     let expected = |at: usize| if (0x2000..0x4000).contains(&at) { 0 } else { 3 };
     assert!(bytes.iter().enumerate().all(|(at, &byte)| byte == expected(at)));
 }
@@ -203,6 +200,11 @@ impl WriteAt for Full {
     fn is_sparse(&self) -> bool {
         self.2
     }
+
+    fn finish(&mut self, size: u64) -> Result<(), Error> {
+        assert!(size <= self.1, "a full disk is never finished");
+        self.0.finish(size)
+    }
 }
 
 #[test]
@@ -216,7 +218,7 @@ fn a_full_disk_says_what_is_good() {
     disk.0.truncate(stopped.good as usize);
     let partial = Dump::open(disk.0).unwrap();
     let mut bytes = vec![0; 2 << 20];
-    partial.read_phys(Paddr(0x1000), &mut bytes).unwrap();
+    partial.reader().read_phys(Paddr(0x1000), &mut bytes).unwrap();
     assert!(bytes.iter().all(|&byte| byte == 4));
     let stopped = plan.copy(&mut Full(vec![], 100, true), &mut go_on).unwrap_err();
     assert_eq!(stopped.good, 0);
@@ -246,7 +248,6 @@ fn a_device_gets_its_zeros() {
     plan.copy(&mut device, &mut go_on).unwrap();
     let mut sparse = Vec::new();
     plan.copy(&mut sparse, &mut go_on).unwrap();
-    sparse.resize(plan.size() as usize, 0);
     assert!(device.0 == sparse);
 }
 
@@ -293,7 +294,6 @@ proptest! {
         let plan = SavePlan::elf(&source).unwrap();
         let mut out = Vec::new();
         plan.copy(&mut out, &mut go_on).unwrap();
-        out.resize(plan.size() as usize, 0);
         let copy = Dump::open(out).unwrap();
         prop_assert!(copy.completeness().is_complete());
         prop_assert_eq!(merged(&copy), merged(&source));

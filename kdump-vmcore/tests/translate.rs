@@ -9,7 +9,7 @@
 
 use dumpgen::{CoreFile, PageTableImage, Segment, Wire, note};
 use kdump_elf::Paddr;
-use kdump_vmcore::{Dump, Error, KernelMemory, PageTables};
+use kdump_vmcore::{Dump, Error, KernelMemory};
 
 const DIRECT: u64 = 0xffff_8880_0000_0000;
 const IMAGE: u64 = 0xffff_ffff_8000_0000;
@@ -17,7 +17,7 @@ const IMAGE: u64 = 0xffff_ffff_8000_0000;
 const PHYS_BASE: i64 = -0x100_0000;
 
 /// 256 KiB of memory with tables at its middle; `vaddrs` of the direct map are `DIRECT`.
-fn dump(tables: &PageTableImage, p_vaddr: u64, extra: &str) -> Dump<Vec<u8>> {
+fn dump(tables: &PageTableImage, p_vaddr: u64, extra: &str) -> Dump<'static> {
     let root_vaddr = IMAGE.wrapping_add(tables.root).wrapping_add_signed(-PHYS_BASE);
     let info = format!(
         "SYMBOL(swapper_pg_dir)={root_vaddr:x}\nNUMBER(phys_base)={PHYS_BASE}\nNUMBER(pgtable_l5_enabled)={}\n{extra}",
@@ -47,7 +47,7 @@ fn pages_of_every_size_at_both_depths() {
         tables.map(base + 0x4000_0000, 0, 2);
         tables.map(base + 0x8000_0000, 0, 3);
         let dump = dump(&tables, 0, "");
-        let kernel = KernelMemory::new(&dump);
+        let mut kernel = KernelMemory::new(&dump);
         assert_eq!(kernel.read_u64(base + 0x1008).unwrap(), 0x5008);
         assert_eq!(kernel.read_u64(base + 0x4000_4010).unwrap(), 0x4010);
         assert_eq!(kernel.read_u64(base + 0x8000_6018).unwrap(), 0x6018);
@@ -76,12 +76,30 @@ fn encrypted_memory_has_a_bit_in_every_entry() {
     assert_eq!(KernelMemory::new(&dump).read_u64(0xffff_c900_0000_0010).unwrap(), 0x7010);
 }
 
+/// The image at `vaddr` of the map `phys_base` tells.
+fn image(at: u64) -> u64 {
+    IMAGE.wrapping_add_signed(-PHYS_BASE) + at
+}
+
 #[test]
-fn the_image_is_linear() {
-    let dump = dump(&tables(4), 0, "");
-    let kernel = KernelMemory::new(&dump);
-    let vaddr = IMAGE.wrapping_add_signed(-PHYS_BASE) + 0x1230;
-    assert_eq!(kernel.read_u64(vaddr).unwrap(), 0x1230);
+fn the_image_is_linear_where_no_tables_are_known() {
+    let info = format!("NUMBER(phys_base)={PHYS_BASE}\n");
+    let file = CoreFile::x86_64()
+        .with(Segment::notes(&note(Wire::LE64, "VMCOREINFO", 0, info.as_bytes())))
+        .with(Segment::load(0, &tables(4).memory));
+    let dump = Dump::open(file.build()).unwrap();
+    assert_eq!(KernelMemory::new(&dump).read_u64(image(0x1230)).unwrap(), 0x1230);
+}
+
+#[test]
+fn unmapped_addresses_of_the_image_are_not_mapped() {
+    let mut tables = tables(4);
+    tables.map(image(0x1000), 0x1000, 1);
+    let dump = dump(&tables, 0, "");
+    let mut kernel = KernelMemory::new(&dump);
+    assert_eq!(kernel.read_u64(image(0x1230)).unwrap(), 0x1230);
+    let stopped = kernel.read_u64(image(0x2230)).unwrap_err();
+    assert!(matches!(stopped.error, Error::NotMapped { level: 1, entry: 0, .. }), "{stopped}");
 }
 
 #[test]
@@ -89,14 +107,14 @@ fn a_p_vaddr_counts_unless_the_page_tables_contradict_it() {
     let mut right = tables(4);
     right.map(DIRECT, 0, 3);
     let dump_right = dump(&right, DIRECT, "");
-    let kernel = KernelMemory::new(&dump_right);
-    assert!(kernel.space().distrusted().is_empty());
+    let mut kernel = KernelMemory::new(&dump_right);
+    assert!(kernel.contradicted().is_empty());
     assert_eq!(kernel.read_u64(DIRECT + 0x88).unwrap(), 0x88);
     let mut wrong = tables(4);
     wrong.map(DIRECT, 0x1000, 1);
     let dump_wrong = dump(&wrong, DIRECT, "");
-    let kernel = KernelMemory::new(&dump_wrong);
-    assert_eq!(kernel.space().distrusted().len(), 1);
+    let mut kernel = KernelMemory::new(&dump_wrong);
+    assert_eq!(kernel.contradicted().len(), 1);
     assert_eq!(kernel.read_u64(DIRECT + 0x88).unwrap(), 0x1088);
 }
 
@@ -117,7 +135,7 @@ fn loops_in_tables_end() {
     for slot in 0..512 {
         tables.put(0x1000 + slot * 8, 0x1003);
     }
-    let memory = kdump_vmcore::MemoryImage::new(Paddr(0), tables.memory);
-    let walker = PageTables { root: Paddr(0x1000), levels: 5, sme_mask: 0 };
-    assert_eq!(walker.walk(&memory, 0xff00_0000_0000_0123).unwrap().paddr, Paddr(0x1123));
+    let dump = dump(&tables, 0, "");
+    let found = KernelMemory::new(&dump).translate(0xff00_0000_0000_0123).unwrap();
+    assert_eq!(found.paddr, Paddr(0x1123));
 }

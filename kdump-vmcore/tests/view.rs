@@ -9,7 +9,9 @@
 
 use dumpgen::{CoreFile, ElfCoreHdr, Segment, Wire, crash_notes_buffer, note, prstatus_x86_64};
 use kdump_elf::{Arch, Paddr};
-use kdump_vmcore::{Dump, Error, MemoryImage, OldMemory, OldmemView, ReadAt, ViewOptions, VmcoreView};
+use kdump_vmcore::{
+    Dump, Error, MemoryImage, OldMemory, OldmemView, PhysMemory, ReadAt, ViewOptions, VmcoreView,
+};
 use proptest::prelude::*;
 
 type View = VmcoreView<MemoryImage<Vec<u8>>>;
@@ -55,7 +57,7 @@ fn it_is_an_elf_core() {
     assert_eq!(view.file_size(), 0xd000);
     for (paddr, at, len) in [(0x1000, 0x2_8000, 0x4c00), (0x1_0018, 0x1_0018, 0x5000)] {
         let mut bytes = vec![0; len];
-        dump.read_phys(Paddr(paddr), &mut bytes).unwrap();
+        dump.reader().read_phys(Paddr(paddr), &mut bytes).unwrap();
         assert_eq!(bytes, source.memory[at..at + len]);
         view.read_phys(Paddr(paddr), &mut bytes).unwrap();
         assert_eq!(bytes, source.memory[at..at + len]);

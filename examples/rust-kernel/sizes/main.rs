@@ -159,6 +159,11 @@ mod all {
         fn is_sparse(&self) -> bool {
             black_box(false)
         }
+
+        fn finish(&mut self, size: u64) -> Result<(), kdump_vmcore::Error> {
+            black_box(size);
+            Ok(())
+        }
     }
 
     pub(crate) fn run() -> Result<(), Box<dyn core::error::Error>> {

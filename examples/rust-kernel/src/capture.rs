@@ -12,7 +12,7 @@ use kdump_elf::{
     Arch, Class, Encoding, Endian, HeaderLayout, PF_RWX, PT_LOAD, PT_NOTE, Paddr, Phdr, PhysRange,
 };
 use kdump_segments::{RangeSet, memparse};
-use kdump_vmcore::{Dump, Progress, ReadAt, SavePlan, ViewOptions, VmcoreView, WriteAt};
+use kdump_vmcore::{Dump, Progress, SavePlan, ViewOptions, VmcoreView, WriteAt};
 
 use crate::boot_info::BootInfo;
 use crate::disk::Disk;
@@ -116,19 +116,18 @@ fn plain_header(ram: &RangeSet) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-fn save<S: ReadAt>(dump: &Dump<S>) -> Result<(), Error> {
+fn save(dump: &Dump<'_>) -> Result<(), Error> {
     let plan = SavePlan::elf(dump)?;
     let mut disk = Disk::new();
     copy(&plan, &mut disk, "disk")?;
-    disk.finish()?;
     let mut stream = Stream::begin(plan.size());
     copy(&plan, &mut stream, "stream")?;
-    say!("capture: {} blocks sent, a file of {} bytes", stream.finish(), plan.size());
+    say!("capture: {} blocks sent, a file of {} bytes", stream.blocks(), plan.size());
     Ok(())
 }
 
 /// Writes the file into `sink`, saying how far it is every eighth of the way.
-fn copy<S: ReadAt>(plan: &SavePlan<'_, S>, sink: &mut dyn WriteAt, name: &str) -> Result<(), Error> {
+fn copy(plan: &SavePlan<'_>, sink: &mut dyn WriteAt, name: &str) -> Result<(), Error> {
     let mut said = 0;
     // A batch as large as the disk and the line can use; `copy` would take 2 MiB.
     let mut batch = vec![0; 64 << 10];

@@ -37,22 +37,6 @@ impl Disk {
         Self { written: 0, partial: [0; SECTOR], filled: 0 }
     }
 
-    /// Writes the last sector, padded with zeros, and waits until all is on the medium.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the disk fails.
-    pub(crate) fn finish(&mut self) -> Result<(), Error> {
-        let (partial, filled) = (self.partial, core::mem::take(&mut self.filled));
-        if filled != 0 {
-            let padded = partial.iter().zip(0..).map(|(byte, at)| if at < filled { *byte } else { 0 });
-            let mut sector = [0; SECTOR];
-            sector.iter_mut().zip(padded).for_each(|(slot, byte)| *slot = byte);
-            self.write_sectors(&sector)?;
-        }
-        cpu::outb(COMMAND, FLUSH_CACHE);
-        self.wait(0)
-    }
-
     /// Appends whole sectors.
     fn write_sectors(&mut self, bytes: &[u8]) -> Result<(), Error> {
         for batch in bytes.chunks(BATCH * SECTOR) {
@@ -126,5 +110,18 @@ impl WriteAt for Disk {
     /// Nobody knows what was on the disk before.
     fn is_sparse(&self) -> bool {
         false
+    }
+
+    /// Writes the last sector, padded with zeros, and waits until all is on the medium.
+    fn finish(&mut self, _size: u64) -> Result<(), Error> {
+        let (partial, filled) = (self.partial, core::mem::take(&mut self.filled));
+        if filled != 0 {
+            let padded = partial.iter().zip(0..).map(|(byte, at)| if at < filled { *byte } else { 0 });
+            let mut sector = [0; SECTOR];
+            sector.iter_mut().zip(padded).for_each(|(slot, byte)| *slot = byte);
+            self.write_sectors(&sector)?;
+        }
+        cpu::outb(COMMAND, FLUSH_CACHE);
+        self.wait(0)
     }
 }

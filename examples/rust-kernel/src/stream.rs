@@ -41,9 +41,8 @@ impl Stream {
         this
     }
 
-    /// Ends it; without this block the file is incomplete.
-    pub(crate) fn finish(mut self) -> u32 {
-        self.send(END, self.file_size, &[]);
+    /// Blocks sent.
+    pub(crate) fn blocks(&self) -> u32 {
         self.number
     }
 
@@ -73,6 +72,12 @@ impl WriteAt for Stream {
     /// What is not sent is zero.
     fn is_sparse(&self) -> bool {
         true
+    }
+
+    /// Ends it; without this block the file is incomplete.
+    fn finish(&mut self, _size: u64) -> Result<(), Error> {
+        self.send(END, self.file_size, &[]);
+        Ok(())
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct CoreTable {
 
 impl CoreTable {
     /// Reads it from `source`, which has `size` bytes.
-    pub(crate) fn read<S: ReadAt>(source: &S, size: u64) -> Result<Self, Error> {
+    pub(crate) fn read(source: &dyn ReadAt, size: u64) -> Result<Self, Error> {
         let mut head = [0; EHDR_ROOM];
         let have = match source.read_full_at(0, &mut head) {
             Ok(()) => EHDR_ROOM,
@@ -57,7 +57,7 @@ impl CoreTable {
     }
 }
 
-fn read_phnum<S: ReadAt>(source: &S, ehdr: &Ehdr) -> Result<u32, Error> {
+fn read_phnum(source: &dyn ReadAt, ehdr: &Ehdr) -> Result<u32, Error> {
     if ehdr.e_phnum != PN_XNUM || ehdr.e_shoff == 0 {
         return Ok(u32::from(ehdr.e_phnum));
     }
@@ -68,7 +68,7 @@ fn read_phnum<S: ReadAt>(source: &S, ehdr: &Ehdr) -> Result<u32, Error> {
 }
 
 /// `need` bytes of program headers from `offset` on; both are known to lie in the source.
-fn read_phdrs<S: ReadAt>(source: &S, ehdr: &Ehdr, offset: u64, need: u64) -> Result<Vec<Phdr>, Error> {
+fn read_phdrs(source: &dyn ReadAt, ehdr: &Ehdr, offset: u64, need: u64) -> Result<Vec<Phdr>, Error> {
     let entry = usize::from(ehdr.encoding.phdr_size());
     let mut phdrs = Vec::new();
     let mut piece = alloc::vec![0; PIECE.min(usize::try_from(need).unwrap_or(PIECE))];

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Arch, Endian, Note, PrStatus};
 
-use crate::dump::NoteTable;
+use super::NoteTable;
 use crate::error::Error;
 use crate::error::elf;
 

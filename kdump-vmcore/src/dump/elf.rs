@@ -1,14 +1,17 @@
 //! An ELF core as a dump: memory by physical address, notes, and what is missing.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use kdump_elf::{Arch, Ehdr, Encoding, PT_LOAD, Paddr, Phdr, PhysRange};
+use kdump_elf::{Arch, PT_LOAD, Paddr, Phdr, PhysRange};
 
-use crate::dump::core_table::CoreTable;
-use crate::dump::{Completeness, MemoryRange, NoteTable, RangeKind};
+use super::core_table::CoreTable;
+use super::format::{Format, Scratch};
+use super::signature::{Part, only};
+use super::{Completeness, Facts, NoteTable, Span, SpanKind};
 use crate::error::{Error, Stopped};
 use crate::extent_map::{Extent, ExtentMap, Lookup};
-use crate::source::{OldMemory, ReadAt};
+use crate::source::ReadAt;
 
 /// An ELF core file: /proc/vmcore, a copy of it, or what makedumpfile and QEMU write.
 ///
@@ -16,105 +19,42 @@ use crate::source::{OldMemory, ReadAt};
 /// are found by `p_paddr` in O(log n). Where they overlap, bytes that are in the file win over
 /// those that are not, then the PT_LOAD that comes first. What lies between `p_filesz` and
 /// `p_memsz` was excluded by the tool that wrote the dump.
-#[derive(Clone, Debug)]
-pub struct ElfDump<S> {
-    source: S,
+struct ElfDump<'s> {
+    source: Part<'s>,
     size: u64,
-    table: CoreTable,
     map: ExtentMap,
-    notes: NoteTable,
-    completeness: Completeness,
+    facts: Facts,
 }
 
-impl<S: ReadAt> ElfDump<S> {
-    /// Reads the header, the program headers and the notes.
-    ///
-    /// A dump that is truncated or has damaged notes opens; [`ElfDump::completeness`] tells
-    /// what is wrong with it.
-    ///
-    /// # Errors
-    /// When the header or the table of program headers cannot be used.
-    pub fn open(source: S) -> Result<Self, Error> {
-        let size = source.size()?;
-        let table = CoreTable::read(&source, size)?;
-        let mut defects = Vec::new();
-        let notes = NoteTable::read(&source, table.ehdr.encoding.endian, &table.phdrs, &mut defects);
-        let map = ExtentMap::build(&candidates(&table.phdrs, size, &mut defects));
-        let completeness = Completeness::of_file(size, &table.phdrs, &map, defects);
-        Ok(Self { source, size, table, map, notes, completeness })
-    }
+/// Reads the header, the program headers and the notes.
+///
+/// A dump that is truncated or has damaged notes opens; its completeness tells what is wrong
+/// with it. When the header or the table of program headers cannot be used it does not open.
+pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> {
+    let source = only(parts, "an ELF core split over several files: it is always one file, give one")?;
+    let size = source.size()?;
+    let CoreTable { ehdr, phdrs } = CoreTable::read(&*source, size)?;
+    let mut defects = Vec::new();
+    let notes = NoteTable::read(&*source, ehdr.encoding.endian, &phdrs, &mut defects);
+    let map = ExtentMap::build(&candidates(&phdrs, size, &mut defects));
+    let page_size = notes.vmcoreinfo().and_then(|info| info.page_size());
+    let facts = Facts {
+        e_machine: ehdr.e_machine,
+        arch: Arch::from_elf(ehdr.e_machine, ehdr.encoding.class),
+        page_size: page_size.filter(|size| (0x1000..=0x10_0000).contains(size)),
+        completeness: completeness(size, &phdrs, &map, defects),
+        phdrs,
+        notes,
+        ..Facts::new("elf", ehdr.encoding)
+    };
+    Ok(Box::new(ElfDump { source, size, map, facts }))
+}
 
-    /// The file header.
-    #[must_use]
-    pub fn ehdr(&self) -> &Ehdr {
-        &self.table.ehdr
-    }
-
-    /// How the file stores its numbers.
-    #[must_use]
-    pub fn encoding(&self) -> Encoding {
-        self.table.ehdr.encoding
-    }
-
-    /// The architecture; `None` when `e_machine` is none we know.
-    #[must_use]
-    pub fn arch(&self) -> Option<Arch> {
-        Arch::from_elf(self.table.ehdr.e_machine, self.table.ehdr.encoding.class)
-    }
-
-    /// All program headers, in file order.
-    #[must_use]
-    pub fn phdrs(&self) -> &[Phdr] {
-        &self.table.phdrs
-    }
-
-    /// All notes.
-    #[must_use]
-    pub fn notes(&self) -> &NoteTable {
-        &self.notes
-    }
-
-    /// What is missing or damaged, as far as it shows without reading the memory.
-    #[must_use]
-    pub fn completeness(&self) -> &Completeness {
-        &self.completeness
-    }
-
-    /// The memory of the machine by address: sorted, disjoint, holes included.
-    pub fn ranges(&self) -> impl Iterator<Item = MemoryRange> {
-        let mut end = None;
-        self.map.extents().iter().flat_map(move |extent| {
-            let gap = end.and_then(|end| PhysRange::from_half_open(end, extent.range.start()).ok());
-            end = Some(extent.range.end());
-            let (stored, missing) = match extent.stored_at {
-                Some(at) => split(extent.range, self.size.saturating_sub(at)),
-                None => (None, None),
-            };
-            let excluded = extent.stored_at.is_none().then_some(extent.range);
-            [
-                (gap, RangeKind::Hole),
-                (stored, RangeKind::Stored),
-                (missing, RangeKind::Missing),
-                (excluded, RangeKind::Excluded),
-            ]
-            .into_iter()
-            .filter_map(|(range, kind)| Some(MemoryRange { range: range?, kind }))
-        })
-    }
-
-    /// How many bytes from `paddr` on were excluded without a break; 0 when it was not.
-    #[must_use]
-    pub fn excluded_len(&self, paddr: Paddr) -> u64 {
-        match self.map.find(paddr.0) {
-            Lookup::Excluded { len } => len,
-            _ => 0,
-        }
-    }
-
+impl ElfDump<'_> {
     /// Reads the longest piece at `paddr` that is stored without a break.
-    fn read_piece(&self, paddr: u64, buf: &mut [u8]) -> Result<usize, Stopped> {
+    fn read_piece(&self, paddr: u64, buf: &mut [u8], hint: &mut usize) -> Result<usize, Stopped> {
         let stop = |error| Err(Stopped::new(paddr, 0, error));
-        let (at, len) = match self.map.find(paddr) {
+        let (at, len) = match self.map.find_near(paddr, hint) {
             Lookup::Stored { at, len } => (at, len),
             Lookup::Excluded { .. } => return stop(Error::Excluded { paddr }),
             Lookup::Hole { next } => return stop(Error::Hole { paddr, next }),
@@ -133,21 +73,61 @@ impl<S: ReadAt> ElfDump<S> {
     }
 }
 
-impl<S: ReadAt> OldMemory for ElfDump<S> {
-    fn read_phys(&self, paddr: Paddr, buf: &mut [u8]) -> Result<(), Stopped> {
+impl Format for ElfDump<'_> {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn span(&self, at: Paddr) -> Option<Span> {
+        let index = self.map.index(at.0);
+        let extent = self.map.extents().get(index)?;
+        if !extent.range.contains(at.0) {
+            let before = index.checked_sub(1).and_then(|index| self.map.extents().get(index));
+            let start = before.map_or(0, |extent| extent.range.end());
+            let range = PhysRange::from_half_open(start, extent.range.start()).ok()?;
+            return Some(Span { range, kind: SpanKind::Hole });
+        }
+        let Some(stored_at) = extent.stored_at else {
+            return Some(Span { range: extent.range, kind: SpanKind::Excluded(None) });
+        };
+        match split(extent.range, self.size.saturating_sub(stored_at)) {
+            (Some(range), _) if range.contains(at.0) => Some(Span { range, kind: SpanKind::Stored }),
+            (_, missing) => missing.map(|range| Span { range, kind: SpanKind::Missing }),
+        }
+    }
+
+    fn read(&self, at: Paddr, buf: &mut [u8], scratch: &mut Scratch) -> Result<(), Stopped> {
         let mut read = 0_usize;
         while let Some(rest) = buf.get_mut(read..).filter(|rest| !rest.is_empty()) {
-            let Some(at) = paddr.0.checked_add(read as u64) else {
-                return Err(Stopped::new(paddr.0, read, Error::Hole { paddr: u64::MAX, next: None }));
+            let Some(paddr) = at.0.checked_add(read as u64) else {
+                return Err(Stopped::new(at.0, read, Error::Hole { paddr: u64::MAX, next: None }));
             };
-            match self.read_piece(at, rest) {
+            match self.read_piece(paddr, rest, &mut scratch.hint) {
                 Ok(count) => read = read.saturating_add(count),
                 Err(stopped) => {
-                    return Err(Stopped::new(paddr.0, read.saturating_add(stopped.read), stopped.error));
+                    return Err(Stopped::new(at.0, read.saturating_add(stopped.read), stopped.error));
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// What a file of `size` bytes lacks of what its program headers list.
+fn completeness(size: u64, phdrs: &[Phdr], map: &ExtentMap, defects: Vec<Error>) -> Completeness {
+    let ends = phdrs
+        .iter()
+        .filter(|phdr| phdr.p_filesz != 0)
+        .map(|phdr| phdr.p_offset.saturating_add(phdr.p_filesz));
+    let missing = map.extents().iter().filter_map(|extent| {
+        let len = extent.range.size();
+        Some(extent.stored_at?.saturating_add(len).saturating_sub(size).min(len))
+    });
+    Completeness {
+        file_size: size,
+        expected_size: ends.max().unwrap_or(0),
+        missing: missing.fold(0, u64::saturating_add),
+        defects,
     }
 }
 

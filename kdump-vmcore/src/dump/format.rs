@@ -1,62 +1,38 @@
-//! Tells dump formats apart by their first bytes.
+//! What a dump format has to answer, and what a thread keeps to read it.
 
-use crate::error::Error;
-use crate::source::ReadAt;
+use kdump_elf::Paddr;
 
-/// A dump format, known by its signature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Format {
-    /// An ELF core.
-    Elf,
-    /// makedumpfile's and QEMU's page-wise compressed format.
-    KdumpCompressed,
-    /// The older page-wise format that kdump-compressed grew from.
-    Diskdump,
-    /// A stream that makedumpfile -F writes, to be put together first.
-    Flattened,
-}
+use super::{Facts, Span};
+use crate::error::Stopped;
 
-/// Bytes that tell the formats apart.
-const ROOM: usize = 16;
+/// A dump in some format: an index of what is where, made when it is opened and never changed,
+/// so that all threads share it.
+///
+/// To add a format, write a file beside `dump/elf.rs` with such a type and a function that
+/// opens it, and a line in the table of `dump/signature.rs`.
+pub trait Format: Send + Sync {
+    /// What the dump says about itself.
+    fn facts(&self) -> &Facts;
 
-impl Format {
-    /// Recognises the format of `source`.
+    /// The span that `at` lies in: neighbouring bytes of one kind. `None` when no RAM is
+    /// described at `at` or behind it. Costs no I/O, and time that grows with the logarithm of
+    /// the size of the dump at most.
+    fn span(&self, at: Paddr) -> Option<Span>;
+
+    /// Fills all of `buf` from `at` on. Takes no lock and, once `scratch` has what it needs,
+    /// allocates nothing.
     ///
     /// # Errors
-    /// [`Error::UnknownFormat`] when it is none, [`Error::Truncated`] when it is empty, or why the source cannot be read.
-    pub fn probe<S: ReadAt + ?Sized>(source: &S) -> Result<Self, Error> {
-        let mut head = [0; ROOM];
-        let mut read = 0_usize;
-        while let Some(rest) = head.get_mut(read..).filter(|rest| !rest.is_empty()) {
-            match source.read_at(read as u64, rest)? {
-                0 => break,
-                count => read = read.saturating_add(count),
-            }
-        }
-        if read == 0 {
-            let need = ROOM as u64;
-            return Err(Error::Truncated { what: "signature", offset: 0, need, have: 0 });
-        }
-        const SIGNATURES: [(&[u8], Format); 4] = [
-            (b"\x7fELF", Format::Elf),
-            (b"KDUMP   ", Format::KdumpCompressed),
-            (b"DISKDUMP", Format::Diskdump),
-            (b"makedumpfile", Format::Flattened),
-        ];
-        let found = SIGNATURES.iter().find(|(signature, _)| head.starts_with(signature));
-        let first = head.first_chunk::<8>().copied().unwrap_or_default();
-        found.map(|(_, format)| *format).ok_or(Error::UnknownFormat { found: first })
-    }
+    /// [`Stopped`] with the number of good bytes at the start of `buf`, the physical address
+    /// of the first one missing, and its true reason: what was excluded, is missing, could
+    /// not be read or is a hole never becomes zeros.
+    fn read(&self, at: Paddr, buf: &mut [u8], scratch: &mut Scratch) -> Result<(), Stopped>;
+}
 
-    /// The name used in messages and JSON.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Elf => "elf",
-            Self::KdumpCompressed => "kdump",
-            Self::Diskdump => "diskdump",
-            Self::Flattened => "flattened",
-        }
-    }
+/// What one thread keeps between reads of a dump: the place of the last one, and room for the
+/// decoders and pages of formats that need them. Costs nothing until it is used.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// Where in its index the format found the last address.
+    pub(crate) hint: usize,
 }

@@ -4,72 +4,91 @@ mod completeness;
 mod core_table;
 mod cpu;
 mod elf;
+mod facts;
 mod format;
-mod memory_range;
 mod note_table;
+mod reader;
 pub(crate) mod scan;
+mod signature;
+mod span;
 mod unreadable;
 mod verify;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::fmt;
 
-use kdump_elf::{Arch, Class, Encoding, Endian, Paddr, Phdr, PhysRange, VmcoreInfo};
+use kdump_elf::{Arch, Class, Encoding, Endian, Paddr, Phdr, VmcoreInfo};
 
 pub use completeness::Completeness;
 pub use cpu::Cpu;
-pub use elf::ElfDump;
 pub(crate) use elf::is_usable;
-pub use format::Format;
-pub use memory_range::{MemoryRange, RangeKind};
+pub use facts::Facts;
+pub use format::{Format, Scratch};
 pub use note_table::NoteTable;
+pub use reader::Reader;
+pub use span::{PageClass, Span, SpanKind};
 pub use unreadable::{MAX_UNREADABLE, Unreadable, UnreadableRange};
 pub use verify::{Verification, verify};
 
-use crate::error::{Error, Stopped};
-use crate::source::{OldMemory, ReadAt};
+use crate::error::Error;
+use crate::source::ReadAt;
 
-/// A dump of a crashed kernel.
+/// A dump of a crashed kernel, in whatever format.
 ///
-/// Reads take `&self`, keep no state and take no lock: one dump serves many threads.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Dump<S> {
-    /// An ELF core.
-    Elf(ElfDump<S>),
+/// It never changes and serves many threads at once, each with a [`Reader`] of its own. `'s`
+/// is how long what it is read from lives: `'static` for files.
+pub struct Dump<'s> {
+    format: Box<dyn Format + 's>,
 }
 
-impl<S: ReadAt> Dump<S> {
+impl<'s> Dump<'s> {
     /// Recognises the format and opens the dump.
     ///
     /// # Errors
     /// [`Error::UnknownFormat`], [`Error::Unsupported`] naming a format that is known but
     /// cannot be read, or why its headers cannot be used.
-    pub fn open(source: S) -> Result<Self, Error> {
-        let what = match Format::probe(&source)? {
-            Format::Elf => return ElfDump::open(source).map(Self::Elf),
-            Format::KdumpCompressed => "dumps in the kdump-compressed format (KDUMP) cannot be read",
-            Format::Diskdump => "dumps in the diskdump format (DISKDUMP) cannot be read",
-            Format::Flattened => {
-                "flattened dumps cannot be read; `makedumpfile -R DUMP < FLATTENED` puts them together"
-            }
-        };
-        Err(Error::Unsupported { what })
+    pub fn open<S: ReadAt + 's>(source: S) -> Result<Self, Error> {
+        Self::open_parts(alloc::vec![Box::new(source)])
     }
 
-    /// The format of the file.
+    /// Recognises the format by the first part and opens a dump that is split over several
+    /// files, in any order.
+    ///
+    /// # Errors
+    /// As [`Dump::open`], and [`Error::Unsupported`] for several parts in a format that is
+    /// never split.
+    pub fn open_parts(parts: Vec<Box<dyn ReadAt + 's>>) -> Result<Self, Error> {
+        signature::open(parts).map(|format| Self { format })
+    }
+
+    /// A dump in a format that is not known here.
+    pub fn from_format<F: Format + 's>(format: F) -> Self {
+        Self { format: Box::new(format) }
+    }
+
+    /// A reader of the memory, for one thread.
     #[must_use]
-    pub fn format(&self) -> Format {
-        match self {
-            Self::Elf(_) => Format::Elf,
-        }
+    pub fn reader(&self) -> Reader<'_> {
+        Reader::new(&*self.format)
+    }
+
+    /// What the dump says about itself.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        self.format.facts()
+    }
+
+    /// Name of the format, as in messages and JSON: `elf`.
+    #[must_use]
+    pub fn format(&self) -> &'static str {
+        self.facts().format
     }
 
     /// Word size and byte order of the dump.
     #[must_use]
     pub fn encoding(&self) -> Encoding {
-        match self {
-            Self::Elf(elf) => elf.encoding(),
-        }
+        self.facts().encoding
     }
 
     /// Byte order of the dumped machine.
@@ -81,43 +100,37 @@ impl<S: ReadAt> Dump<S> {
     /// The dumped machine's architecture; `None` when it is none we know.
     #[must_use]
     pub fn arch(&self) -> Option<Arch> {
-        match self {
-            Self::Elf(elf) => elf.arch(),
-        }
+        self.facts().arch
     }
 
     /// Word size of the dumped kernel, which an ELF32 file for a 64-bit machine hides.
     #[must_use]
     pub fn word_class(&self) -> Class {
-        self.arch().map_or(self.encoding().class, Arch::class)
+        self.facts().word_class()
     }
 
-    /// The dumped kernel's page size as VMCOREINFO has it; `None` without it.
+    /// Bytes of a page of the dumped kernel; `None` when the dump does not say.
     #[must_use]
     pub fn page_size(&self) -> Option<u64> {
-        self.vmcoreinfo()?.page_size().filter(|size| (0x1000..=0x10_0000).contains(size))
+        self.facts().page_size
     }
 
     /// Program headers; empty for formats that have none.
     #[must_use]
     pub fn phdrs(&self) -> &[Phdr] {
-        match self {
-            Self::Elf(elf) => elf.phdrs(),
-        }
+        &self.facts().phdrs
     }
 
     /// All notes.
     #[must_use]
     pub fn notes(&self) -> &NoteTable {
-        match self {
-            Self::Elf(elf) => elf.notes(),
-        }
+        &self.facts().notes
     }
 
     /// VMCOREINFO, when the dump has it.
     #[must_use]
     pub fn vmcoreinfo(&self) -> Option<VmcoreInfo<'_>> {
-        self.notes().vmcoreinfo()
+        self.facts().vmcoreinfo()
     }
 
     /// The registers of the CPUs that saved them, in the order of the notes.
@@ -126,47 +139,58 @@ impl<S: ReadAt> Dump<S> {
         Cpu::from_notes(self.notes(), self.arch(), self.endian())
     }
 
-    /// The memory of the machine by address: sorted, disjoint, holes included.
-    pub fn ranges(&self) -> impl Iterator<Item = MemoryRange> {
-        match self {
-            Self::Elf(elf) => elf.ranges(),
-        }
+    /// What is missing or damaged, as far as it shows without reading the memory.
+    #[must_use]
+    pub fn completeness(&self) -> &Completeness {
+        &self.facts().completeness
     }
 
-    /// How many bytes from `paddr` on were excluded without a break; 0 when it was not.
+    /// What the dump has at `paddr`, and of how much memory around it this is true; `None`
+    /// when no RAM is described there or behind it.
     #[must_use]
-    pub fn excluded_len(&self, paddr: Paddr) -> u64 {
-        match self {
-            Self::Elf(elf) => elf.excluded_len(paddr),
-        }
+    pub fn span(&self, paddr: Paddr) -> Option<Span> {
+        self.format.span(paddr)
+    }
+
+    /// The memory of the machine by address: sorted, disjoint, without gaps; from the first
+    /// RAM to the last, the holes between them included.
+    pub fn spans(&self) -> impl Iterator<Item = Span> {
+        let mut at = Some(0);
+        let all = core::iter::from_fn(move || {
+            let span = self.format.span(Paddr(at?))?;
+            // A format that stands still would never end.
+            at = Some(span.range.end()).filter(|&end| Some(end) > at);
+            Some(span)
+        });
+        all.skip_while(|span| span.kind == SpanKind::Hole)
     }
 
     /// Bytes of RAM the dump describes, stored or not.
     #[must_use]
     pub fn memory_size(&self) -> u64 {
-        let ram = self.ranges().filter(|range| range.kind != RangeKind::Hole);
-        ram.map(|range| range.range.size()).fold(0, u64::saturating_add)
+        let ram = self.spans().filter(|span| span.kind != SpanKind::Hole);
+        ram.map(|span| span.range.size()).fold(0, u64::saturating_add)
     }
 
-    /// Why a [`RangeKind::Missing`] range cannot be read.
-    pub(crate) fn missing_error(&self, range: PhysRange) -> Error {
-        let have = self.completeness().file_size;
-        Error::Truncated { what: "memory", offset: have, need: range.size(), have: 0 }
-    }
-
-    /// What is missing or damaged, as far as it shows without reading the memory.
-    #[must_use]
-    pub fn completeness(&self) -> &Completeness {
-        match self {
-            Self::Elf(elf) => elf.completeness(),
+    /// Why a span that is lost cannot be read.
+    pub(crate) fn loss(&self, span: Span) -> Error {
+        let paddr = span.range.start();
+        match span.kind {
+            SpanKind::Unreadable => Error::Unreadable { paddr },
+            SpanKind::Corrupt => {
+                let expected = "a page inside the file";
+                Error::Corrupt { what: "place of the page at this physical address", value: paddr, expected }
+            }
+            _ => {
+                let (offset, need) = (self.completeness().file_size, span.range.size());
+                Error::Truncated { what: "memory", offset, need, have: 0 }
+            }
         }
     }
 }
 
-impl<S: ReadAt> OldMemory for Dump<S> {
-    fn read_phys(&self, paddr: Paddr, buf: &mut [u8]) -> Result<(), Stopped> {
-        match self {
-            Self::Elf(elf) => elf.read_phys(paddr, buf),
-        }
+impl fmt::Debug for Dump<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dump").field("facts", self.facts()).finish_non_exhaustive()
     }
 }

@@ -39,15 +39,21 @@ pub struct NoteTable {
 }
 
 impl NoteTable {
+    /// No notes.
+    #[must_use]
+    pub const fn new(endian: Endian) -> Self {
+        Self { endian, segments: Vec::new(), entries: Vec::new() }
+    }
+
     /// Reads all PT_NOTE among `phdrs`. What cannot be read or parsed is left out and told in
     /// `defects`; the rest stays usable.
-    pub(crate) fn read<S: ReadAt>(
-        source: &S,
+    pub(crate) fn read(
+        source: &dyn ReadAt,
         endian: Endian,
         phdrs: &[Phdr],
         defects: &mut Vec<Error>,
     ) -> Self {
-        let mut table = Self { endian, segments: Vec::new(), entries: Vec::new() };
+        let mut table = Self::new(endian);
         let mut room = MAX_NOTES;
         for phdr in phdrs.iter().filter(|phdr| phdr.p_type == PT_NOTE) {
             if phdr.p_filesz > room {
@@ -106,7 +112,7 @@ impl NoteTable {
     }
 }
 
-fn read_segment<S: ReadAt>(source: &S, phdr: &Phdr, want: u64, defects: &mut Vec<Error>) -> Segment {
+fn read_segment(source: &dyn ReadAt, phdr: &Phdr, want: u64, defects: &mut Vec<Error>) -> Segment {
     let mut bytes = Vec::new();
     let len = usize::try_from(want).unwrap_or(0);
     // The size is the file's word: the room is taken only when there is that much to read.

@@ -3,24 +3,22 @@
 use kdump_elf::{Paddr, PhysRange};
 
 use crate::error::Error;
-use crate::source::OldMemory;
+use crate::source::PhysMemory;
 
-/// The unit in which unreadable memory is passed over.
-pub(crate) const PAGE: usize = 4096;
-
-/// The part of an offset or address that is inside its page.
-pub(crate) fn page_offset(value: u64) -> usize {
-    usize::try_from(value & (PAGE as u64).wrapping_sub(1)).unwrap_or(0)
+/// The part of an offset or address that is inside its unit, a power of two.
+pub(crate) fn offset_in(value: u64, unit: u64) -> usize {
+    usize::try_from(value & unit.wrapping_sub(1)).unwrap_or(0)
 }
 
 /// Fills `bytes` with the memory from `paddr` on, which is stored in one piece up to `end`.
-/// What cannot be read becomes zeros and is told to `bad`. Returns how much memory is dealt
-/// with: more than the buffer where the source has ended.
-pub(crate) fn read_or_zero<M: OldMemory>(
-    memory: &M,
+/// What cannot be read becomes zeros and is told to `bad`, as little as `unit` bytes at a time.
+/// Returns how much memory is dealt with: more than the buffer where the source has ended.
+pub(crate) fn read_or_zero<M: PhysMemory>(
+    memory: &mut M,
     paddr: u64,
     bytes: &mut [u8],
     end: u64,
+    unit: u64,
     bad: &mut dyn FnMut(PhysRange, Error),
 ) -> u64 {
     let mut unreadable = |start: u64, end: u64, error: Error| {
@@ -38,7 +36,8 @@ pub(crate) fn read_or_zero<M: OldMemory>(
     let mut done = stopped.read;
     while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
         let at = paddr.saturating_add(done as u64);
-        let count = PAGE.saturating_sub(page_offset(at)).min(rest.len());
+        let count = usize::try_from(unit).unwrap_or(1).saturating_sub(offset_in(at, unit)).max(1);
+        let count = count.min(rest.len());
         let page = rest.get_mut(..count).unwrap_or_default();
         if let Err(stopped) = memory.read_phys(Paddr(at), page) {
             page.get_mut(stopped.read..).unwrap_or_default().fill(0);

@@ -4,14 +4,15 @@ use core::ops::ControlFlow;
 
 use alloc::vec::Vec;
 
-use crate::dump::scan::read_or_zero;
-use crate::dump::{Dump, MemoryRange, RangeKind, Unreadable};
+use super::scan::read_or_zero;
+use super::{Dump, Unreadable};
 use crate::error::Error;
 use crate::progress::Progress;
-use crate::source::ReadAt;
 
 /// Bytes read at once.
 const BATCH: usize = 2 << 20;
+/// Passed over at once where memory cannot be read and the dump has no page size.
+const SMALLEST_PAGE: u64 = 4096;
 
 /// What reading all of a dump found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,21 +38,24 @@ impl Verification {
 ///
 /// # Errors
 /// [`Error::Cancelled`] when `progress` breaks.
-pub fn verify<S: ReadAt>(
-    dump: &Dump<S>,
+pub fn verify(
+    dump: &Dump<'_>,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Verification, Error> {
     let mut found = Verification { defects: dump.completeness().defects.clone(), ..Verification::default() };
     // Registers of an architecture that is not known here are not damaged.
     let damaged = |error: &Error| !matches!(error, Error::Unsupported { .. });
     found.defects.extend(dump.cpus().iter().filter_map(|cpu| cpu.prstatus().err()).filter(damaged));
-    let listed = || dump.ranges().filter(|part| matches!(part.kind, RangeKind::Stored | RangeKind::Missing));
-    found.memory = listed().map(|part| part.range.size()).fold(0, u64::saturating_add);
+    let listed = || dump.spans().filter(|span| span.kind.is_readable() || span.kind.is_lost());
+    found.memory = listed().map(|span| span.range.size()).fold(0, u64::saturating_add);
     let mut buffer = alloc::vec![0; BATCH];
     let mut done = 0_u64;
-    for MemoryRange { range, kind } in listed() {
-        if kind == RangeKind::Missing {
-            found.unreadable.add(range, dump.missing_error(range));
+    let unit = dump.page_size().unwrap_or(SMALLEST_PAGE);
+    let mut reader = dump.reader();
+    for span in listed() {
+        let range = span.range;
+        if span.kind.is_lost() {
+            found.unreadable.add(range, dump.loss(span));
             done = done.saturating_add(range.size());
             if progress(Progress { done, total: found.memory, written: 0 }).is_break() {
                 return Err(Error::Cancelled);
@@ -62,7 +66,7 @@ pub fn verify<S: ReadAt>(
         while paddr < range.end() {
             let rest = usize::try_from(range.end().saturating_sub(paddr)).unwrap_or(BATCH);
             let bytes = buffer.get_mut(..rest.min(BATCH)).unwrap_or_default();
-            let advance = read_or_zero(dump, paddr, bytes, range.end(), &mut |range, error| {
+            let advance = read_or_zero(&mut reader, paddr, bytes, range.end(), unit, &mut |range, error| {
                 found.unreadable.add(range, error);
             });
             paddr = paddr.saturating_add(advance);

@@ -11,7 +11,7 @@ use kdump_elf::{CORE_NOTE_NAME, NT_PRSTATUS, Note, NoteAlign, Notes, note_size};
 use crate::dump::Dump;
 use crate::error::Error;
 use crate::kernel::{Kallsyms, KernelMemory};
-use crate::source::{OldMemory, ReadAt};
+use crate::source::PhysMemory;
 
 /// More CPUs than any kernel can be built for.
 const MAX_CPUS: u32 = 1 << 16;
@@ -24,11 +24,11 @@ const MAX_PRSTATUS: usize = 4096;
 /// # Errors
 /// When the dump does not say where the buffers are: VMCOREINFO has no kallsyms (before Linux
 /// 6.0), the symbols are not in it, or their memory is not in the dump.
-pub fn cpu_numbers<S: ReadAt>(dump: &Dump<S>) -> Result<Vec<Option<u32>>, Error> {
+pub fn cpu_numbers(dump: &Dump<'_>) -> Result<Vec<Option<u32>>, Error> {
     let info = dump.vmcoreinfo().ok_or(Error::Unsupported { what: "the dump has no VMCOREINFO note" })?;
-    let kernel = KernelMemory::new(dump);
-    let found = Kallsyms::read(&kernel, info)?
-        .addresses(&kernel, &["crash_notes", "__per_cpu_offset", "nr_cpu_ids"])?;
+    let mut kernel = KernelMemory::new(dump);
+    let found = Kallsyms::read(&mut kernel, info)?
+        .addresses(&mut kernel, &["crash_notes", "__per_cpu_offset", "nr_cpu_ids"])?;
     let [Some(crash_notes), Some(offsets), Some(nr_cpu_ids)] = found.as_slice() else {
         let what = "the kernel's symbol table has no crash_notes, __per_cpu_offset and nr_cpu_ids";
         return Err(Error::Unsupported { what });
@@ -54,7 +54,7 @@ pub fn cpu_numbers<S: ReadAt>(dump: &Dump<S>) -> Result<Vec<Option<u32>>, Error>
         let slot = offsets.wrapping_add(u64::from(cpu).wrapping_mul(kernel.word_size()));
         let Ok(offset) = kernel.read_word(slot) else { continue };
         // A CPU that cannot exist has no buffer, and nothing needs to be mapped there.
-        let Some(content) = saved(&kernel, crash_notes.wrapping_add(offset), &mut buffer, dump.endian())
+        let Some(content) = saved(&mut kernel, crash_notes.wrapping_add(offset), &mut buffer, dump.endian())
         else {
             continue;
         };
@@ -70,8 +70,8 @@ pub fn cpu_numbers<S: ReadAt>(dump: &Dump<S>) -> Result<Vec<Option<u32>>, Error>
 }
 
 /// The registers in a CPU's buffer; `None` when it saved none or the buffer cannot be read.
-fn saved<'b, M: OldMemory + ?Sized>(
-    kernel: &KernelMemory<'_, M>,
+fn saved<'b, M: PhysMemory>(
+    kernel: &mut KernelMemory<M>,
     at: u64,
     buffer: &'b mut [u8],
     endian: kdump_elf::Endian,

@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 
 use kdump_elf::VmcoreInfo;
 
+use super::KernelMemory;
 use crate::error::{Error, Stopped};
-use crate::kernel::KernelMemory;
-use crate::source::OldMemory;
+use crate::source::PhysMemory;
 
 /// Who printed a record (CONFIG_PRINTK_CALLER).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,17 +84,14 @@ impl Dmesg {
     ///
     /// # Errors
     /// When VMCOREINFO does not describe a log, or its descriptor cannot be read.
-    pub fn read<M: OldMemory + ?Sized>(
-        memory: &KernelMemory<'_, M>,
-        info: VmcoreInfo<'_>,
-    ) -> Result<Self, Error> {
+    pub fn read<M: PhysMemory>(memory: &mut KernelMemory<M>, info: VmcoreInfo<'_>) -> Result<Self, Error> {
         let unwrap = |stopped: Stopped| stopped.error;
         if let Some(prb) = info.symbol("prb") {
             let ring = memory.read_word(prb).map_err(unwrap)?;
-            return crate::kernel::printk_ring::read(memory, info, ring);
+            return super::printk_ring::read(memory, info, ring);
         }
         if info.symbol("log_buf").is_some() {
-            return crate::kernel::log_buf::read(memory, info);
+            return super::log_buf::read(memory, info);
         }
         Err(Error::MissingKey { key: "SYMBOL(prb) or SYMBOL(log_buf)" })
     }

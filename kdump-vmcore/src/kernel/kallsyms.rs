@@ -7,7 +7,7 @@ use kdump_elf::VmcoreInfo;
 
 use crate::error::Error;
 use crate::kernel::KernelMemory;
-use crate::source::OldMemory;
+use crate::source::PhysMemory;
 
 /// More symbols than any kernel has.
 const MAX_SYMBOLS: u32 = 1 << 22;
@@ -49,10 +49,7 @@ impl Kallsyms {
     ///
     /// # Errors
     /// When VMCOREINFO does not describe the table (before Linux 6.0), or it cannot be read.
-    pub fn read<M: OldMemory + ?Sized>(
-        memory: &KernelMemory<'_, M>,
-        info: VmcoreInfo<'_>,
-    ) -> Result<Self, Error> {
+    pub fn read<M: PhysMemory>(memory: &mut KernelMemory<M>, info: VmcoreInfo<'_>) -> Result<Self, Error> {
         let symbol = |name, key| info.symbol(name).ok_or(Error::MissingKey { key });
         let count = symbol("kallsyms_num_syms", "SYMBOL(kallsyms_num_syms)")?;
         let count = memory.read_u32(count).map_err(|stopped| stopped.error)?;
@@ -93,9 +90,9 @@ impl Kallsyms {
     /// # Errors
     /// When the table cannot be read, or no known encoding of addresses puts `_stext` where
     /// VMCOREINFO has it.
-    pub fn addresses<M: OldMemory + ?Sized>(
+    pub fn addresses<M: PhysMemory>(
         &self,
-        memory: &KernelMemory<'_, M>,
+        memory: &mut KernelMemory<M>,
         wanted: &[&str],
     ) -> Result<Vec<Option<u64>>, Error> {
         const WITNESS: &[u8] = b"_stext";
@@ -150,9 +147,9 @@ impl Kallsyms {
         }
     }
 
-    fn address<M: OldMemory + ?Sized>(
+    fn address<M: PhysMemory>(
         &self,
-        memory: &KernelMemory<'_, M>,
+        memory: &mut KernelMemory<M>,
         encoding: Encoding,
         symbol: u32,
     ) -> Result<Option<u64>, Error> {
@@ -172,8 +169,8 @@ impl Kallsyms {
 }
 
 /// The compressed names one after the other, read in pieces.
-struct Names<'a, 'm, M: ?Sized> {
-    memory: &'a KernelMemory<'m, M>,
+struct Names<'a, M> {
+    memory: &'a mut KernelMemory<M>,
     /// Address of the piece that follows.
     next: u64,
     piece: Vec<u8>,
@@ -181,8 +178,8 @@ struct Names<'a, 'm, M: ?Sized> {
     read: u64,
 }
 
-impl<'a, 'm, M: OldMemory + ?Sized> Names<'a, 'm, M> {
-    fn new(memory: &'a KernelMemory<'m, M>, at: u64) -> Self {
+impl<'a, M: PhysMemory> Names<'a, M> {
+    fn new(memory: &'a mut KernelMemory<M>, at: u64) -> Self {
         Self { memory, next: at, piece: Vec::new(), position: 0, read: 0 }
     }
 

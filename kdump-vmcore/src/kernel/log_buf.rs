@@ -8,7 +8,7 @@ use kdump_elf::VmcoreInfo;
 use crate::error::Error;
 use crate::kernel::memory::offset;
 use crate::kernel::{Dmesg, KernelMemory, LogRecord};
-use crate::source::OldMemory;
+use crate::source::PhysMemory;
 
 /// The largest ring a kernel can be configured for.
 const MAX_RING: u64 = 1 << 31;
@@ -23,12 +23,12 @@ struct Shape {
 }
 
 /// Reads the records from `log_first_idx` to `log_next_idx`.
-pub(crate) fn read<M: OldMemory + ?Sized>(
-    memory: &KernelMemory<'_, M>,
+pub(crate) fn read<M: PhysMemory>(
+    memory: &mut KernelMemory<M>,
     info: VmcoreInfo<'_>,
 ) -> Result<Dmesg, Error> {
     let symbol = |key: &'static str| info.symbol(key).ok_or(Error::MissingKey { key });
-    let number =
+    let mut number =
         |key: &'static str| memory.read_u32(symbol(key)?).map(u64::from).map_err(|stopped| stopped.error);
     let shape = Shape {
         ts_nsec: offset(info, "printk_log.ts_nsec")?,
@@ -43,17 +43,18 @@ pub(crate) fn read<M: OldMemory + ?Sized>(
             expected: "16 to 64 bytes",
         });
     }
-    let ring = memory.read_word(symbol("log_buf")?).map_err(|stopped| stopped.error)?;
     let ring_size = number("log_buf_len")?;
     if ring_size > MAX_RING {
         return Err(Error::TooLarge { what: "log_buf_len", value: ring_size, limit: MAX_RING });
     }
-    Ok(records(memory, &shape, ring, ring_size, number("log_first_idx")?, number("log_next_idx")?))
+    let (first, next) = (number("log_first_idx")?, number("log_next_idx")?);
+    let ring = memory.read_word(symbol("log_buf")?).map_err(|stopped| stopped.error)?;
+    Ok(records(memory, &shape, ring, ring_size, first, next))
 }
 
 /// Walks the ring once at most.
-fn records<M: OldMemory + ?Sized>(
-    memory: &KernelMemory<'_, M>,
+fn records<M: PhysMemory>(
+    memory: &mut KernelMemory<M>,
     shape: &Shape,
     ring: u64,
     ring_size: u64,
@@ -102,8 +103,8 @@ fn records<M: OldMemory + ?Sized>(
     dmesg
 }
 
-fn record<M: OldMemory + ?Sized>(
-    memory: &KernelMemory<'_, M>,
+fn record<M: PhysMemory>(
+    memory: &mut KernelMemory<M>,
     shape: &Shape,
     at: u64,
     header: &[u8],

@@ -1,41 +1,67 @@
 //! Variables of the dead kernel: numbers at virtual addresses, in its word size and byte
 //! order.
 
-use kdump_elf::{Class, Endian, Vaddr, VmcoreInfo};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-use crate::dump::Dump;
-use crate::error::Stopped;
-use crate::source::{OldMemory, ReadAt};
-use crate::translate::AddressSpace;
+use kdump_elf::{Class, Endian, Phdr, Vaddr, VmcoreInfo};
 
-/// A dump seen through the dead kernel's own addresses.
+use crate::dump::{Dump, Facts, Reader};
+use crate::error::{Error, Stopped};
+use crate::source::PhysMemory;
+use crate::translate::{AddressSpace, Mapping, TranslationCache};
+
+/// A dump seen through the dead kernel's own addresses, by one thread.
 #[derive(Clone, Debug)]
-pub struct KernelMemory<'a, M: ?Sized> {
-    memory: &'a M,
-    space: AddressSpace,
+pub struct KernelMemory<M> {
+    memory: M,
+    space: Arc<AddressSpace>,
+    cache: TranslationCache,
     class: Class,
     endian: Endian,
 }
 
-impl<'a, S: ReadAt> KernelMemory<'a, Dump<S>> {
+impl<'d> KernelMemory<Reader<'d>> {
     /// The kernel of `dump`.
-    pub fn new(dump: &'a Dump<S>) -> Self {
-        let space = AddressSpace::new(dump, dump.arch(), dump.phdrs(), dump.vmcoreinfo());
-        Self { memory: dump, space, class: dump.word_class(), endian: dump.endian() }
+    #[must_use]
+    pub fn new(dump: &'d Dump<'_>) -> Self {
+        Self::of(dump.reader())
+    }
+
+    /// The kernel of the dump that `reader` reads. What the reader gives for memory that was
+    /// excluded is what is read here; page tables are never taken to be zeros.
+    #[must_use]
+    pub fn of(reader: Reader<'d>) -> Self {
+        let facts: &Facts = reader.facts();
+        let space = Arc::new(AddressSpace::new(facts));
+        Self::from_parts(reader, space, facts.word_class(), facts.encoding.endian)
     }
 }
 
-impl<'a, M: OldMemory + ?Sized> KernelMemory<'a, M> {
+impl<M: PhysMemory> KernelMemory<M> {
     /// A kernel in `memory` whose addresses `space` translates.
     #[must_use]
-    pub fn from_parts(memory: &'a M, space: AddressSpace, class: Class, endian: Endian) -> Self {
-        Self { memory, space, class, endian }
+    pub fn from_parts(memory: M, space: Arc<AddressSpace>, class: Class, endian: Endian) -> Self {
+        Self { memory, space, cache: TranslationCache::default(), class, endian }
     }
 
     /// How addresses are translated.
     #[must_use]
     pub fn space(&self) -> &AddressSpace {
         &self.space
+    }
+
+    /// Translates one address.
+    ///
+    /// # Errors
+    /// As [`AddressSpace::translate`].
+    pub fn translate(&mut self, vaddr: u64) -> Result<Mapping, Stopped> {
+        self.space.translate(&mut self.memory, &mut self.cache, Vaddr(vaddr))
+    }
+
+    /// As [`AddressSpace::contradicted`].
+    pub fn contradicted(&mut self) -> Vec<Phdr> {
+        self.space.contradicted(&mut self.memory, &mut self.cache)
     }
 
     /// Bytes of a `long` or a pointer.
@@ -48,15 +74,15 @@ impl<'a, M: OldMemory + ?Sized> KernelMemory<'a, M> {
     ///
     /// # Errors
     /// [`Stopped`] with the virtual address of the first byte missing and why.
-    pub fn read(&self, vaddr: u64, buf: &mut [u8]) -> Result<(), Stopped> {
-        self.space.read_virt(self.memory, Vaddr(vaddr), buf)
+    pub fn read(&mut self, vaddr: u64, buf: &mut [u8]) -> Result<(), Stopped> {
+        self.space.read_virt(&mut self.memory, &mut self.cache, Vaddr(vaddr), buf)
     }
 
     /// A `u32`.
     ///
     /// # Errors
     /// As [`KernelMemory::read`].
-    pub fn read_u32(&self, vaddr: u64) -> Result<u32, Stopped> {
+    pub fn read_u32(&mut self, vaddr: u64) -> Result<u32, Stopped> {
         let mut bytes = [0; 4];
         self.read(vaddr, &mut bytes)?;
         Ok(self.u32(bytes))
@@ -66,7 +92,7 @@ impl<'a, M: OldMemory + ?Sized> KernelMemory<'a, M> {
     ///
     /// # Errors
     /// As [`KernelMemory::read`].
-    pub fn read_u64(&self, vaddr: u64) -> Result<u64, Stopped> {
+    pub fn read_u64(&mut self, vaddr: u64) -> Result<u64, Stopped> {
         let mut bytes = [0; 8];
         self.read(vaddr, &mut bytes)?;
         Ok(self.u64(bytes))
@@ -76,7 +102,7 @@ impl<'a, M: OldMemory + ?Sized> KernelMemory<'a, M> {
     ///
     /// # Errors
     /// As [`KernelMemory::read`].
-    pub fn read_word(&self, vaddr: u64) -> Result<u64, Stopped> {
+    pub fn read_word(&mut self, vaddr: u64) -> Result<u64, Stopped> {
         match self.class {
             Class::Elf64 => self.read_u64(vaddr),
             Class::Elf32 => self.read_u32(vaddr).map(u64::from),
@@ -139,6 +165,6 @@ fn field<const N: usize>(bytes: &[u8], offset: u64) -> Option<[u8; N]> {
 }
 
 /// `OFFSET(name)` that must be there.
-pub(crate) fn offset(info: VmcoreInfo<'_>, name: &'static str) -> Result<u64, crate::error::Error> {
-    info.offset(name).ok_or(crate::error::Error::MissingKey { key: name })
+pub(crate) fn offset(info: VmcoreInfo<'_>, name: &'static str) -> Result<u64, Error> {
+    info.offset(name).ok_or(Error::MissingKey { key: name })
 }

@@ -7,10 +7,10 @@ use alloc::vec::Vec;
 
 use kdump_elf::VmcoreInfo;
 
-use crate::error::{Error, Stopped};
+use crate::error::Error;
 use crate::kernel::memory::offset;
 use crate::kernel::{Caller, Dmesg, KernelMemory, LogRecord};
-use crate::source::OldMemory;
+use crate::source::PhysMemory;
 
 /// `log_buf_len=` ends at 2 GiB of text.
 const MAX_TEXT_BITS: u32 = 31;
@@ -35,8 +35,8 @@ struct Shape {
 }
 
 /// The rings of one log.
-struct Ring<'a, 'm, M: ?Sized> {
-    memory: &'a KernelMemory<'m, M>,
+struct Ring<'a, M> {
+    memory: &'a mut KernelMemory<M>,
     shape: Shape,
     descs: u64,
     infos: u64,
@@ -46,42 +46,35 @@ struct Ring<'a, 'm, M: ?Sized> {
 }
 
 /// Reads the ring whose `struct printk_ringbuffer` is at `ring`.
-pub(crate) fn read<M: OldMemory + ?Sized>(
-    memory: &KernelMemory<'_, M>,
+pub(crate) fn read<M: PhysMemory>(
+    memory: &mut KernelMemory<M>,
     info: VmcoreInfo<'_>,
     ring: u64,
 ) -> Result<Dmesg, Error> {
     let field = |base: u64, name: &'static str| Ok::<u64, Error>(base.wrapping_add(offset(info, name)?));
-    let word = |at: u64| memory.read_word(at).map_err(|stopped: Stopped| stopped.error);
     let desc_ring = field(ring, "printk_ringbuffer.desc_ring")?;
     let text_ring = field(ring, "printk_ringbuffer.text_data_ring")?;
-    let bits = |at: u64, what: &'static str, max: u32| {
-        let bits = memory.read_u32(at).map_err(|stopped| stopped.error)?;
+    let mut bits = |base: u64, what: &'static str, max: u32| {
+        let bits = memory.read_u32(field(base, what)?).map_err(|stopped| stopped.error)?;
         if bits > max {
             return Err(Error::TooLarge { what, value: u64::from(bits), limit: u64::from(max) });
         }
         Ok(1_u64.wrapping_shl(bits))
     };
+    let count = bits(desc_ring, "prb_desc_ring.count_bits", MAX_COUNT_BITS)?;
+    let text_size = bits(text_ring, "prb_data_ring.size_bits", MAX_TEXT_BITS)?;
     let counter = info.offset("atomic_long_t.counter").unwrap_or(0);
-    let id = |name: &'static str| word(field(desc_ring, name)?.wrapping_add(counter));
-    let ring = Ring {
-        memory,
-        shape: Shape::new(info, counter)?,
-        count: bits(
-            field(desc_ring, "prb_desc_ring.count_bits")?,
-            "prb_desc_ring.count_bits",
-            MAX_COUNT_BITS,
-        )?,
-        descs: word(field(desc_ring, "prb_desc_ring.descs")?)?,
-        infos: word(field(desc_ring, "prb_desc_ring.infos")?)?,
-        text_size: bits(
-            field(text_ring, "prb_data_ring.size_bits")?,
-            "prb_data_ring.size_bits",
-            MAX_TEXT_BITS,
-        )?,
-        text: word(field(text_ring, "prb_data_ring.data")?)?,
+    let mut word = |base: u64, name: &'static str, skip: u64| {
+        memory.read_word(field(base, name)?.wrapping_add(skip)).map_err(|stopped| stopped.error)
     };
-    Ok(ring.records(id("prb_desc_ring.tail_id")?, id("prb_desc_ring.head_id")?))
+    let descs = word(desc_ring, "prb_desc_ring.descs", 0)?;
+    let infos = word(desc_ring, "prb_desc_ring.infos", 0)?;
+    let text = word(text_ring, "prb_data_ring.data", 0)?;
+    let tail = word(desc_ring, "prb_desc_ring.tail_id", counter)?;
+    let head = word(desc_ring, "prb_desc_ring.head_id", counter)?;
+    let shape = Shape::new(info, counter)?;
+    let mut ring = Ring { memory, shape, descs, infos, count, text, text_size };
+    Ok(ring.records(tail, head))
 }
 
 impl Shape {
@@ -108,10 +101,10 @@ impl Shape {
     }
 }
 
-impl<M: OldMemory + ?Sized> Ring<'_, '_, M> {
+impl<M: PhysMemory> Ring<'_, M> {
     /// All records from `tail` to `head`, both ids inclusive. Ids are two bits shorter than a
     /// word: the rest of the state word is the state.
-    fn records(&self, tail: u64, head: u64) -> Dmesg {
+    fn records(&mut self, tail: u64, head: u64) -> Dmesg {
         let mut dmesg = Dmesg::default();
         let mask = self.id_mask();
         let span = head.wrapping_sub(tail) & mask;
@@ -144,11 +137,12 @@ impl<M: OldMemory + ?Sized> Ring<'_, '_, M> {
 
     /// The record with this id; `None` when its descriptor holds another one or none that is
     /// complete. `room` is what the texts of the other records leave of the ring.
-    fn record(&self, id: u64, room: u64) -> Result<Option<LogRecord>, Error> {
+    fn record(&mut self, id: u64, room: u64) -> Result<Option<LogRecord>, Error> {
         let index = id & self.count.saturating_sub(1);
         let desc = self.read_struct(self.descs, index, self.shape.desc_size)?;
         let field = |at: u64| self.memory.word_in(&desc, at).ok_or(BAD_SHAPE);
         let state_var = field(self.shape.state_var)?;
+        let (begin, next) = (field(self.shape.lpos_begin), field(self.shape.lpos_next));
         let state = state_var & !self.id_mask() & self.word_mask();
         let state = state.checked_shr(self.state_shift()).unwrap_or(0);
         // 1 is committed, 2 finalized.
@@ -156,13 +150,12 @@ impl<M: OldMemory + ?Sized> Ring<'_, '_, M> {
             return Ok(None);
         }
         let info = self.read_struct(self.infos, index, self.shape.info_size)?;
-        let (begin, next) = (field(self.shape.lpos_begin)?, field(self.shape.lpos_next)?);
         let text_len = u64::from(self.memory.u16_in(&info, self.shape.text_len).ok_or(BAD_SHAPE)?);
         if text_len > room {
             let expected = "no more text in all records than the ring has room for";
             return Err(Error::Corrupt { what: "printk_info.text_len", value: text_len, expected });
         }
-        let mut text = self.text(begin, next, text_len)?;
+        let mut text = self.text(begin?, next?, text_len)?;
         while text.last() == Some(&0) {
             text.pop();
         }
@@ -183,7 +176,7 @@ impl<M: OldMemory + ?Sized> Ring<'_, '_, M> {
     }
 
     /// The text of the block between two logical positions.
-    fn text(&self, begin: u64, next: u64, text_len: u64) -> Result<Vec<u8>, Error> {
+    fn text(&mut self, begin: u64, next: u64, text_len: u64) -> Result<Vec<u8>, Error> {
         // Bit 0 of both marks a record without a block.
         if begin & next & 1 == 1 {
             return Ok(Vec::new());
@@ -233,7 +226,7 @@ impl<M: OldMemory + ?Sized> Ring<'_, '_, M> {
         self.id_mask().count_ones()
     }
 
-    fn read_struct(&self, array: u64, index: u64, size: u64) -> Result<Vec<u8>, Error> {
+    fn read_struct(&mut self, array: u64, index: u64, size: u64) -> Result<Vec<u8>, Error> {
         let mut bytes = alloc::vec![0; usize::try_from(size).unwrap_or(0)];
         let at = array.wrapping_add(index.wrapping_mul(size));
         self.memory.read(at, &mut bytes).map_err(|stopped| stopped.error)?;

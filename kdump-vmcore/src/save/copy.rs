@@ -9,15 +9,17 @@ use thiserror::Error;
 
 use super::plan::Region;
 use super::{SavePlan, SaveReport, WriteAt};
-use crate::dump::scan::{PAGE, page_offset, read_or_zero};
+use crate::dump::Reader;
+use crate::dump::scan::{offset_in, read_or_zero};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::room::zeroed;
-use crate::source::ReadAt;
 
 /// Bytes read at once.
 const BATCH: usize = 2 << 20;
-/// What a page is compared with to be skipped.
+/// Bytes of the blocks of the file that are left out where they are zero.
+const PAGE: usize = 4096;
+/// What such a block is compared with.
 static ZEROS: [u8; PAGE] = [0; PAGE];
 
 /// Saving that ended early.
@@ -35,7 +37,7 @@ pub struct Interrupted {
     pub report: Box<SaveReport>,
 }
 
-impl<S: ReadAt> SavePlan<'_, S> {
+impl SavePlan<'_> {
     /// Writes the file into `sink`. `progress` is called after every batch of about 2 MiB and
     /// may end the work with [`ControlFlow::Break`].
     ///
@@ -66,7 +68,7 @@ impl<S: ReadAt> SavePlan<'_, S> {
         sink: &mut W,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<SaveReport, Interrupted> {
-        let whole_pages = buffer.len().saturating_sub(page_offset(buffer.len() as u64));
+        let whole_pages = buffer.len().saturating_sub(offset_in(buffer.len() as u64, PAGE as u64));
         let buffer = buffer.get_mut(..whole_pages).unwrap_or_default();
         if buffer.is_empty() {
             let what = "a batch of the copy, a page at least";
@@ -80,8 +82,9 @@ impl<S: ReadAt> SavePlan<'_, S> {
             dropped_phdrs: self.dropped_phdrs.clone(),
             ..SaveReport::default()
         };
-        let mut copy = Copy { plan: self, sink, report, good: 0, done: 0, buffer };
-        match copy.run(progress) {
+        let reader = self.dump.reader();
+        let mut copy = Copy { plan: self, reader, sink, report, good: 0, done: 0, buffer };
+        match copy.run(progress).and_then(|()| copy.sink.finish(self.size)) {
             Ok(()) => Ok(copy.report),
             Err(error) => {
                 Err(Interrupted { error, good: copy.good, size: self.size, report: Box::new(copy.report) })
@@ -96,8 +99,9 @@ impl<S: ReadAt> SavePlan<'_, S> {
 }
 
 /// The state of one copy.
-struct Copy<'a, 'd, S, W: ?Sized> {
-    plan: &'a SavePlan<'d, S>,
+struct Copy<'a, 'd, W: ?Sized> {
+    plan: &'a SavePlan<'d>,
+    reader: Reader<'a>,
     sink: &'a mut W,
     report: SaveReport,
     /// File offset up to which everything is written.
@@ -107,7 +111,7 @@ struct Copy<'a, 'd, S, W: ?Sized> {
     buffer: &'a mut [u8],
 }
 
-impl<S: ReadAt, W: WriteAt + ?Sized> Copy<'_, '_, S, W> {
+impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
     fn run(&mut self, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<(), Error> {
         let plan = self.plan;
         self.write(0, &plan.head)?;
@@ -130,14 +134,16 @@ impl<S: ReadAt, W: WriteAt + ?Sized> Copy<'_, '_, S, W> {
         let offset = region.offset.saturating_add(paddr.saturating_sub(region.range.start()));
         let rest = region.range.end().saturating_sub(paddr);
         // All batches but the first begin at a whole page of the file.
-        let room = self.buffer.len().saturating_sub(page_offset(offset));
+        let room = self.buffer.len().saturating_sub(offset_in(offset, PAGE as u64));
         let len = usize::try_from(rest).unwrap_or(room).min(room);
         let buffer = core::mem::take(&mut self.buffer);
         let bytes = buffer.get_mut(..len).unwrap_or_default();
         let report = &mut self.report;
-        let advance = read_or_zero(self.plan.dump, paddr, bytes, region.range.end(), &mut |range, error| {
-            report.unreadable.add(range, error);
-        });
+        let unit = self.plan.dump.page_size().unwrap_or(PAGE as u64);
+        let advance =
+            read_or_zero(&mut self.reader, paddr, bytes, region.range.end(), unit, &mut |range, error| {
+                report.unreadable.add(range, error);
+            });
         let written = self.write_sparse(offset, bytes);
         self.buffer = buffer;
         written?;
@@ -155,7 +161,8 @@ impl<S: ReadAt, W: WriteAt + ?Sized> Copy<'_, '_, S, W> {
         let mut position = 0_usize;
         while position < bytes.len() {
             let at = offset.saturating_add(position as u64);
-            let count = PAGE.saturating_sub(page_offset(at)).min(bytes.len().saturating_sub(position));
+            let count =
+                PAGE.saturating_sub(offset_in(at, PAGE as u64)).min(bytes.len().saturating_sub(position));
             let next = position.saturating_add(count);
             let page = bytes.get(position..next).unwrap_or_default();
             if ZEROS.get(..count) == Some(page) {

@@ -14,7 +14,6 @@ use super::{Interrupted, SavePlan, SaveReport, WriteAt};
 use crate::dump::Dump;
 use crate::error::Error;
 use crate::progress::Progress;
-use crate::source::ReadAt;
 
 /// Saving that failed, and what is left of it.
 #[derive(Clone, Debug, Error)]
@@ -61,8 +60,8 @@ impl SaveFailure {
 ///
 /// # Errors
 /// [`SaveFailure`].
-pub fn save<S: ReadAt>(
-    dump: &Dump<S>,
+pub fn save(
+    dump: &Dump<'_>,
     destination: &Path,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<SaveReport, SaveFailure> {
@@ -76,8 +75,8 @@ pub fn save<S: ReadAt>(
     }
 }
 
-fn save_to_file<S: ReadAt>(
-    plan: &SavePlan<'_, S>,
+fn save_to_file(
+    plan: &SavePlan<'_>,
     destination: &Path,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<SaveReport, SaveFailure> {
@@ -99,7 +98,7 @@ fn save_to_file<S: ReadAt>(
         let (kept, report) = (Some(incomplete.clone()), Box::new(report.clone()));
         move |error| SaveFailure { error: file_error(action, &error), kept, good, size: plan.size(), report }
     };
-    let synced = file.set_len(plan.size()).and_then(|()| file.sync_all());
+    let synced = file.sync_all();
     synced.map_err(kept(0, "sync the file"))?;
     std::fs::rename(&incomplete, destination).map_err(kept(plan.size(), "rename the complete file"))?;
     sync_directory(destination).map_err(failed("sync the directory"))?;
@@ -132,10 +131,15 @@ impl WriteAt for Device<'_> {
     fn is_sparse(&self) -> bool {
         false
     }
+
+    /// A device keeps its size.
+    fn finish(&mut self, _size: u64) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
-fn save_to_device<S: ReadAt>(
-    plan: &SavePlan<'_, S>,
+fn save_to_device(
+    plan: &SavePlan<'_>,
     destination: &Path,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<SaveReport, SaveFailure> {

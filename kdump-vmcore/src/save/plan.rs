@@ -5,11 +5,10 @@ use alloc::vec::Vec;
 use kdump_elf::{HeaderLayout, PT_LOAD, PT_NOTE, Phdr, PhysRange, align_up};
 
 use crate::dump::is_usable;
-use crate::dump::{Dump, RangeKind, Unreadable};
+use crate::dump::{Dump, Unreadable};
 use crate::error::Error;
 use crate::error::elf;
 use crate::room::zeroed;
-use crate::source::ReadAt;
 
 /// Offsets in the file are congruent to physical addresses modulo this, as in /proc/vmcore.
 const PAGE: u64 = 0x1000;
@@ -27,8 +26,8 @@ pub(super) struct Region {
 /// The program headers are those of the source with new offsets. Memory that several of them
 /// list, such as the kernel's text in /proc/vmcore, is stored once.
 #[derive(Debug)]
-pub struct SavePlan<'a, S> {
-    pub(super) dump: &'a Dump<S>,
+pub struct SavePlan<'d> {
+    pub(super) dump: &'d Dump<'d>,
     /// Header and notes, from offset 0 on.
     pub(super) head: Vec<u8>,
     pub(super) regions: Vec<Region>,
@@ -40,13 +39,13 @@ pub struct SavePlan<'a, S> {
     pub(super) dropped_phdrs: Vec<u32>,
 }
 
-impl<'a, S: ReadAt> SavePlan<'a, S> {
+impl<'d> SavePlan<'d> {
     /// Lays out the file.
     ///
     /// # Errors
     /// When the source has no program headers to keep, or the file would need offsets that
     /// its ELF class does not have.
-    pub fn elf(dump: &'a Dump<S>) -> Result<Self, Error> {
+    pub fn elf(dump: &'d Dump<'d>) -> Result<Self, Error> {
         let mut dropped_phdrs = Vec::new();
         let mut kept = Vec::new();
         for (index, phdr) in (0_u32..).zip(dump.phdrs()) {
@@ -60,7 +59,7 @@ impl<'a, S: ReadAt> SavePlan<'a, S> {
             return Err(Error::Corrupt { what: "number of segments", value: 0, expected: "at least 1" });
         }
         let phnum = u32::try_from(kept.len()).unwrap_or(u32::MAX);
-        let header = HeaderLayout::file(dump.encoding(), e_machine(dump), phnum);
+        let header = HeaderLayout::file(dump.encoding(), dump.facts().e_machine, phnum);
         let notes_at = align_up(header.size(), PAGE).unwrap_or(u64::MAX);
         let mut head = zeroed("the header of the new file", notes_at)?;
         place_notes(dump, &mut kept, &mut head);
@@ -78,8 +77,8 @@ impl<'a, S: ReadAt> SavePlan<'a, S> {
         }
         writer.finish().map_err(elf("new ELF header"))?;
         let mut missing = Unreadable::default();
-        for part in dump.ranges().filter(|part| part.kind == RangeKind::Missing) {
-            missing.add(part.range, dump.missing_error(part.range));
+        for span in dump.spans().filter(|span| span.kind.is_lost()) {
+            missing.add(span.range, dump.loss(span));
         }
         let shared = listed.saturating_sub(memory);
         Ok(Self { dump, head, regions, missing, size, memory, shared, dropped_phdrs })
@@ -98,15 +97,9 @@ impl<'a, S: ReadAt> SavePlan<'a, S> {
     }
 }
 
-fn e_machine<S: ReadAt>(dump: &Dump<S>) -> u16 {
-    match dump {
-        Dump::Elf(elf) => elf.ehdr().e_machine,
-    }
-}
-
 /// Appends the notes behind the header. Each segment keeps its alignment; what of it could
 /// not be read is no longer claimed.
-fn place_notes<S: ReadAt>(dump: &Dump<S>, phdrs: &mut [Phdr], head: &mut Vec<u8>) {
+fn place_notes(dump: &Dump<'_>, phdrs: &mut [Phdr], head: &mut Vec<u8>) {
     let notes = phdrs.iter_mut().filter(|phdr| phdr.p_type == PT_NOTE);
     for (phdr, bytes) in notes.zip(dump.notes().segments()) {
         head.resize(head.len().next_multiple_of(8), 0);
@@ -119,12 +112,12 @@ fn place_notes<S: ReadAt>(dump: &Dump<S>, phdrs: &mut [Phdr], head: &mut Vec<u8>
 
 /// Gives stored memory places in the file by ascending address, from `start` on. Returns
 /// them and the size of the file.
-fn place_memory<S: ReadAt>(dump: &Dump<S>, start: u64) -> Result<(Vec<Region>, u64), Error> {
+fn place_memory(dump: &Dump<'_>, start: u64) -> Result<(Vec<Region>, u64), Error> {
     let limit = dump.encoding().word_max().min(i64::MAX.unsigned_abs());
     let mut regions: Vec<Region> = Vec::new();
     let mut cursor = start;
-    for range in dump.ranges().filter(|range| range.kind == RangeKind::Stored) {
-        let range = range.range;
+    for span in dump.spans().filter(|span| span.kind.is_readable()) {
+        let range = span.range;
         let joined = regions.last().filter(|last| last.range.end() == range.start());
         let offset = match joined {
             Some(_) => Some(cursor),

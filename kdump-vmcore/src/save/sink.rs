@@ -1,10 +1,11 @@
-//! Where a saved dump goes: bytes at offsets, in ascending order.
+//! Where a saved dump goes: bytes at offsets, in any order.
 
 use alloc::vec::Vec;
 
 use crate::error::Error;
 
-/// Something bytes can be written to at ascending offsets.
+/// Something bytes can be written to at any offset, in any order. A later write of the same
+/// bytes replaces an earlier one.
 pub trait WriteAt {
     /// Writes all of `bytes` at `offset`.
     ///
@@ -14,6 +15,13 @@ pub trait WriteAt {
 
     /// Whether what was never written reads as zeros, so that zeros need not be written.
     fn is_sparse(&self) -> bool;
+
+    /// Called once, when everything is written: the file has `size` bytes, of which the last
+    /// ones may never have been written because they are zero. Makes it as long as that.
+    ///
+    /// # Errors
+    /// Why it could not be made whole.
+    fn finish(&mut self, size: u64) -> Result<(), Error>;
 }
 
 /// A file in memory; grows as needed, what was skipped is zero.
@@ -35,6 +43,14 @@ impl WriteAt for Vec<u8> {
     fn is_sparse(&self) -> bool {
         true
     }
+
+    fn finish(&mut self, size: u64) -> Result<(), Error> {
+        let limit = isize::MAX.unsigned_abs();
+        let len = usize::try_from(size).ok().filter(|&len| len <= limit);
+        let too_large = Error::TooLarge { what: "size of the file", value: size, limit: limit as u64 };
+        self.resize(len.ok_or(too_large)?, 0);
+        Ok(())
+    }
 }
 
 #[cfg(feature = "std")]
@@ -47,5 +63,9 @@ impl WriteAt for &std::fs::File {
     /// A new regular file.
     fn is_sparse(&self) -> bool {
         true
+    }
+
+    fn finish(&mut self, size: u64) -> Result<(), Error> {
+        self.set_len(size).map_err(|error| Error::Io { offset: size, cause: (&error).into() })
     }
 }

@@ -7,5 +7,5 @@ mod phys_memory;
 mod read_at;
 
 pub use flattened::Flattened;
-pub use phys_memory::{MemoryImage, OldMemory};
+pub use phys_memory::{MemoryImage, OldMemory, PhysMemory};
 pub use read_at::ReadAt;

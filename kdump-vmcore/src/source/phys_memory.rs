@@ -5,24 +5,70 @@ use alloc::sync::Arc;
 
 use kdump_elf::Paddr;
 
+use super::ReadAt;
 use crate::error::{Error, Stopped};
-use crate::source::ReadAt;
 
-/// Memory that can be read at a physical address: a dump, /proc/vmcore, a memory image.
-pub trait OldMemory {
+/// Memory that can be read at a physical address, by one thread at a time.
+///
+/// Reading may change the reader: [`Reader`](crate::Reader) keeps decoders and caches. What
+/// keeps no state is an [`OldMemory`], and references to it are this, as `&File` is
+/// [`std::io::Read`].
+pub trait PhysMemory {
     /// Fills all of `buf` from `paddr` on.
     ///
     /// # Errors
     /// [`Stopped`], with the number of good bytes at the start of `buf`, the physical address
     /// of the first one missing, and the reason.
+    fn read_phys(&mut self, paddr: Paddr, buf: &mut [u8]) -> Result<(), Stopped>;
+
+    /// As [`PhysMemory::read_phys`], but never gives zeros for what is not there, even where
+    /// the user asked for them: page tables are read with this, because zeros in the place of
+    /// an entry say "not mapped".
+    ///
+    /// # Errors
+    /// As [`PhysMemory::read_phys`].
+    fn read_stored(&mut self, paddr: Paddr, buf: &mut [u8]) -> Result<(), Stopped> {
+        self.read_phys(paddr, buf)
+    }
+}
+
+macro_rules! forward_mut {
+    ($($pointer:ty),*) => {$(
+        impl<T: PhysMemory + ?Sized> PhysMemory for $pointer {
+            fn read_phys(&mut self, paddr: Paddr, buf: &mut [u8]) -> Result<(), Stopped> {
+                (**self).read_phys(paddr, buf)
+            }
+
+            fn read_stored(&mut self, paddr: Paddr, buf: &mut [u8]) -> Result<(), Stopped> {
+                (**self).read_stored(paddr, buf)
+            }
+        }
+    )*};
+}
+
+forward_mut!(&mut T, Box<T>);
+
+/// Memory that is read at a physical address without any state, by many threads at once: that
+/// of the dead kernel as the capture kernel sees it, /proc/vmcore, a memory image.
+pub trait OldMemory: Send + Sync {
+    /// Fills all of `buf` from `paddr` on.
+    ///
+    /// # Errors
+    /// As [`PhysMemory::read_phys`].
     fn read_phys(&self, paddr: Paddr, buf: &mut [u8]) -> Result<(), Stopped>;
+}
+
+impl<T: OldMemory + ?Sized> PhysMemory for &T {
+    fn read_phys(&mut self, paddr: Paddr, buf: &mut [u8]) -> Result<(), Stopped> {
+        OldMemory::read_phys(*self, paddr, buf)
+    }
 }
 
 macro_rules! forward {
     ($($pointer:ty),*) => {$(
         impl<T: OldMemory + ?Sized> OldMemory for $pointer {
             fn read_phys(&self, paddr: Paddr, buf: &mut [u8]) -> Result<(), Stopped> {
-                (**self).read_phys(paddr, buf)
+                OldMemory::read_phys(&**self, paddr, buf)
             }
         }
     )*};

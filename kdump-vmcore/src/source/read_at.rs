@@ -7,7 +7,10 @@ use alloc::vec::Vec;
 use crate::error::{Error, Stopped};
 
 /// Bytes that can be read at any offset, by many threads at once.
-pub trait ReadAt {
+///
+/// Reading keeps no state: what has to be remembered between reads, as a block cache, is the
+/// matter of the implementation and must serve all threads.
+pub trait ReadAt: Send + Sync {
     /// The number of bytes there are.
     ///
     /// # Errors

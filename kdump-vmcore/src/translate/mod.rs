@@ -1,7 +1,14 @@
 //! From the dead kernel's virtual addresses to physical ones.
+//!
+//! One walker ([`Radix`]) for all architectures; what they differ in stands in a file and a
+//! row for each.
 
 mod address_space;
-mod page_walk;
+mod architecture;
+mod cache;
+mod radix;
+mod x86_64;
 
 pub use address_space::AddressSpace;
-pub use page_walk::{Mapping, PageTables};
+pub use cache::TranslationCache;
+pub use radix::{Mapping, Radix};

@@ -15,7 +15,7 @@ use std::fs::File;
 use std::time::Instant;
 
 use kdump_elf::Paddr;
-use kdump_vmcore::{Dump, IoError, OldMemory, ReadAt};
+use kdump_vmcore::{Dump, IoError, PhysMemory, ReadAt};
 // Links the exported functions.
 use kdump_ffi as _;
 
@@ -78,11 +78,12 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
     outcome
 }
 
-fn compare<S: ReadAt>(name: &str, dump: &Dump<S>, handle: &Handle) -> Result<(), Box<dyn Error>> {
+fn compare(name: &str, dump: &Dump<'_>, handle: &Handle) -> Result<(), Box<dyn Error>> {
     let mut differences = Vec::new();
     let mut sides = Vec::new();
+    let mut reader = dump.reader();
     for _ in 0..ROUNDS {
-        let rust = per_read(|paddr, value| dump.read_phys(Paddr(paddr), value).is_ok())?;
+        let rust = per_read(|paddr, value| reader.read_phys(Paddr(paddr), value).is_ok())?;
         let c = per_read(|paddr, value| handle.read(paddr, value))?;
         differences.push(c - rust);
         sides.push((rust, c));

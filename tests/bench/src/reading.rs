@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
 use kdump_elf::{Arch, Class, Encoding, Endian, HeaderLayout, PT_LOAD, PT_NOTE, Paddr, Phdr};
-use kdump_vmcore::{Dump, MemoryImage, OldMemory, ReadAt, ViewOptions, VmcoreView};
+use kdump_vmcore::{Dump, MemoryImage, OldMemory, PhysMemory, ReadAt, ViewOptions, VmcoreView};
 
 const ENCODING: Encoding = Encoding { class: Class::Elf64, endian: Endian::Little };
 /// Bytes of memory in the dump; small enough to stay in the page cache.
@@ -85,6 +85,7 @@ fn time(calls: u32, mut call: impl FnMut() -> Result<(), Box<dyn Error>>) -> Res
 fn random_reads(path: &std::path::Path) -> Result<(), Box<dyn Error>> {
     let file = File::open(path)?;
     let dump = Dump::open(File::open(path)?)?;
+    let mut reader = dump.reader();
     let size = MEMORY / SEGMENTS;
     for len in [8_usize, 4096] {
         let mut buffer = vec![0; len];
@@ -105,7 +106,7 @@ fn random_reads(path: &std::path::Path) -> Result<(), Box<dyn Error>> {
         })?;
         let ours = time(READS, || {
             let at = next();
-            dump.read_phys(Paddr(((at / size) << 30) | (at % size)), &mut buffer)?;
+            reader.read_phys(Paddr(((at / size) << 30) | (at % size)), &mut buffer)?;
             black_box(&buffer);
             Ok(())
         })?;

@@ -29,7 +29,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let vmcoreinfo = dump
         .vmcoreinfo()
         .ok_or_else(|| Failure::new("the dump has no VMCOREINFO note, which is needed to find the log"))?;
-    let dmesg = Dmesg::read(&KernelMemory::new(&dump), vmcoreinfo)
+    let dmesg = Dmesg::read(&mut KernelMemory::new(&dump), vmcoreinfo)
         .map_err(|error| Failure::new(format!("the log cannot be read: {error}")))?;
     if matches.get_flag("json") {
         let document = json!({

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use kdump_vmcore::{Dump, RangeKind};
+use kdump_vmcore::{Dump, ReadAt, SpanKind};
 use serde_json::{Value, json};
 
 use crate::failure::{CommandResult, Failure};
@@ -46,26 +46,20 @@ pub(crate) fn json_arg() -> Arg {
     Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print one JSON document")
 }
 
-/// Opens the dump named on the command line.
-pub(crate) fn open(matches: &ArgMatches) -> Result<Dump<File>, Failure> {
-    let mut paths = matches.get_many::<PathBuf>("dump").unwrap_or_default();
-    let (Some(path), None) = (paths.next(), paths.next()) else {
-        return Err(Failure::new(
-            "several files are the parts of a split dump, which only compressed formats have: \
-             they cannot be read, give one DUMP",
-        ));
-    };
-    open_path(path)
-}
-
-/// Opens a dump; the error names the file.
-pub(crate) fn open_path(path: &PathBuf) -> Result<Dump<File>, Failure> {
-    let file = File::open(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
-    Dump::open(file).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+/// Opens the dump named on the command line; several files are its parts.
+pub(crate) fn open(matches: &ArgMatches) -> Result<Dump<'static>, Failure> {
+    let paths: Vec<&PathBuf> = matches.get_many::<PathBuf>("dump").unwrap_or_default().collect();
+    let mut parts: Vec<Box<dyn ReadAt>> = Vec::new();
+    for path in &paths {
+        let file = File::open(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
+        parts.push(Box::new(file));
+    }
+    let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    Dump::open_parts(parts).map_err(|error| Failure::new(format!("{}: {error}", names.join(", "))))
 }
 
 /// The page size, and whether it is the usual one for want of a better source.
-pub(crate) fn page_size(dump: &Dump<File>) -> (u64, bool) {
+pub(crate) fn page_size(dump: &Dump<'_>) -> (u64, bool) {
     dump.page_size().map_or((4096, true), |size| (size, false))
 }
 
@@ -88,7 +82,7 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
-fn document(dump: &Dump<File>) -> Value {
+fn document(dump: &Dump<'_>) -> Value {
     let encoding = dump.encoding();
     let (page_size, page_size_guessed) = page_size(dump);
     let phdrs = dump.phdrs().iter().map(|phdr| {
@@ -99,8 +93,14 @@ fn document(dump: &Dump<File>) -> Value {
         })
     });
     let state = dump.completeness();
+    let details: serde_json::Map<String, Value> = dump
+        .facts()
+        .details
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.as_str().into()))
+        .collect();
     json!({
-        "format": dump.format().name(),
+        "format": dump.format(),
         "arch": dump.arch().map(kdump_elf::Arch::name),
         "class": encoding.class.to_string(),
         "endian": encoding.endian.to_string(),
@@ -111,6 +111,7 @@ fn document(dump: &Dump<File>) -> Value {
         "page_size": page_size,
         "page_size_guessed": page_size_guessed,
         "compression": "none",
+        "details": details,
         "phdrs": phdrs.collect::<Vec<_>>(),
         "completeness": {
             "complete": state.is_complete(),
@@ -122,13 +123,13 @@ fn document(dump: &Dump<File>) -> Value {
     })
 }
 
-fn print(dump: &Dump<File>) -> std::io::Result<()> {
+fn print(dump: &Dump<'_>) -> std::io::Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
     let mut line = |name: &str, value: String| writeln!(out, "{name:<12} {value}");
     let unknown = || "unknown".to_owned();
     let encoding = dump.encoding();
-    line("format", format!("{} ({}, {})", dump.format().name(), encoding.class, encoding.endian))?;
+    line("format", format!("{} ({}, {})", dump.format(), encoding.class, encoding.endian))?;
     line("arch", dump.arch().map_or_else(unknown, |arch| arch.name().to_owned()))?;
     let info = dump.vmcoreinfo();
     let release = info.and_then(|info| info.release());
@@ -139,11 +140,14 @@ fn print(dump: &Dump<File>) -> std::io::Result<()> {
     line("cpus", format!("{} saved their registers", dump.cpus().len()))?;
     let (page_size, guessed) = page_size(dump);
     line("page size", format!("{page_size}{}", if guessed { " (assumed)" } else { "" }))?;
-    let ranges = || dump.ranges().filter(|range| range.kind != RangeKind::Hole);
+    let ranges = || dump.spans().filter(|span| span.kind != SpanKind::Hole);
     let memory = dump.memory_size();
     line("memory", format!("{} ({memory} bytes) in {} ranges", human_size(memory), ranges().count()))?;
     line("phdrs", dump.phdrs().len().to_string())?;
     line("compression", "none".to_owned())?;
+    for (name, value) in &dump.facts().details {
+        line(name, printable(value))?;
+    }
     let state = dump.completeness();
     if state.is_complete() {
         return line("complete", "yes".to_owned());

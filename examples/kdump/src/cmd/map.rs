@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
-use kdump_vmcore::{MemoryRange, RangeKind};
+use kdump_vmcore::{PageClass, Span, SpanKind};
 use serde_json::{Value, json};
 
 use super::info;
@@ -14,14 +14,26 @@ use crate::files;
 use crate::json::hex;
 
 const EXAMPLES: &str = "\
-Kinds: stored, excluded (left out by the tool that wrote the dump), missing (behind the end of
-a truncated file), hole (no RAM).
+Kinds: stored, zero (known without reading), excluded (left out by the tool that wrote the dump),
+missing (behind the end of a truncated file), unreadable (lost before the dump was saved), corrupt,
+hole (no RAM).
 
 Examples:
   kdump map /var/crash/vmcore
   kdump map --svg memory.svg /var/crash/vmcore";
 
-const KINDS: [RangeKind; 4] = [RangeKind::Stored, RangeKind::Excluded, RangeKind::Missing, RangeKind::Hole];
+/// In the order of the legend. Every map tells of the first four, be it nothing; the others are
+/// told where a dump has them.
+const KINDS: [SpanKind; 7] = [
+    SpanKind::Stored,
+    SpanKind::Excluded(None),
+    SpanKind::Missing,
+    SpanKind::Hole,
+    SpanKind::Zero,
+    SpanKind::Unreadable,
+    SpanKind::Corrupt,
+];
+const ALWAYS: usize = 4;
 
 pub(crate) fn command() -> Command {
     Command::new("map")
@@ -41,7 +53,7 @@ pub(crate) fn command() -> Command {
 
 pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let dump = info::open(matches)?;
-    let ranges: Vec<MemoryRange> = dump.ranges().collect();
+    let ranges: Vec<Span> = dump.spans().collect();
     if let Some(path) = matches.get_one::<PathBuf>("svg") {
         let dump = matches.get_one::<PathBuf>("dump").ok_or_else(|| Failure::usage("DUMP is missing"))?;
         files::refuse_same(path, dump)?;
@@ -54,30 +66,48 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     Ok(print(&ranges)?)
 }
 
-fn total(ranges: &[MemoryRange], kind: RangeKind) -> u64 {
-    let sizes = ranges.iter().filter(|range| range.kind == kind).map(|range| range.range.size());
+/// Bytes of one kind, whatever the reason for leaving them out.
+fn total(ranges: &[Span], kind: SpanKind) -> u64 {
+    let sizes = ranges.iter().filter(|span| span.kind.name() == kind.name()).map(|span| span.range.size());
     sizes.fold(0, u64::saturating_add)
 }
 
-fn document(ranges: &[MemoryRange]) -> Value {
+/// The kinds to tell of, with their bytes.
+fn totals(ranges: &[Span]) -> impl Iterator<Item = (SpanKind, u64)> {
+    let all = KINDS.into_iter().enumerate().map(|(index, kind)| (index, kind, total(ranges, kind)));
+    all.filter(|&(index, _, bytes)| index < ALWAYS || bytes != 0).map(|(_, kind, bytes)| (kind, bytes))
+}
+
+/// Why memory was left out, where the dump tells.
+fn class(kind: SpanKind) -> Option<&'static str> {
+    match kind {
+        SpanKind::Excluded(class) => class.map(PageClass::name),
+        _ => None,
+    }
+}
+
+fn document(ranges: &[Span]) -> Value {
     let totals: serde_json::Map<String, Value> =
-        KINDS.iter().map(|&kind| (kind.name().to_owned(), total(ranges, kind).into())).collect();
-    let ranges = ranges.iter().map(|range| {
-        json!({
-            "start": hex(range.range.start()), "size": range.range.size(), "kind": range.kind.name(),
-        })
+        totals(ranges).map(|(kind, bytes)| (kind.name().to_owned(), bytes.into())).collect();
+    let ranges = ranges.iter().map(|Span { range, kind }| {
+        let mut entry = json!({ "start": hex(range.start()), "size": range.size(), "kind": kind.name() });
+        if let (Some(class), Some(entry)) = (class(*kind), entry.as_object_mut()) {
+            entry.insert("class".to_owned(), class.into());
+        }
+        entry
     });
     json!({ "ranges": ranges.collect::<Vec<_>>(), "totals": totals })
 }
 
-fn print(ranges: &[MemoryRange]) -> std::io::Result<()> {
+fn print(ranges: &[Span]) -> std::io::Result<()> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    for MemoryRange { range, kind } in ranges {
+    for Span { range, kind } in ranges {
         let size = info::human_size(range.size());
-        writeln!(out, "{:#014x}-{:#014x} {size:>11} {}", range.start(), range.last(), kind.name())?;
+        let class = class(*kind).map(|class| format!(" ({class})")).unwrap_or_default();
+        writeln!(out, "{:#014x}-{:#014x} {size:>11} {}{class}", range.start(), range.last(), kind.name())?;
     }
-    for kind in KINDS {
-        writeln!(out, "{:<8} {:>11}", kind.name(), info::human_size(total(ranges, kind)))?;
+    for (kind, bytes) in totals(ranges) {
+        writeln!(out, "{:<8} {:>11}", kind.name(), info::human_size(bytes))?;
     }
     out.flush()
 }
@@ -86,11 +116,11 @@ fn print(ranges: &[MemoryRange]) -> std::io::Result<()> {
 const WIDTH: usize = 1000;
 
 /// One bar, its colour in each pixel that of the kind with most bytes there, and a legend.
-fn svg(ranges: &[MemoryRange]) -> String {
+fn svg(ranges: &[Span]) -> String {
     let start = ranges.first().map_or(0, |range| range.range.start());
     let end = ranges.last().map_or(0, |range| range.range.end());
     let mut out = String::from(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 1040 110\" font-family=\"sans-serif\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 1040 120\" font-family=\"sans-serif\" \
          font-size=\"14\">\n",
     );
     let mut x = 0_usize;
@@ -108,26 +138,32 @@ fn svg(ranges: &[MemoryRange]) -> String {
     let _ = writeln!(out, "<text x=\"20\" y=\"14\">{start:#x}</text>");
     let _ =
         writeln!(out, "<text x=\"1020\" y=\"14\" text-anchor=\"end\">{:#x}</text>", end.saturating_sub(1));
-    for (kind, (x, text_x)) in KINDS.into_iter().zip([(20, 40), (270, 290), (520, 540), (770, 790)]) {
-        let (fill, size) = (colour(kind), info::human_size(total(ranges, kind)));
-        let _ = writeln!(out, "<rect x=\"{x}\" y=\"80\" width=\"14\" height=\"14\" fill=\"{fill}\"/>");
-        let _ = writeln!(out, "<text x=\"{text_x}\" y=\"92\">{} {size}</text>", kind.name());
+    // Four in a row.
+    let places = [80_u32, 100].into_iter().flat_map(|y| [20_u32, 270, 520, 770].map(|x| (x, y)));
+    for ((kind, bytes), (x, y)) in totals(ranges).zip(places) {
+        let (fill, size, text_x, text_y) =
+            (colour(kind), info::human_size(bytes), x.saturating_add(20), y.saturating_add(12));
+        let _ = writeln!(out, "<rect x=\"{x}\" y=\"{y}\" width=\"14\" height=\"14\" fill=\"{fill}\"/>");
+        let _ = writeln!(out, "<text x=\"{text_x}\" y=\"{text_y}\">{} {size}</text>", kind.name());
     }
     out.push_str("</svg>\n");
     out
 }
 
-fn colour(kind: RangeKind) -> &'static str {
+fn colour(kind: SpanKind) -> &'static str {
     match kind {
-        RangeKind::Stored => "#2a78b5",
-        RangeKind::Excluded => "#e0a030",
-        RangeKind::Missing => "#c03028",
+        SpanKind::Stored => "#2a78b5",
+        SpanKind::Zero => "#9cc4e4",
+        SpanKind::Excluded(_) => "#e0a030",
+        SpanKind::Missing => "#c03028",
+        SpanKind::Unreadable => "#8a2be2",
+        SpanKind::Corrupt => "#000000",
         _ => "#dddddd",
     }
 }
 
 /// The prevailing kind of each pixel; O(ranges + pixels).
-fn columns(ranges: &[MemoryRange], start: u64, end: u64) -> Vec<RangeKind> {
+fn columns(ranges: &[Span], start: u64, end: u64) -> Vec<SpanKind> {
     let mut columns = Vec::with_capacity(WIDTH);
     let span = u128::from(end.saturating_sub(start));
     let edge = |x: usize| {
@@ -140,7 +176,7 @@ fn columns(ranges: &[MemoryRange], start: u64, end: u64) -> Vec<RangeKind> {
         let mut bytes = [0_u64; KINDS.len()];
         while let Some((first, others)) = rest.split_first() {
             let (from, to) = (first.range.start().max(low), first.range.end().min(high));
-            let slot = KINDS.iter().position(|&kind| kind == first.kind);
+            let slot = KINDS.iter().position(|kind| kind.name() == first.kind.name());
             if let Some(sum) = slot.and_then(|slot| bytes.get_mut(slot)) {
                 *sum = sum.saturating_add(to.saturating_sub(from));
             }
@@ -152,7 +188,7 @@ fn columns(ranges: &[MemoryRange], start: u64, end: u64) -> Vec<RangeKind> {
         // Of equals the first kind: a pixel with any stored memory is not drawn as a hole.
         let most = bytes.iter().max().copied().unwrap_or(0);
         let kind = KINDS.into_iter().zip(bytes).find(|&(_, sum)| sum == most);
-        columns.push(kind.map_or(RangeKind::Hole, |(kind, _)| kind));
+        columns.push(kind.map_or(SpanKind::Hole, |(kind, _)| kind));
     }
     columns
 }
@@ -165,17 +201,16 @@ mod tests {
 
     #[test]
     fn the_drawing_has_the_right_proportions() {
-        let range =
-            |start, end, kind| MemoryRange { range: PhysRange::from_half_open(start, end).unwrap(), kind };
+        let range = |start, end, kind| Span { range: PhysRange::from_half_open(start, end).unwrap(), kind };
         let ranges = [
-            range(0, 0x4000, RangeKind::Stored),
-            range(0x4000, 0x6000, RangeKind::Hole),
-            range(0x6000, 0x8000, RangeKind::Excluded),
+            range(0, 0x4000, SpanKind::Stored),
+            range(0x4000, 0x6000, SpanKind::Hole),
+            range(0x6000, 0x8000, SpanKind::Excluded(None)),
         ];
         let columns = columns(&ranges, 0, 0x8000);
         let count = |kind| columns.iter().filter(|&&other| other == kind).count();
         assert_eq!(
-            [count(RangeKind::Stored), count(RangeKind::Hole), count(RangeKind::Excluded)],
+            [count(SpanKind::Stored), count(SpanKind::Hole), count(SpanKind::Excluded(None))],
             [500, 250, 250]
         );
         assert!(svg(&ranges).contains("width=\"500\""));

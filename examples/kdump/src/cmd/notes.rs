@@ -1,6 +1,5 @@
 //! `kdump notes`: every note of a dump and the registers of each CPU.
 
-use std::fs::File;
 use std::io::Write;
 
 use clap::{ArgMatches, Command};
@@ -41,14 +40,14 @@ fn name(note: &Note<'_>) -> String {
 }
 
 /// The CPU of each set of registers, and why they are not known.
-fn numbers(dump: &Dump<File>) -> (Vec<Option<u32>>, Option<String>) {
+fn numbers(dump: &Dump<'_>) -> (Vec<Option<u32>>, Option<String>) {
     match cpu_numbers(dump) {
         Ok(numbers) => (numbers, None),
         Err(error) => (Vec::new(), Some(error.to_string())),
     }
 }
 
-fn document(dump: &Dump<File>) -> Value {
+fn document(dump: &Dump<'_>) -> Value {
     let notes = dump.notes().iter().map(|note| {
         json!({
             "name": name(&note), "type": note.n_type, "size": note.desc.len(), "offset": hex(note.offset),
@@ -79,7 +78,7 @@ fn document(dump: &Dump<File>) -> Value {
     })
 }
 
-fn print(dump: &Dump<File>) -> std::io::Result<()> {
+fn print(dump: &Dump<'_>) -> std::io::Result<()> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for note in dump.notes().iter() {
         let (name, size) = (info::printable(&name(&note)), note.desc.len());

@@ -1,0 +1,91 @@
+//! Reads a dump's memory, for one thread.
+
+use kdump_elf::{Paddr, PhysRange};
+
+use super::format::{Format, Scratch};
+use super::{Facts, SpanKind};
+use crate::error::{Error, Stopped};
+use crate::source::PhysMemory;
+
+/// One thread's way to read a dump; cheap to make. It owns what speeds reading up and is not
+/// shared: the dump it borrows is, so that threads need no lock.
+pub struct Reader<'d> {
+    format: &'d dyn Format,
+    scratch: Scratch,
+    zero_excluded: bool,
+}
+
+impl<'d> Reader<'d> {
+    pub(super) fn new(format: &'d dyn Format) -> Self {
+        Self { format, scratch: Scratch::default(), zero_excluded: false }
+    }
+
+    /// Whether memory that was left out when the dump was written reads as zeros from now on,
+    /// instead of giving [`Error::Excluded`]. What is lost (missing, unreadable, corrupt) and
+    /// holes give their errors all the same.
+    #[must_use]
+    pub fn zero_excluded(self, zero_excluded: bool) -> Self {
+        Self { zero_excluded, ..self }
+    }
+
+    /// What the dump says about itself.
+    #[must_use]
+    pub fn facts(&self) -> &'d Facts {
+        self.format.facts()
+    }
+
+    /// Goes on behind `stopped` with zeros as long as memory was excluded.
+    #[cold]
+    fn fill_excluded(&mut self, start: u64, buf: &mut [u8], mut stopped: Stopped) -> Result<(), Stopped> {
+        while matches!(stopped.error, Error::Excluded { .. }) {
+            let mut read = stopped.read;
+            let at = start.saturating_add(read as u64);
+            let span = self.format.span(Paddr(at));
+            let excluded = span.filter(|span| matches!(span.kind, SpanKind::Excluded(_)));
+            let left = excluded.map_or(0, |span| rest_of(span.range, at));
+            let zeros = buf.get_mut(read..).unwrap_or_default();
+            let count = usize::try_from(left).unwrap_or(usize::MAX).min(zeros.len());
+            if count == 0 {
+                break;
+            }
+            zeros.get_mut(..count).unwrap_or_default().fill(0);
+            read = read.saturating_add(count);
+            let rest = buf.get_mut(read..).unwrap_or_default();
+            let at = Paddr(start.saturating_add(read as u64));
+            match self.format.read(at, rest, &mut self.scratch) {
+                Ok(()) => return Ok(()),
+                Err(next) => stopped = Stopped { read: read.saturating_add(next.read), ..next },
+            }
+        }
+        Err(stopped)
+    }
+}
+
+/// Bytes of `range` from `at` on.
+fn rest_of(range: PhysRange, at: u64) -> u64 {
+    range.end().saturating_sub(at)
+}
+
+impl PhysMemory for Reader<'_> {
+    fn read_phys(&mut self, paddr: Paddr, buf: &mut [u8]) -> Result<(), Stopped> {
+        match self.format.read(paddr, buf, &mut self.scratch) {
+            Err(stopped) if self.zero_excluded => self.fill_excluded(paddr.0, buf, stopped),
+            result => result,
+        }
+    }
+
+    fn read_stored(&mut self, paddr: Paddr, buf: &mut [u8]) -> Result<(), Stopped> {
+        self.format.read(paddr, buf, &mut self.scratch)
+    }
+}
+
+impl core::fmt::Debug for Reader<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { format, scratch, zero_excluded } = self;
+        f.debug_struct("Reader")
+            .field("format", &format.facts().format)
+            .field("scratch", scratch)
+            .field("zero_excluded", zero_excluded)
+            .finish()
+    }
+}

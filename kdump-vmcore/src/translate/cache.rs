@@ -1,0 +1,131 @@
+//! What one thread remembers of walks through page tables.
+
+use alloc::vec::Vec;
+
+use kdump_elf::{Endian, Paddr};
+
+use super::radix::{Mapping, Radix};
+use crate::error::Error;
+use crate::source::PhysMemory;
+
+/// Pages remembered; a power of two.
+const PAGES: usize = 1024;
+/// Pieces of tables remembered; a power of two.
+const PIECES: usize = 64;
+/// Bytes of a piece: the entries of neighbouring pages are read together.
+const PIECE: usize = 512;
+/// Spreads keys over slots (the golden ratio in 64 bits).
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Remembers pages and pieces of page tables, so that neighbours of an address that was
+/// translated cost no further reads. Belongs to one thread and to one dump; 56 KiB once it is
+/// used, nothing before. Only what was read and found is kept, never a failure.
+#[derive(Clone, Debug, Default)]
+pub struct TranslationCache {
+    /// Of the tables that everything here is from.
+    root: u64,
+    /// A bit for each page size seen, by its shift.
+    shifts: u64,
+    pages: Vec<Page>,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Page {
+    /// Virtual page number and shift, with bit 63 set; 0 where there is none.
+    key: u64,
+    base: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Piece {
+    /// Physical address; `None` while there is none.
+    at: Option<u64>,
+    bytes: [u8; PIECE],
+}
+
+impl TranslationCache {
+    /// The page of `vaddr` in `tables`, when it is remembered.
+    pub(super) fn mapping(&mut self, tables: &Radix, vaddr: u64) -> Option<Mapping> {
+        if self.root != tables.root {
+            *self = Self { root: tables.root, ..Self::default() };
+        }
+        let mut left = self.shifts;
+        while left != 0 {
+            let shift = left.trailing_zeros();
+            let key = key(vaddr, shift);
+            if let Some(page) = self.pages.get(slot(key, PAGES)).filter(|page| page.key == key) {
+                return Some(Mapping::in_page(page.base, shift, vaddr));
+            }
+            left &= left.wrapping_sub(1);
+        }
+        None
+    }
+
+    /// Remembers that the page of `1 << shift` bytes with `vaddr` lies at `base`.
+    pub(super) fn keep(&mut self, vaddr: u64, shift: u32, base: u64) {
+        if self.pages.is_empty() && self.pages.try_reserve_exact(PAGES).is_ok() {
+            self.pages.resize(PAGES, Page::default());
+        }
+        let key = key(vaddr, shift);
+        if let Some(page) = self.pages.get_mut(slot(key, PAGES)) {
+            *page = Page { key, base };
+            self.shifts |= 1_u64.checked_shl(shift).unwrap_or(0);
+        }
+    }
+
+    /// The entry at `at`, with its neighbours where all of them can be read.
+    pub(super) fn entry<M: PhysMemory + ?Sized>(
+        &mut self,
+        tables: &Radix,
+        memory: &mut M,
+        at: u64,
+    ) -> Result<u64, Error> {
+        let start = at & !(PIECE as u64).wrapping_sub(1);
+        let offset = usize::try_from(at.wrapping_sub(start)).unwrap_or(0);
+        if self.pieces.is_empty() && self.pieces.try_reserve_exact(PIECES).is_ok() {
+            self.pieces.resize(PIECES, Piece { at: None, bytes: [0; PIECE] });
+        }
+        if let Some(piece) = self.pieces.get_mut(slot(start, PIECES)) {
+            if piece.at != Some(start) {
+                let read = memory.read_stored(Paddr(start), &mut piece.bytes);
+                piece.at = read.is_ok().then_some(start);
+            }
+            if piece.at == Some(start) {
+                return Ok(number(piece.bytes.get(offset..), tables));
+            }
+        }
+        let mut bytes = [0; 8];
+        let len = usize::try_from(tables.entry_size).unwrap_or(8).min(8);
+        let entry = bytes.get_mut(..len).unwrap_or_default();
+        memory.read_stored(Paddr(at), entry).map_err(|stopped| stopped.error)?;
+        Ok(number(Some(&bytes), tables))
+    }
+}
+
+/// The entry at the start of `bytes`.
+fn number(bytes: Option<&[u8]>, tables: &Radix) -> u64 {
+    let bytes = bytes.unwrap_or_default();
+    if tables.entry_size == 4 {
+        let bytes = bytes.first_chunk().copied().unwrap_or_default();
+        return u64::from(match tables.endian {
+            Endian::Little => u32::from_le_bytes(bytes),
+            Endian::Big => u32::from_be_bytes(bytes),
+        });
+    }
+    let bytes = bytes.first_chunk().copied().unwrap_or_default();
+    match tables.endian {
+        Endian::Little => u64::from_le_bytes(bytes),
+        Endian::Big => u64::from_be_bytes(bytes),
+    }
+}
+
+/// Pages are 4 KiB at least: the number has 52 bits, which leaves 6 for the shift.
+fn key(vaddr: u64, shift: u32) -> u64 {
+    (vaddr.checked_shr(shift).unwrap_or(0) << 6) | u64::from(shift) | 1 << 63
+}
+
+fn slot(key: u64, slots: usize) -> usize {
+    let spread = key.wrapping_mul(SPREAD).rotate_left(16);
+    usize::try_from(spread & (slots as u64).wrapping_sub(1)).unwrap_or(0)
+}

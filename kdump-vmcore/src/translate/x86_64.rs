@@ -1,0 +1,96 @@
+//! x86_64: page tables of four or five levels, and the linear map of the kernel's image
+//! (Documentation/arch/x86/x86_64/mm.rst; Intel SDM volume 3, 4.5).
+
+use kdump_elf::{Arch, Endian, PT_LOAD, PhysRange};
+
+use super::architecture::{Architecture, Linear};
+use super::radix::{Entry, Level, Radix, Raw, sign_extended};
+use crate::dump::Facts;
+
+pub(super) const ROW: Architecture = Architecture {
+    arch: Arch::X86_64,
+    linear: |facts| image(facts).into_iter().collect(),
+    tables,
+    has_vaddr: |phdr| phdr.p_vaddr >= LOWEST,
+};
+
+/// `__START_KERNEL_map`, where the image is mapped.
+const KERNEL_IMAGE: u64 = 0xffff_ffff_8000_0000;
+/// The image's window with KASLR (`KERNEL_IMAGE_SIZE`), of which modules take the rest.
+const MAX_IMAGE: u64 = 1 << 30;
+/// The window without KASLR.
+const USUAL_IMAGE: u64 = 1 << 29;
+/// The kernel's half begins here with five levels, higher with four.
+const LOWEST: u64 = 0xff00_0000_0000_0000;
+
+const LEVELS: &[Level] = &[
+    Level { shift: 48, bits: 9 },
+    Level { shift: 39, bits: 9 },
+    Level { shift: 30, bits: 9 },
+    Level { shift: 21, bits: 9 },
+    Level { shift: 12, bits: 9 },
+];
+
+/// Bits 51:12 of an entry: the frame.
+const FRAME: u64 = 0x000f_ffff_ffff_f000;
+const PRESENT: u64 = 1;
+/// Bit 7 at levels 2 and 3: the entry maps a large page; at those above it must be 0.
+const LARGE: u64 = 1 << 7;
+
+fn entry(raw: Raw) -> Entry {
+    let Raw { bits, level, ignored } = raw;
+    let frame = bits & FRAME & !ignored;
+    match level {
+        _ if bits & PRESENT == 0 => Entry::Absent,
+        1 => Entry::Page(frame),
+        2 | 3 if bits & LARGE != 0 => Entry::Page(frame),
+        4.. if bits & LARGE != 0 => Entry::Impossible,
+        _ => Entry::Table(frame),
+    }
+}
+
+fn tables(facts: &Facts) -> Option<Radix> {
+    let info = facts.vmcoreinfo()?;
+    let symbols = ["swapper_pg_dir", "init_top_pgt", "init_level4_pgt"];
+    let root = symbols.iter().find_map(|name| info.symbol(name))?;
+    let inside = root.checked_sub(KERNEL_IMAGE).filter(|inside| *inside < MAX_IMAGE)?;
+    let five = info.number("pgtable_l5_enabled") == Some(1);
+    Some(Radix {
+        root: inside.wrapping_add(phys_base(facts)?) & FRAME,
+        levels: LEVELS.get(usize::from(!five)..).unwrap_or(LEVELS),
+        entry_size: 8,
+        endian: Endian::Little,
+        ignored: info.number("sme_mask").map_or(0, bits),
+        entry,
+        canonical: sign_extended,
+    })
+}
+
+/// The map of the image.
+fn image(facts: &Facts) -> Option<Linear> {
+    let size = facts.vmcoreinfo().and_then(|info| info.number("KERNEL_IMAGE_SIZE"));
+    let size = size.and_then(|size| u64::try_from(size).ok());
+    let size = size.filter(|size| (1 << 20..=MAX_IMAGE).contains(size)).unwrap_or(USUAL_IMAGE);
+    let range = PhysRange::from_len(KERNEL_IMAGE, size).ok()?;
+    Some(Linear { range, paddr: phys_base(facts)?, told: told_phys_base(facts).is_some() })
+}
+
+/// The physical address of `__START_KERNEL_map`, modulo 2^64: by VMCOREINFO, or by the PT_LOAD
+/// of the text.
+fn phys_base(facts: &Facts) -> Option<u64> {
+    told_phys_base(facts).or_else(|| {
+        let window = KERNEL_IMAGE..KERNEL_IMAGE.saturating_add(MAX_IMAGE);
+        let mut loads = facts.phdrs.iter().filter(|phdr| phdr.p_type == PT_LOAD);
+        let text = loads.find(|phdr| window.contains(&phdr.p_vaddr))?;
+        Some(text.p_paddr.wrapping_sub(text.p_vaddr.wrapping_sub(KERNEL_IMAGE)))
+    })
+}
+
+fn told_phys_base(facts: &Facts) -> Option<u64> {
+    facts.vmcoreinfo()?.number("phys_base").map(bits)
+}
+
+/// A number of VMCOREINFO that stands for an address: negative ones wrap.
+fn bits(number: i64) -> u64 {
+    u64::from_ne_bytes(number.to_ne_bytes())
+}
