@@ -111,8 +111,8 @@ impl Block<'_> {
         let word = self.word()?;
         let beyond = (opcode & 8) << 11 | word >> 2;
         if beyond == 0 {
-            // liblzo2 2.10 takes no other length here either.
-            return if len == 3 { Ok(None) } else { Err(self.corrupt("the end has another length than 3")) };
+            // Compressors write a length of 3 here; liblzo2 2.10 ends at any, and so do we.
+            return Ok(None);
         }
         Ok(Some(Match { distance: beyond.wrapping_add(1 << 14), len, literals: word & 3 }))
     }
