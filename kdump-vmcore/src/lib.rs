@@ -40,6 +40,7 @@
 extern crate alloc;
 
 mod capture;
+pub mod codec;
 mod dump;
 mod error;
 mod extent_map;
