@@ -57,7 +57,7 @@ pub use dump::{
     Completeness, Cpu, Dump, Facts, Format, MAX_UNREADABLE, NoteTable, PageClass, Reader, Scratch, Span,
     SpanKind, Unreadable, UnreadableRange, Verification, verify,
 };
-pub use error::{Error, Stopped, TableFault};
+pub use error::{Error, PageFault, Stopped, TableFault};
 pub use io_error::IoError;
 pub use kernel::{Caller, Dmesg, Kallsyms, KernelMemory, LogRecord, cpu_numbers};
 pub use progress::Progress;

@@ -2,6 +2,7 @@
 
 use kdump_elf::Paddr;
 
+use super::kdump::PageScratch;
 use super::{Facts, Span};
 use crate::error::Stopped;
 
@@ -35,4 +36,6 @@ pub trait Format: Send + Sync {
 pub struct Scratch {
     /// Where in its index the format found the last address.
     pub(crate) hint: usize,
+    /// Pages of kdump-compressed files.
+    pub(super) pages: PageScratch,
 }

@@ -326,11 +326,11 @@ mod tests {
         for cut in HEAD as usize..whole.len() {
             let source = Flattened::open(whole[..cut].to_vec()).unwrap();
             assert!(source.cut().is_some(), "{cut}");
-            for at in 0..truth.len() {
+            for (at, &good) in truth.iter().enumerate() {
                 let mut byte = [0xee];
                 match source.read_full_at(at as u64, &mut byte) {
                     // Of a record that is not there at all nobody knows.
-                    Ok(()) => assert!(byte[0] == truth[at] || cut < whole.len() - 16 - 64, "{cut} {at}"),
+                    Ok(()) => assert!(byte[0] == good || cut < whole.len() - 16 - 64, "{cut} {at}"),
                     Err(stopped) => {
                         assert!(matches!(stopped.error, Error::Truncated { .. }), "{stopped}");
                     }
