@@ -85,8 +85,8 @@ pub enum Error {
         /// What it may be.
         expected: &'static str,
     },
-    /// A page of the dump is damaged.
-    #[error("page frame {pfn:#x}, stored at offset {offset:#x}, is corrupt: {cause}")]
+    /// A page of the dump is damaged, or compressed with a codec that this build lacks.
+    #[error("page frame {pfn:#x}, stored at offset {offset:#x}: {cause}")]
     Page {
         /// Page frame number: the physical address over the size of a page.
         pfn: u64,
@@ -254,6 +254,7 @@ impl TableFault {
             Error::Hole { .. } => Self::Hole,
             Error::Truncated { .. } => Self::Truncated,
             Error::Unreadable { .. } => Self::Unreadable,
+            Error::Page { cause: PageFault::Codec(CodecError::NotBuilt { .. }), .. } => Self::Other,
             Error::Corrupt { .. } | Error::Page { .. } => Self::Corrupt,
             _ => Self::Other,
         }

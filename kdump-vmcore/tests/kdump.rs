@@ -308,6 +308,10 @@ fn parts_of_a_split_dump_in_any_order() {
             check_pages(&file, &dump, 0..710);
             assert!(dump.completeness().is_complete(), "{:?}", dump.completeness());
         }
+        // Parts may have no pages at all, as in the dumps of small machines.
+        let empty = file.part(700..700).build();
+        let all = file.part(0..700).build();
+        check_pages(&file, &set(&[empty.clone(), all, empty]).unwrap(), 0..710);
         // A stream among them.
         let flat = dumpgen::Flattened::of(&parts[1], 900).build();
         check_pages(&file, &set(&[parts[0].clone(), flat, parts[2].clone()]).unwrap(), 0..710);
@@ -352,8 +356,6 @@ fn parts_that_do_not_belong_together_are_refused() {
     assert!(number == 2 && text.contains("another dump"), "{text}");
     let (number, text) = reason(&[part(0..40), file.build()]);
     assert!(number == 2 && text.contains("whole"), "{text}");
-    let (_, text) = reason(&[part(0..40), part(40..40)]);
-    assert!(text.contains("no page frames"), "{text}");
     let elf = dumpgen::CoreFile::x86_64().build();
     assert!(matches!(set(&[part(0..40), elf]), Err(Error::UnknownFormat { .. })));
 }

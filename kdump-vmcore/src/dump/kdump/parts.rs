@@ -54,7 +54,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
         check_set(&opened)?;
     }
     let whole = |opened: &Opened<'_>| opened.header.split.clone().unwrap_or(0..opened.header.max_mapnr);
-    opened.sort_by_key(|opened| whole(opened).start);
+    opened.sort_by_key(|opened| (whole(opened).start, whole(opened).end));
     let Some((first, header)) = opened.first().map(|first| (&*first.source, first.header.clone())) else {
         return Err(Error::Unsupported { what: "a dump of no file; name one at least" });
     };
@@ -110,9 +110,6 @@ fn check_set(parts: &[Opened<'_>]) -> Result<(), Error> {
         let Some(pfns) = &part.header.split else {
             return bad(part, "is a whole dump: give it alone");
         };
-        if pfns.is_empty() {
-            return bad(part, "has no page frames");
-        }
         let same = |other: &&Opened<'_>| {
             let (a, b) = (&part.header, &other.header);
             a.main == b.main && a.encoding == b.encoding && a.max_mapnr == b.max_mapnr
@@ -123,6 +120,10 @@ fn check_set(parts: &[Opened<'_>]) -> Result<(), Error> {
         }
         for other in parts.iter().filter(|other| other.number < part.number) {
             let Some(others) = &other.header.split else { continue };
+            // Where there is little memory makedumpfile leaves parts without any.
+            if pfns.is_empty() || others.is_empty() {
+                continue;
+            }
             if pfns == others {
                 return bad(part, "has the same page frames as a part in front of it: give each part once");
             }
