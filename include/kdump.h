@@ -384,6 +384,21 @@
 #define LIBKDUMP_PAGE_MISSING 65
 
 /**
+ * RAM that could not be read when the dump was saved, which the dump tells.
+ */
+#define LIBKDUMP_PAGE_UNREADABLE 66
+
+/**
+ * RAM whose place in the file cannot be right.
+ */
+#define LIBKDUMP_PAGE_CORRUPT 67
+
+/**
+ * Zeros, which is known without reading.
+ */
+#define LIBKDUMP_PAGE_ZERO 68
+
+/**
  * A state this version has no number for.
  */
 #define LIBKDUMP_PAGE_UNKNOWN 0
@@ -1458,7 +1473,9 @@ int libkdump_dump_read_phys(const struct libkdump_dump *dump,
  * Reads memory by virtual address of the dead kernel.
  *
  * Parameters: `vaddr` the first address; the others as for libkdump_dump_read_phys(). Errors:
- * those of libkdump_dump_read_phys(), LIBKDUMP_ERR_NOT_MAPPED; `address` of the error is virtual.
+ * those of libkdump_dump_read_phys(), for the memory or for a page table on the way to it, which
+ * the message tells; LIBKDUMP_ERR_NOT_MAPPED only where the page tables say so; `address` of the
+ * error is virtual.
  */
 int libkdump_dump_read_virt(const struct libkdump_dump *dump,
                             uint64_t vaddr,

@@ -219,6 +219,12 @@ static const char *state_name(uint32_t state)
         return "not RAM";
     case LIBKDUMP_PAGE_MISSING:
         return "missing: the file is truncated";
+    case LIBKDUMP_PAGE_UNREADABLE:
+        return "lost: it could not be read when the dump was saved";
+    case LIBKDUMP_PAGE_CORRUPT:
+        return "corrupt";
+    case LIBKDUMP_PAGE_ZERO:
+        return "zero";
     case LIBKDUMP_PAGE_UNKNOWN:
         return "unknown";
     default:    /* the codes between these say why a page was left out */

@@ -13,6 +13,7 @@ mod common;
 
 use core::ffi::{c_int, c_void};
 use core::ptr::{null, null_mut};
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -28,8 +29,9 @@ use kdump_ffi::{
 };
 use kdump_ffi_core::{
     LIBKDUMP_ARCH_X86_64, LIBKDUMP_ERR_CANCELLED, LIBKDUMP_ERR_EXCLUDED, LIBKDUMP_ERR_FORMAT,
-    LIBKDUMP_ERR_HOLE, LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_IO, LIBKDUMP_ERR_NOT_FOUND, LIBKDUMP_ERR_TRUNCATED,
-    LIBKDUMP_ERR_UNSUPPORTED, LIBKDUMP_ERROR_ADDRESS, LIBKDUMP_ERROR_PFN, LIBKDUMP_OK,
+    LIBKDUMP_ERR_HOLE, LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_IO, LIBKDUMP_ERR_NOT_FOUND,
+    LIBKDUMP_ERR_NOT_MAPPED, LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_UNSUPPORTED, LIBKDUMP_ERROR_ADDRESS,
+    LIBKDUMP_ERROR_PFN, LIBKDUMP_OK,
 };
 
 const STORED: u64 = 0x10_0000;
@@ -263,4 +265,90 @@ fn saving_can_be_cancelled_and_tells_what_it_did() {
     assert_eq!(read(&dump, STORED, &mut one).0, LIBKDUMP_OK);
     assert_eq!(read(&again, STORED, &mut other).0, LIBKDUMP_OK);
     assert_eq!(one, other);
+}
+
+/// The first table of pages for `VMALLOC`.
+const LAST_TABLE: usize = 0x2_3000;
+const VMALLOC: u64 = 0xffff_c900_0000_0000;
+
+/// A dump whose page tables map a page at `VMALLOC`. The table with its entry is excluded when
+/// `lost`.
+fn mapped(lost: bool) -> Vec<u8> {
+    let mut tables = dumpgen::PageTableImage::new(0x4_0000, 0x2_0000, 4);
+    tables.map(VMALLOC, 0x5000, 1);
+    tables.put(0x5008, 0x1234);
+    let info = format!("SYMBOL(swapper_pg_dir)={:x}\nNUMBER(phys_base)=0\n", 0xffff_ffff_8002_0000_u64);
+    let file =
+        CoreFile::x86_64().with(Segment::notes(&dumpgen::note(Wire::LE64, "VMCOREINFO", 0, info.as_bytes())));
+    if !lost {
+        return file.with(Segment::load(0, &tables.memory)).build();
+    }
+    let stored = Segment::load(0, &tables.memory[..LAST_TABLE]);
+    file.with(Segment { p_memsz: Some(tables.memory.len() as u64), ..stored }).build()
+}
+
+fn read_virt(dump: &Open, vaddr: u64) -> (c_int, u64, libkdump_error) {
+    let (mut value, mut error) = (0_u64, sized());
+    let start = (&raw mut value).cast();
+    let code = common::libkdump_dump_read_virt(dump.0, vaddr, start, 8, null_mut(), &raw mut error);
+    (code, value, error)
+}
+
+#[test]
+fn a_lost_page_table_is_neither_not_mapped_nor_zeros() {
+    for flags in [0, LIBKDUMP_OPEN_ZERO_EXCLUDED] {
+        let memory = Memory::new(mapped(true));
+        let dump = open(&memory, flags).unwrap();
+        let (code, _, error) = read_virt(&dump, VMALLOC + 8);
+        assert_eq!(code, LIBKDUMP_ERR_EXCLUDED, "{}", message(&error));
+        assert_eq!(error.address, VMALLOC + 8);
+        assert!(message(&error).contains("page table of level 1"), "{}", message(&error));
+        let (code, ..) = read_virt(&dump, VMALLOC + 0x20_0000);
+        assert_eq!(code, LIBKDUMP_ERR_NOT_MAPPED);
+    }
+}
+
+/// Memory whose next reads fail, and which reads the dump it serves.
+struct Reentrant {
+    bytes: Vec<u8>,
+    dump: AtomicPtr<libkdump_dump>,
+    failures: AtomicU32,
+}
+
+unsafe extern "C" fn reenter(user: *mut c_void, at: u64, buf: *mut c_void, len: usize) -> c_int {
+    let this = unsafe { &*user.cast::<Reentrant>() };
+    let failures = this.failures.load(Ordering::Relaxed);
+    if failures > 0 {
+        this.failures.store(failures - 1, Ordering::Relaxed);
+        return 5;
+    }
+    let dump = this.dump.swap(null_mut(), Ordering::Relaxed);
+    if !dump.is_null() {
+        let open = core::mem::ManuallyDrop::new(Open(dump));
+        assert_eq!(read_virt(&open, VMALLOC + 8).1, 0x1234, "read inside a read");
+    }
+    let bytes = &this.bytes[at as usize..][..len];
+    unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), buf.cast(), len) };
+    0
+}
+
+#[test]
+fn a_callback_may_fail_and_may_read_the_dump_it_serves() {
+    let this =
+        Reentrant { bytes: mapped(false), dump: AtomicPtr::new(null_mut()), failures: AtomicU32::new(0) };
+    let user = (&raw const this).cast_mut().cast();
+    let mut dump = null_mut();
+    let size = this.bytes.len() as u64;
+    let code =
+        common::libkdump_dump_open_callback(size, Some(reenter), user, null(), &raw mut dump, null_mut());
+    assert_eq!(code, LIBKDUMP_OK);
+    let dump = Open(dump);
+    // A piece of the table, then the entry alone.
+    this.failures.store(2, Ordering::Relaxed);
+    let (code, _, error) = read_virt(&dump, VMALLOC + 8);
+    assert_eq!((code, error.os_errno), (LIBKDUMP_ERR_IO, 5), "{}", message(&error));
+    // The first thing the handle has to find out is found out inside a callback.
+    this.dump.store(dump.0, Ordering::Relaxed);
+    assert_eq!(read_virt(&dump, VMALLOC + 8).1, 0x1234);
+    assert!(this.dump.load(Ordering::Relaxed).is_null(), "the callback has read");
 }

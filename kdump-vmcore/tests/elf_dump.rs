@@ -8,8 +8,10 @@
 )]
 
 use dumpgen::{CoreFile, Segment, Wire, note, prstatus_x86_64};
-use kdump_elf::{Arch, Paddr};
-use kdump_vmcore::{Dump, Error, PhysMemory, SpanKind, Stopped, verify};
+use kdump_elf::{Arch, Class, Endian, Paddr, PhysRange};
+use kdump_vmcore::{
+    Dump, Error, Facts, Format, PageClass, PhysMemory, ReadAt, Scratch, Span, SpanKind, Stopped, verify,
+};
 use proptest::prelude::*;
 
 fn read(dump: &Dump<'_>, paddr: u64, len: usize) -> Result<Vec<u8>, Stopped> {
@@ -72,6 +74,88 @@ fn what_is_beyond_p_filesz_was_excluded() {
     let stopped = read(&dump, 0x4ff0, 0x20).unwrap_err();
     assert_eq!((stopped.read, stopped.error), (16, Error::Excluded { paddr: 0x5000 }));
     assert_eq!(dump.memory_size(), 0x3000);
+}
+
+#[test]
+fn zeros_stand_for_excluded_memory_and_for_nothing_else() {
+    let mut file = CoreFile::x86_64()
+        .with(Segment { p_memsz: Some(0x2000), ..Segment::load(0x1000, &pattern(0x1000, 5)) })
+        .with(Segment::load(0x3000, &pattern(0x1000, 6)))
+        .with(Segment::load(0x8000, &pattern(0x1000, 7)));
+    file.cut = Some(file.build().len() - 0x800);
+    let dump = Dump::open(file.build()).unwrap();
+    let mut reader = dump.reader().zero_excluded(true);
+    let mut bytes = vec![0xee; 0x3000];
+    reader.read_phys(Paddr(0x1000), &mut bytes).unwrap();
+    assert_eq!(bytes, [pattern(0x1000, 5), vec![0; 0x1000], pattern(0x1000, 6)].concat());
+    let hole = reader.read_phys(Paddr(0x2800), &mut bytes).unwrap_err();
+    assert_eq!((hole.read, hole.error), (0x1800, Error::Hole { paddr: 0x4000, next: Some(0x8000) }));
+    let end = reader.read_phys(Paddr(0x8000), &mut bytes).unwrap_err();
+    assert!(matches!((end.read, end.error), (0x800, Error::Truncated { .. })), "{end}");
+    let excluded = reader.read_stored(Paddr(0x1000), &mut bytes).unwrap_err();
+    assert_eq!((excluded.read, excluded.error), (0x1000, Error::Excluded { paddr: 0x2000 }));
+}
+
+#[test]
+fn a_dump_of_several_files_is_refused_where_there_is_none() {
+    let part = || -> Box<dyn ReadAt> { Box::new(CoreFile::x86_64().with(Segment::load(0, &[1])).build()) };
+    assert!(Dump::open_parts(vec![part()]).is_ok());
+    let error = Dump::open_parts(vec![part(), part()]).unwrap_err();
+    assert!(matches!(error, Error::Unsupported { what } if what.contains("ELF")), "{error}");
+    assert!(matches!(Dump::open_parts(vec![]), Err(Error::Unsupported { .. })));
+}
+
+/// A format this crate does not know: pages that are zero, lost in three ways, or a hole.
+struct Foreign(Facts);
+
+impl Format for Foreign {
+    fn facts(&self) -> &Facts {
+        &self.0
+    }
+
+    fn span(&self, at: Paddr) -> Option<Span> {
+        let kinds = [
+            SpanKind::Hole,
+            SpanKind::Zero,
+            SpanKind::Unreadable,
+            SpanKind::Missing,
+            SpanKind::Corrupt,
+            SpanKind::Excluded(Some(PageClass::Free)),
+        ];
+        let page = at.0 / 0x1000;
+        let range = PhysRange::from_len(page * 0x1000, 0x1000).unwrap();
+        kinds.get(page as usize).map(|&kind| Span { range, kind })
+    }
+
+    fn read(&self, at: Paddr, buf: &mut [u8], _: &mut Scratch) -> Result<(), Stopped> {
+        match at.0 / 0x1000 {
+            1 if buf.len() <= 0x1000 => {
+                buf.fill(0);
+                Ok(())
+            }
+            _ => Err(Stopped::new(at.0, 0, Error::Excluded { paddr: at.0 })),
+        }
+    }
+}
+
+#[test]
+fn what_is_lost_is_never_sound_and_never_zeros() {
+    let facts = Facts::new("foreign", kdump_elf::Encoding { class: Class::Elf64, endian: Endian::Little });
+    let dump = Dump::from_format(Foreign(facts));
+    assert_eq!((dump.format(), dump.memory_size()), ("foreign", 0x5000));
+    assert_eq!(dump.spans().next().unwrap().kind, SpanKind::Zero);
+    let found = verify(&dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+    assert_eq!((found.memory, found.unreadable.bytes, found.is_sound()), (0x4000, 0x3000, false));
+    let causes: Vec<&Error> = found.unreadable.ranges.iter().map(|lost| &lost.error).collect();
+    let expected = matches!(
+        causes[..],
+        [Error::Unreadable { paddr: 0x2000 }, Error::Truncated { .. }, Error::Corrupt { .. }]
+    );
+    assert!(expected, "{causes:?}");
+    // A reason that the span denies gives no zeros.
+    let mut reader = dump.reader().zero_excluded(true);
+    assert!(reader.read_phys(Paddr(0x2000), &mut [1; 8]).is_err());
+    assert!(reader.read_phys(Paddr(0x5000), &mut [1; 8]).is_ok());
 }
 
 #[test]

@@ -186,6 +186,41 @@ fn unreadable_pages_cost_only_themselves() {
     assert!(bytes.iter().enumerate().all(|(at, &byte)| byte == expected(at)));
 }
 
+#[test]
+fn a_file_that_ends_in_zeros_is_as_long_as_it_should_be() {
+    let source = Dump::open(CoreFile::x86_64().with(Segment::load(0x1000, &[0; 0x8000])).build()).unwrap();
+    let plan = SavePlan::elf(&source).unwrap();
+    let mut out = vec![1; 1 << 20];
+    plan.copy(&mut out, &mut go_on).unwrap();
+    assert_eq!(out.len() as u64, plan.size());
+    assert!(Dump::open(out).unwrap().completeness().is_complete());
+    let path = std::env::temp_dir().join(format!("kdump-zeros-{}", std::process::id()));
+    let file = std::fs::File::create(&path).unwrap();
+    plan.copy(&mut &file, &mut go_on).unwrap();
+    let len = file.metadata().unwrap().len();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(len, plan.size());
+    let stopped = plan.copy(&mut Endings(Vec::new()), &mut go_on).unwrap_err();
+    assert_eq!((stopped.error, stopped.good), (Error::Cancelled, plan.size()));
+}
+
+/// A sink that cannot be finished.
+struct Endings(Vec<u8>);
+
+impl WriteAt for Endings {
+    fn write_all_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.0.write_all_at(offset, bytes)
+    }
+
+    fn is_sparse(&self) -> bool {
+        true
+    }
+
+    fn finish(&mut self, _size: u64) -> Result<(), Error> {
+        Err(Error::Cancelled)
+    }
+}
+
 /// A disk that is full after so many bytes.
 struct Full(Vec<u8>, u64, bool);
 

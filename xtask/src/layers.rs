@@ -1,4 +1,7 @@
-//! `cargo xtask layers`: the direction of dependency among the crates of the workspace.
+//! `cargo xtask layers`: the direction of dependency among the crates of the workspace, and
+//! among the rooms of kdump-vmcore.
+
+mod imports;
 
 use std::fs;
 use std::path::Path;
@@ -29,10 +32,14 @@ pub(crate) fn run(args: &[String]) -> Result {
     }
     let elf = repo::root()?.join("kdump-elf/src");
     broken.extend(allocators(&elf)?);
+    broken.extend(imports::broken(&repo::root()?.join("kdump-vmcore/src"), imports::VMCORE)?);
     if !broken.is_empty() {
         return Err(failed(broken.join("\n")));
     }
-    println!("layers: {} crates depend downwards only; kdump-elf does without alloc", names.len());
+    println!(
+        "layers: {} crates depend downwards only; so do the rooms of kdump-vmcore; kdump-elf does without alloc",
+        names.len()
+    );
     Ok(())
 }
 

@@ -115,7 +115,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "layers",
-        about: "check the direction of dependency among the crates",
+        about: "check the direction of dependency among the crates and inside kdump-vmcore",
         example: "cargo xtask layers",
         run: layers::run,
     },

@@ -11,7 +11,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use dumpgen::{CoreFile, ElfCoreHdr, Segment, Wire, crash_notes_buffer, note, prstatus_x86_64};
+use dumpgen::{
+    CoreFile, ElfCoreHdr, PageTableImage, Segment, Wire, crash_notes_buffer, note, prstatus_x86_64,
+};
 use serde_json::Value;
 
 /// A directory of this test, empty at first.
@@ -124,6 +126,24 @@ fn what_is_no_readable_dump_is_refused_in_one_sentence() {
         let (code, message) = outcome(&["info", file]);
         assert!(code == Some(1) && message.contains(file), "{message}");
     }
+}
+
+#[test]
+fn an_excluded_page_table_never_prints_as_zeros() {
+    let dir = scratch("page-table");
+    let vmalloc = 0xffff_c900_0000_0000_u64;
+    let mut tables = PageTableImage::new(0x4_0000, 0x2_0000, 4);
+    tables.map(vmalloc, 0x5000, 1);
+    let info = format!("SYMBOL(swapper_pg_dir)={:x}\nNUMBER(phys_base)=0\n", 0xffff_ffff_8002_0000_u64);
+    let dump = CoreFile::x86_64()
+        .with(Segment::notes(&note(Wire::LE64, "VMCOREINFO", 0, info.as_bytes())))
+        .with(Segment { p_memsz: Some(0x4_0000), ..Segment::load(0, &tables.memory[..0x2_3000]) });
+    let dump = write(&dir, "vmcore", &dump.build());
+    let vaddr = format!("{vmalloc:#x}");
+    let output = kdump(&["read", &dump, "--virt", &vaddr, "--len", "8", "--zero-excluded"]);
+    assert_eq!((output.status.code(), output.stdout), (Some(1), vec![]));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("page table of level 1") && text.contains("excluded"), "{text}");
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl<'d> Reader<'d> {
             }
             zeros.get_mut(..count).unwrap_or_default().fill(0);
             read = read.saturating_add(count);
-            let rest = buf.get_mut(read..).unwrap_or_default();
+            let Some(rest) = buf.get_mut(read..).filter(|rest| !rest.is_empty()) else { return Ok(()) };
             let at = Paddr(start.saturating_add(read as u64));
             match self.format.read(at, rest, &mut self.scratch) {
                 Ok(()) => return Ok(()),

@@ -1,6 +1,7 @@
 //! Memory a dump claims to have and that could not be read.
 
 use alloc::vec::Vec;
+use core::mem::discriminant;
 
 use kdump_elf::PhysRange;
 
@@ -23,7 +24,8 @@ pub struct UnreadableRange {
 pub struct Unreadable {
     /// Bytes in all.
     pub bytes: u64,
-    /// Where they are, neighbours joined: the first [`MAX_UNREADABLE`] ranges.
+    /// Where they are, neighbours joined that were lost
+    /// for like reasons: the first [`MAX_UNREADABLE`] ranges.
     pub ranges: Vec<UnreadableRange>,
     /// Ranges that are counted in `bytes` but not listed.
     pub unlisted: u64,
@@ -36,10 +38,11 @@ impl Unreadable {
         self.bytes == 0
     }
 
-    /// Adds a range, joined with the last one where they touch.
+    /// Adds a range, joined with the last one where they touch and were lost for like reasons.
     pub(crate) fn add(&mut self, range: PhysRange, error: Error) {
         self.bytes = self.bytes.saturating_add(range.size());
-        if let Some(last) = self.ranges.last_mut() {
+        let alike = |other: &Error| discriminant(other) == discriminant(&error);
+        if let Some(last) = self.ranges.last_mut().filter(|last| alike(&last.error)) {
             let joined = PhysRange::from_half_open(last.range.start(), range.end());
             if let (true, Ok(joined)) = (last.range.end() == range.start(), joined) {
                 last.range = joined;
