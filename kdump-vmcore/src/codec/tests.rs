@@ -109,7 +109,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_data_or_an_error(data: Vec<u8>, len in 0_usize..600) {
-        for codec in built() {
+        for codec in Codec::ALL {
             let _ = decode(codec, &data, len);
         }
     }
@@ -248,6 +248,27 @@ const STREAMS: &[(Codec, &[u8])] = &[
         ],
     ),
 ];
+
+#[test]
+fn damaged_streams_of_other_programs() {
+    for (codec, data) in STREAMS.iter().filter(|(codec, _)| codec.can_decode()) {
+        for cut in 0..data.len() {
+            assert!(decode(*codec, &data[..cut], 24).is_err(), "{codec} {cut}");
+        }
+        for at in 0..data.len() {
+            for byte in 0..=u8::MAX {
+                let mut data = data.to_vec();
+                data[at] = byte;
+                let _ = decode(*codec, &data, 24);
+            }
+        }
+        for len in [0, 23, 25] {
+            assert!(decode(*codec, data, len).is_err(), "{codec} into {len} bytes");
+        }
+        let more = [data, &[0][..]].concat();
+        assert!(decode(*codec, &more, 24).is_err(), "{codec} and a byte more");
+    }
+}
 
 #[test]
 fn streams_of_other_programs() {
