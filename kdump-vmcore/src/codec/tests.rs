@@ -270,6 +270,18 @@ fn damaged_streams_of_other_programs() {
     }
 }
 
+/// A header of RFC 8878 that asks for a window of 3.75 TiB, and one for a page of as much.
+#[test]
+fn a_zstd_header_cannot_ask_for_memory() {
+    if Codec::Zstd.can_decode() {
+        let window = [0x28, 0xB5, 0x2F, 0xFD, 0x00, 0xFF, 0x01, 0x00, 0x00];
+        let content = [0x28, 0xB5, 0x2F, 0xFD, 0xE0, 0, 0, 0, 0, 0xC0, 3, 0, 0, 0x01, 0x00, 0x00];
+        for data in [&window[..], &content] {
+            assert!(decode(Codec::Zstd, data, 4096).is_err());
+        }
+    }
+}
+
 #[test]
 fn streams_of_other_programs() {
     let page: Vec<u8> = [0x6B; 23].into_iter().chain([0xA5]).collect();
