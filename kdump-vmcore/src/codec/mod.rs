@@ -8,6 +8,11 @@ mod absent;
 mod decoder;
 mod encoder;
 mod error;
+#[cfg(all(feature = "zlib", not(feature = "zlib-rs")))]
+mod inflate;
+#[cfg(feature = "zlib-rs")]
+#[path = "inflate_zlib_rs.rs"]
+mod inflate;
 #[cfg(feature = "lzo")]
 pub mod lzo;
 #[cfg(feature = "snappy")]

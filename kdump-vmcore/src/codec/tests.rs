@@ -109,7 +109,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_data_or_an_error(data: Vec<u8>, len in 0_usize..600) {
-        for codec in built() {
+        for codec in Codec::ALL {
             let _ = decode(codec, &data, len);
         }
     }
@@ -248,6 +248,39 @@ const STREAMS: &[(Codec, &[u8])] = &[
         ],
     ),
 ];
+
+#[test]
+fn damaged_streams_of_other_programs() {
+    for (codec, data) in STREAMS.iter().filter(|(codec, _)| codec.can_decode()) {
+        for cut in 0..data.len() {
+            assert!(decode(*codec, &data[..cut], 24).is_err(), "{codec} {cut}");
+        }
+        for at in 0..data.len() {
+            for byte in 0..=u8::MAX {
+                let mut data = data.to_vec();
+                data[at] = byte;
+                let _ = decode(*codec, &data, 24);
+            }
+        }
+        for len in [0, 23, 25] {
+            assert!(decode(*codec, data, len).is_err(), "{codec} into {len} bytes");
+        }
+        let more = [data, &[0][..]].concat();
+        assert!(decode(*codec, &more, 24).is_err(), "{codec} and a byte more");
+    }
+}
+
+/// A header of RFC 8878 that asks for a window of 3.75 TiB, and one for a page of as much.
+#[test]
+fn a_zstd_header_cannot_ask_for_memory() {
+    if Codec::Zstd.can_decode() {
+        let window = [0x28, 0xB5, 0x2F, 0xFD, 0x00, 0xFF, 0x01, 0x00, 0x00];
+        let content = [0x28, 0xB5, 0x2F, 0xFD, 0xE0, 0, 0, 0, 0, 0xC0, 3, 0, 0, 0x01, 0x00, 0x00];
+        for data in [&window[..], &content] {
+            assert!(decode(Codec::Zstd, data, 4096).is_err());
+        }
+    }
+}
 
 #[test]
 fn streams_of_other_programs() {

@@ -1,5 +1,5 @@
-//! zlib: zlib-rs decompresses, miniz_oxide compresses. zlib-rs reads half as fast again as
-//! miniz_oxide, but its fast level gives pages a fifth larger than zlib's.
+//! Writing zlib through miniz_oxide. zlib-rs is faster at its lowest level, but its pages are a
+//! fifth larger there than zlib's; with its other levels it is the slower one.
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -7,50 +7,13 @@ use core::fmt;
 use miniz_oxide::deflate::core::{
     CompressorOxide, TDEFLFlush, TDEFLStatus, compress, create_comp_flags_from_zip_params,
 };
-use zlib_rs::{Inflate, InflateError, InflateFlush, Status};
 
 use super::{Codec, CodecError};
 
+pub(crate) use super::inflate::Decompressor;
+
 /// The largest window of zlib (RFC 1950, CINFO), as a power of two.
 const WINDOW_BITS: u8 = 15;
-
-#[derive(Default)]
-pub(crate) struct Decompressor(Option<Inflate>);
-
-impl Decompressor {
-    pub(crate) fn decode(
-        &mut self,
-        codec: Codec,
-        input: &[u8],
-        output: &mut [u8],
-    ) -> Result<usize, CodecError> {
-        let inflate = self.0.get_or_insert_with(|| Inflate::new(true, WINDOW_BITS));
-        inflate.reset(true);
-        let status = inflate.decompress(input, output, InflateFlush::Finish);
-        let used = usize::try_from(inflate.total_in()).unwrap_or(input.len());
-        let got = usize::try_from(inflate.total_out()).unwrap_or(output.len());
-        match status {
-            Ok(Status::StreamEnd) => match input.len().saturating_sub(used) {
-                0 => Ok(got),
-                len => Err(CodecError::Trailing { codec, at: used, len }),
-            },
-            // Neither an end nor an error: it wants more input, or more room.
-            Ok(_) if used >= input.len() => Err(CodecError::Truncated { codec, at: used, len: input.len() }),
-            Ok(_) => Err(CodecError::TooLong { codec, at: used, room: output.len() }),
-            Err(InflateError::MemError) => Err(CodecError::OutOfMemory { codec }),
-            Err(error) => {
-                let reason = inflate.error_message().unwrap_or(error.as_str());
-                Err(CodecError::Corrupt { codec, at: used, reason })
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Decompressor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Decompressor").field("used", &self.0.is_some()).finish()
-    }
-}
 
 pub(crate) struct Compressor(Box<CompressorOxide>);
 
