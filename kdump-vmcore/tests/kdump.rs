@@ -467,3 +467,65 @@ fn details_name_codecs_level_and_what_was_erased() {
     assert!(find("dump level").contains("31 (leaves out: zero, cache, cache-private, user, free)"));
     assert_eq!(find("erase info"), "erase key size 32");
 }
+
+#[test]
+fn a_look_tells_what_the_descriptors_say() {
+    let file = KdumpFile::new(Wire::LE64, 30)
+        .with_pages(0..10, &[PageCodec::Lzo])
+        .with(10, Stored::Zero)
+        .with(11, Stored::Zero)
+        .with(12, Stored::Lost)
+        .with(13, Stored::Given(3, vec![1; 9]))
+        .with(14, Stored::Descriptor(1 << 40, 4096, 0, 0))
+        .with_pages([20], &[PageCodec::Raw]);
+    let file = KdumpFile { ram: vec![0..21], dump_level: 1, ..file };
+    let dump = open(file.build());
+    let mut reader = dump.reader();
+    let page = |at: u64| at / 4096;
+    let kinds: Vec<_> = reader
+        .looks()
+        .map(|span| (page(span.range.start()), page(span.range.end()), span.kind.name()))
+        .collect();
+    let expected = [
+        (0, 10, "stored"),
+        (10, 12, "zero"),
+        (12, 13, "missing"),
+        (13, 14, "corrupt"),
+        (14, 15, "missing"),
+        (15, 20, "excluded"),
+        (20, 21, "stored"),
+    ];
+    assert_eq!(kinds, expected);
+    // What is a corrupt place for the one is so for the other.
+    for (start, end, kind) in expected {
+        for pfn in start..end {
+            let got = reader.read_phys(Paddr(pfn * 4096), &mut [0; 4096]).map_err(|stopped| stopped.error);
+            let fits = match kind {
+                "stored" | "zero" => got.is_ok(),
+                "missing" => matches!(got, Err(Error::Truncated { .. })),
+                "corrupt" => matches!(got, Err(Error::Page { .. })),
+                _ => matches!(got, Err(Error::Excluded { .. })),
+            };
+            assert!(fits, "{pfn} {kind} {got:?}");
+        }
+    }
+}
+
+#[test]
+fn saved_as_elf_it_reads_the_same() {
+    for (wire, packed) in layouts() {
+        let file = sample(wire, packed);
+        let dump = open(file.build());
+        let dir = std::env::temp_dir().join(format!("kdump-save-{}-{wire:?}-{packed}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        kdump_vmcore::save(&dump, &dir.join("dump.elf"), &mut |_| core::ops::ControlFlow::Continue(()))
+            .unwrap();
+        let saved = Dump::open(std::fs::File::open(dir.join("dump.elf")).unwrap()).unwrap();
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(saved.format(), "elf");
+        check_pages(&file, &saved, 0..651);
+        assert_eq!(kinds(&saved), kinds(&dump));
+        assert_eq!(saved.notes().iter().count(), 2);
+        assert_eq!(saved.arch(), dump.arch());
+    }
+}

@@ -57,6 +57,10 @@ impl Format for Unflattened<'_> {
         self.format.span(at)
     }
 
+    fn look(&self, at: Paddr, scratch: &mut Scratch) -> Option<Span> {
+        self.format.look(at, scratch)
+    }
+
     fn read(&self, at: Paddr, buf: &mut [u8], scratch: &mut Scratch) -> Result<(), Stopped> {
         self.format.read(at, buf, scratch)
     }

@@ -26,6 +26,9 @@ use bitmap::Bitmap;
 pub(super) use page::PageScratch;
 use parts::File;
 
+/// Pages whose descriptors one look reads at most.
+const LOOK: u64 = 4096;
+
 /// A dump in this format, of one file or several.
 struct Kdump<'s> {
     /// By page frame number.
@@ -196,6 +199,26 @@ impl Format for Kdump<'_> {
             Listed::Hole if run.end < self.max_mapnr => self.span_of(SpanKind::Hole, run),
             Listed::Hole => None,
         }
+    }
+
+    fn look(&self, at: Paddr, scratch: &mut Scratch) -> Option<Span> {
+        let span = self.span(at)?;
+        let page = |at: u64| at.saturating_sub(self.base).checked_div(self.page_size);
+        let (first, end) = (page(at.0)?, page(span.range.end())?);
+        if span.kind != SpanKind::Stored && span.kind != SpanKind::Missing {
+            return Some(span);
+        }
+        let Ok((file, place, mut index)) = self.find(first) else { return Some(span) };
+        let mut kind = None;
+        let mut pfn = first;
+        while pfn < end.min(first.saturating_add(LOOK)) {
+            let found = place.pages.kind(file, index, pfn, &mut scratch.pages);
+            if *kind.get_or_insert(found) != found {
+                break;
+            }
+            (pfn, index) = (pfn.saturating_add(1), index.saturating_add(1));
+        }
+        self.span_of(kind?, first..pfn)
     }
 
     fn read(&self, at: Paddr, buf: &mut [u8], scratch: &mut Scratch) -> Result<(), Stopped> {

@@ -7,6 +7,7 @@ use zerocopy::{BE, FromBytes, LE};
 
 use super::raw::{DESC_LEN, PageDesc};
 use crate::codec::{Codec, CodecError, Decoder};
+use crate::dump::SpanKind;
 use crate::dump::signature::Part;
 use crate::error::{Error, PageFault};
 use crate::room::zeroed;
@@ -214,6 +215,23 @@ impl Pages<'_> {
         let end = inside.saturating_add(buf.len());
         buf.copy_from_slice(page.get(inside..end).unwrap_or_default());
         Ok(())
+    }
+
+    /// What the dump has of page `pfn`, as far as its descriptor tells.
+    pub(super) fn kind(&self, file: usize, index: u64, pfn: u64, scratch: &mut PageScratch) -> SpanKind {
+        let fits = |offset: u64, len: u32| match offset.saturating_add(len.into()) <= self.size {
+            true => SpanKind::Stored,
+            false => SpanKind::Missing,
+        };
+        match self.place(file, index, pfn, scratch) {
+            Ok(Place::Zero) => SpanKind::Zero,
+            Ok(Place::Lost) | Err(Error::Truncated { .. }) => SpanKind::Missing,
+            Ok(Place::Raw(offset)) => fits(offset, self.page_size),
+            Ok(Place::Packed(_, offset, size)) => fits(offset, size),
+            Err(Error::Page { .. }) => SpanKind::Corrupt,
+            // Reading will say why.
+            Err(_) => SpanKind::Stored,
+        }
     }
 
     /// Where the file should end that has `count` pages: behind the last of them, or behind the
