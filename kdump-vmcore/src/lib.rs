@@ -39,6 +39,7 @@
 extern crate alloc;
 
 mod address_space;
+pub mod codec;
 mod completeness;
 mod core_table;
 mod cpu;

@@ -11,6 +11,11 @@ const TEST_NEEDS: &[Need] = &[
     Need { what: "cc", package: "gcc" },
     Need { what: "/usr/sbin/kexec", package: "kexec-tools" },
     Need { what: "readelf", package: "binutils" },
+    // Loaded by the comparison of the codecs.
+    Need { what: "/usr/lib/x86_64-linux-gnu/liblzo2.so.2", package: "liblzo2-2" },
+    Need { what: "/lib/x86_64-linux-gnu/libz.so.1", package: "zlib1g" },
+    Need { what: "/usr/lib/x86_64-linux-gnu/libsnappy.so.1", package: "libsnappy1v5" },
+    Need { what: "/usr/lib/x86_64-linux-gnu/libzstd.so.1", package: "libzstd1" },
 ];
 
 /// Installs the programs and peers, the Rust targets and components, and fetches the kernels.
