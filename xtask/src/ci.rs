@@ -4,8 +4,8 @@ use crate::args::Args;
 use crate::error::{Context, Error, Result};
 use crate::progress::{self, Clock, Row};
 use crate::{
-    capi, consumers, crash, fuzz, header, layers, licences, nostd, purgatory, repo, rooms, rust, rust_kernel,
-    setup, shell,
+    capi, consumers, crash, formats, fuzz, header, layers, licences, nostd, purgatory, repo, rooms, rust,
+    rust_kernel, setup, shell,
 };
 
 /// A step: its name, and its code.
@@ -34,6 +34,7 @@ const STEPS: &[Step] = &[
     ("kexec-tools", || consumers::run_kexec_tools(&[])),
     ("crash 6.1", || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
     ("crash-plugin", crash_plugin),
+    ("formats", formats),
 ];
 
 /// Runs every step, also those behind a failed one.
@@ -55,11 +56,20 @@ pub(crate) fn run(args: &[String]) -> Result {
     progress::close("steps", &rows)
 }
 
-/// The crash extension on the dump of the step before.
+/// The crash extension on the dump of the step "crash 6.1".
 fn crash_plugin() -> Result {
+    consumers::run_crash_plugin(&dump()?)
+}
+
+/// Other programs' formats, made of the same dump.
+fn formats() -> Result {
+    formats::run(&dump()?)
+}
+
+fn dump() -> Result<Vec<String>> {
     let dump = repo::scratch("crash")?.join("6.1-512M-2cpu-la57/disk/dump.elf");
     let dump = dump.to_str().context("the path of the dump is not UTF-8")?;
-    consumers::run_crash_plugin(&["--dump".to_owned(), dump.to_owned()])
+    Ok(vec!["--dump".to_owned(), dump.to_owned()])
 }
 
 fn clippy() -> Result {

@@ -11,6 +11,7 @@ mod ci;
 mod consumers;
 mod crash;
 mod error;
+mod formats;
 mod fuzz;
 mod header;
 mod install;
@@ -58,6 +59,12 @@ const COMMANDS: &[Command] = &[
         about: "crash a Debian kernel under QEMU, capture it, and check the dump",
         example: "cargo xtask crash --kernel 6.12 --no-la57 --backup",
         run: crash::run,
+    },
+    Command {
+        name: "formats",
+        about: "compare dumps of makedumpfile and QEMU, page by page, with their source and libkdumpfile",
+        example: "cargo xtask formats --dump vmcore",
+        run: formats::run,
     },
     Command {
         name: "rust-kernel",

@@ -4,7 +4,7 @@ use crate::apt::{self, Need};
 use crate::args::Args;
 use crate::error::Result;
 use crate::progress::Clock;
-use crate::{abi, capi, consumers, crash, nostd, rust, rust_kernel};
+use crate::{abi, capi, consumers, crash, formats, nostd, rust, rust_kernel};
 
 /// What tests of the crates compare with, or need to run at all.
 const TEST_NEEDS: &[Need] = &[
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     Args::new(args).finish()?;
     let clock = Clock::start();
     let mut needs = [crash::needs(), consumers::needs()].concat();
-    needs.extend([rust_kernel::NEEDS, capi::NEEDS, abi::NEEDS, TEST_NEEDS].concat());
+    needs.extend([rust_kernel::NEEDS, capi::NEEDS, abi::NEEDS, formats::NEEDS, TEST_NEEDS].concat());
     clock.say("Debian packages");
     apt::ensure(&needs)?;
     clock.say("Rust targets and components");

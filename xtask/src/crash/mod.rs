@@ -5,7 +5,7 @@ mod checks;
 mod cpio;
 mod disk;
 mod drive;
-mod elf;
+pub(crate) mod elf;
 mod gdbstub;
 mod initramfs;
 mod kernel;
