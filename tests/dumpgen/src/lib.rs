@@ -35,6 +35,6 @@ pub use kdump_file::{KdumpFile, KdumpLayout, STATUS_INCOMPLETE, Stored};
 pub use log_buf::LogBuf;
 pub use note::{crash_notes_buffer, note, prstatus_x86_64};
 pub use page_codec::PageCodec;
-pub use page_tables::PageTableImage;
+pub use page_tables::{PageTableImage, TableImage};
 pub use printk::{PrintkRing, Record};
 pub use wire::Wire;
