@@ -561,7 +561,8 @@ struct libkdump_view {
      */
     uint32_t phnum;
     /**
-     * How many of the PT_NOTEs end at a damaged note; what precedes it is kept.
+     * How many of the PT_NOTEs are damaged or could not be read as a whole; whatever could be
+     * read of them, and all others, are kept.
      */
     uint32_t damaged_notes;
     /**
@@ -600,6 +601,16 @@ struct libkdump_view {
      * Its first argument.
      */
     void *user;
+    /**
+     * Index in the elfcorehdr of the first damaged PT_NOTE; 0 when none is.
+     */
+    uint32_t first_damaged;
+    /**
+     * What is wrong with it: LIBKDUMP_ERR_CORRUPT for its program header,
+     * LIBKDUMP_ERR_CALLBACK when it could not be read, LIBKDUMP_ERR_TRUNCATED for a note; 0
+     * when none is damaged.
+     */
+    int32_t first_damage;
 };
 
 /**
@@ -911,8 +922,8 @@ const char *libkdump_version_string(void);
  * How large a workspace libkdump_view_init() needs: the header and all notes, in whole pages.
  *
  * Parameters: `elfcorehdr` and `len` the header the capture kernel was given; `page_size` that
- * of the view; `bytes` receives the size; `error` may be NULL. Errors:
- * LIBKDUMP_ERR_CORRUPT or LIBKDUMP_ERR_TRUNCATED for a header that gives no view.
+ * of the view; `bytes` receives the size, of which at most 32 MiB are for notes; `error` may be
+ * NULL. Errors: LIBKDUMP_ERR_CORRUPT or LIBKDUMP_ERR_TRUNCATED for a header that gives no view.
  */
 int libkdump_view_workspace_size(const void *elfcorehdr,
                                  size_t len,
@@ -921,12 +932,15 @@ int libkdump_view_workspace_size(const void *elfcorehdr,
                                  struct libkdump_error *error);
 
 /**
- * Builds a view: reads all notes through the callback and merges them.
+ * Builds a view: reads all notes through the callback and merges them. Notes that cannot be
+ * read or are damaged are no failure: they are counted in `damaged_notes`. When all PT_NOTEs
+ * together say they have more than 32 MiB, each is cut to the same share of it.
  *
  * Parameters: `view` is filled; `elfcorehdr` and `len` the header, which must live as long as
  * the view; `page_size` that of the view; `workspace` and `workspace_len` memory that must live
  * as long as the view; `read` and `user` the callback; `error` may be NULL. Errors: those of
- * libkdump_view_workspace_size(), LIBKDUMP_ERR_BUFFER with `need`, LIBKDUMP_ERR_CALLBACK.
+ * libkdump_view_workspace_size(), LIBKDUMP_ERR_CORRUPT also for ranges of memory that contradict
+ * each other, LIBKDUMP_ERR_BUFFER with `need`.
  */
 int libkdump_view_init(struct libkdump_view *view,
                        const void *elfcorehdr,

@@ -7,7 +7,9 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     for endian in [Endian::Little, Endian::Big] {
         for align in [NoteAlign::Four, NoteAlign::Eight] {
-            let mut notes = Notes::new(bytes, endian, align);
+            let in_memory = Notes::new(bytes, endian, align).filter(Result::is_ok).count();
+            let mut notes = Notes::in_file(bytes, endian, align);
+            assert!(notes.clone().filter(Result::is_ok).count() >= in_memory);
             let mut errors = 0;
             for note in &mut notes {
                 match note {

@@ -1,8 +1,8 @@
 //! Fills a CPU's `crash_notes` buffer at crash time.
 //!
 //! Runs in a dying kernel, so it allocates nothing, takes no lock and cannot panic. Whoever
-//! reads the buffer at any moment finds either no note or a whole one: the first word of the
-//! header, which makes the note exist, is written last.
+//! reads the buffer at any moment finds either no registers or all of them: the first word of the
+//! header, without which the note has no name, is written last.
 
 use crate::note::{CORE_NOTE_NAME, NHDR_SIZE, NT_PRSTATUS};
 use crate::prstatus::{PrStatusMut, prstatus_size};
@@ -38,9 +38,10 @@ where
     let have = buffer.len() as u64;
     let buffer = buffer.get_mut(..size).ok_or(Error::Buffer { need: size as u64, have })?;
     // From here on a reader sees a null note until the last step.
-    if let Some(n_namesz) = buffer.first_chunk_mut::<4>() {
-        *n_namesz = [0; 4];
+    if let Some(header) = buffer.first_chunk_mut::<NHDR_SIZE>() {
+        *header = [0; NHDR_SIZE];
     }
+    core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::Release);
     let (note, terminator) = buffer.split_at_mut_checked(prstatus_note_size(arch)).unwrap_or_default();
     terminator.fill(0);
     let (head, desc) = note.split_at_mut_checked(NHDR_SIZE.saturating_add(8)).unwrap_or_default();

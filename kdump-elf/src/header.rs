@@ -68,6 +68,15 @@ impl<'a> CoreHeader<'a> {
         self.phnum
     }
 
+    /// The program header at `index`, counted from 0; `None` beyond the last.
+    #[must_use]
+    pub fn phdr(&self, index: u32) -> Option<Phdr> {
+        let encoding = self.ehdr.encoding;
+        let skip = u64::from(index).checked_mul(u64::from(encoding.phdr_size()))?;
+        let entry = self.table.get(usize::try_from(skip).ok()?..)?;
+        Phdr::parse(entry, encoding).ok()
+    }
+
     /// All program headers in table order.
     #[must_use]
     pub fn phdrs(&self) -> Phdrs<'a> {

@@ -59,27 +59,37 @@ pub struct Note<'a> {
 
 /// Iterator over the notes in a buffer.
 ///
-/// It ends at the end of the buffer or, as Linux ends its notes, at a header with
-/// `n_namesz` 0. A damaged note yields one error, after which nothing more comes: where the
-/// next one would begin is unknown.
+/// A note whose name is empty is a note like any other. A header of zeros alone is none: it
+/// ends the notes of a buffer in memory ([`Notes::new`]), as Linux ends its notes, and is
+/// passed over in a file ([`Notes::in_file`]). A damaged note yields one error, after which
+/// nothing more comes: where the next one would begin is unknown.
 #[derive(Clone, Debug)]
 pub struct Notes<'a> {
     bytes: &'a [u8],
     offset: usize,
     endian: Endian,
     align: NoteAlign,
+    null_ends: bool,
     poisoned: bool,
 }
 
 impl<'a> Notes<'a> {
-    /// The notes in `bytes`.
+    /// The notes in a buffer of a kernel's memory, which may be larger than its notes: they end
+    /// at a header of zeros, and what follows is not looked at.
     #[must_use]
     pub const fn new(bytes: &'a [u8], endian: Endian, align: NoteAlign) -> Self {
-        Self { bytes, offset: 0, endian, align, poisoned: false }
+        Self { bytes, offset: 0, endian, align, null_ends: true, poisoned: false }
     }
 
-    /// Bytes of the notes read so far, padding included: after the last item, the true size
-    /// of the notes without their terminator.
+    /// The notes in the `p_filesz` bytes of a file's PT_NOTE: they end where it ends, and a
+    /// header of zeros hides nothing that follows.
+    #[must_use]
+    pub const fn in_file(bytes: &'a [u8], endian: Endian, align: NoteAlign) -> Self {
+        Self { bytes, offset: 0, endian, align, null_ends: false, poisoned: false }
+    }
+
+    /// Bytes up to the end of the last note read, its padding included as far as it is there:
+    /// after the last item, the true size of the notes without their terminator.
     #[must_use]
     pub const fn consumed(&self) -> u64 {
         self.offset as u64
@@ -96,9 +106,19 @@ impl<'a> Notes<'a> {
         }
     }
 
+    /// Bytes from the start of the buffer to the first note at or behind `offset`, when only
+    /// headers of zeros stand between them.
+    fn skip_nulls(&self, offset: usize) -> usize {
+        let rest = self.bytes.get(offset..).unwrap_or_default();
+        let zeros = rest.iter().take_while(|&&byte| byte == 0).count();
+        let null = usize::try_from(self.align.pad(NHDR_SIZE as u64)).unwrap_or(NHDR_SIZE);
+        offset.saturating_add(zeros.saturating_sub(zeros.checked_rem(null).unwrap_or(0)))
+    }
+
     fn read(&mut self) -> Result<Option<Note<'a>>, Error> {
-        let rest = self.bytes.get(self.offset..).unwrap_or_default();
-        let offset = self.offset as u64;
+        let begin = if self.null_ends { self.offset } else { self.skip_nulls(self.offset) };
+        let rest = self.bytes.get(begin..).unwrap_or_default();
+        let offset = begin as u64;
         let have = rest.len() as u64;
         let Some((n_namesz, n_descsz, n_type)) = self.header(rest) else {
             // Up to a header's worth of padding behind the last note is no note.
@@ -107,11 +127,15 @@ impl<'a> Notes<'a> {
             }
             return Err(Error::Truncated { what: "note header", offset, need: NHDR_SIZE as u64, have });
         };
-        if n_namesz == 0 {
+        if (n_namesz, n_descsz, n_type) == (0, 0, 0) {
             return Ok(None);
         }
         let name_end = (NHDR_SIZE as u64).saturating_add(u64::from(n_namesz));
-        let desc_start = self.align.pad(name_end);
+        // The padding behind the name of a last note without descriptor may be missing.
+        let desc_start = match (self.align.pad(name_end), n_descsz) {
+            (start, 0) if start > have => name_end,
+            (start, _) => start,
+        };
         let desc_end = desc_start.saturating_add(u64::from(n_descsz));
         let cut = |from: u64, to: u64| {
             let (from, to) = (usize::try_from(from).ok()?, usize::try_from(to).ok()?);
@@ -122,7 +146,7 @@ impl<'a> Notes<'a> {
         };
         // The padding of the last note may be missing.
         let end = self.align.pad(desc_end).min(have);
-        self.offset = self.offset.saturating_add(usize::try_from(end).unwrap_or(usize::MAX));
+        self.offset = begin.saturating_add(usize::try_from(end).unwrap_or(usize::MAX));
         Ok(Some(Note { name: trim_nul(name), n_type, desc, offset }))
     }
 }
@@ -232,6 +256,43 @@ mod tests {
             Notes::new(&buffer[..23], Endian::Little, NoteAlign::Four).filter(Result::is_ok).count(),
             1
         );
+        // So may that behind the name when there is no descriptor.
+        buffer[4..8].fill(0);
+        let mut notes = Notes::new(&buffer[..17], Endian::Little, NoteAlign::Four);
+        assert_eq!(notes.next().unwrap().unwrap().name, CORE_NOTE_NAME);
+        assert_eq!((notes.consumed(), notes.next()), (17, None));
+    }
+
+    #[test]
+    fn a_note_without_a_name_hides_nothing() {
+        let mut info = [0; 28];
+        write_note(&mut info, Endian::Little, b"VMCOREINFO", 0, b"A=1\n").unwrap();
+        let with_desc = [0, 0, 0, 0, 4, 0, 0, 0, 9, 0, 0, 0, 1, 2, 3, 4];
+        let typed = [0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0];
+        let null = [0; 12];
+        for (parts, expected) in [
+            ([&with_desc[..], &info], 2),
+            ([&typed[..], &info], 2),
+            ([&null[..], &info], 1),
+            ([&[0; 36][..], &info], 1),
+        ] {
+            let buffer = parts.concat();
+            let notes = Notes::in_file(&buffer, Endian::Little, NoteAlign::Four);
+            let found: std::vec::Vec<_> = notes.map(Result::unwrap).collect();
+            assert_eq!(found.len(), expected);
+            let last = found.last().unwrap();
+            assert_eq!((last.name, last.desc), (VMCOREINFO_NOTE_NAME, &b"A=1\n"[..]));
+            assert_eq!(last.offset, parts[0].len() as u64);
+        }
+        // In memory too a name is no condition, but a header of zeros is the end.
+        let buffer = [&with_desc[..], &info, &null, &info].concat();
+        let mut notes = Notes::new(&buffer, Endian::Little, NoteAlign::Four);
+        let first = notes.next().unwrap().unwrap();
+        assert_eq!((first.name, first.n_type, first.desc), (&b""[..], 9, &[1, 2, 3, 4][..]));
+        assert_eq!(notes.by_ref().count(), 1);
+        assert_eq!(notes.consumed(), 44);
+        // Zeros alone are no notes, however many.
+        assert_eq!(Notes::in_file(&[0; 100], Endian::Little, NoteAlign::Eight).next(), None);
     }
 
     #[test]

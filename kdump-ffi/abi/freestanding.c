@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  * libkdump-core.a without a C library: encodes an elfcorehdr, writes crash notes into old memory,
- * predicts the vmcore, and reads it back through a view. Ends by system call; the exit status is
- * the line of the first check that failed, modulo 255. */
+ * predicts the vmcore, reads it back through a view, and captures it from damaged memory. Ends by
+ * system call; the exit status is the line of the first check that failed, modulo 255. */
 #include <kdump-core.h>
 
 #define CHECK(condition)          \
@@ -15,6 +15,8 @@ enum { PAGE = 4096, NOTES = 0x1000, BACKUP = 0x3000, RAM = 0x5000, OLD_SIZE = 0x
 static unsigned char old_memory[OLD_SIZE];
 static unsigned char elfcorehdr[PAGE];
 static unsigned char workspace[8 * PAGE] __attribute__((aligned(8)));
+/* An address that cannot be read. */
+static uint64_t broken = UINT64_MAX;
 static struct libkdump_error error = { .size = sizeof error };
 
 static _Noreturn void leave(long status)
@@ -28,6 +30,8 @@ static int read_old(void *user, uint64_t paddr, void *buf, size_t len)
     unsigned *calls = user;
     unsigned char *to = buf;
     ++*calls;
+    if (paddr <= broken && broken - paddr < len)
+        return 5;
     if (paddr > OLD_SIZE || len > OLD_SIZE - paddr)
         return 14;
     for (size_t i = 0; i < len; i++)
@@ -105,6 +109,48 @@ static void check_view(const struct libkdump_view *view, unsigned *calls)
     CHECK(libkdump_view_read(view, view->file_size, file, 1, &done, &error) == LIBKDUMP_OK && done == 0);
 }
 
+/* Page by page, as a capture kernel writes: a page that cannot be read is zeros and is counted. */
+static unsigned capture(const struct libkdump_view *view, unsigned char *file)
+{
+    unsigned lost = 0;
+    for (uint64_t at = 0; at < view->file_size; at += PAGE) {
+        size_t done = 0;
+        if (libkdump_view_read(view, at, file + at, PAGE, &done, &error) == LIBKDUMP_OK)
+            continue;
+        CHECK(error.code == LIBKDUMP_ERR_CALLBACK && error.address == broken);
+        for (size_t i = 0; i < PAGE; i++)
+            file[at + i] = 0;
+        lost++;
+    }
+    return lost;
+}
+
+/* The registers of the first CPU are gone and so is a page of memory: the rest is not. */
+static void check_capture(size_t len, uint64_t need)
+{
+    static unsigned char file[16 * PAGE];
+    struct libkdump_view view = { .size = sizeof view };
+    struct libkdump_note note = { .size = sizeof note };
+    uint64_t cursor = 0;
+    unsigned calls = 0;
+
+    for (size_t i = 0; i < 4; i++)
+        old_memory[NOTES + 4 + i] = 0xff;
+    broken = RAM;
+    CHECK(libkdump_view_init(&view, elfcorehdr, len, PAGE, workspace, need, read_old, &calls, &error)
+          == LIBKDUMP_OK);
+    CHECK(view.damaged_notes == 1 && view.first_damaged == 0);
+    CHECK(view.first_damage == LIBKDUMP_ERR_TRUNCATED);
+    CHECK(view.file_size <= sizeof file && capture(&view, file) == 1);
+    CHECK(libkdump_note_next(file + PAGE, PAGE, LIBKDUMP_ENDIAN_LITTLE, 0, &cursor, &note, &error)
+          == LIBKDUMP_OK);
+    CHECK(note.n_type == LIBKDUMP_NT_PRSTATUS);
+    CHECK(libkdump_note_next(file + PAGE, PAGE, LIBKDUMP_ENDIAN_LITTLE, 0, &cursor, &note, &error)
+          == LIBKDUMP_END);
+    CHECK(file[2 * PAGE + 5] == old_memory[BACKUP + 5] && file[3 * PAGE + 5] == 0);
+    CHECK(file[4 * PAGE + 5] == old_memory[RAM + PAGE + 5]);
+}
+
 /* Called by _start with an aligned stack. */
 __attribute__((used)) static void run(void)
 {
@@ -123,6 +169,7 @@ __attribute__((used)) static void run(void)
           == LIBKDUMP_OK);
     CHECK(view.phnum == 3 && view.damaged_notes == 0);
     check_view(&view, &calls);
+    check_capture(len, need);
     CHECK(libkdump_version() == LIBKDUMP_VERSION);
     leave(0);
 }

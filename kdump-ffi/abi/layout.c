@@ -95,7 +95,7 @@ FIELD(libkdump_vmcore_phdr, extent_offset, 64, 8);
 FIELD(libkdump_vmcore_phdr, extent_paddr, 72, 8);
 FIELD(libkdump_vmcore_phdr, extent_size, 80, 8);
 
-_Static_assert(sizeof(struct libkdump_view) == 80, "libkdump_view");
+_Static_assert(sizeof(struct libkdump_view) == 88, "libkdump_view");
 FIELD(libkdump_view, size, 0, 4);
 FIELD(libkdump_view, phnum, 4, 4);
 FIELD(libkdump_view, damaged_notes, 8, 4);
@@ -108,6 +108,8 @@ FIELD(libkdump_view, elfcorehdr, 48, 8);
 FIELD(libkdump_view, workspace, 56, 8);
 FIELD(libkdump_view, read, 64, 8);
 FIELD(libkdump_view, user, 72, 8);
+FIELD(libkdump_view, first_damaged, 80, 4);
+FIELD(libkdump_view, first_damage, 84, 4);
 
 _Static_assert(sizeof(struct libkdump_range) == 24, "libkdump_range");
 FIELD(libkdump_range, size, 0, 4);

@@ -6,6 +6,7 @@ use core::ffi::{c_char, c_int, c_void};
 use kdump_ffi_core::{
     CharsMut, InOut, Out, arch_number, call, copy_text, extensible, libkdump_error, libkdump_phdr, slice,
 };
+use kdump_segments::plan::json_to_ascii;
 use kdump_segments::segment::SegmentKind;
 
 use crate::failure::Failure;
@@ -250,7 +251,8 @@ pub extern "C" fn libkdump_plan_note(plan: Option<&libkdump_plan>, index: u32) -
     plan.map_or(core::ptr::null(), |handle| nth(&handle.notes, index))
 }
 
-/// The plan as one JSON document, the same that `kdump plan --json` prints. Hashes every segment.
+/// The plan as one JSON document in ASCII, the same that `kdump plan --json` prints. Hashes every
+/// segment.
 ///
 /// Parameters: `plan` the plan; `buf` and `buf_len` receive the text and a NUL; `text_len` (may be
 /// NULL) receives its length without NUL, also when the buffer is too small; `error` may be NULL.
@@ -265,7 +267,7 @@ pub extern "C" fn libkdump_plan_json(
 ) -> c_int {
     call(error, || {
         let handle = enter(plan, "plan")?;
-        let json = handle.plan.to_json(&handle.preflight()).to_string();
+        let json = json_to_ascii(&handle.plan.to_json(&handle.preflight()).to_string());
         Ok::<_, Failure>(copy_text(json.as_bytes(), slice!(buf, buf_len)?, text_len)?)
     })
 }

@@ -20,6 +20,7 @@
 //!         entry: Entry::X86Bits64 { rip: 0x1_0000_0200, boot_params: 0x1_4000_0000 },
 //!         backup: None,
 //!         serial: None,
+//!         sha_instructions: false,
 //!         on_mismatch: MismatchAction::Halt,
 //!     },
 //! )?;

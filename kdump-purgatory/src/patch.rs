@@ -17,6 +17,8 @@ pub(crate) fn apply(image: &mut Image, arch: Arch, handover: &Handover<'_>) -> R
     let table = regions::encode(handover.regions, &image.memory())?;
     image.set("sha256_regions", &table)?;
     image.set("sha256_digest", &digest(handover.regions))?;
+    // Ours; an object without it decides by itself.
+    set(image, "sha_instructions", &u32::from(handover.sha_instructions).to_le_bytes(), false)?;
     mismatch(image, handover.on_mismatch)?;
     backup(image, handover.backup)?;
     serial(image, handover.serial)

@@ -2,7 +2,7 @@
 //! SSE off, descriptor tables empty. What it does is seen on the serial line, and by two small
 //! kernels that report how they were entered.
 //!
-//! The emulator (TCG) has no SHA instructions; those run in `run.rs`, on this processor.
+//! The emulated machine has no SHA instructions; those run in `run.rs`, on this processor.
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #![allow(unsafe_code, reason = "reads machine code that is part of this test")]
@@ -59,6 +59,7 @@ struct Case {
     damage: bool,
     on_mismatch: MismatchAction,
     serial: bool,
+    sha: bool,
 }
 
 const CASE: Case = Case {
@@ -68,6 +69,7 @@ const CASE: Case = Case {
     damage: false,
     on_mismatch: MismatchAction::Halt,
     serial: true,
+    sha: false,
 };
 
 /// Where a label of the harness is in the emulated machine.
@@ -98,6 +100,7 @@ fn image(case: &Case) -> Vec<u8> {
         entry,
         backup: Some(BackupCopy { source: 0, size: 0x9_f001, destination: 0x100_0000 }),
         serial: case.serial.then_some(SerialPort { base: 0x3f8, baud: Some(115_200) }),
+        sha_instructions: case.sha,
         on_mismatch: case.on_mismatch,
     };
     let purgatory = ObjectPurgatory::builtin(Arch::X86_64).expect("built in");
@@ -136,7 +139,7 @@ fn run(case: &Case) -> Option<(String, End)> {
     let memory = if case.base < 1 << 32 { "64M" } else { "4608M" };
     let mut command = Command::new(EMULATOR);
     command
-        .args(["-accel", "tcg", "-cpu", "max", "-m", memory, "-nographic", "-no-reboot"])
+        .args(["-accel", "tcg", "-cpu", "max,sha-ni=off", "-m", memory, "-nographic", "-no-reboot"])
         .args(["-nodefaults", "-serial", "mon:stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"])
         .arg("-kernel")
         .arg(&path)
@@ -263,4 +266,13 @@ fn continues_on_a_changed_byte() {
     assert_eq!(end, End::Kernel);
     assert!(said.contains("; continuing\n"), "{said}");
     check_64(&said, LOW);
+}
+
+/// The machine has no SHA instructions and no table of exceptions: told otherwise, it resets. So
+/// the loader's word decides, and nothing else.
+#[test]
+fn the_sha_instructions_are_the_loaders_choice() {
+    let Some((said, end)) = run(&Case { name: "sha", sha: true, ..CASE }) else { return };
+    assert_eq!(end, End::Reset, "{said}");
+    assert!(!said.contains("purgatory"), "{said}");
 }

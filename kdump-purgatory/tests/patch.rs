@@ -24,7 +24,14 @@ const KERNEL: Entry = Entry::X86Bits64 { rip: 0x1_0000_0200, boot_params: 0x1_55
 const KERNEL32: Entry = Entry::X86Bits32 { eip: 0x100_0000, boot_params: 0x9_1230 };
 
 fn plain(entry: Entry) -> Handover<'static> {
-    Handover { regions: &[], entry, backup: None, serial: None, on_mismatch: MismatchAction::Halt }
+    Handover {
+        regions: &[],
+        entry,
+        backup: None,
+        serial: None,
+        sha_instructions: false,
+        on_mismatch: MismatchAction::Halt,
+    }
 }
 
 fn builtin() -> ObjectPurgatory {
@@ -217,6 +224,20 @@ fn backup_serial_and_mismatch_of_the_builtin_object() {
     let handover = Handover { on_mismatch: MismatchAction::Continue, ..plain(KERNEL) };
     let fields = Fields::new(&purgatory, HIGH, &handover);
     assert_eq!((fields.number("mismatch_action"), fields.number("skip_checks")), (2, 0));
+}
+
+#[test]
+fn the_sha_instructions_are_off_unless_asked_for() {
+    let purgatory = builtin();
+    for sha_instructions in [false, true] {
+        let handover = Handover { sha_instructions, ..plain(KERNEL) };
+        let fields = Fields::new(&purgatory, HIGH, &handover);
+        assert_eq!(fields.number("sha_instructions"), u64::from(sha_instructions));
+    }
+    // A loader that does not know the symbol leaves the object as it is.
+    let untouched = purgatory.object().link(HIGH).expect("links");
+    assert_eq!(untouched.get("sha_instructions").expect("there"), [0; 4]);
+    link(&foreign(&MINIMAL), LOW, &Handover { sha_instructions: true, ..plain(KERNEL) }).expect("links");
 }
 
 #[test]

@@ -51,6 +51,9 @@ pub struct Handover<'a> {
     pub backup: Option<BackupCopy>,
     /// Where to say what happens; silent without.
     pub serial: Option<SerialPort>,
+    /// Whether every CPU has the x86 SHA instructions, and SSSE3 and SSE4.1 with them. The
+    /// program does not ask the CPU itself: CPUID is an exception in a guest with encrypted state.
+    pub sha_instructions: bool,
     /// What to do when the digest does not match.
     pub on_mismatch: MismatchAction,
 }

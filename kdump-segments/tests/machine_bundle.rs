@@ -259,3 +259,16 @@ fn the_running_machine() {
         ),
     }
 }
+
+#[test]
+fn the_sha_instructions_of_every_cpu_are_recorded() {
+    let dir = Dir::small("sha");
+    let able = "processor\t: 0\nflags\t\t: fpu sse2 ssse3 sse4_1 sha_ni\n\n";
+    for (cpuinfo, expected) in
+        [("", false), (able, true), (&able.repeat(3), true), (&[able, "processor: 1\n"].concat(), false)]
+    {
+        dir.put("proc/cpuinfo", cpuinfo);
+        assert_eq!(Machine::collect(&dir.0).unwrap().sha_instructions, expected, "{cpuinfo}");
+        record(&dir.0, "sha-copy");
+    }
+}

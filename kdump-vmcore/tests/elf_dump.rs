@@ -231,8 +231,8 @@ fn damage_has_a_name() {
         matches!(open(b"hello, world".to_vec()), Error::UnknownFormat { found } if &found == b"hello, w")
     );
     assert!(matches!(open(vec![]), Error::Truncated { what: "signature", have: 0, .. }));
-    for signature in ["KDUMP   ....", "DISKDUMP....", "makedumpfile...."] {
-        assert!(matches!(open(signature.into()), Error::Unsupported { .. }), "{signature}");
+    for signature in ["KDUMP   ....", "DISKDUMP....", "makedumpfile\0\0\0\0...."] {
+        assert!(matches!(open(signature.into()), Error::Truncated { .. }), "{signature}");
     }
     let plain = CoreFile::x86_64().with(Segment::load(0, &[0; 64]));
     let file = CoreFile { e_type: 2, ..plain.clone() };
@@ -312,6 +312,19 @@ fn bytes_behind_the_end_do_not_hide_others() {
     assert_eq!(kinds, expected);
     assert_eq!(read(&dump, 0x2000, 0x1000).unwrap(), [2; 0x1000]);
     assert!(matches!(read(&dump, 0x3000, 1).unwrap_err().error, Error::Truncated { .. }));
+}
+
+#[test]
+fn a_note_without_a_name_hides_no_later_one() {
+    let registers = note(Wire::LE64, "CORE", 1, &prstatus_x86_64(7, [1; 27]));
+    let info = note(Wire::LE64, "VMCOREINFO", 0, b"OSRELEASE=6.1\n");
+    for nameless in [&[0; 12][..], &[0, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 9, 9, 9, 9]] {
+        let notes = Segment::notes(&[nameless, &registers, &info].concat());
+        let dump = Dump::open(CoreFile::x86_64().with(notes).build()).unwrap();
+        assert_eq!(dump.vmcoreinfo().unwrap().release(), Some("6.1"));
+        assert_eq!(dump.cpus().len(), 1);
+        assert_eq!(dump.notes().iter().filter(|note| note.name.is_empty()).count(), nameless.len() / 16);
+    }
 }
 
 #[test]

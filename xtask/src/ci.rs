@@ -5,7 +5,7 @@ use crate::error::{Context, Error, Result};
 use crate::progress::{self, Clock, Row};
 use crate::{
     capi, consumers, crash, formats, fuzz, header, layers, licences, nostd, purgatory, repo, rooms, rust,
-    rust_kernel, setup, shell,
+    rust_kernel, setup, shell, targets,
 };
 
 /// A step: its name, and its code.
@@ -21,6 +21,7 @@ const STEPS: &[Step] = &[
     ("examples", || cargo(&["test", "--workspace", "--examples"])),
     ("doc", doc),
     ("nostd", || nostd::run(&[])),
+    ("targets", || targets::run(&[])),
     ("layers", || layers::run(&[])),
     ("rooms", || rooms::run(&["--check".to_owned()])),
     ("licences", || licences::run(&[])),
@@ -35,14 +36,30 @@ const STEPS: &[Step] = &[
     ("crash 6.1", || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
     ("crash-plugin", crash_plugin),
     ("formats", formats),
+    ("load-matrix 6.1", || crash::load_matrix(&["--kernel".to_owned(), "6.1".to_owned()])),
 ];
 
-/// Runs every step, also those behind a failed one.
+/// The steps of `cargo xtask check`: those that find most mistakes in little time.
+const QUICK: &[&str] =
+    &["fmt", "clippy", "test", "doc", "nostd", "layers", "rooms", "licences", "purgatory", "header"];
+
+/// Every step.
 pub(crate) fn run(args: &[String]) -> Result {
     Args::new(args).finish()?;
+    steps(|_| true)
+}
+
+/// The quick steps.
+pub(crate) fn check(args: &[String]) -> Result {
+    Args::new(args).finish()?;
+    steps(|name| QUICK.contains(&name))
+}
+
+/// Runs the steps that are wanted, also those behind a failed one.
+fn steps(wanted: fn(&str) -> bool) -> Result {
     let clock = Clock::start();
     let mut rows = Vec::new();
-    for (name, step) in STEPS {
+    for (name, step) in STEPS.iter().filter(|(name, _)| wanted(name)) {
         clock.say(&format!("step {name}"));
         let own = Clock::start();
         let outcome = step();
@@ -95,4 +112,14 @@ fn miri() -> Result {
 
 fn cargo(args: &[&str]) -> Result {
     shell::run(rust::cargo()?.args(args))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{QUICK, STEPS};
+
+    #[test]
+    fn the_quick_steps_exist() {
+        assert!(QUICK.iter().all(|quick| STEPS.iter().any(|(name, _)| name == quick)));
+    }
 }

@@ -9,6 +9,7 @@ mod kexec_tools;
 mod recorded;
 mod session;
 mod source;
+mod swapped;
 
 use std::path::{Path, PathBuf};
 
@@ -29,10 +30,11 @@ const NEEDS: &[Need] = &[
 
 /// Everything the commands and loaders need.
 pub(crate) fn needs() -> Vec<Need> {
-    [NEEDS, kexec_tools::NEEDS, session::NEEDS].concat()
+    [NEEDS, kexec_tools::NEEDS, swapped::NEEDS, session::NEEDS].concat()
 }
 
-/// `cargo xtask kexec-tools`: builds kexec with libkdump, and compares it with kexec alone.
+/// `cargo xtask kexec-tools`: builds kexec with libkdump, and compares it with kexec alone;
+/// then the kexec of the distribution, with our purgatory in it.
 pub(crate) fn run_kexec_tools(args: &[String]) -> Result {
     Args::new(args).finish()?;
     let clock = Clock::start();
@@ -42,6 +44,7 @@ pub(crate) fn run_kexec_tools(args: &[String]) -> Result {
     let stock = kexec_tools::build_stock()?;
     let mut rows = vec![Row::of("linked", kexec_tools::check(&kexec, &places))];
     rows.extend(recorded::rows(&kexec, &stock, &image, &places));
+    rows.extend(swapped::rows(&image, &places));
     clock.say(&format!("it is {}", kexec.display()));
     progress::close("kexec-tools", &rows)
 }

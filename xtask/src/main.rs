@@ -27,6 +27,7 @@ mod rust;
 mod rust_kernel;
 mod setup;
 mod shell;
+mod targets;
 
 use std::process::ExitCode;
 
@@ -55,6 +56,12 @@ const COMMANDS: &[Command] = &[
     },
     Command { name: "ci", about: "the same as test", example: "cargo xtask ci", run: ci::run },
     Command {
+        name: "check",
+        about: "the quick part of test, for daily use; needs neither QEMU nor root",
+        example: "cargo xtask check",
+        run: ci::check,
+    },
+    Command {
         name: "crash",
         about: "crash a Debian kernel under QEMU, capture it, and check the dump",
         example: "cargo xtask crash --kernel 6.12 --no-la57 --backup",
@@ -67,6 +74,12 @@ const COMMANDS: &[Command] = &[
         run: formats::run,
     },
     Command {
+        name: "load-matrix",
+        about: "try bad loads on an armed guest, which must stay armed",
+        example: "cargo xtask load-matrix --kernel 6.12",
+        run: crash::load_matrix,
+    },
+    Command {
         name: "rust-kernel",
         about: "crash the example kernel of every cause under QEMU, and check its dumps",
         example: "cargo xtask rust-kernel --cause nmi",
@@ -77,6 +90,12 @@ const COMMANDS: &[Command] = &[
         about: "build the libraries for targets without an operating system",
         example: "cargo xtask nostd",
         run: nostd::run,
+    },
+    Command {
+        name: "targets",
+        about: "the minimum compiler; other targets checked, two of them tested under emulation",
+        example: "cargo xtask targets --only s390x",
+        run: targets::run,
     },
     Command {
         name: "install",

@@ -7,6 +7,7 @@
 
 #![allow(clippy::print_stdout, reason = "a build tool says what it did on standard output")]
 
+mod instructions;
 mod object;
 
 use std::fs;
@@ -50,6 +51,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     copy_tree(&source, &copy)?;
     let object = toolchain.build(&copy, &scratch.0)?;
     object::check(&object)?;
+    instructions::check(&scratch.0.join("purgatory.o"))?;
     refuse_paths(&object, &[&scratch.0, &source, &toolchain.sysroot])?;
     let description = describe(&object, &toolchain);
 

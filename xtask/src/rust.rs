@@ -17,13 +17,24 @@ pub(crate) fn cargo() -> Result<Command> {
 
 /// `cargo` of the nightly toolchain, run at the root of the checkout.
 pub(crate) fn nightly() -> Result<Command> {
+    ensure_toolchain(NIGHTLY)?;
+    cargo_of(NIGHTLY)
+}
+
+/// Installs a toolchain that is missing.
+pub(crate) fn ensure_toolchain(name: &str) -> Result {
     let installed = shell::text(Command::new("rustup").args(["toolchain", "list"]))?;
-    if !installed.lines().any(|line| line.starts_with(NIGHTLY)) {
+    if !installed.lines().any(|line| line.starts_with(name)) {
         let mut install = Command::new("rustup");
-        shell::run(install.args(["toolchain", "install", NIGHTLY, "--profile", "minimal"]))?;
+        shell::run(install.args(["toolchain", "install", name, "--profile", "minimal"]))?;
     }
+    Ok(())
+}
+
+/// `cargo` of an installed toolchain, run at the root of the checkout.
+pub(crate) fn cargo_of(toolchain: &str) -> Result<Command> {
     let mut command = Command::new("rustup");
-    command.args(["run", NIGHTLY, "cargo"]).current_dir(repo::root()?);
+    command.args(["run", toolchain, "cargo"]).current_dir(repo::root()?);
     // Set by the cargo that runs us, and meant for its own toolchain.
     for name in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
         command.env_remove(name);

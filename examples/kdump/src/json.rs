@@ -1,5 +1,6 @@
 //! The conventions of the JSON output: addresses are hex strings, sizes are numbers.
 
+use kdump_segments::plan::json_to_ascii;
 use serde_json::Value;
 
 /// An address or a file offset.
@@ -16,11 +17,17 @@ pub(crate) fn phdr_type(p_type: u32) -> Value {
     })
 }
 
+/// A document as text, in ASCII: nothing in it commands a terminal.
+pub(crate) fn text(value: &Value) -> Result<String, serde_json::Error> {
+    let mut text = json_to_ascii(&serde_json::to_string_pretty(value)?);
+    text.push('\n');
+    Ok(text)
+}
+
 /// One document on standard output.
 pub(crate) fn print(value: &Value) -> Result<(), std::io::Error> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value)?;
-    writeln!(out)?;
+    out.write_all(text(value)?.as_bytes())?;
     out.flush()
 }

@@ -1,13 +1,14 @@
 //! The kdump command-line tool: plans and loads a capture kernel, reads and saves dumps.
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its user")]
 
 mod args;
 mod cmd;
 mod failure;
 mod files;
 mod json;
+mod new_file;
 mod progress;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -37,13 +38,14 @@ fn main() -> ExitCode {
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
-            let code = match error.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
-                _ => 2,
-            };
-            // Nothing is left to be told when the terminal is gone.
-            let _ = error.print();
-            return ExitCode::from(code);
+            if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+                // Nothing is left to be told when the terminal is gone.
+                let _ = error.print();
+                return ExitCode::SUCCESS;
+            }
+            // Without colours, because it repeats what was typed.
+            terminal::tell!("{}", error.render().to_string().trim_end());
+            return ExitCode::from(2);
         }
     };
     let Some((name, matches)) = matches.subcommand() else { return ExitCode::from(2) };
@@ -52,7 +54,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if failure.is_worth_telling() {
-                eprintln!("kdump {name}: {failure}");
+                terminal::tell!("kdump {name}: {failure}");
             }
             failure.exit_code()
         }

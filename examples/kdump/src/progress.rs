@@ -67,13 +67,13 @@ impl Reporter {
                     let line = serde_json::json!({
                         "done": done, "total": total, "written": written, "seconds": seconds,
                     });
-                    eprintln!("{line}");
+                    crate::terminal::tell!("{line}");
                 }
             }
             Kind::Log => {
                 if self.due(LOG_EVERY, last).is_some() {
                     let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100);
-                    eprintln!("{percent:3} % {} of {} MiB", done >> 20, total >> 20);
+                    crate::terminal::tell!("{percent:3} % {} of {} MiB", done >> 20, total >> 20);
                 }
             }
         }

@@ -1,19 +1,17 @@
 //! The vmcore view over a callback, in memory of the caller: what /proc/vmcore would show.
 //!
 //! The header page and the merged notes stand in the caller's workspace; memory is read
-//! through the callback. Offsets are found by binary search in the table of program headers.
+//! through the callback. What the file holds is [`VmcoreFile`]'s to say.
 #![allow(unsafe_code, reason = "exports symbols")]
 
 use core::ffi::{c_int, c_void};
 
-use kdump_elf::{
-    CoreHeader, Ehdr, NoteAlign, Notes, PT_LOAD, PT_NOTE, Phdr, VmcoreLayout, align_down, align_up,
-};
+use kdump_elf::{CaptureHeader, CoreHeader, NoteCause, NoteDefect, VmcoreFile};
 
 use crate::callback::{Reader, libkdump_read_fn};
-use crate::elfcorehdr::nth_phdr;
 use crate::error::libkdump_error;
-use crate::{Bytes, BytesMut, Failure, In, InOut, Out, call, extensible, slice};
+use crate::failure::Fail;
+use crate::{Bytes, BytesMut, Failure, In, InOut, Out, call, elf_code, extensible, slice};
 
 /// A view of old memory as an ELF core. Set up by libkdump_view_init(); the caller owns it and
 /// only reads the fields with a comment. Nothing needs to be freed. Any number of threads may
@@ -25,7 +23,8 @@ pub struct libkdump_view {
     pub size: u32,
     /// Number of program headers of the view: the notes and one per range of memory.
     pub phnum: u32,
-    /// How many of the PT_NOTEs end at a damaged note; what precedes it is kept.
+    /// How many of the PT_NOTEs are damaged or could not be read as a whole; whatever could be
+    /// read of them, and all others, are kept.
     pub damaged_notes: u32,
     /// PT_NOTEs of the elfcorehdr.
     pub note_phdrs: u32,
@@ -45,6 +44,12 @@ pub struct libkdump_view {
     pub read: libkdump_read_fn,
     /// Its first argument.
     pub user: *mut c_void,
+    /// Index in the elfcorehdr of the first damaged PT_NOTE; 0 when none is.
+    pub first_damaged: u32,
+    /// What is wrong with it: LIBKDUMP_ERR_CORRUPT for its program header,
+    /// LIBKDUMP_ERR_CALLBACK when it could not be read, LIBKDUMP_ERR_TRUNCATED for a note; 0
+    /// when none is damaged.
+    pub first_damage: i32,
 }
 
 extensible!(libkdump_view {
@@ -59,13 +64,15 @@ extensible!(libkdump_view {
     workspace: *const c_void,
     read: libkdump_read_fn,
     user: *mut c_void,
+    first_damaged: u32,
+    first_damage: i32,
 });
 
 /// How large a workspace libkdump_view_init() needs: the header and all notes, in whole pages.
 ///
 /// Parameters: `elfcorehdr` and `len` the header the capture kernel was given; `page_size` that
-/// of the view; `bytes` receives the size; `error` may be NULL. Errors:
-/// LIBKDUMP_ERR_CORRUPT or LIBKDUMP_ERR_TRUNCATED for a header that gives no view.
+/// of the view; `bytes` receives the size, of which at most 32 MiB are for notes; `error` may be
+/// NULL. Errors: LIBKDUMP_ERR_CORRUPT or LIBKDUMP_ERR_TRUNCATED for a header that gives no view.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_view_workspace_size(
     elfcorehdr: Bytes<'_>,
@@ -75,17 +82,20 @@ pub extern "C" fn libkdump_view_workspace_size(
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
-        let header = CoreHeader::parse(slice!(elfcorehdr, len)?)?;
-        bytes.set("bytes", workspace_size(&header, page_size)?)
+        let header = CaptureHeader::parse(slice!(elfcorehdr, len)?, None)?;
+        bytes.set("bytes", VmcoreFile::workspace_size(&header, page_size)?)
     })
 }
 
-/// Builds a view: reads all notes through the callback and merges them.
+/// Builds a view: reads all notes through the callback and merges them. Notes that cannot be
+/// read or are damaged are no failure: they are counted in `damaged_notes`. When all PT_NOTEs
+/// together say they have more than 32 MiB, each is cut to the same share of it.
 ///
 /// Parameters: `view` is filled; `elfcorehdr` and `len` the header, which must live as long as
 /// the view; `page_size` that of the view; `workspace` and `workspace_len` memory that must live
 /// as long as the view; `read` and `user` the callback; `error` may be NULL. Errors: those of
-/// libkdump_view_workspace_size(), LIBKDUMP_ERR_BUFFER with `need`, LIBKDUMP_ERR_CALLBACK.
+/// libkdump_view_workspace_size(), LIBKDUMP_ERR_CORRUPT also for ranges of memory that contradict
+/// each other, LIBKDUMP_ERR_BUFFER with `need`.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_view_init(
     view: InOut<'_, libkdump_view>,
@@ -101,25 +111,30 @@ pub extern "C" fn libkdump_view_init(
     call(error, || {
         let place = view.place("view")?;
         let reader = Reader::new(read, user)?;
-        let header = CoreHeader::parse(slice!(elfcorehdr, len)?)?;
-        let need = workspace_size(&header, page_size)?;
+        let header = CaptureHeader::parse(slice!(elfcorehdr, len)?, None)?;
+        let need = VmcoreFile::workspace_size(&header, page_size)?;
         let work = slice!(workspace, workspace_len)?;
         let have = work.len() as u64;
         let room = usize::try_from(need).ok().and_then(|need| work.get_mut(..need));
-        let head = build(&header, page_size, &reader, room.ok_or(Failure::Buffer { need, have })?)?;
+        let room = room.ok_or(Failure::Buffer { need, have })?;
+        let mut damage = Damage::default();
+        let read_old = |paddr, buf: &mut [u8]| reader.read(paddr, buf);
+        let file = VmcoreFile::build(&header, page_size, room, read_old, |defect| damage.add(&defect))?;
         place.set(libkdump_view {
             size: 0,
-            phnum: head.layout.phnum(),
-            damaged_notes: head.damaged,
-            note_phdrs: head.note_phdrs,
-            file_size: head.layout.size(),
-            memory_offset: head.layout.memory_offset(),
+            phnum: file.header().phnum(),
+            damaged_notes: damage.count,
+            note_phdrs: header.note_phdrs(),
+            file_size: file.size(),
+            memory_offset: file.head().len() as u64,
             page_size,
             elfcorehdr_len: len as u64,
             elfcorehdr: elfcorehdr.as_ptr(),
             workspace: workspace.as_ptr().cast_const(),
             read,
             user,
+            first_damaged: damage.first.unwrap_or(0),
+            first_damage: damage.code,
         });
         Ok::<_, Failure>(())
     })
@@ -144,10 +159,16 @@ pub extern "C" fn libkdump_view_read(
         done.set("done", 0)?;
         let view = view.get("view")?;
         let buf = slice!(buf, len)?;
-        let open = Open::new(&view)?;
+        let length = |len: u64| usize::try_from(len).unwrap_or(usize::MAX);
+        let (workspace, elfcorehdr) = (Bytes::new(view.workspace), Bytes::new(view.elfcorehdr));
+        let head: &[u8] = slice!(workspace, length(view.memory_offset))?;
+        let original = CoreHeader::parse(slice!(elfcorehdr, length(view.elfcorehdr_len))?)?;
+        let file = VmcoreFile::open(&original, head, view.page_size)?;
+        let reader = Reader::new(view.read, view.user)?;
         let mut count = 0_usize;
         while let Some(rest) = buf.get_mut(count..).filter(|rest| !rest.is_empty()) {
-            match open.read_some(offset.saturating_add(count as u64), rest)? {
+            let at = offset.saturating_add(count as u64);
+            match file.read_some(at, rest, |paddr, buf| reader.read(paddr, buf))? {
                 0 => break,
                 more => count = count.saturating_add(more),
             }
@@ -157,150 +178,27 @@ pub extern "C" fn libkdump_view_read(
     })
 }
 
-/// What building the head of the file yields.
-struct Head {
-    layout: VmcoreLayout,
-    damaged: u32,
-    note_phdrs: u32,
+/// What was found to be wrong with the PT_NOTEs.
+#[derive(Default)]
+struct Damage {
+    count: u32,
+    first: Option<u32>,
+    last: Option<u32>,
+    code: c_int,
 }
 
-fn notes_of<'a>(header: &CoreHeader<'a>) -> impl Iterator<Item = Phdr> + use<'a> {
-    header.phdrs().take_while(|phdr| phdr.p_type == PT_NOTE)
-}
-
-fn workspace_size(header: &CoreHeader<'_>, page_size: u64) -> Result<u64, Failure> {
-    let most = notes_of(header).fold(0_u64, |sum, phdr| sum.saturating_add(phdr.p_memsz));
-    let layout = VmcoreLayout::new(header.encoding(), page_size, header.phdrs(), most)?;
-    Ok(layout.memory_offset())
-}
-
-/// Fills `work` with the header and the notes as they stand in the file.
-fn build(header: &CoreHeader<'_>, page_size: u64, reader: &Reader, work: &mut [u8]) -> Result<Head, Failure> {
-    let empty = VmcoreLayout::new(header.encoding(), page_size, header.phdrs(), 0)?;
-    let header_size = usize::try_from(empty.header_size()).unwrap_or(usize::MAX);
-    let (head, notes) = work.split_at_mut_checked(header_size).unwrap_or_default();
-    let mut used = 0_usize;
-    let (mut damaged, mut note_phdrs) = (0_u32, 0_u32);
-    for phdr in notes_of(header) {
-        let size = usize::try_from(phdr.p_memsz).unwrap_or(usize::MAX);
-        let room = notes.get_mut(used..).and_then(|rest| rest.get_mut(..size)).unwrap_or_default();
-        reader.read(phdr.p_offset, room)?;
-        let mut list = Notes::new(room, header.encoding().endian, NoteAlign::Four);
-        if list.by_ref().any(|note| note.is_err()) {
-            damaged = damaged.saturating_add(1);
+impl Damage {
+    fn add(&mut self, defect: &NoteDefect<Failure>) {
+        if self.last != Some(defect.index) {
+            self.count = self.count.saturating_add(1);
         }
-        used = used.saturating_add(usize::try_from(list.consumed()).unwrap_or(usize::MAX));
-        note_phdrs = note_phdrs.saturating_add(1);
-    }
-    if let Some(rest) = notes.get_mut(used..) {
-        rest.fill(0);
-    }
-    let layout = VmcoreLayout::new(header.encoding(), page_size, header.phdrs(), used as u64)?;
-    head.fill(0);
-    write_header(header, &layout, head)?;
-    Ok(Head { layout, damaged, note_phdrs })
-}
-
-/// The elfcorehdr's own header, with the program headers of the file.
-fn write_header(header: &CoreHeader<'_>, layout: &VmcoreLayout, head: &mut [u8]) -> Result<(), Failure> {
-    let encoding = header.encoding();
-    let e_phnum = u16::try_from(layout.phnum()).unwrap_or(u16::MAX);
-    let ehdr = Ehdr {
-        e_phoff: u64::from(encoding.ehdr_size()),
-        e_phentsize: encoding.phdr_size(),
-        e_phnum,
-        e_shoff: 0,
-        e_shnum: 0,
-        e_shentsize: 0,
-        e_shstrndx: 0,
-        ..*header.ehdr()
-    };
-    let mut at = ehdr.encode(head)?;
-    for exported in layout.phdrs(header.phdrs()) {
-        let room = head.get_mut(at..).unwrap_or_default();
-        at = at.saturating_add(exported.phdr.encode(encoding, room)?);
-    }
-    Ok(())
-}
-
-/// A view with its pointers turned into slices.
-struct Open<'a> {
-    view: &'a libkdump_view,
-    reader: Reader,
-    head: &'a [u8],
-    exported: CoreHeader<'a>,
-    original: CoreHeader<'a>,
-    bytes: &'a [u8],
-}
-
-impl<'a> Open<'a> {
-    fn new(view: &'a libkdump_view) -> Result<Self, Failure> {
-        let length = |len: u64| usize::try_from(len).unwrap_or(usize::MAX);
-        let (workspace, elfcorehdr) = (Bytes::new(view.workspace), Bytes::new(view.elfcorehdr));
-        let head: &[u8] = slice!(workspace, length(view.memory_offset))?;
-        let bytes: &[u8] = slice!(elfcorehdr, length(view.elfcorehdr_len))?;
-        Ok(Self {
-            view,
-            reader: Reader::new(view.read, view.user)?,
-            head,
-            exported: CoreHeader::parse(head)?,
-            original: CoreHeader::parse(bytes)?,
-            bytes,
-        })
-    }
-
-    /// Reads up to the end of the head or of one range; 0 at the end of the file.
-    fn read_some(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Failure> {
-        let limit = |left: u64, buf: &[u8]| usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
-        if offset >= self.view.file_size {
-            return Ok(0);
+        self.last = Some(defect.index);
+        if self.first.is_none() {
+            self.first = Some(defect.index);
+            self.code = match &defect.cause {
+                NoteCause::Header(error) | NoteCause::Note(error) => elf_code(error),
+                NoteCause::Unreadable { error, .. } => error.code(),
+            };
         }
-        if offset < self.view.memory_offset {
-            let rest = usize::try_from(offset).ok().and_then(|at| self.head.get(at..)).unwrap_or_default();
-            let count = rest.len().min(buf.len());
-            for (target, byte) in buf.iter_mut().zip(rest) {
-                *target = *byte;
-            }
-            return Ok(count);
-        }
-        let (paddr, left) = self.locate(offset)?;
-        let count = limit(left, buf);
-        self.reader.read(paddr, buf.get_mut(..count).unwrap_or_default())?;
-        Ok(count)
-    }
-
-    /// The old memory at a file offset: physical address and bytes from there to the end of
-    /// its range.
-    fn locate(&self, offset: u64) -> Result<(u64, u64), Failure> {
-        // Entry 0 is the notes; the entries behind it are sorted by offset.
-        let (mut low, mut high) = (1_u32, self.exported.phnum());
-        while high.saturating_sub(low) > 1 {
-            let middle = low.midpoint(high);
-            if self.extent_offset(middle)? <= offset { low = middle } else { high = middle }
-        }
-        let index = low.saturating_sub(1).saturating_add(self.view.note_phdrs);
-        let phdr = nth_phdr(&self.original, self.bytes, index)?;
-        let corrupt = |value| Failure::Argument {
-            name: "view",
-            value,
-            expected: "a view whose elfcorehdr and workspace are as libkdump_view_init() left them",
-        };
-        if phdr.p_type != PT_LOAD {
-            return Err(corrupt(u64::from(index)));
-        }
-        let start = align_down(phdr.p_offset, self.view.page_size);
-        let end = phdr.p_offset.checked_add(phdr.p_memsz);
-        let end = end.and_then(|end| align_up(end, self.view.page_size)).unwrap_or(0);
-        let inside = offset.wrapping_sub(self.extent_offset(low)?);
-        let left = end.saturating_sub(start).saturating_sub(inside);
-        if left == 0 {
-            return Err(corrupt(offset));
-        }
-        Ok((start.saturating_add(inside), left))
-    }
-
-    fn extent_offset(&self, index: u32) -> Result<u64, Failure> {
-        let phdr = nth_phdr(&self.exported, self.head, index)?;
-        Ok(align_down(phdr.p_offset, self.view.page_size))
     }
 }

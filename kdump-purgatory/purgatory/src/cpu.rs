@@ -1,23 +1,9 @@
-//! The processor: what it can do, its I/O ports, and ways to stop.
+//! The processor: its I/O ports, and ways to stop.
+//!
+//! What it can do is not asked but told by the loader: CPUID is an exception in a guest with
+//! encrypted state (#VC of SEV-ES and SEV-SNP, #VE of TDX), and an exception is the end here.
 
 use core::arch::asm;
-use core::arch::x86_64::{__cpuid, __cpuid_count};
-
-/// Whether SHA-256 can use the SHA instructions, with the SSE its code is mixed with
-/// (Intel SDM vol. 2, CPUID leaves 1 and 7). None of them needs XSAVE to be set up.
-pub(crate) fn has_sha() -> bool {
-    const SSE2: u32 = 1 << 26;
-    const SSSE3: u32 = 1 << 9;
-    const SSE41: u32 = 1 << 19;
-    const SHA: u32 = 1 << 29;
-    if __cpuid(0).eax < 7 {
-        return false;
-    }
-    let basic = __cpuid(1);
-    basic.edx & SSE2 != 0
-        && basic.ecx & (SSSE3 | SSE41) == SSSE3 | SSE41
-        && __cpuid_count(7, 0).ebx & SHA != 0
-}
 
 /// Reads a byte from an I/O port.
 pub(crate) fn inb(port: u16) -> u8 {

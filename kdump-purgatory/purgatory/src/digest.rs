@@ -1,6 +1,5 @@
 //! The digest over the loaded regions.
 
-use crate::cpu;
 use crate::handover::REGIONS;
 use crate::sha256::{Digest, Sha256};
 
@@ -36,14 +35,14 @@ pub(crate) unsafe fn digest(regions: *const Region, sha: bool) -> Digest {
 }
 
 /// The digest as a function of its own, which is not used between kernels: a test or a
-/// benchmark maps the object and calls it, with `force_soft` to keep off the SHA instructions.
+/// benchmark maps the object and calls it, with `sha` not 0 for the SHA instructions.
 ///
 /// # Safety
-/// `regions` as for [`digest`], `out` points to 32 writable bytes.
+/// `regions` and `sha` as for [`digest`], `out` points to 32 writable bytes.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn purgatory_digest(regions: *const Region, out: *mut Digest, force_soft: u32) {
-    // SAFETY: the caller's promise; the processor was asked.
-    let digest = unsafe { digest(regions, force_soft == 0 && cpu::has_sha()) };
+unsafe extern "C" fn purgatory_digest(regions: *const Region, out: *mut Digest, sha: u32) {
+    // SAFETY: the caller's promise.
+    let digest = unsafe { digest(regions, sha != 0) };
     // SAFETY: the caller's promise.
     unsafe { out.write(digest) };
 }

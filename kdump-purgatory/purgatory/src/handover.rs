@@ -32,6 +32,9 @@ symbols! {
     "sha256_digest" SHA256_DIGEST: [u64; 4] = [0; 4];
     /// Not 0: hash nothing.
     "skip_checks" SKIP_CHECKS: u32 = 0;
+    /// Not 0: every CPU has the SHA instructions, and SSSE3 and SSE4.1 with them. A loader that
+    /// does not know this symbol leaves the portable code, which runs everywhere.
+    "sha_instructions" SHA_INSTRUCTIONS: u32 = 0;
     /// 0 halt, 1 reset, 2 continue; anything else halts.
     "mismatch_action" MISMATCH_ACTION: u32 = 0;
     /// Not 0: make the backup copy.
@@ -48,6 +51,10 @@ symbols! {
     "serial_base" SERIAL_BASE: u16 = 0x3f8;
     /// Line speed to program; 0 leaves the port as it is.
     "serial_baud" SERIAL_BAUD: u32 = 0;
+    /// The next three are without effect; kexec-tools loads no object that lacks them.
+    "console_vga" CONSOLE_VGA: u8 = 0;
+    "reset_vga" RESET_VGA: u8 = 0;
+    "cmdline_end" CMDLINE_END: u64 = 0;
 }
 
 /// The address of one of the symbols, formed relative to RIP. Compiled code would fetch the
@@ -101,6 +108,11 @@ pub(crate) enum MismatchAction {
 
 pub(crate) fn skip_checks() -> bool {
     read!(SKIP_CHECKS) != 0
+}
+
+/// Whether the digest may use the SHA instructions.
+pub(crate) fn sha_instructions() -> bool {
+    read!(SHA_INSTRUCTIONS) != 0
 }
 
 pub(crate) fn mismatch_action() -> MismatchAction {

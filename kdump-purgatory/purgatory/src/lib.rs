@@ -43,8 +43,8 @@ unsafe extern "C" fn purgatory_main() {
 /// loader's choice.
 fn verify(console: &Console) {
     let expected = handover::expected_digest();
-    // SAFETY: the loader's table names loaded segments, which are mapped.
-    let actual = unsafe { digest::digest(handover::regions(), cpu::has_sha()) };
+    // SAFETY: the loader's table names loaded segments, which are mapped; the loader knows the CPUs.
+    let actual = unsafe { digest::digest(handover::regions(), handover::sha_instructions()) };
     if actual == expected {
         console.print("purgatory: digest matches\r\n");
         return;

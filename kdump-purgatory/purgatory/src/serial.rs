@@ -1,5 +1,7 @@
 //! A 16550 serial port behind I/O ports, written without interrupts (PC16550D data sheet).
 
+use core::cell::Cell;
+
 use crate::cpu::{inb, outb};
 use crate::handover;
 
@@ -22,18 +24,18 @@ const LINE_STATUS_TRANSMITTER_EMPTY: u8 = 0x20;
 /// The clock of a PC's UART divided by 16.
 const BASE_BAUD: u32 = 115_200;
 
-/// Polls of the line status before a byte is sent regardless: a port that is not there must not
-/// stop the capture. At a microsecond a poll this outlasts a byte at 300 baud.
+/// Polls of the line status before a port is given up, for all bytes to come: one that is not
+/// there must not hold up the capture. At a microsecond a poll this outlasts a byte at 300 baud.
 const PATIENCE: u32 = 100_000;
 
 /// Where messages go, if anywhere.
-pub(crate) struct Console(Option<u16>);
+pub(crate) struct Console(Cell<Option<u16>>);
 
 impl Console {
     /// Opens the port of the hand-over; programs it if a line speed is given.
     pub(crate) fn open() -> Self {
         let Some((base, baud)) = handover::serial() else {
-            return Self(None);
+            return Self(Cell::new(None));
         };
         if let Some(divisor) = BASE_BAUD.checked_div(baud) {
             let [low, high, ..] = divisor.clamp(1, 0xffff).to_le_bytes();
@@ -45,7 +47,7 @@ impl Console {
             outb(base.wrapping_add(FIFO_CONTROL), FIFO_ENABLE_AND_CLEAR);
             outb(base.wrapping_add(MODEM_CONTROL), MODEM_CONTROL_DTR_RTS);
         }
-        Self(Some(base))
+        Self(Cell::new(Some(base)))
     }
 
     /// Writes a message.
@@ -67,13 +69,14 @@ impl Console {
 
     #[inline(never)]
     fn put(&self, byte: u8) {
-        let Some(base) = self.0 else { return };
+        let Some(base) = self.0.get() else { return };
         for _ in 0..PATIENCE {
             if inb(base.wrapping_add(LINE_STATUS)) & LINE_STATUS_TRANSMITTER_EMPTY != 0 {
-                break;
+                outb(base.wrapping_add(DATA), byte);
+                return;
             }
         }
-        outb(base.wrapping_add(DATA), byte);
+        self.0.set(None);
     }
 }
 

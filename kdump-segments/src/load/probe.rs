@@ -5,7 +5,7 @@ use std::path::Path;
 use alloc::string::String;
 
 use crate::Machine;
-use crate::machine::read_text;
+use crate::machine::{Root, read_text};
 use crate::preflight::Environment;
 
 /// Number of CAP_SYS_BOOT (include/uapi/linux/capability.h).
@@ -15,7 +15,8 @@ const CAP_SYS_BOOT: u32 = 22;
 /// rights are asked only where `root` is the running system.
 #[must_use]
 pub fn probe_environment(machine: &Machine, root: &Path) -> Environment {
-    let read = |path: &str| read_text(&root.join(path)).ok();
+    let files = Root::new(root);
+    let read = |path: &str| read_text(&files, path).ok();
     let mut environment = Environment::of_machine(machine);
     environment.total_ram = read("proc/meminfo").and_then(|text| mem_total(&text));
     environment.gib_pages = read("proc/cpuinfo").and_then(|text| cpu_flag(&text, "pdpe1gb"));

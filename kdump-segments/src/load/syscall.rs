@@ -53,9 +53,37 @@ pub(super) fn kexec_file_load(
     // SAFETY: `text` is null with length 0 or points to `len` bytes of `cmdline`, which lives
     // to the end of this function; the kernel only reads them. The file descriptors are
     // checked by the kernel.
-    let result = unsafe { libc::syscall(libc::SYS_kexec_file_load, kernel, initrd, len, text, flags) };
+    let result = unsafe { libc::syscall(KEXEC_FILE_LOAD, kernel, initrd, len, text, flags) };
     outcome(result)
 }
+
+/// The number of kexec_file_load(2) where the crate libc has it.
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "powerpc64",
+    target_arch = "loongarch64",
+    target_arch = "arm"
+))]
+const KEXEC_FILE_LOAD: libc::c_long = libc::SYS_kexec_file_load;
+/// Where it lacks it (include/uapi/asm-generic/unistd.h).
+#[cfg(any(target_arch = "riscv64", target_arch = "riscv32"))]
+const KEXEC_FILE_LOAD: libc::c_long = 294;
+/// Where it lacks it (arch/s390/include/generated/uapi/asm/unistd_64.h).
+#[cfg(target_arch = "s390x")]
+const KEXEC_FILE_LOAD: libc::c_long = 381;
+/// i386 and others have no such call: a number no kernel knows makes it answer ENOSYS.
+#[cfg(not(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "powerpc64",
+    target_arch = "loongarch64",
+    target_arch = "arm",
+    target_arch = "riscv64",
+    target_arch = "riscv32",
+    target_arch = "s390x"
+)))]
+const KEXEC_FILE_LOAD: libc::c_long = -1;
 
 fn outcome(result: libc::c_long) -> Result<(), Errno> {
     if result == 0 {

@@ -1,9 +1,9 @@
 //! Reading the files of a machine: the running one or a recorded one.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -14,14 +14,20 @@ use kdump_elf::Endian;
 
 use super::files::parse_index;
 use super::kcore_head::read_head;
-use super::open_file::{TEXT_LIMIT, open};
-use super::paths::{ARCH, ENVIRONMENT, FILES, KALLSYMS, KCORE, KCORE_VALUES, NUMBERED};
+use super::open_file::{Content, Root, TEXT_LIMIT, read_limited};
+use super::paths::{ARCH, ENVIRONMENT, FILES, IOMEM, KALLSYMS, KCORE, KCORE_VALUES, NUMBERED};
 use super::record::{MANIFEST, parse_manifest};
 use super::{Kcore, Machine, MachineFiles, Symbols, symbols};
 use crate::MachineError;
 
-/// Several times what the largest kernels list.
-const KALLSYMS_LIMIT: u64 = 256 << 20;
+/// Several times what the largest kernels list. It is filtered while it is read, not held.
+const KALLSYMS_LIMIT: u64 = 64 << 20;
+/// All texts of one machine together.
+const TOTAL_LIMIT: u64 = 64 << 20;
+/// Twice as many as the kernel supports CPUs, and far more than a firmware's map has ranges.
+const ENTRIES_LIMIT: usize = 16 << 10;
+/// CPUs without a note that are told one by one.
+const TOLD_CPUS: usize = 16;
 
 impl Machine {
     /// Describes the machine whose `proc` and `sys` are under `root`: `/` for the running
@@ -38,11 +44,13 @@ impl MachineFiles {
     /// Reads what a description needs from `proc` and `sys` under `root`.
     ///
     /// Files that are absent are left out; files that exist but cannot be read are remembered
-    /// with the cause. Of /proc/kcore only the ELF header, the program headers and the notes
+    /// with the cause. So are files of more than 16 MiB, those that would make more than 64 MiB
+    /// in all, and what a directory has beyond 16384 entries: the kernel shows no such machine.
+    /// Symbolic links are resolved as if `root` were the root of the file system. Of /proc/kcore only the ELF header, the program headers and the notes
     /// are read, of /proc/kallsyms only a few lines are kept.
     ///
     /// # Errors
-    /// [`MachineError::TooLarge`] for a file far larger than what the kernel writes there.
+    /// [`MachineError::TooLarge`] for a proc/iomem far larger than what the kernel writes.
     pub fn read(root: &Path) -> Result<Self, MachineError> {
         Self::read_with(root, &[])
     }
@@ -53,7 +61,7 @@ impl MachineFiles {
     }
 
     fn read_with(root: &Path, more: &[&str]) -> Result<Self, MachineError> {
-        let mut reader = Reader { root, files: Self::new() };
+        let mut reader = Reader { path: root, root: Root::new(root), files: Self::new(), left: TOTAL_LIMIT };
         for path in FILES.iter().chain(more) {
             reader.text(path)?;
         }
@@ -75,8 +83,11 @@ impl MachineFiles {
 }
 
 struct Reader<'a> {
-    root: &'a Path,
+    path: &'a Path,
+    root: Root,
     files: MachineFiles,
+    /// Bytes of text that may still be read.
+    left: u64,
 }
 
 impl Reader<'_> {
@@ -91,22 +102,32 @@ impl Reader<'_> {
     /// The content of the file at `place`; trouble is reported under the name `path`.
     fn content(&mut self, place: &str, path: &str) -> Result<Option<Vec<u8>>, MachineError> {
         let Some(file) = self.open(place, path) else { return Ok(None) };
-        let mut content = Vec::new();
-        match file.take(TEXT_LIMIT.saturating_add(1)).read_to_end(&mut content) {
-            Ok(_) if content.len() as u64 > TEXT_LIMIT => Err(MachineError::TooLarge {
-                path: self.place(place).display().to_string(),
-                limit: TEXT_LIMIT,
-            }),
-            Ok(_) => Ok(Some(content)),
-            Err(error) => {
-                self.files.insert_unreadable(path, error.to_string());
-                Ok(None)
+        let limit = self.left.min(TEXT_LIMIT);
+        match read_limited(file, limit) {
+            Ok(Content::Whole(content)) => {
+                self.left = self.left.saturating_sub(content.len() as u64);
+                return Ok(Some(content));
             }
+            // Without the map of the memory there is no machine; everything else is optional.
+            Ok(Content::TooLong(_)) if path == IOMEM => {
+                let path = self.path.join(place).display().to_string();
+                return Err(MachineError::TooLarge { path, limit });
+            }
+            Ok(Content::TooLong(spent)) => {
+                self.left = self.left.saturating_sub(spent);
+                let cause = match limit {
+                    TEXT_LIMIT => format!("it has more than {TEXT_LIMIT:#x} bytes"),
+                    _ => format!("no more than {TOTAL_LIMIT:#x} bytes in all are read of a machine"),
+                };
+                self.files.insert_unreadable(path, cause);
+            }
+            Err(error) => self.files.insert_unreadable(path, error.to_string()),
         }
+        Ok(None)
     }
 
     fn open(&mut self, place: &str, path: &str) -> Option<File> {
-        match open(&self.place(place)) {
+        match self.root.open(place) {
             Ok(file) => Some(file),
             Err(error) => {
                 if !is_absent(&error) {
@@ -117,14 +138,15 @@ impl Reader<'_> {
         }
     }
 
-    fn place(&self, path: &str) -> PathBuf {
-        self.root.join(path)
-    }
-
     /// The numbers of the directories `<prefix>N` in `dir`.
     fn numbers(&mut self, dir: &str, prefix: &str) -> Vec<u32> {
-        let entries = match fs::read_dir(self.place(dir)) {
-            Ok(entries) => entries,
+        let names = match self.root.names(dir, ENTRIES_LIMIT) {
+            Ok((names, false)) => names,
+            Ok((names, true)) => {
+                let cause = format!("it has more than {ENTRIES_LIMIT} entries, the rest is left out");
+                self.files.insert_unreadable(dir, cause);
+                names
+            }
             Err(error) => {
                 if !is_absent(&error) {
                     self.files.insert_unreadable(dir, error.to_string());
@@ -132,19 +154,8 @@ impl Reader<'_> {
                 return Vec::new();
             }
         };
-        let mut numbers = Vec::new();
-        for entry in entries {
-            match entry {
-                Ok(entry) => {
-                    let name = entry.file_name();
-                    numbers.extend(name.to_str().and_then(|name| parse_index(name.strip_prefix(prefix)?)));
-                }
-                Err(error) => {
-                    self.files.insert_unreadable(dir, error.to_string());
-                    break;
-                }
-            }
-        }
+        let numbers = names.iter().filter_map(|name| parse_index(name.strip_prefix(prefix)?));
+        let mut numbers: Vec<u32> = numbers.collect();
         numbers.sort_unstable();
         numbers
     }
@@ -157,10 +168,15 @@ impl Reader<'_> {
             .into_iter()
             .partition(|&cpu| self.files.get(&path(cpu)).is_some());
         let told: Vec<String> = self.files.unreadable().map(|(path, _)| path.to_owned()).collect();
-        for cpu in without.into_iter().filter(|_| !with.is_empty()).map(path) {
-            if told.binary_search(&cpu).is_err() {
-                self.files.insert_unreadable(cpu, "it is not there; this CPU's registers will be missing");
-            }
+        let silent = |cpu: &String| !with.is_empty() && told.binary_search(cpu).is_err();
+        let mut silent = without.into_iter().map(path).filter(silent);
+        for cpu in silent.by_ref().take(TOLD_CPUS) {
+            self.files.insert_unreadable(cpu, "it is not there; this CPU's registers will be missing");
+        }
+        let more = silent.count();
+        if more > 0 {
+            let cause = format!("{more} more have no crash_notes; these CPUs' registers will be missing");
+            self.files.insert_unreadable("sys/devices/system/cpu/cpu*/crash_notes", cause);
         }
     }
 
@@ -181,10 +197,14 @@ impl Reader<'_> {
 
     fn kallsyms(&mut self) {
         let Some(file) = self.open(KALLSYMS, KALLSYMS) else { return };
+        let too_long = || format!("it has {KALLSYMS_LIMIT:#x} bytes or more");
+        if file.metadata().is_ok_and(|metadata| metadata.len() >= KALLSYMS_LIMIT) {
+            return self.files.insert_unreadable(KALLSYMS, too_long());
+        }
         let mut file = file.take(KALLSYMS_LIMIT);
         match symbols::filter(|piece| file.read(piece)) {
             Ok(_) if file.limit() == 0 => {
-                self.files.insert_unreadable(KALLSYMS, format!("it has {KALLSYMS_LIMIT:#x} bytes or more"));
+                self.files.insert_unreadable(KALLSYMS, too_long());
             }
             Ok(lines) => self.files.insert(KALLSYMS, lines),
             Err(error) => self.files.insert_unreadable(KALLSYMS, error.to_string()),
@@ -237,9 +257,7 @@ impl Reader<'_> {
     /// Kernels before 6.1 have no `/proc/sys/kernel/arch`; the running one is of the
     /// architecture this program runs on.
     fn host_arch(&mut self) {
-        if self.files.get(ARCH).is_none()
-            && fs::canonicalize(self.root).is_ok_and(|root| root == Path::new("/"))
-        {
+        if self.files.get(ARCH).is_none() && matches!(self.root, Root::Whole) {
             let name = match (std::env::consts::ARCH, Endian::native()) {
                 ("powerpc64", Endian::Little) => "ppc64le",
                 (name, _) => name,

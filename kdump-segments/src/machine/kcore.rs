@@ -91,7 +91,7 @@ impl Kcore {
             self.notes.push(format!("its notes at offset {offset:#x} are cut off after {have:#x} bytes"));
         }
         // 4 whatever p_align says, as Linux writes them.
-        for note in Notes::new(area, self.encoding.endian, NoteAlign::Four) {
+        for note in Notes::in_file(area, self.encoding.endian, NoteAlign::Four) {
             match note {
                 Ok(note) if note.name == VMCOREINFO_NOTE_NAME => self.vmcoreinfo = Some(note.desc.to_vec()),
                 Ok(_) => {}

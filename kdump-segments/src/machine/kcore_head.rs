@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use kdump_elf::{CoreHeader, Ehdr, PN_XNUM, PT_NOTE, extended_phnum};
 
 /// The most that is read: 65535 program headers and the notes behind them are 4 MiB.
-const LIMIT: u64 = 64 << 20;
+const LIMIT: u64 = 16 << 20;
 
 /// The file's first bytes: ELF header, program headers, section header 0 where it counts
 /// them, and notes. Shorter when the file ends before.

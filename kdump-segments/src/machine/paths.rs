@@ -5,14 +5,17 @@ pub(super) const KCORE: &str = "proc/kcore";
 /// Values read from kernel memory through /proc/kcore; only recorded machines have it.
 pub(super) const KCORE_VALUES: &str = "proc/kcore.values";
 pub(super) const KALLSYMS: &str = "proc/kallsyms";
+/// What each CPU can do.
+pub(super) const CPUINFO: &str = "proc/cpuinfo";
 /// The machine name of `uname(2)`, since Linux 6.1.
 pub(super) const ARCH: &str = "proc/sys/kernel/arch";
 
 /// The files that are read as they are.
 #[cfg(feature = "std")]
-pub(super) const FILES: [&str; 27] = [
+pub(super) const FILES: [&str; 28] = [
     IOMEM,
     "proc/cmdline",
+    CPUINFO,
     "proc/mounts",
     "proc/sys/kernel/osrelease",
     "sys/kernel/vmcoreinfo",
@@ -43,9 +46,8 @@ pub(super) const FILES: [&str; 27] = [
 /// What [`probe_environment`](crate::load::probe_environment) reads besides: a recording has it
 /// too, a description does not need it.
 #[cfg(feature = "std")]
-pub(super) const ENVIRONMENT: [&str; 5] = [
+pub(super) const ENVIRONMENT: [&str; 4] = [
     "proc/meminfo",
-    "proc/cpuinfo",
     "proc/sys/kernel/kexec_load_disabled",
     "proc/sys/kernel/kexec_load_limit_panic",
     "sys/kernel/security/lockdown",

@@ -50,6 +50,24 @@ impl Plan<'_> {
     }
 }
 
+/// A JSON text in ASCII: every other character of its strings, and DEL, is written as `\uXXXX`
+/// (RFC 8259, section 7), which means the same to a reader of JSON and nothing to a terminal.
+#[must_use]
+pub fn json_to_ascii(json: &str) -> String {
+    let mut ascii = String::with_capacity(json.len());
+    for c in json.chars() {
+        // A newline stands between values only; inside strings it is escaped already.
+        if matches!(c, ' '..='~' | '\n') {
+            ascii.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                ascii.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    ascii
+}
+
 fn backup(low: LowMemory) -> Value {
     match low {
         LowMemory::BackedUp { source, destination } => json!({
@@ -102,4 +120,21 @@ fn hex(value: u64) -> String {
 
 fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_ascii_and_means_the_same() {
+        let text = "a\u{7f}\u{9b}2J\u{202e}\u{e4}\u{1f600}\n\x1b\"";
+        let value = json!({ text: [text] });
+        for json in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+            let ascii = json_to_ascii(&json);
+            assert!(ascii.chars().all(|c| matches!(c, ' '..='~' | '\n')), "{ascii:?}");
+            assert_eq!(serde_json::from_str::<Value>(&ascii).unwrap(), value);
+        }
+        assert!(json_to_ascii("\"\u{9b}\u{1f600}\"").ends_with("u009b\\ud83d\\ude00\""));
+    }
 }

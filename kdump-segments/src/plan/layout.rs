@@ -20,6 +20,7 @@ pub struct Layout<'a> {
     pub(super) target: Entry,
     pub(super) backup: Option<BackupCopy>,
     pub(super) serial: Option<SerialPort>,
+    pub(super) sha_instructions: bool,
     pub(super) on_mismatch: MismatchAction,
 }
 

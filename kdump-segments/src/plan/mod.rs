@@ -22,6 +22,8 @@ use alloc::vec::Vec;
 use kdump_elf::{Arch, PhysRange};
 
 pub use flags::KexecFlags;
+#[cfg(feature = "json")]
+pub use json::json_to_ascii;
 pub use layout::Layout;
 pub use options::{BackupPolicy, PlanOptions};
 

@@ -37,6 +37,7 @@ impl<'a> Layout<'a> {
             entry: self.target,
             backup: self.backup,
             serial: self.serial,
+            sha_instructions: self.sha_instructions,
             on_mismatch: self.on_mismatch,
         };
         let linked = purgatory.link(base, &handover).map_err(Error::Purgatory)?;

@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use kdump_elf::{
-    Arch, Encoding, NoteAlign, Notes, PT_LOAD, PT_NOTE, Paddr, Phdr, PhysRange, VmcoreExtent, VmcoreLayout,
+    Arch, CaptureHeader, CoreHeader, NoteCause, NoteDefect, PT_LOAD, Paddr, Phdr, PhysRange, VmcoreFile,
+    VmcorePiece,
 };
 
-use crate::capture::elfcorehdr::ElfCoreHdr;
+use crate::capture::elfcorehdr::read_elfcorehdr;
 use crate::error::elf;
 use crate::error::{Error, Stopped};
 use crate::extent_map::{Extent, ExtentMap, Lookup};
@@ -46,15 +47,16 @@ impl fmt::Debug for ViewOptions {
 ///
 /// It is read by file offset ([`ReadAt`]) and by physical address ([`OldMemory`]); both find
 /// their range in O(log n). The true size of the notes is found once, when the view is made.
+/// What the file holds is [`VmcoreFile`]'s to say; this owns the bytes.
 #[derive(Debug)]
 pub struct VmcoreView<M> {
     memory: M,
     options: ViewOptions,
-    layout: VmcoreLayout,
-    phdrs: Vec<Phdr>,
+    elfcorehdr: Vec<u8>,
     /// Header and notes, each padded to whole pages.
     head: Vec<u8>,
-    extents: Vec<VmcoreExtent>,
+    size: u64,
+    phdrs: Vec<Phdr>,
     by_paddr: ExtentMap,
     defects: Vec<Error>,
 }
@@ -66,8 +68,11 @@ impl<M: OldMemory> VmcoreView<M> {
     /// When the header breaks any rule, there is no view: guessing would show wrong memory.
     /// Notes that cannot be read or parsed break none; see [`VmcoreView::defects`].
     pub fn from_header(elfcorehdr: &[u8], memory: M, options: ViewOptions) -> Result<Self, Error> {
-        let header = ElfCoreHdr::parse(elfcorehdr, options.arch)?;
-        Self::new(&header, memory, options)
+        let size = CaptureHeader::size_of(elfcorehdr, options.arch).map_err(elf("elfcorehdr"))?;
+        let used = usize::try_from(size).ok().and_then(|size| elfcorehdr.get(..size)).unwrap_or(elfcorehdr);
+        let mut bytes = Vec::new();
+        append(&mut bytes, "the elfcorehdr", used)?;
+        Self::new(bytes, memory, options)
     }
 
     /// From the elfcorehdr at `address` of old memory, as `elfcorehdr=` gives it.
@@ -75,45 +80,46 @@ impl<M: OldMemory> VmcoreView<M> {
     /// # Errors
     /// As [`VmcoreView::from_header`], and when the header cannot be read.
     pub fn from_memory(address: Paddr, memory: M, options: ViewOptions) -> Result<Self, Error> {
-        let header = ElfCoreHdr::read(&memory, address, options.arch)?;
-        Self::new(&header, memory, options)
+        let bytes = read_elfcorehdr(&memory, address, options.arch)?;
+        Self::new(bytes, memory, options)
     }
 
-    fn new(header: &ElfCoreHdr, memory: M, mut options: ViewOptions) -> Result<Self, Error> {
+    fn new(elfcorehdr: Vec<u8>, memory: M, mut options: ViewOptions) -> Result<Self, Error> {
         if options.page_size == 0 {
             options.page_size = 4096;
         }
-        let encoding = header.ehdr.encoding;
-        let source = || header.phdrs.iter().copied();
-        let layout = |notes: u64| {
-            VmcoreLayout::new(encoding, options.page_size, source(), notes).map_err(elf("elfcorehdr"))
-        };
-        // Before a byte of notes is read the header must be in order.
-        layout(0)?;
+        let header = CaptureHeader::parse(&elfcorehdr, options.arch).map_err(elf("elfcorehdr"))?;
+        let mut head = workspace(&header, options.page_size)?;
         let mut defects = Vec::new();
-        let notes = merge_notes(&memory, &header.phdrs, encoding, &mut defects);
-        let layout = layout(notes.len() as u64)?;
-        let exported: Vec<_> = layout.phdrs(source()).collect();
-        let phdrs: Vec<Phdr> = exported.iter().map(|entry| entry.phdr).collect();
-        let head = head_bytes(header, &layout, &phdrs, &notes)?;
-        let extents = exported.iter().filter_map(|entry| entry.extent).filter(|extent| extent.size != 0);
-        let candidates: Vec<Extent> = source().filter_map(|phdr| extent_of(&phdr)).collect();
-        Ok(Self {
-            extents: extents.collect(),
-            by_paddr: ExtentMap::build(&candidates),
-            memory,
-            options,
-            layout,
-            phdrs,
-            head,
-            defects,
-        })
+        // No PT_NOTE has more than two.
+        let most = usize::try_from(header.note_phdrs()).unwrap_or(usize::MAX).saturating_mul(2);
+        let need = most.saturating_mul(size_of::<Error>()) as u64;
+        let what = "what is wrong with the notes";
+        defects.try_reserve(most).map_err(|_| Error::OutOfMemory { what, need })?;
+        let read = |paddr, buf: &mut [u8]| read_note(&memory, &options, paddr, buf);
+        let file = VmcoreFile::build(&header, options.page_size, &mut head, read, |defect| {
+            defects.push(defect_of(defect));
+        });
+        let file = file.map_err(elf("elfcorehdr"))?;
+        let (size, used) = (file.size(), file.head().len());
+        let phdrs = file.header().phdrs().collect();
+        let candidates: Vec<Extent> = header.core().phdrs().filter_map(|phdr| extent_of(&phdr)).collect();
+        head.truncate(used);
+        let by_paddr = ExtentMap::build(&candidates);
+        Ok(Self { memory, options, elfcorehdr, head, size, phdrs, by_paddr, defects })
+    }
+
+    /// What stands at `offset` of the file.
+    fn locate(&self, offset: u64) -> Result<VmcorePiece<'_>, Error> {
+        let original = CoreHeader::parse(&self.elfcorehdr).map_err(elf("elfcorehdr"))?;
+        let file = VmcoreFile::open(&original, &self.head, self.options.page_size);
+        file.and_then(|file| file.locate(offset)).map_err(elf("vmcore header"))
     }
 
     /// Bytes of the file; a multiple of the page size.
     #[must_use]
     pub fn file_size(&self) -> u64 {
-        self.layout.size()
+        self.size
     }
 
     /// The program headers the view shows: the merged PT_NOTE, then the PT_LOADs.
@@ -167,21 +173,18 @@ impl<M: OldMemory> VmcoreView<M> {
 
 impl<M: OldMemory> ReadAt for VmcoreView<M> {
     fn size(&self) -> Result<u64, Error> {
-        Ok(self.layout.size())
+        Ok(self.size)
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
-        if offset < self.head.len() as u64 {
-            return self.head.read_at(offset, buf);
-        }
-        let index =
-            self.extents.partition_point(|extent| extent.offset.saturating_add(extent.size) <= offset);
-        let Some(extent) = self.extents.get(index) else { return Ok(0) };
-        let skip = offset.saturating_sub(extent.offset);
-        let rest = usize::try_from(extent.size.saturating_sub(skip)).unwrap_or(usize::MAX);
-        let count = rest.min(buf.len());
+        let (paddr, len) = match self.locate(offset)? {
+            VmcorePiece::End => return Ok(0),
+            VmcorePiece::Head(rest) => return rest.read_at(0, buf),
+            VmcorePiece::Memory { paddr, len } => (paddr, len),
+        };
+        let count = usize::try_from(len).unwrap_or(usize::MAX).min(buf.len());
         let piece = buf.get_mut(..count).unwrap_or_default();
-        match self.read_old(extent.paddr.saturating_add(skip), piece) {
+        match self.read_old(paddr, piece) {
             Ok(()) => Ok(count),
             Err(stopped) if stopped.read > 0 => Ok(stopped.read),
             Err(stopped) => Err(stopped.error),
@@ -215,71 +218,38 @@ fn extent_of(phdr: &Phdr) -> Option<Extent> {
     (phdr.p_type == PT_LOAD).then_some(Extent { range, stored_at: Some(phdr.p_offset) })
 }
 
-/// The notes of all PT_NOTEs back to back. A CPU that saved nothing has no note.
-fn merge_notes<M: OldMemory>(
-    memory: &M,
-    phdrs: &[Phdr],
-    encoding: Encoding,
-    defects: &mut Vec<Error>,
-) -> Vec<u8> {
-    let mut merged = Vec::new();
-    for phdr in phdrs.iter().filter(|phdr| phdr.p_type == PT_NOTE) {
-        let bytes = zeroed("the notes of a PT_NOTE", phdr.p_memsz).and_then(|mut bytes| {
-            let read = memory.read_phys(Paddr(phdr.p_offset), &mut bytes);
-            read.map(|()| bytes).map_err(|stopped| stopped.error)
-        });
-        let bytes = match bytes {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                defects.push(error);
-                continue;
-            }
-        };
-        let mut notes = Notes::new(&bytes, encoding.endian, NoteAlign::Four);
-        let mut end = 0;
-        while let Some(note) = notes.next() {
-            match note {
-                // Linux drops a last note whose padding does not fit: the next would follow
-                // at an odd place.
-                Ok(_) if notes.consumed().trailing_zeros() < 2 => {
-                    let value = notes.consumed();
-                    let expected = "room for the padding of the last note";
-                    defects.push(Error::Corrupt { what: "size of a PT_NOTE", value, expected });
-                }
-                Ok(_) => end = notes.consumed(),
-                Err(error) => defects.push(elf("notes of a PT_NOTE")(error)),
-            }
-        }
-        let whole = usize::try_from(end).ok().and_then(|end| bytes.get(..end)).unwrap_or_default();
-        if let Err(error) = append(&mut merged, "all notes", whole) {
-            defects.push(error);
+/// Memory for the head of the file. Where there is less than it could use, notes are cut,
+/// which is better than no dump.
+fn workspace(header: &CaptureHeader<'_>, page_size: u64) -> Result<Vec<u8>, Error> {
+    let size = VmcoreFile::workspace_size(header, page_size).map_err(elf("elfcorehdr"))?;
+    let mut less = size;
+    loop {
+        match zeroed("header and notes", less) {
+            Ok(bytes) => return Ok(bytes),
+            Err(error) if less <= page_size => return Err(error),
+            Err(_) => less = less.checked_div(2).unwrap_or(0),
         }
     }
-    merged
 }
 
-/// The exported header and notes, padded to where memory begins.
-fn head_bytes(
-    header: &ElfCoreHdr,
-    layout: &VmcoreLayout,
-    phdrs: &[Phdr],
-    notes: &[u8],
-) -> Result<Vec<u8>, Error> {
-    let encoding = header.ehdr.encoding;
-    let mut head = zeroed("header and notes", layout.memory_offset())?;
-    let mut ehdr = header.ehdr;
-    ehdr.e_phnum = u16::try_from(layout.phnum()).unwrap_or(u16::MAX);
-    let mut at = ehdr.encode(&mut head).map_err(elf("vmcore header"))?;
-    if let Some(ident) = head.first_chunk_mut() {
-        *ident = header.ident;
+/// Reads notes, which may lie in frames that must not be touched. Nothing is read across the
+/// end of a page.
+fn read_note<M: OldMemory>(
+    memory: &M,
+    options: &ViewOptions,
+    paddr: u64,
+    buf: &mut [u8],
+) -> Result<(), Error> {
+    let pfn = paddr.checked_shr(options.page_size.trailing_zeros()).unwrap_or(0);
+    if options.is_ram.as_ref().is_some_and(|is_ram| !is_ram(pfn)) {
+        return Err(Error::Hole { paddr, next: None });
     }
-    for phdr in phdrs {
-        let out = head.get_mut(at..).unwrap_or_default();
-        at = at.saturating_add(phdr.encode(encoding, out).map_err(elf("vmcore header"))?);
+    memory.read_phys(Paddr(paddr), buf).map_err(|stopped| stopped.error)
+}
+
+fn defect_of(defect: NoteDefect<Error>) -> Error {
+    match defect.cause {
+        NoteCause::Header(error) | NoteCause::Note(error) => elf("notes of a PT_NOTE")(error),
+        NoteCause::Unreadable { error, .. } => error,
     }
-    let start = usize::try_from(layout.header_size()).unwrap_or(usize::MAX);
-    if let Some(target) = head.get_mut(start..).and_then(|rest| rest.get_mut(..notes.len())) {
-        target.copy_from_slice(notes);
-    }
-    Ok(head)
 }

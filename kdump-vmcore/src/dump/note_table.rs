@@ -69,7 +69,7 @@ impl NoteTable {
 
     fn add(&mut self, segment: Segment, defects: &mut Vec<Error>) {
         let index = self.segments.len();
-        for note in Notes::new(&segment.bytes, self.endian, segment.align) {
+        for note in Notes::in_file(&segment.bytes, self.endian, segment.align) {
             match note {
                 Ok(note) => {
                     let start = usize::try_from(note.offset).unwrap_or(usize::MAX);
@@ -86,7 +86,7 @@ impl NoteTable {
         self.entries.iter().filter_map(|entry| {
             let segment = self.segments.get(entry.segment)?;
             let bytes = segment.bytes.get(entry.start..)?;
-            let mut note = Notes::new(bytes, self.endian, segment.align).next()?.ok()?;
+            let mut note = Notes::in_file(bytes, self.endian, segment.align).next()?.ok()?;
             note.offset = segment.file_offset.saturating_add(entry.start as u64);
             Some(note)
         })

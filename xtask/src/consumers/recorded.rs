@@ -31,8 +31,14 @@ pub(super) fn rows(kexec: &Path, stock: &Path, image: &Path, places: &Places) ->
         .collect()
 }
 
-/// What kexec prints about its plan.
-fn say(kexec: &Path, machine: &str, options: &[&str], image: &Path, places: &Places) -> Result<String> {
+/// What kexec prints about its plan, up to the refused system call.
+pub(super) fn say(
+    kexec: &Path,
+    machine: &str,
+    options: &[&str],
+    image: &Path,
+    places: &Places,
+) -> Result<String> {
     let recorded = repo::root()?.join(WHERE).join(machine);
     let mut unshare = install::with_library(shell::tool("unshare")?, places);
     unshare.args(["-rm", "sh", "-c", SCRIPT, "sh"]).arg(recorded).arg(kexec);

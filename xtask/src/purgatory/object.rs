@@ -17,13 +17,14 @@ const SHN_LORESERVE: u16 = 0xff00;
 const RELOCATIONS: [u32; 6] = [0, 1, 2, 4, 10, 11];
 
 /// Names a loader writes or reads, and their sizes; 0 for a mere address.
-const SYMBOLS: [(&str, u64); 17] = [
+const SYMBOLS: [(&str, u64); 21] = [
     ("entry64_regs", 136),
     ("entry32_regs", 36),
     ("sha256_regions", 256),
     ("sha256_digest", 32),
     ("skip_checks", 4),
     ("mismatch_action", 4),
+    ("sha_instructions", 4),
     ("panic_kernel", 1),
     ("backup_start", 8),
     ("backup_src_start", 8),
@@ -31,6 +32,9 @@ const SYMBOLS: [(&str, u64); 17] = [
     ("console_serial", 1),
     ("serial_base", 2),
     ("serial_baud", 4),
+    ("console_vga", 1),
+    ("reset_vga", 1),
+    ("cmdline_end", 8),
     ("stack", STACK),
     ("stack_end", 0),
     ("purgatory_start", 0),

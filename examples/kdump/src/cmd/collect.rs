@@ -42,7 +42,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let head = format!("{} files, {bytes} bytes in {}", recorded.copied.len(), dir.display());
     let unreadable = recorded.unreadable.iter().map(|(path, cause)| format!("not readable: {path}: {cause}"));
     let missing = recorded.missing.iter().map(|path| format!("not there: {path}"));
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::terminal::out();
     let mut lines = core::iter::once(head).chain(unreadable).chain(missing);
     Ok(lines.try_for_each(|line| writeln!(out, "{line}")).and_then(|()| out.flush())?)
 }

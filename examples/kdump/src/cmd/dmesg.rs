@@ -41,10 +41,10 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     }
     print(&dmesg)?;
     for defect in dmesg.defects.iter().take(5) {
-        eprintln!("kdump dmesg: {defect}");
+        crate::terminal::tell!("kdump dmesg: {defect}");
     }
     if dmesg.lost > 0 {
-        eprintln!("kdump dmesg: {} records could not be read and are left out", dmesg.lost);
+        crate::terminal::tell!("kdump dmesg: {} records could not be read and are left out", dmesg.lost);
     }
     if dmesg.records.is_empty() {
         let cause = dmesg.defects.first().map(Error::to_string).unwrap_or_default();
@@ -65,7 +65,7 @@ fn record(record: &LogRecord) -> Value {
 }
 
 fn print(dmesg: &Dmesg) -> std::io::Result<()> {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = crate::terminal::out();
     for record in &dmesg.records {
         let micros = record.ts_nsec / 1000;
         let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);

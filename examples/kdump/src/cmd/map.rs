@@ -101,7 +101,7 @@ fn document(ranges: &[Span]) -> Value {
 }
 
 fn print(ranges: &[Span]) -> std::io::Result<()> {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = crate::terminal::out();
     for Span { range, kind } in ranges {
         let size = info::human_size(range.size());
         let class = class(*kind).map(|class| format!(" ({class})")).unwrap_or_default();

@@ -79,7 +79,7 @@ fn document(dump: &Dump<'_>) -> Value {
 }
 
 fn print(dump: &Dump<'_>) -> std::io::Result<()> {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = crate::terminal::out();
     for note in dump.notes().iter() {
         let (name, size) = (info::printable(&name(&note)), note.desc.len());
         writeln!(out, "note {name} type {:#x} size {size} offset {:#x}", note.n_type, note.offset)?;

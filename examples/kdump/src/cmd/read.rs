@@ -58,7 +58,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
             let mut kernel = KernelMemory::of(reader);
             for phdr in kernel.contradicted() {
                 let (vaddr, paddr) = (phdr.p_vaddr, phdr.p_paddr);
-                eprintln!(
+                crate::terminal::tell!(
                     "kdump read: the PT_LOAD at p_paddr {paddr:#x} has p_vaddr {vaddr:#x}, where \
                      the page tables do not map it: the page tables are used"
                 );

@@ -64,7 +64,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let dump = info::open(matches)?;
     let destination = matches.get_one::<PathBuf>("dst").ok_or_else(|| Failure::usage("DST is missing"))?;
     for defect in &dump.completeness().defects {
-        eprintln!("kdump save: the source is damaged: {defect}");
+        crate::terminal::tell!("kdump save: the source is damaged: {defect}");
     }
     // The library removes what an earlier attempt has left there.
     let mut incomplete = destination.clone().into_os_string();
@@ -115,31 +115,33 @@ fn refuse_unsupported(matches: &ArgMatches) -> CommandResult {
 /// What a reader of the log must know about the file.
 fn tell(report: &SaveReport) {
     let size = info::human_size;
-    eprintln!(
+    crate::terminal::tell!(
         "saved {} of memory, {} written, file size {} bytes",
         size(report.memory),
         size(report.written),
         report.file_size
     );
     if report.shared > 0 {
-        eprintln!("{} that several PT_LOADs list are stored once", size(report.shared));
+        crate::terminal::tell!("{} that several PT_LOADs list are stored once", size(report.shared));
     }
     for index in &report.dropped_phdrs {
-        eprintln!("program header {index} of the source is neither PT_LOAD nor PT_NOTE, or wraps: left out");
+        crate::terminal::tell!(
+            "program header {index} of the source is neither PT_LOAD nor PT_NOTE, or wraps: left out"
+        );
     }
     let unreadable = &report.unreadable;
     if unreadable.is_empty() {
         return;
     }
-    eprintln!("{} bytes of memory could not be read:", unreadable.bytes);
+    crate::terminal::tell!("{} bytes of memory could not be read:", unreadable.bytes);
     for bad in &unreadable.ranges {
         let fate = match bad.error {
             Error::Truncated { .. } => "not in the copy",
             _ => "zeros in the copy",
         };
-        eprintln!("  {}, {fate}: {}", bad.range, bad.error);
+        crate::terminal::tell!("  {}, {fate}: {}", bad.range, bad.error);
     }
     if unreadable.unlisted > 0 {
-        eprintln!("  and {} more ranges", unreadable.unlisted);
+        crate::terminal::tell!("  and {} more ranges", unreadable.unlisted);
     }
 }

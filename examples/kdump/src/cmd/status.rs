@@ -54,7 +54,7 @@ fn document(status: &Status) -> Value {
 
 fn print(status: &Status) -> std::io::Result<()> {
     use std::io::Write;
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::terminal::out();
     let yes_no = |value: Option<bool>| value.map_or("not shown", |value| if value { "yes" } else { "no" });
     writeln!(out, "capture kernel loaded   {}", yes_no(status.kexec.crash_loaded))?;
     let size =
@@ -64,5 +64,6 @@ fn print(status: &Status) -> std::io::Result<()> {
         writeln!(out, "  {region}")?;
     }
     writeln!(out, "next kernel loaded      {}", yes_no(status.kexec.loaded))?;
-    status.advice.iter().try_for_each(|advice| writeln!(out, "{advice}"))
+    status.advice.iter().try_for_each(|advice| writeln!(out, "{advice}"))?;
+    out.flush()
 }

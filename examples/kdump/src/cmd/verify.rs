@@ -71,7 +71,7 @@ fn document(found: &Verification, page_size: u64) -> Value {
 }
 
 fn print(found: &Verification, page_size: u64) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::terminal::out();
     writeln!(out, "{} bytes of memory read", found.memory.saturating_sub(found.unreadable.bytes))?;
     for bad in &found.unreadable.ranges {
         let (first, last) = pfns(bad, page_size);
@@ -86,5 +86,5 @@ fn print(found: &Verification, page_size: u64) -> std::io::Result<()> {
     if found.is_sound() {
         writeln!(out, "sound")?;
     }
-    Ok(())
+    out.flush()
 }

@@ -10,7 +10,7 @@ use kdump_vmcore::{MemoryImage, ReadAt, ViewOptions, VmcoreView};
 
 use crate::args::parse_size;
 use crate::failure::{CommandResult, Failure};
-use crate::files;
+use crate::new_file::NewFile;
 
 /// Bytes copied at once.
 const BATCH: usize = 1 << 20;
@@ -58,14 +58,17 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let view = VmcoreView::from_header(&header, memory, options)
         .map_err(|error| Failure::new(format!("{}: {error}", header_path.display())))?;
     for defect in view.defects() {
-        eprintln!("kdump view: a note is left out: {defect}");
+        crate::terminal::tell!("kdump view: a note is left out: {defect}");
     }
     let out = path("out")?;
-    for input in [header_path, path("memory")?] {
-        files::refuse_same(out, input)?;
+    let mut file = NewFile::create(out, &[header_path, path("memory")?])?;
+    let stopped = write_view(&view, file.file())
+        .map_err(|error| Failure::new(format!("{}: {error}", out.display())))?;
+    file.keep()?;
+    match stopped {
+        Some(cause) => Err(Failure::new(format!("{} is incomplete: {cause}", out.display()))),
+        None => Ok(()),
     }
-    let file = File::create(out).map_err(|error| Failure::new(format!("{}: {error}", out.display())))?;
-    write_view(&view, file).map_err(|error| Failure::new(format!("{} is incomplete: {error}", out.display())))
 }
 
 fn open(path: &Path) -> Result<File, Failure> {
@@ -87,8 +90,8 @@ fn read_header(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// Copies all bytes, leaving holes for zeros. When some cannot be read, those before them are
-/// written.
-fn write_view<S: ReadAt>(view: &S, mut file: File) -> Result<(), Box<dyn core::error::Error>> {
+/// written, and the reason is returned.
+fn write_view<S: ReadAt>(view: &S, file: &mut File) -> Result<Option<String>, Box<dyn core::error::Error>> {
     let size = view.size()?;
     let mut buffer = vec![0; BATCH];
     let zeros = vec![0; BATCH];
@@ -106,10 +109,9 @@ fn write_view<S: ReadAt>(view: &S, mut file: File) -> Result<(), Box<dyn core::e
         offset = offset.saturating_add(good as u64);
         if let Err(stopped) = result {
             file.set_len(offset)?;
-            return Err(format!("offset {:#x}: {}", stopped.at, stopped.error).into());
+            return Ok(Some(format!("offset {:#x}: {}", stopped.at, stopped.error)));
         }
     }
     file.set_len(size)?;
-    file.sync_all()?;
-    Ok(())
+    Ok(None)
 }

@@ -1,8 +1,8 @@
 //! Stands in for the crate `cpufeatures`, which detects nothing without an operating system.
 //!
-//! sha2 asks by `cpufeatures::new!(name, "feature", …)` and `name::get()`. The purgatory probes
-//! the processor itself, so that the SHA instructions serve where they exist and a test can
-//! force the portable code in the very object that is shipped.
+//! sha2 asks by `cpufeatures::new!(name, "feature", …)` and `name::get()`. The loader
+//! tells the purgatory what the processor has, so that the SHA instructions serve where they
+//! exist and a test can run the portable code in the very object that is shipped.
 #![no_std]
 
 use core::sync::atomic::{AtomicBool, Ordering};

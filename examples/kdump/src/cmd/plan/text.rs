@@ -7,6 +7,8 @@ use kdump_segments::elfcorehdr::LowMemory;
 use kdump_segments::plan::Plan;
 use kdump_segments::preflight::{Report, Verdict};
 
+use crate::terminal::printable;
+
 /// The whole plan.
 pub(super) fn describe(plan: &Plan<'_>, report: &Report) -> String {
     let mut out = String::new();
@@ -37,10 +39,10 @@ fn write_plan(out: &mut String, plan: &Plan<'_>, report: &Report) -> fmt::Result
     for entry in &plan.e820 {
         writeln!(out, "  {} {}", entry.range, entry.kind.name())?;
     }
-    writeln!(out, "\ncommand line\n  {}", plan.cmdline)?;
+    writeln!(out, "\ncommand line\n  {}", printable(plan.cmdline.as_str()))?;
     write_preflight(out, report)?;
     writeln!(out, "\nnotes")?;
-    plan.notes.iter().try_for_each(|note| writeln!(out, "  {note}"))
+    plan.notes.iter().try_for_each(|note| writeln!(out, "  {}", printable(note)))
 }
 
 fn write_phdrs(out: &mut String, phdrs: &[Phdr]) -> fmt::Result {
@@ -68,7 +70,7 @@ fn write_preflight(out: &mut String, report: &Report) -> fmt::Result {
             Verdict::Fail => "FAIL",
             Verdict::Unknown => "?   ",
         };
-        writeln!(out, "  {mark} {:<30} {}", finding.rule, finding.detail)?;
+        writeln!(out, "  {mark} {:<30} {}", finding.rule, printable(&finding.detail))?;
     }
     Ok(())
 }
