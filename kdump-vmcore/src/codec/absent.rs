@@ -2,9 +2,12 @@
 
 use super::{Codec, CodecError};
 
+// `zstd-decode` alone reads and does not write.
+#[cfg(not(all(feature = "lzo", feature = "zlib", feature = "snappy", feature = "zstd-decode")))]
 #[derive(Debug, Default)]
 pub(crate) struct Decompressor;
 
+#[cfg(not(all(feature = "lzo", feature = "zlib", feature = "snappy", feature = "zstd-decode")))]
 impl Decompressor {
     pub(crate) fn decode(&mut self, codec: Codec, _: &[u8], _: &mut [u8]) -> Result<usize, CodecError> {
         Err(CodecError::NotBuilt { codec, action: "read" })

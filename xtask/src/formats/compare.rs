@@ -61,36 +61,52 @@ pub(super) fn ours(kdump: &Path, files: &[PathBuf], source: &Pages) -> Result<Pa
     let map: serde_json::Value = serde_json::from_slice(&text).context("kdump map --json")?;
     let ranges = map.get("ranges").and_then(|ranges| ranges.as_array()).context("no ranges in the map")?;
     let mut pages = Pages::default();
-    let mut listed = Vec::new();
+    // Memory without a hole, and what of it has data.
+    let (mut whole, mut listed): (Vec<(u64, u64)>, Vec<(u64, u64)>) = (Vec::new(), Vec::new());
     for range in ranges {
         let start = range.get("start").and_then(|start| start.as_str()).context("a range without start")?;
         let start = u64::from_str_radix(start.trim_start_matches("0x"), 16).context(start)?;
         let size = range.get("size").and_then(serde_json::Value::as_u64).context("a range without size")?;
         let kind = range.get("kind").and_then(|kind| kind.as_str()).context("a range without kind")?;
+        let end = start.saturating_add(size);
         match kind {
-            "stored" | "zero" => listed.push((start, start.saturating_add(size))),
-            "excluded" | "hole" => {}
+            "stored" | "zero" => listed.push((start, end)),
+            "excluded" => {}
+            "hole" => continue,
             other => return Err(failed(format!("{other} at {start:#x} in a sound dump"))),
+        }
+        match whole.last_mut() {
+            Some((_, last)) if *last == start => *last = end,
+            _ => whole.push((start, end)),
         }
     }
     for (start, end) in source.runs() {
         (start..end).step_by(PAGE).for_each(|paddr| drop(pages.0.insert(paddr, None)));
         // Runs of the source may be longer or shorter than what is listed.
-        for &(from, to) in listed.iter().filter(|(from, to)| *from < end && *to > start) {
+        for &(from, to) in whole.iter().filter(|(from, to)| *from < end && *to > start) {
             let from = from.max(start).next_multiple_of(PAGE_SIZE);
             let to = to.min(end);
             let len = to.saturating_sub(from) & !PAGE_SIZE.saturating_sub(1);
             if len == 0 {
                 continue;
             }
+            // One process for thousands of ranges: what is in none of them is not looked at.
             let mut read = std::process::Command::new(kdump);
-            read.arg("read").args(files).args(["--phys", &from.to_string(), "--len", &len.to_string()]);
+            read.args(["read", "--zero-excluded"]).args(files);
+            read.args(["--phys", &from.to_string(), "--len", &len.to_string()]);
             let bytes = shell::stdout(&mut read)?;
             if bytes.len() as u64 != len {
                 return Err(failed(format!("{} bytes at {from:#x} instead of {len}", bytes.len())));
             }
+            let mut rest = listed.as_slice();
             for (paddr, page) in (from..).step_by(PAGE).zip(bytes.chunks_exact(PAGE)) {
-                pages.0.insert(paddr, Some(page.to_vec()));
+                while let Some((_, others)) = rest.split_first().filter(|((_, end), _)| *end <= paddr) {
+                    rest = others;
+                }
+                let end = paddr.saturating_add(PAGE_SIZE);
+                if rest.first().is_some_and(|(first, last)| *first <= paddr && *last >= end) {
+                    pages.0.insert(paddr, Some(page.to_vec()));
+                }
             }
         }
     }

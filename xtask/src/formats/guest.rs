@@ -33,16 +33,20 @@ pub(super) fn rows(readers: &Readers, dump: &Path, dir: &Path, clock: Clock) -> 
     )
     .context(dump.display())?;
     fs::write(&fill, piece).context(fill.display())?;
-    let mut commands = format!("pmemsave 0 {} {}\n", MEMORY << 20, raw.display());
+    // Without quotes the slash would be a division.
+    let mut commands = format!("pmemsave 0 {} \"{}\"\n", MEMORY << 20, raw.display());
     for (name, option) in FORMATS {
         let out = at(dir, &format!("qemu.{name}"));
         if out.exists() {
             fs::remove_file(&out).context(out.display())?;
         }
-        commands.push_str(&format!("dump-guest-memory {option} {}\n", out.display()));
+        commands.push_str(&format!("dump-guest-memory {option} \"{}\"\n", out.display()));
     }
     commands.push_str("quit\n");
     let said = monitor(&fill, &commands)?;
+    if !raw.exists() {
+        return Ok(vec![Row::of("qemu", Err(failed(format!("QEMU saved no memory and said {said:?}"))))]);
+    }
     let source = Pages::of_raw(&raw)?;
     let mut rows = Vec::new();
     for (name, _) in FORMATS {
