@@ -55,14 +55,15 @@ impl Pages {
     }
 }
 
-/// What `kdump map` and `kdump read` say of the pages of `source`.
-pub(super) fn ours(kdump: &Path, files: &[PathBuf], source: &Pages) -> Result<Pages> {
+/// Ranges of physical addresses, from start to end, sorted.
+type Ranges = Vec<(u64, u64)>;
+
+/// What `kdump map` says: memory without a hole, and what of it has data.
+fn map(kdump: &Path, files: &[PathBuf]) -> Result<(Ranges, Ranges)> {
     let text = shell::stdout(std::process::Command::new(kdump).arg("map").arg("--json").args(files))?;
     let map: serde_json::Value = serde_json::from_slice(&text).context("kdump map --json")?;
     let ranges = map.get("ranges").and_then(|ranges| ranges.as_array()).context("no ranges in the map")?;
-    let mut pages = Pages::default();
-    // Memory without a hole, and what of it has data.
-    let (mut whole, mut listed): (Vec<(u64, u64)>, Vec<(u64, u64)>) = (Vec::new(), Vec::new());
+    let (mut whole, mut listed) = (Ranges::new(), Ranges::new());
     for range in ranges {
         let start = range.get("start").and_then(|start| start.as_str()).context("a range without start")?;
         let start = u64::from_str_radix(start.trim_start_matches("0x"), 16).context(start)?;
@@ -80,6 +81,13 @@ pub(super) fn ours(kdump: &Path, files: &[PathBuf], source: &Pages) -> Result<Pa
             _ => whole.push((start, end)),
         }
     }
+    Ok((whole, listed))
+}
+
+/// What `kdump map` and `kdump read` say of the pages of `source`.
+pub(super) fn ours(kdump: &Path, files: &[PathBuf], source: &Pages) -> Result<Pages> {
+    let (whole, listed) = map(kdump, files)?;
+    let mut pages = Pages::default();
     for (start, end) in source.runs() {
         (start..end).step_by(PAGE).for_each(|paddr| drop(pages.0.insert(paddr, None)));
         // Runs of the source may be longer or shorter than what is listed.
