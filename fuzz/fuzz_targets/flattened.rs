@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|input: &[u8]| {
     // The first half damages the dump, the second one adds records.
     let (damage, records) = input.split_at(input.len() / 2);
-    let mut flat = Flattened::of(&kdump_fuzz::damaged(damage), 700);
+    let mut flat = Flattened::of(&kdump_fuzz::kdump(damage), 700);
     for record in records.chunks(12) {
         let number = record.iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
         // Most records near the start, a few anywhere.
