@@ -11,6 +11,7 @@ mod ci;
 mod consumers;
 mod crash;
 mod error;
+mod formats;
 mod fuzz;
 mod header;
 mod install;
@@ -72,6 +73,12 @@ const COMMANDS: &[Command] = &[
         about: "panic guests with crash regions of several sizes: what kdump says of them, what happens",
         example: "cargo xtask region-sizes --kernel 6.12 --sizes 80,96,112",
         run: crash::run_region_sizes,
+    },
+    Command {
+        name: "formats",
+        about: "compare dumps of makedumpfile and QEMU, page by page, with their source and libkdumpfile",
+        example: "cargo xtask formats --dump vmcore",
+        run: formats::run,
     },
     Command {
         name: "load-matrix",

@@ -110,8 +110,9 @@ fn what_is_no_readable_dump_is_refused_in_one_sentence() {
     for (name, bytes, cause) in [
         ("empty", b"".as_slice(), "truncated"),
         ("text", b"hello, world, no dump", "no known signature"),
-        ("compressed", b"KDUMP   and what follows", "kdump-compressed"),
-        ("flattened", b"makedumpfile\0\0\0\0 and so on", "flattened"),
+        ("compressed", b"KDUMP   and what follows", "truncated"),
+        ("flattened", b"makedumpfile\0\0\0\0 and so on", "truncated"),
+        ("lkcd", b"\xa8\x19\x01\x73\x61\x8f\x23\xed", "LKCD"),
         ("short", b"\x7fELF\x02\x01\x01", "ELF header"),
     ] {
         let file = write(&dir, name, bytes);

@@ -2,6 +2,7 @@
 
 use kdump_elf::Paddr;
 
+use super::kdump::PageScratch;
 use super::{Facts, Span};
 use crate::error::Stopped;
 
@@ -19,6 +20,13 @@ pub trait Format: Send + Sync {
     /// the size of the dump at most.
     fn span(&self, at: Paddr) -> Option<Span>;
 
+    /// As [`Format::span`], but also asks what the dump has of each page on its own, which may
+    /// read the file: pages known to be zeros, never written, or listed in places that cannot be
+    /// right are told apart. The span may be shorter than all that is alike.
+    fn look(&self, at: Paddr, _scratch: &mut Scratch) -> Option<Span> {
+        self.span(at)
+    }
+
     /// Fills all of `buf` from `at` on. Takes no lock and, once `scratch` has what it needs,
     /// allocates nothing.
     ///
@@ -35,4 +43,6 @@ pub trait Format: Send + Sync {
 pub struct Scratch {
     /// Where in its index the format found the last address.
     pub(crate) hint: usize,
+    /// Pages of kdump-compressed files.
+    pub(super) pages: PageScratch,
 }

@@ -5,7 +5,7 @@ mod checks;
 pub(crate) mod cpio;
 mod disk;
 mod drive;
-mod elf;
+pub(crate) mod elf;
 mod gdbstub;
 mod initramfs;
 pub(crate) mod kernel;

@@ -64,6 +64,12 @@ pub(crate) fn page_size(dump: &Dump<'_>) -> (u64, bool) {
     dump.page_size().map_or((4096, true), |size| (size, false))
 }
 
+/// How pages are compressed, in the words of the format.
+fn compression<'d>(dump: &'d Dump<'_>) -> &'d str {
+    let codecs = dump.facts().details.iter().find(|(name, _)| *name == "codecs");
+    codecs.map_or("none", |(_, codecs)| codecs)
+}
+
 /// A size for people: `1.5 GiB`.
 pub(crate) fn human_size(bytes: u64) -> String {
     const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
@@ -104,7 +110,7 @@ fn document(dump: &Dump<'_>) -> Value {
         "memory": dump.memory_size(),
         "page_size": page_size,
         "page_size_guessed": page_size_guessed,
-        "compression": "none",
+        "compression": compression(dump),
         "details": details,
         "phdrs": phdrs.collect::<Vec<_>>(),
         "completeness": {
@@ -138,9 +144,9 @@ fn print(dump: &Dump<'_>) -> std::io::Result<()> {
     let memory = dump.memory_size();
     line("memory", format!("{} ({memory} bytes) in {} ranges", human_size(memory), ranges().count()))?;
     line("phdrs", dump.phdrs().len().to_string())?;
-    line("compression", "none".to_owned())?;
-    for (name, value) in &dump.facts().details {
-        line(name, value.clone())?;
+    line("compression", compression(dump).to_owned())?;
+    for (name, value) in dump.facts().details.iter().filter(|(name, _)| *name != "codecs") {
+        line(name, printable(value))?;
     }
     let state = dump.completeness();
     if state.is_complete() {
