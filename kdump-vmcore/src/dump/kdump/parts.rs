@@ -70,6 +70,10 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
     let mut end = 0;
     for (index, part) in opened.into_iter().enumerate() {
         let pfns = whole(&part).start..whole(&part).end.min(header.max_mapnr);
+        if pfns.is_empty() {
+            // It may say to have none anywhere, also inside another part.
+            continue;
+        }
         missing_part(end..pfns.start, &stored, &header, &mut completeness, &mut defects);
         end = pfns.end;
         let file = File::new(index, part, pfns, &header, &stored, &mut scratch)?;
