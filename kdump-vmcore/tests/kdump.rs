@@ -488,6 +488,7 @@ fn a_look_tells_what_the_descriptors_say() {
         .with(13, Stored::Given(3, vec![1; 9]))
         .with(14, Stored::Descriptor(1 << 40, 4096, 0, 0))
         .with_pages([20], &[PageCodec::Raw]);
+    #[allow(clippy::single_range_in_vec_init, reason = "RAM is a list of ranges")]
     let file = KdumpFile { ram: vec![0..21], dump_level: 1, ..file };
     let dump = open(file.build());
     let mut reader = dump.reader();

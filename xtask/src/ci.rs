@@ -5,7 +5,7 @@ use crate::error::{Context, Error, Result};
 use crate::progress::{self, Clock, Row};
 use crate::{
     capi, consumers, crash, formats, fuzz, header, layers, licences, nostd, purgatory, repo, rooms, rust,
-    rust_kernel, setup, shell, targets,
+    rust_kernel, setup, shell, soak, targets,
 };
 
 /// A step: its name, and its code.
@@ -33,6 +33,7 @@ const STEPS: &[Step] = &[
     ("rust-kernel lints", || rust_kernel::run(&["--lint".to_owned()])),
     ("rust-kernel", || rust_kernel::run(&[])),
     ("kexec-tools", || consumers::run_kexec_tools(&[])),
+    ("preflight-soak 6.1", preflight_soak),
     ("crash 6.1", || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
     ("crash-plugin", crash_plugin),
     ("formats", formats),
@@ -87,6 +88,12 @@ fn dump() -> Result<Vec<String>> {
     let dump = repo::scratch("crash")?.join("6.1-512M-2cpu-la57/disk/dump.elf");
     let dump = dump.to_str().context("the path of the dump is not UTF-8")?;
     Ok(vec!["--dump".to_owned(), dump.to_owned()])
+}
+
+/// A short run that any machine repeats.
+fn preflight_soak() -> Result {
+    let args = ["--kernel", "6.1", "--candidates", "1000", "--seed", "1"];
+    soak::run(&args.map(str::to_owned))
 }
 
 fn clippy() -> Result {
