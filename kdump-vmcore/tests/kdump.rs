@@ -311,7 +311,17 @@ fn parts_of_a_split_dump_in_any_order() {
         // Parts may have no pages at all, as in the dumps of small machines.
         let empty = file.part(700..700).build();
         let all = file.part(0..700).build();
-        check_pages(&file, &set(&[empty.clone(), all, empty]).unwrap(), 0..710);
+        check_pages(&file, &set(&[empty.clone(), all.clone(), empty]).unwrap(), 0..710);
+        // Wherever their no pages are said to be.
+        for (start, end) in [(350, 350), (5, 5), (400, 0)] {
+            let empty = file.part(0..0).set("start_pfn_64", start).set("end_pfn_64", end).build();
+            check_pages(&file, &set(&[all.clone(), empty.clone()]).unwrap(), 0..710);
+            check_pages(
+                &file,
+                &set(&[parts[2].clone(), empty, parts[0].clone(), parts[1].clone()]).unwrap(),
+                0..710,
+            );
+        }
         // A stream among them.
         let flat = dumpgen::Flattened::of(&parts[1], 900).build();
         check_pages(&file, &set(&[parts[0].clone(), flat, parts[2].clone()]).unwrap(), 0..710);

@@ -24,6 +24,10 @@ const RECORD_HEAD: u64 = 16;
 /// that takes hours to read.
 const MAX_GAPS: u64 = 1 << 30;
 
+/// Records of a stream: those of 64 KiB that makedumpfile writes are 4 TiB, and the index of as many
+/// takes 1.5 GiB.
+const MAX_RECORDS: u64 = 1 << 26;
+
 /// Offsets are signed in the stream.
 const MAX_OFFSET: u64 = i64::MAX.unsigned_abs();
 
@@ -97,7 +101,7 @@ impl<S: ReadAt> Flattened<S> {
         }
         let stream_size = stream.size()?;
         let mut records = Vec::new();
-        let cut = index(&stream, stream_size, &mut records).err();
+        let cut = index(&stream, stream_size, MAX_RECORDS, &mut records).err();
         let here =
             |piece: &Piece| piece.at.saturating_add(piece.len.min(stream_size.saturating_sub(piece.from)));
         let size = records.iter().map(here).max().unwrap_or(0);
@@ -174,9 +178,9 @@ impl<S: ReadAt> ReadAt for Flattened<S> {
     }
 }
 
-/// Collects all records in the order of the stream. The error says why the last one is not the
+/// Collects the records in the order of the stream, `max` of them at most. The error says why the last one is not the
 /// end record.
-fn index<S: ReadAt>(stream: &S, size: u64, records: &mut Vec<Piece>) -> Result<(), Error> {
+fn index<S: ReadAt>(stream: &S, size: u64, max: u64, records: &mut Vec<Piece>) -> Result<(), Error> {
     let mut at = HEAD;
     loop {
         let mut head = RecordHead::default();
@@ -202,7 +206,12 @@ fn index<S: ReadAt>(stream: &S, size: u64, records: &mut Vec<Piece>) -> Result<(
             return bad("offset of a record of the flattened stream", offset, expected);
         }
         if len > 0 {
-            let need = (records.len() as u64).saturating_mul(size_of::<Piece>() as u64);
+            let value = (records.len() as u64).saturating_add(1);
+            if value > max {
+                let what = "number of records of the flattened stream (`makedumpfile -R` makes a file of it)";
+                return Err(Error::TooLarge { what, value, limit: max });
+            }
+            let need = value.saturating_mul(size_of::<Piece>() as u64);
             records
                 .try_reserve(1)
                 .map_err(|_| Error::OutOfMemory { what: "the index of the flattened stream", need })?;
@@ -240,6 +249,7 @@ fn resolve(records: Vec<Piece>) -> Result<Vec<Piece>, Error> {
     loop {
         while let Some(piece) = rest.next_if(|piece| piece.at <= at || open.is_empty()) {
             at = at.max(piece.at);
+            open.try_reserve(1).map_err(failed)?;
             open.push((piece.from, piece.at, piece.end()));
         }
         let Some(&(from, start, end)) = open.peek() else { break };
@@ -352,6 +362,17 @@ mod tests {
             source.read_full_at(0, &mut bytes).unwrap();
             assert_eq!(bytes, [1; 8]);
         }
+    }
+
+    #[test]
+    fn records_beyond_the_limit_are_not_read_and_told() {
+        let bytes = stream(&[(0, vec![1; 8]), (8, vec![2; 8]), (16, vec![3; 8])]).build();
+        let (size, mut records) = (bytes.len() as u64, Vec::new());
+        assert_eq!(index(&bytes, size, 3, &mut records), Ok(()));
+        records.clear();
+        let error = index(&bytes, size, 2, &mut records).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { value: 3, limit: 2, .. }), "{error}");
+        assert_eq!(records.len(), 2);
     }
 
     #[test]

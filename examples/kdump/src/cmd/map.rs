@@ -40,6 +40,7 @@ pub(crate) fn command() -> Command {
         .about("Memory of the dumped machine by kind")
         .after_help(EXAMPLES)
         .arg(info::dumps_arg())
+        .arg(info::raw_arg())
         .arg(info::json_arg())
         .arg(
             Arg::new("svg")

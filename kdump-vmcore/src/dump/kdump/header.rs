@@ -18,7 +18,7 @@ use crate::source::ReadAt;
 /// Pages, and therefore blocks, have 4 KiB at least and nowhere more than 256 KiB. 1 MiB is 4 KiB
 /// in the wrong byte order.
 const BLOCK_SIZES: RangeInclusive<u32> = 0x1000..=0x4_0000;
-/// 2^36 pages, 256 TiB of RAM in pages of 4 KiB: keeps the index of the bitmaps below 1 GiB.
+/// 2^36 pages, 256 TiB of RAM in pages of 4 KiB: holds the ranks of both bitmaps to 512 MiB.
 const MAX_MAPNR: u64 = 1 << 36;
 /// What the 32-bit numbers of pages hold when the number does not fit.
 const SATURATED: u64 = 0xffff_ffff;

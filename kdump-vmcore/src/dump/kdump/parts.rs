@@ -15,7 +15,7 @@ use super::raw::DESC_LEN;
 use crate::dump::signature::Part;
 use crate::dump::{Completeness, Facts, NoteTable};
 use crate::error::Error;
-use crate::room::zeroed;
+use crate::room::{append, zeroed};
 use crate::source::ReadAt;
 
 /// Bit of `status`: the writer could not finish.
@@ -70,6 +70,10 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
     let mut end = 0;
     for (index, part) in opened.into_iter().enumerate() {
         let pfns = whole(&part).start..whole(&part).end.min(header.max_mapnr);
+        if pfns.is_empty() {
+            // It may say to have none anywhere, also inside another part.
+            continue;
+        }
         missing_part(end..pfns.start, &stored, &header, &mut completeness, &mut defects);
         end = pfns.end;
         let file = File::new(index, part, pfns, &header, &stored, &mut scratch)?;
@@ -214,20 +218,18 @@ fn vmcoreinfo_note(source: &dyn ReadAt, header: &Header) -> Result<Vec<u8>, Erro
     if size > MAX {
         return Err(Error::TooLarge { what: "size_vmcoreinfo", value: size, limit: MAX });
     }
-    let mut text = zeroed("VMCOREINFO", size)?;
+    let (mut text, mut note) = (zeroed("VMCOREINFO", size)?, Vec::new());
     fill(source, offset, "VMCOREINFO", &mut text)?;
     let number = |value: u32| match header.encoding.endian {
         Endian::Little => value.to_le_bytes(),
         Endian::Big => value.to_be_bytes(),
     };
     // Name with its zero, but without the padding.
-    let mut note = Vec::new();
-    note.extend(number(11));
-    note.extend(number(u32::try_from(size).unwrap_or(0)));
-    note.extend(number(0));
-    note.extend(NAME);
-    note.append(&mut text);
-    note.resize(note.len().next_multiple_of(4), 0);
+    let len = u32::try_from(size).unwrap_or(0);
+    let padding = [0; 3].get(..text.len().wrapping_neg() % 4).unwrap_or_default();
+    for piece in [&number(11)[..], &number(len), &number(0), NAME, &text, padding] {
+        append(&mut note, "VMCOREINFO", piece)?;
+    }
     Ok(note)
 }
 
