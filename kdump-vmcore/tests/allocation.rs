@@ -8,8 +8,9 @@
     reason = "tests may panic"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::alloc::System;
 
 use dumpgen::{CoreFile, Flattened, KdumpFile, PageCodec, Segment, Wire, note, prstatus_x86_64};
 use kdump_elf::Paddr;
@@ -132,5 +133,5 @@ fn few_bytes_cost_little_memory() {
     }
     let stream = flat.build();
     let used = peak(|| assert!(kdump_vmcore::Flattened::open(stream.as_slice()).is_ok()));
-    assert!(used <= 160 * records as usize, "{used} bytes for {records} records");
+    assert!(used <= 160 * usize::try_from(records).unwrap(), "{used} bytes for {records} records");
 }
