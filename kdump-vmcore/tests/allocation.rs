@@ -8,8 +8,9 @@
     reason = "tests may panic"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::alloc::System;
 
 use dumpgen::{CoreFile, Flattened, KdumpFile, PageCodec, Segment, Wire, note, prstatus_x86_64};
 use kdump_elf::Paddr;
@@ -126,9 +127,9 @@ fn few_bytes_cost_little_memory() {
     }
     // Each record begins before all in front of it end.
     let mut flat = Flattened::of(&[], 1);
-    let records = 20_000;
+    let records = 20_000_u32;
     for at in 0..records {
-        flat = flat.last(at, &[7; 9]);
+        flat = flat.last(at.into(), &[7; 9]);
     }
     let stream = flat.build();
     let used = peak(|| assert!(kdump_vmcore::Flattened::open(stream.as_slice()).is_ok()));

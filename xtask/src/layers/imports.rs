@@ -10,8 +10,9 @@ type Rule = (&'static str, &'static [&'static str]);
 
 /// The rooms of kdump-vmcore along the way of the data.
 pub(super) const VMCORE: &[Rule] = &[
-    ("ground", &[]),
-    ("codec", &["ground"]),
+    // A failed page keeps the codec's own error.
+    ("ground", &["codec"]),
+    ("codec", &[]),
     ("source", &["ground", "codec"]),
     ("dump", &["ground", "codec", "source"]),
     ("translate", &["ground", "source", "dump"]),
