@@ -127,9 +127,9 @@ fn few_bytes_cost_little_memory() {
     }
     // Each record begins before all in front of it end.
     let mut flat = Flattened::of(&[], 1);
-    let records = 20_000;
+    let records = 20_000_u32;
     for at in 0..records {
-        flat = flat.last(at, &[7; 9]);
+        flat = flat.last(at.into(), &[7; 9]);
     }
     let stream = flat.build();
     let used = peak(|| assert!(kdump_vmcore::Flattened::open(stream.as_slice()).is_ok()));

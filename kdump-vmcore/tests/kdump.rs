@@ -518,6 +518,7 @@ fn a_look_tells_what_the_descriptors_say() {
                 _ => matches!(got, Err(Error::Excluded { .. })),
             };
             assert!(fits, "{pfn} {kind} {got:?}");
+            assert_eq!(reader.kind(Paddr(pfn * 4096 + 5)).unwrap().name(), kind, "{pfn}");
         }
     }
 }

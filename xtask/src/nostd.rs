@@ -23,5 +23,12 @@ pub(crate) fn run(args: &[String]) -> Result {
             println!("nostd: {library} for {target} {features}");
         }
     }
+    // What such a build reads is tried where tests can run.
+    for features in ["", "lzo", "lzo,zlib,zstd-decode"] {
+        let mut cargo = rust::cargo()?;
+        cargo.args(["test", "--quiet", "--package", "kdump-vmcore", "--test", "codecs"]);
+        shell::run(cargo.args(["--no-default-features", "--features", features]))?;
+        println!("nostd: kdump-vmcore reads with codecs {features:?}");
+    }
     Ok(())
 }

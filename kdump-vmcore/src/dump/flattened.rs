@@ -8,7 +8,7 @@ use kdump_elf::Paddr;
 
 use super::format::{Format, Scratch};
 use super::signature::{self, Part};
-use super::{Facts, Span};
+use super::{Facts, Span, SpanKind};
 use crate::error::{Error, Stopped};
 use crate::source::Flattened;
 
@@ -59,6 +59,10 @@ impl Format for Unflattened<'_> {
 
     fn look(&self, at: Paddr, scratch: &mut Scratch) -> Option<Span> {
         self.format.look(at, scratch)
+    }
+
+    fn kind(&self, at: Paddr, scratch: &mut Scratch) -> Option<SpanKind> {
+        self.format.kind(at, scratch)
     }
 
     fn read(&self, at: Paddr, buf: &mut [u8], scratch: &mut Scratch) -> Result<(), Stopped> {

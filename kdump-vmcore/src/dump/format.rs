@@ -3,7 +3,7 @@
 use kdump_elf::Paddr;
 
 use super::kdump::PageScratch;
-use super::{Facts, Span};
+use super::{Facts, Span, SpanKind};
 use crate::error::Stopped;
 
 /// A dump in some format: an index of what is where, made when it is opened and never changed,
@@ -25,6 +25,11 @@ pub trait Format: Send + Sync {
     /// right are told apart. The span may be shorter than all that is alike.
     fn look(&self, at: Paddr, _scratch: &mut Scratch) -> Option<Span> {
         self.span(at)
+    }
+
+    /// What [`Format::look`] says of the page at `at` alone, without asking how far it is true.
+    fn kind(&self, at: Paddr, scratch: &mut Scratch) -> Option<SpanKind> {
+        self.look(at, scratch).map(|span| span.kind)
     }
 
     /// Fills all of `buf` from `at` on. Takes no lock and, once `scratch` has what it needs,

@@ -41,6 +41,12 @@ impl<'d> Reader<'d> {
         self.format.look(paddr, &mut self.scratch)
     }
 
+    /// What the dump has of the page at `paddr`, as [`Reader::look`] tells it, at the price of one
+    /// page. `None` when no RAM is described there or behind it.
+    pub fn kind(&mut self, paddr: Paddr) -> Option<SpanKind> {
+        self.format.kind(paddr, &mut self.scratch)
+    }
+
     /// The memory of the machine by address, as [`Reader::look`] tells it: sorted, disjoint,
     /// without gaps, neighbours of one kind joined; from the first RAM to the last.
     pub fn looks(&mut self) -> impl Iterator<Item = Span> {

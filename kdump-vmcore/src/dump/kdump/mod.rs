@@ -129,6 +129,10 @@ impl Kdump<'_> {
         }
     }
 
+    fn pfn(&self, at: u64) -> Option<u64> {
+        at.saturating_sub(self.base).checked_div(self.page_size)
+    }
+
     fn address(&self, pfn: u64) -> u64 {
         pfn.saturating_mul(self.page_size).saturating_add(self.base)
     }
@@ -201,10 +205,19 @@ impl Format for Kdump<'_> {
         }
     }
 
+    fn kind(&self, at: Paddr, scratch: &mut Scratch) -> Option<SpanKind> {
+        let span = self.span(at)?;
+        if span.kind != SpanKind::Stored && span.kind != SpanKind::Missing {
+            return Some(span.kind);
+        }
+        let pfn = self.pfn(at.0)?;
+        let Ok((file, place, index)) = self.find(pfn) else { return Some(span.kind) };
+        Some(place.pages.kind(file, index, pfn, &mut scratch.pages))
+    }
+
     fn look(&self, at: Paddr, scratch: &mut Scratch) -> Option<Span> {
         let span = self.span(at)?;
-        let page = |at: u64| at.saturating_sub(self.base).checked_div(self.page_size);
-        let (first, end) = (page(at.0)?, page(span.range.end())?);
+        let (first, end) = (self.pfn(at.0)?, self.pfn(span.range.end())?);
         if span.kind != SpanKind::Stored && span.kind != SpanKind::Missing {
             return Some(span);
         }
