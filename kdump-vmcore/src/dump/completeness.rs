@@ -25,7 +25,7 @@ impl Completeness {
     /// Whether saving the dump was not finished.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
-        self.defects.iter().any(|defect| matches!(defect, Error::Unfinished { .. }))
+        self.defects.iter().any(|defect| matches!(defect, Error::Unfinished { .. } | Error::Incomplete))
     }
 
     /// Whether nothing is known to be missing or damaged.

@@ -116,7 +116,8 @@ impl ElfDump<'_> {
 
     /// What the file, which has `file_size` bytes, lacks of what its program headers list.
     fn completeness(&self, file_size: u64, mut defects: Vec<Error>) -> Completeness {
-        let listed = self.facts.phdrs.iter().filter(|phdr| phdr.p_filesz != 0);
+        let elsewhere = |phdr: &&Phdr| phdr.p_type == PT_LOAD && phdr.p_paddr == NO_PADDR;
+        let listed = self.facts.phdrs.iter().filter(|phdr| phdr.p_filesz != 0 && !elsewhere(phdr));
         let expected_size = listed.map(|phdr| phdr.p_offset.saturating_add(phdr.p_filesz)).max().unwrap_or(0);
         let (mut missing, mut unreadable) = (0_u64, 0_u64);
         let mut at = 0;
@@ -179,6 +180,9 @@ pub(crate) fn is_usable(phdr: &Phdr) -> bool {
     memory.and(phdr.p_offset.checked_add(phdr.p_filesz)).is_some()
 }
 
+/// `p_paddr` of what has no physical address of its own: vmalloc memory in /proc/kcore.
+const NO_PADDR: u64 = u64::MAX;
+
 /// What each PT_LOAD says about physical memory in a file of `size` bytes. One that is damaged
 /// is told in `defects`; one that passes the last address is left out.
 fn candidates(phdrs: &[Phdr], size: u64, defects: &mut Vec<Error>) -> Vec<Extent> {
@@ -189,6 +193,9 @@ fn candidates(phdrs: &[Phdr], size: u64, defects: &mut Vec<Error>) -> Vec<Extent
         defects.push(Error::Corrupt { what: "number of PT_LOADs", value: 0, expected: "at least 1" });
     }
     for (index, phdr) in (0_u32..).zip(phdrs).filter(|(_, phdr)| phdr.p_type == PT_LOAD) {
+        if phdr.p_paddr == NO_PADDR {
+            continue;
+        }
         let mut damaged = |field, value, expected| {
             let error = kdump_elf::Error::Phdr { index, field, value, expected };
             defects.push(Error::Elf { what: "program headers", error });

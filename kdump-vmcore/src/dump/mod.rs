@@ -5,8 +5,11 @@ mod core_table;
 mod cpu;
 mod elf;
 mod facts;
+mod flattened;
 mod format;
+mod kdump;
 mod note_table;
+mod raw_image;
 mod reader;
 mod remembered;
 pub(crate) mod scan;
@@ -27,6 +30,7 @@ pub(crate) use elf::is_usable;
 pub use facts::Facts;
 pub use format::{Format, Scratch};
 pub use note_table::NoteTable;
+pub use raw_image::RawImage;
 pub use reader::Reader;
 pub use span::{PageClass, Span, SpanKind};
 pub use unreadable::{MAX_UNREADABLE, Unreadable, UnreadableRange};
@@ -63,6 +67,16 @@ impl<'s> Dump<'s> {
     pub fn open_parts(parts: Vec<Box<dyn ReadAt + 's>>) -> Result<Self, Error> {
         let files = parts.iter().filter_map(|part| part.file_id()).collect();
         signature::open(parts).map(|format| Self { format, files })
+    }
+
+    /// Opens raw images of memory, one or several in any order. They name neither their machine
+    /// nor their place, so the caller does: without `arch` it stays unknown.
+    ///
+    /// # Errors
+    /// When images overlap, one is empty, or none is given.
+    pub fn open_raw(images: Vec<RawImage<'s>>, arch: Option<Arch>) -> Result<Self, Error> {
+        let files = images.iter().filter_map(|image| image.source.file_id()).collect();
+        raw_image::open(images, arch).map(|format| Self { format, files })
     }
 
     /// A dump in a format that is not known here.

@@ -10,29 +10,23 @@ pub(crate) fn offset_in(value: u64, unit: u64) -> usize {
     usize::try_from(value & unit.wrapping_sub(1)).unwrap_or(0)
 }
 
-/// Fills `bytes` with the memory from `paddr` on, which is stored in one piece up to `end`.
-/// What cannot be read becomes zeros and is told to `bad`, as little as `unit` bytes at a time.
-/// Returns how much memory is dealt with: more than the buffer where the source has ended.
+/// Fills `bytes` with the memory from `paddr` on. What cannot be read becomes zeros and is told to
+/// `bad`, as little as `unit` bytes at a time: also where a source has ended, because what is
+/// behind may stand in front of it, or in another file.
 pub(crate) fn read_or_zero<M: PhysMemory>(
     memory: &mut M,
     paddr: u64,
     bytes: &mut [u8],
-    end: u64,
     unit: u64,
     bad: &mut dyn FnMut(PhysRange, Error),
-) -> u64 {
+) {
     let mut unreadable = |start: u64, end: u64, error: Error| {
         if let Ok(range) = PhysRange::from_half_open(start, end) {
             bad(range, error);
         }
     };
-    let len = bytes.len() as u64;
-    let Err(stopped) = memory.read_phys(Paddr(paddr), bytes) else { return len };
+    let Err(stopped) = memory.read_phys(Paddr(paddr), bytes) else { return };
     bytes.get_mut(stopped.read..).unwrap_or_default().fill(0);
-    if matches!(stopped.error, Error::Truncated { .. }) {
-        unreadable(stopped.at, end, stopped.error);
-        return end.saturating_sub(paddr);
-    }
     let mut done = stopped.read;
     while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
         let at = paddr.saturating_add(done as u64);
@@ -45,5 +39,4 @@ pub(crate) fn read_or_zero<M: PhysMemory>(
         }
         done = done.saturating_add(count);
     }
-    len
 }

@@ -66,9 +66,10 @@ pub fn verify(
         while paddr < range.end() {
             let rest = usize::try_from(range.end().saturating_sub(paddr)).unwrap_or(BATCH);
             let bytes = buffer.get_mut(..rest.min(BATCH)).unwrap_or_default();
-            let advance = read_or_zero(&mut reader, paddr, bytes, range.end(), unit, &mut |range, error| {
+            read_or_zero(&mut reader, paddr, bytes, unit, &mut |range, error| {
                 found.unreadable.add(range, error);
             });
+            let advance = bytes.len() as u64;
             paddr = paddr.saturating_add(advance);
             done = done.saturating_add(advance);
             if progress(Progress { done, total: found.memory, written: 0 }).is_break() {

@@ -240,12 +240,12 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
         let (report, found) = (&mut self.report, &mut self.found);
         let mut reached = paddr;
         let unit = self.plan.dump.page_size().unwrap_or(PAGE as u64);
-        let advance =
-            read_or_zero(&mut self.reader, paddr, bytes, region.range.end(), unit, &mut |range, error| {
-                found.pass(range.start().saturating_sub(reached), true);
-                reached = range.end();
-                note_loss(report, found, range, error);
-            });
+        read_or_zero(&mut self.reader, paddr, bytes, unit, &mut |range, error| {
+            found.pass(range.start().saturating_sub(reached), true);
+            reached = range.end();
+            note_loss(report, found, range, error);
+        });
+        let advance = bytes.len() as u64;
         found.pass(paddr.saturating_add(advance).saturating_sub(reached), true);
         let written = self.write_sparse(offset, bytes);
         self.buffer = buffer;

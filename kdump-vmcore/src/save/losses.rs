@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use kdump_elf::{LossReason, LostRange, PhysRange};
 
+use crate::codec::CodecError;
 use crate::dump::{PageClass, SpanKind};
-use crate::error::Error;
+use crate::error::{Error, PageFault};
 
 /// The most ranges that are listed of what is known before the first byte is copied.
 pub(super) const MAX_KNOWN: usize = 1 << 16;
@@ -77,9 +78,11 @@ pub(super) fn reason_of(kind: SpanKind) -> Option<LossReason> {
 /// What a read that failed says about the memory.
 pub(super) fn reason_for(error: &Error) -> LossReason {
     match error {
-        Error::Truncated { .. } | Error::Missing { .. } => LossReason::Missing,
+        Error::Truncated { .. } | Error::Missing { .. } | Error::PartNotGiven { .. } => LossReason::Missing,
+        // The page may be sound: this build cannot tell.
+        Error::Page { cause: PageFault::Codec(CodecError::NotBuilt { .. }), .. } => LossReason::Unreadable,
         Error::Excluded { .. } => LossReason::Excluded(0),
-        Error::Corrupt { .. } | Error::Elf { .. } => LossReason::Corrupt,
+        Error::Corrupt { .. } | Error::Elf { .. } | Error::Page { .. } => LossReason::Corrupt,
         _ => LossReason::Unreadable,
     }
 }

@@ -15,7 +15,8 @@ use crate::room::zeroed;
 
 /// How a dump is saved as an ELF core: known before a byte is written.
 ///
-/// The program headers are those of the source with new offsets. Memory that several of them
+/// The program headers are those of the source with new offsets; of a source that has none, one
+/// for each piece of RAM that is stored, with what was left out behind it. Memory that several of them
 /// list, such as the kernel's text in /proc/vmcore, is stored once. Behind the last note of the
 /// last PT_NOTE in order there is room to remember what the source lacked; a source without such
 /// a PT_NOTE gets one.
@@ -46,7 +47,8 @@ impl<'d> SavePlan<'d> {
     /// When the source has no program headers to keep, or the file would need offsets that
     /// its ELF class does not have.
     pub fn elf(dump: &'d Dump<'d>) -> Result<Self, Error> {
-        let (mut kept, dropped_phdrs) = sort(dump.phdrs());
+        let made = if dump.phdrs().is_empty() { phdrs_of(dump) } else { Vec::new() };
+        let (mut kept, dropped_phdrs) = sort(if made.is_empty() { dump.phdrs() } else { &made });
         if kept.is_empty() {
             return Err(Error::Corrupt { what: "number of segments", value: 0, expected: "at least 1" });
         }
@@ -127,6 +129,35 @@ impl<'d> SavePlan<'d> {
 fn layout_of(dump: &Dump<'_>, phdrs: &[Phdr]) -> HeaderLayout {
     let phnum = u32::try_from(phdrs.len()).unwrap_or(u32::MAX);
     HeaderLayout::file(dump.encoding(), dump.facts().e_machine, phnum)
+}
+
+/// Program headers for a dump in a format that has none. Virtual addresses are not known.
+fn phdrs_of(dump: &Dump<'_>) -> Vec<Phdr> {
+    let notes = dump.notes().segments().map(|_| Phdr { p_type: PT_NOTE, p_align: 4, ..Phdr::default() });
+    let mut phdrs: Vec<Phdr> = notes.collect();
+    let mut end = None;
+    for span in dump.spans().filter(|span| span.kind != SpanKind::Hole) {
+        let (start, size) = (span.range.start(), span.range.size());
+        let readable = span.kind.is_readable();
+        let last = phdrs.last_mut().filter(|last| last.p_type == PT_LOAD && end == Some(start));
+        // What is stored must come first in a PT_LOAD.
+        match last.filter(|last| !readable || last.p_filesz == last.p_memsz) {
+            Some(last) => {
+                last.p_memsz = last.p_memsz.saturating_add(size);
+                last.p_filesz = last.p_filesz.saturating_add(if readable { size } else { 0 });
+            }
+            None => phdrs.push(Phdr {
+                p_type: PT_LOAD,
+                p_flags: 7,
+                p_paddr: start,
+                p_filesz: if readable { size } else { 0 },
+                p_memsz: size,
+                ..Phdr::default()
+            }),
+        }
+        end = Some(span.range.end());
+    }
+    phdrs
 }
 
 /// The program headers that are kept, and the indexes of the others.

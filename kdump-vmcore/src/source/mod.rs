@@ -2,12 +2,14 @@
 
 #[cfg(feature = "std")]
 mod file;
+mod flattened;
+mod phys_memory;
+mod read_at;
+
 #[cfg(feature = "std")]
 pub(crate) use file::custom;
 #[cfg(feature = "std")]
 pub use file::open_dump_file;
-mod phys_memory;
-mod read_at;
-
+pub use flattened::Flattened;
 pub use phys_memory::{MemoryImage, OldMemory, PhysMemory};
 pub use read_at::{FileId, ReadAt};

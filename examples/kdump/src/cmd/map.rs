@@ -2,14 +2,14 @@
 
 use core::fmt::Write as _;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use kdump_vmcore::{PageClass, Span, SpanKind};
 use serde_json::{Value, json};
 
 use super::info;
-use crate::failure::{CommandResult, Failure};
+use crate::failure::CommandResult;
 use crate::json::hex;
 use crate::new_file::NewFile;
 
@@ -39,7 +39,8 @@ pub(crate) fn command() -> Command {
     Command::new("map")
         .about("Memory of the dumped machine by kind")
         .after_help(EXAMPLES)
-        .arg(info::dump_arg())
+        .arg(info::dumps_arg())
+        .arg(info::raw_arg())
         .arg(info::json_arg())
         .arg(
             Arg::new("svg")
@@ -53,10 +54,11 @@ pub(crate) fn command() -> Command {
 
 pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let dump = info::open(matches)?;
-    let ranges: Vec<Span> = dump.spans().collect();
+    let ranges: Vec<Span> = dump.reader().looks().collect();
     if let Some(path) = matches.get_one::<PathBuf>("svg") {
-        let dump = matches.get_one::<PathBuf>("dump").ok_or_else(|| Failure::usage("DUMP is missing"))?;
-        let mut file = NewFile::create(path, &[dump])?;
+        let read: Vec<&Path> =
+            matches.get_many::<PathBuf>("dump").unwrap_or_default().map(PathBuf::as_path).collect();
+        let mut file = NewFile::create(path, &read)?;
         file.write(svg(&ranges).as_bytes())?;
         return file.keep();
     }

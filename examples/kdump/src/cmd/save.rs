@@ -35,7 +35,10 @@ pub(crate) fn command() -> Command {
     Command::new("save")
         .about("Save a dump or /proc/vmcore")
         .after_help(EXAMPLES)
-        .arg(path("dump", "SRC", "The dump to copy"))
+        .arg(
+            path("dump", "SRC", "The dump to copy; several files are the parts of one split dump")
+                .num_args(1..),
+        )
         .arg(path("dst", "DST", "Where to; - streams flattened output"))
         .arg(option("format", "FORMAT", "Format of DST").value_parser(["elf", "kdump", "flattened"]))
         .arg(
