@@ -12,9 +12,10 @@ use core::ops::ControlFlow;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use dumpgen::{CoreFile, Segment, Wire, note, prstatus_x86_64};
-use kdump_elf::{Paddr, SAVE_NOTE_ENTRY};
+use kdump_elf::{Class, Encoding, Endian, Paddr, PhysRange, SAVE_NOTE_ENTRY};
 use kdump_vmcore::{
-    Dump, Error, IoError, PhysMemory, Progress, ReadAt, SavePlan, SaveReport, SpanKind, WriteAt, verify,
+    Dump, Error, Facts, Format, IoError, PhysMemory, Progress, ReadAt, SavePlan, SaveReport, Scratch, Span,
+    SpanKind, Stopped, WriteAt, verify,
 };
 use proptest::prelude::*;
 
@@ -469,6 +470,50 @@ fn excluded_and_corrupt_stay_what_they_are() {
     let copy = Dump::open(copy).unwrap();
     assert!(!judged(&copy));
     assert_eq!(memory(&copy), memory(&dump));
+}
+
+/// A format that finds out about a lost page only when it reads it.
+struct Patchy(Facts, Vec<u8>);
+
+const LOST: u64 = 0x5000;
+
+impl Format for Patchy {
+    fn facts(&self) -> &Facts {
+        &self.0
+    }
+
+    fn span(&self, at: Paddr) -> Option<Span> {
+        let range = PhysRange::from_half_open(0, self.1.len() as u64).unwrap();
+        range.contains(at.0).then_some(Span { range, kind: SpanKind::Stored })
+    }
+
+    fn read(&self, at: Paddr, buf: &mut [u8], _: &mut Scratch) -> Result<(), Stopped> {
+        let good = match at.0 {
+            at if at < LOST => (LOST - at) as usize,
+            at if at < LOST + 0x1000 => 0,
+            _ => usize::MAX,
+        };
+        let count = good.min(buf.len());
+        buf[..count].copy_from_slice(&self.1[at.0 as usize..][..count]);
+        let error = Error::Truncated { what: "page", offset: 0, need: 1, have: 0 };
+        if count == buf.len() { Ok(()) } else { Err(Stopped::new(at.0, count, error)) }
+    }
+}
+
+/// What lies behind a lost page in memory may stand in front of it in the file: it is not lost.
+#[test]
+fn a_lost_page_costs_no_other() {
+    let encoding = Encoding { class: Class::Elf64, endian: Endian::Little };
+    let dump = Dump::from_format(Patchy(Facts::new("patchy", encoding), pattern(0x9000, 5)));
+    let found = verify(&dump, &mut go_on).unwrap();
+    assert_eq!((found.unreadable.bytes, found.unreadable.ranges.len()), (0x1000, 1));
+    let (copy, report) = saved(&dump);
+    assert_eq!((report.missing, report.lacking()), (0x1000, 0x1000));
+    let copy = Dump::open(copy).unwrap();
+    assert!(!judged(&copy));
+    let kinds: Vec<_> =
+        memory(&copy).into_iter().map(|(start, end, kind, _)| (start, end, kind.name())).collect();
+    assert_eq!(kinds, [(0, LOST, "stored"), (LOST, 0x6000, "missing"), (0x6000, 0x9000, "stored")]);
 }
 
 /// Where the notes cannot be continued, ours gets a program header.
