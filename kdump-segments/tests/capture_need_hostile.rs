@@ -1,4 +1,5 @@
-//! Ramdisks as they are found in the field, and damaged ones: what is called exact is.
+//! Ramdisks, images and command lines as they are found in the field, and damaged ones: what is called
+//! exact is, and what is called enough was counted.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -7,7 +8,17 @@
     reason = "a test fails by panicking"
 )]
 
-use kdump_segments::capture_need::{Basis, InitrdSize, UNKNOWN_FACTOR};
+mod plan_support;
+
+use kdump_segments::Error;
+use kdump_segments::capture_need::{Basis, Fit, InitrdSize, UNKNOWN_FACTOR, suggest};
+use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs, PlanOptions};
+
+use plan_support::{TestPurgatory, bzimage, machine, options};
+
+fn file(name: &str) -> Vec<u8> {
+    std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/initrds").join(name)).unwrap()
+}
 
 /// One gzip member (RFC 1952) that claims to become `size` bytes: ten bytes of header, noise in
 /// the place of compressed bytes, check sum, size.
@@ -66,4 +77,114 @@ fn an_archive_behind_gzip_is_not_taken_for_its_size() {
     let told = InitrdSize::of(&bytes);
     assert_eq!(told.unpacked, bytes.len() as u64 * UNKNOWN_FACTOR, "{told:?}");
     assert_eq!(told.basis, Basis::Estimated);
+}
+
+/// A file that is cut in the middle, as a full disk leaves it, is not what was meant.
+#[test]
+fn a_ramdisk_that_is_cut_says_so_where_its_format_tells() {
+    for name in ["early.cpio", "sized.zst", "piped.zst", "long.zst", "text.lz4", "text.lzo"] {
+        let whole = file(name);
+        assert_eq!(InitrdSize::of(&whole).defects, Vec::<String>::new(), "{name}");
+        for keep in [whole.len() / 2, whole.len() / 4 * 3] {
+            let defects = InitrdSize::of(&whole[..keep]).defects;
+            // In an archive the end of a file and the next header may be where it is cut.
+            assert!(name == "early.cpio" || defects.len() == 1, "{name}, {keep} bytes: {defects:?}");
+            assert!(defects.iter().all(|what| what.contains("cut or damaged")), "{defects:?}");
+        }
+    }
+    let cpio = file("early.cpio");
+    // In the middle of the name, of the header and of a file's bytes.
+    for keep in [112, 60, cpio.len() / 2] {
+        assert_eq!(InitrdSize::of(&cpio[..keep]).defects.len(), 1, "{keep}");
+    }
+    let both = [cpio, file("sized.zst"), vec![0; 700]].concat();
+    assert_eq!(InitrdSize::of(&both).defects, Vec::<String>::new());
+}
+
+#[test]
+fn a_ramdisk_of_zeros_is_not_exact() {
+    let told = InitrdSize::of(&[0; 5000]);
+    assert_eq!(told.basis, Basis::Estimated);
+    assert!(told.defects[0].contains("5000 bytes are all zero"), "{told:?}");
+    assert!(!told.source.is_empty());
+}
+
+fn inputs<'a>(
+    machine: &'a kdump_segments::Machine,
+    kernel: &'a [u8],
+    options: &'a PlanOptions,
+) -> PlanInputs<'a> {
+    PlanInputs { machine, kernel, initrd: None, options, purgatory: &TestPurgatory }
+}
+
+/// What is loaded is the compressed kernel: it takes more once it runs, told or not.
+#[test]
+fn an_image_without_init_size_is_not_said_to_run_in_its_compressed_bytes() {
+    let machine = machine("bios-512m");
+    let options = options(BackupPolicy::Auto);
+    for init_size in [0, 4096, 8 << 20] {
+        let kernel = bzimage(init_size, 8 << 20);
+        let plan = Plan::new(&inputs(&machine, &kernel, &options)).unwrap();
+        let need = plan.need.unwrap();
+        let image = need.items.iter().find(|item| item.name == "kernel image").unwrap();
+        assert_eq!(image.bytes, (8 << 20) * UNKNOWN_FACTOR, "{image:?}");
+        assert!(image.source.contains("assumed"), "{image:?}");
+    }
+}
+
+/// `mem=` takes memory from the capture kernel as well.
+#[test]
+fn memory_above_mem_is_not_room() {
+    let machine = machine("bios-512m");
+    let kernel = bzimage(0x200_0000, 1 << 20);
+    let plan = |text: &str| {
+        let options = PlanOptions { cmdline: text.to_owned(), ..options(BackupPolicy::Auto) };
+        let plan = Plan::new(&inputs(&machine, &kernel, &options)).unwrap();
+        (plan.need.clone().unwrap(), plan.warnings.clone(), plan.notes)
+    };
+    let (free, warnings, _) = plan("nr_cpus=1");
+    assert_eq!((free.fit(), warnings), (Fit::Enough, vec![]));
+    for text in ["mem=64M", "mem=4G mem=0x4000000", "mem=65536k quiet"] {
+        let (need, warnings, notes) = plan(text);
+        assert_eq!((need.room, need.fit()), (0, Fit::Unlikely), "{text}");
+        assert!(
+            warnings[0].contains("mem= on the command line leaves the capture kernel 0 MiB"),
+            "{warnings:?}"
+        );
+        assert!(notes.contains(&warnings[0]));
+    }
+    let (half, ..) = plan("mem=224M");
+    assert_eq!(half.room, 80 << 20);
+    for text in ["mem=nopentium", "mem=", "mem=0", "mem=1G", "-- mem=64M", "mem=99999999999999999999"] {
+        let (need, warnings, _) = plan(text);
+        assert_eq!((need.room, warnings), (free.room, vec![]), "{text}");
+    }
+}
+
+/// What is removed from the user's own text is more than a note.
+#[test]
+fn what_was_asked_for_and_is_left_out_is_a_warning() {
+    let machine = machine("bios-512m");
+    let kernel = bzimage(0x200_0000, 1 << 20);
+    let options = PlanOptions { cmdline: "crashkernel=1G quiet".to_owned(), ..options(BackupPolicy::Auto) };
+    let zeros = [0; 4096];
+    let plan =
+        Plan::new(&PlanInputs { initrd: Some(&zeros), ..inputs(&machine, &kernel, &options) }).unwrap();
+    assert_eq!(plan.warnings.len(), 2, "{:?}", plan.warnings);
+    assert!(plan.warnings.iter().all(|warning| plan.notes.contains(warning)), "{:?}", plan.notes);
+}
+
+/// A number no region can have is told as what it is.
+#[test]
+fn a_need_beyond_all_memory_is_not_called_unknown() {
+    let machine = machine("bios-512m");
+    let kernel = bzimage(0x200_0000, 1 << 20);
+    let options = PlanOptions {
+        cmdline: "swiotlb=18446744073709551615,force".to_owned(),
+        ..options(BackupPolicy::Auto)
+    };
+    let error = suggest(&inputs(&machine, &kernel, &options)).unwrap_err();
+    assert!(matches!(&error, Error::Conflict { what: "suggest", .. }), "{error}");
+    let error = error.to_string();
+    assert!(error.contains("no region has") && error.contains("bounce buffers"), "{error}");
 }

@@ -27,13 +27,17 @@ const XZ_FRAMES: u64 = 24;
 pub(super) fn read(bytes: &[u8]) -> Option<Stream> {
     match bytes {
         [0x1f, 0x8b, ..] => Some(gzip(bytes)),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(zstd(bytes).unwrap_or_else(|| guess(bytes, "zstd", 8 * MIB))),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            let cut = Some("a zstd frame is not all there");
+            Some(zstd(bytes).unwrap_or_else(|| Stream { cut, ..guess(bytes, "zstd", 8 * MIB) }))
+        }
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
             Some(xz(bytes).unwrap_or_else(|| guess(bytes, "xz", 8 * MIB)))
         }
         [0x02, 0x21, 0x4c, 0x18, ..] => Some(lz4(bytes)),
         [0x89, b'L', b'Z', b'O', 0, b'\r', b'\n', 0x1a, b'\n', ..] => {
-            Some(lzop(bytes).unwrap_or_else(|| guess(bytes, "lzop", MIB)))
+            let cut = Some("an lzop block is not all there");
+            Some(lzop(bytes).unwrap_or_else(|| Stream { cut, ..guess(bytes, "lzop", MIB) }))
         }
         // The number behind the magic is the block size in 100 kB; decompression takes four
         // times that (bzip2(1), "Memory management").
@@ -45,7 +49,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Stream> {
 
 fn guess(bytes: &[u8], format: &'static str, window: u64) -> Stream {
     let unpacked = (bytes.len() as u64).saturating_mul(UNKNOWN_FACTOR);
-    Stream { unpacked, window, packed: None, format, told: Told::Guessed }
+    Stream { unpacked, window, packed: None, format, told: Told::Guessed, cut: None }
 }
 
 /// Each member ends with its size modulo 4 GiB (RFC 1952, ISIZE), which is believed where the
@@ -66,7 +70,7 @@ fn gzip(bytes: &[u8]) -> Stream {
         unpacked = unpacked.saturating_add(size.0);
         from = from.saturating_add(end);
     }
-    Stream { unpacked, window: WINDOW, packed: None, format: "gzip", told }
+    Stream { unpacked, window: WINDOW, packed: None, format: "gzip", told, cut: None }
 }
 
 /// Where the next member begins, from `from` on.
@@ -148,11 +152,13 @@ fn zstd(bytes: &[u8]) -> Option<Stream> {
     let checksum = if descriptor & 4 != 0 { 4 } else { 0 };
     // Blocks are counted whole; a content size beyond them is not true.
     let unpacked = content.map_or(sum, |content| content.min(sum));
-    let packed = Some(at.checked_add(checksum)?.min(bytes.len()));
+    let end = at.checked_add(checksum)?;
+    let cut = (end > bytes.len()).then_some("a zstd frame is not all there");
+    let packed = Some(end.min(bytes.len()));
     // The decompressor keeps the window and a block more, and its tables.
     let window = window.or(content)?.min(unpacked.max(KIB)).saturating_add(512 * KIB);
     let told = if content.is_some() { Told::Exactly } else { Told::AtMost };
-    Some(Stream { unpacked, window, packed, format: "zstd", told })
+    Some(Stream { unpacked, window, packed, format: "zstd", told, cut })
 }
 
 /// The index at the end lists every block (.xz file format 1.0.4, 4).
@@ -180,7 +186,7 @@ fn xz(bytes: &[u8]) -> Option<Stream> {
         return None;
     }
     let window = xz_dictionary(bytes).unwrap_or(8 * MIB).min(unpacked.max(KIB)).saturating_add(256 * KIB);
-    Some(Stream { unpacked, window, packed: Some(end), format: "xz", told: Told::Exactly })
+    Some(Stream { unpacked, window, packed: Some(end), format: "xz", told: Told::Exactly, cut: None })
 }
 
 /// The dictionary of the last filter of the first block, LZMA2 (.xz file format 1.0.4, 5.3.1).
@@ -239,8 +245,9 @@ fn lz4(bytes: &[u8]) -> Stream {
         sum = sum.saturating_add(u64::from(size).saturating_mul(LZ4_MOST).min(LZ4_BLOCK));
         at = at.saturating_add(usize::try_from(size).unwrap_or(usize::MAX));
     }
+    let cut = (at > bytes.len()).then_some("an lz4 block is not all there");
     let packed = Some(at.min(bytes.len()));
-    Stream { unpacked: sum, window: 2 * LZ4_BLOCK, packed, format: "lz4", told: Told::AtMost }
+    Stream { unpacked: sum, window: 2 * LZ4_BLOCK, packed, format: "lz4", told: Told::AtMost, cut }
 }
 
 /// Every block has its size before it (lzop 1.04, the program's own format; flags as it writes
@@ -272,6 +279,7 @@ fn lzop(bytes: &[u8]) -> Option<Stream> {
         packed: Some(at.min(bytes.len())),
         format: "lzop",
         told: Told::Exactly,
+        cut: None,
     })
 }
 
@@ -281,7 +289,7 @@ fn lzma(bytes: &[u8]) -> Stream {
     match u64_at(bytes, 5) {
         Some(size) if size != u64::MAX && size >> 40 == 0 => {
             let window = dictionary.min(size);
-            Stream { unpacked: size, window, packed: None, format: "lzma", told: Told::Exactly }
+            Stream { unpacked: size, window, packed: None, format: "lzma", told: Told::Exactly, cut: None }
         }
         _ => guess(bytes, "lzma", dictionary.min(64 * MIB)),
     }
