@@ -295,8 +295,7 @@ mod tests {
     #[test]
     fn many_obstacles_are_passed_in_one_walk() {
         const COUNT: u64 = 400_000;
-        let every_other = |first: u64| (first * PAGE..).step_by(2 * 4096).map(|mem| (mem, PAGE));
-        let segments: Vec<(u64, u64)> = every_other(0x101).take(COUNT as usize).collect();
+        let segments: Vec<(u64, u64)> = (0..COUNT).map(|index| ((0x101 + 2 * index) * PAGE, PAGE)).collect();
         let region = range(0x100 * PAGE, (0x100 + 2 * COUNT) * PAGE);
         // Looking at every segment for every page passed over would take minutes.
         assert_eq!(
