@@ -67,7 +67,7 @@ enum Told {
 impl InitrdSize {
     /// Reads the headers of `file`. Whatever the bytes are, there is an answer: what is not
     /// understood is taken to grow by [`UNKNOWN_FACTOR`]. Takes time proportional to the number
-    /// of files and compressed blocks.
+    /// of files and compressed blocks, and to the bytes compressed by gzip.
     #[must_use]
     pub fn of(file: &[u8]) -> Self {
         let mut size = Self {
