@@ -191,7 +191,7 @@ pub(crate) fn kernel(options: &libkdump_plan_options, limit: u64) -> Result<Vec<
 /// The initial ramdisk; of a file at most `limit` bytes.
 pub(crate) fn initrd(options: &libkdump_plan_options, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
     match optional_path(chars!(options.initrd)) {
-        Some(path) => Ok(Some(ImageFile::open(&path)?.read(limit)?)),
+        Some(path) => Ok(Some(ImageFile::open_ramdisk(&path)?.read(limit)?)),
         None => content(options.initrd_data, options.initrd_len),
     }
 }

@@ -21,6 +21,7 @@ pub use initrd::{InitrdSize, UNKNOWN_FACTOR};
 pub use suggest::{GRANULE, Suggestion, suggest};
 
 use crate::cmdline::CommandLine;
+use crate::crashkernel::memparse;
 use crate::image::Image;
 use crate::{Machine, RangeSet};
 
@@ -155,12 +156,13 @@ impl CaptureNeed {
     pub fn estimate(inputs: &NeedInputs<'_>) -> Option<Self> {
         let row = row(inputs.arch)?;
         let low = RangeSet::from_ranges(PhysRange::from_half_open(0, MIB));
-        let room = inputs.ram.subtract(&low).total();
+        let ram = below_limit(inputs.cmdline, inputs.ram);
+        let room = ram.subtract(&low).total();
         let mut need = Self { items: Vec::new(), room };
         let (kernel, basis, source) = &inputs.kernel;
         need.add("kernel image", *kernel, *basis, source.clone());
         let descriptions = row.section.checked_div(row.page_size)?.saturating_mul(row.page_struct);
-        let sections = sections(&inputs.ram.union(&low), row.section);
+        let sections = sections(&ram.union(&low), row.section);
         let source = format!(
             "{} bytes per page of {sections} sections of {} MiB, the lowest included",
             row.page_struct,
@@ -260,6 +262,15 @@ pub(crate) fn kernel_size(machine: &Machine, image: &Image<'_>, file: &[u8]) -> 
                     let source = format!("as the running {release} takes, from {}", text.source);
                     (text.value.size, Basis::Exact, source)
                 }
+                // Old images do not tell; what is loaded is the compressed kernel.
+                _ if bzimage.payload().len() as u64 >= u64::from(bzimage.header.init_size) => {
+                    let size = (bzimage.payload().len() as u64).saturating_mul(UNKNOWN_FACTOR);
+                    let source = format!(
+                        "{UNKNOWN_FACTOR} times the compressed kernel assumed, the bzImage has init_size {:#x}",
+                        bzimage.header.init_size
+                    );
+                    (align_up(size, 4 * KIB).unwrap_or(u64::MAX), Basis::Estimated, source)
+                }
                 _ => (bzimage.memsz(), Basis::Estimated, String::from("at most init_size of the bzImage")),
             }
         }
@@ -317,6 +328,16 @@ fn bounce_buffers(cmdline: &CommandLine, last: u64) -> u64 {
     }
     let slots = words().next().and_then(|slots| slots.parse::<u64>().ok());
     slots.map_or(DEFAULT, |slots| slots.saturating_mul(2 * KIB))
+}
+
+/// `ram` below the address that `mem=` names, which x86 kernels use nothing above
+/// (Documentation/admin-guide/kernel-parameters.rst). Of several the lowest counts.
+pub(crate) fn below_limit(cmdline: &CommandLine, ram: &RangeSet) -> RangeSet {
+    let limits = cmdline.parameters().filter_map(|word| memparse(word.strip_prefix("mem=")?.as_bytes()));
+    match limits.filter(|&(limit, read)| read != 0 && limit != 0).map(|(limit, _)| limit).min() {
+        Some(limit) => ram.intersect(&RangeSet::from_ranges(PhysRange::from_half_open(0, limit))),
+        None => ram.clone(),
+    }
 }
 
 /// How many sections of `size` bytes `ram` touches.

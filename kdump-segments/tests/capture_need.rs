@@ -164,6 +164,7 @@ impl Guest {
             basis: Basis::Exact,
             window: (2 << 20) + (512 << 10),
             source: "zstd".into(),
+            defects: Vec::new(),
         };
         let end = 0x3f00_0000;
         CaptureNeed::estimate(&NeedInputs {

@@ -195,6 +195,13 @@ fn each_bad_input_of_a_file_load_has_its_rule() {
         assert_eq!(report.armed_image_lost, errno.is_some() && !early, "{rule}");
         assert!(matches!(refusal(&report), Some(Error::Preflight { rule: named, .. }) if named == rule));
     }
+    // Where `syssize` does not tell, the place of the compressed kernel does.
+    let cut = judged(|case| {
+        case.image[0x1f4..0x1f8].fill(0);
+        case.image[0x248..0x24c].copy_from_slice(&0x400_u32.to_le_bytes());
+        case.image[0x24c..0x250].copy_from_slice(&0x10_0000_u32.to_le_bytes());
+    });
+    assert_eq!(cut.failure().map(|finding| finding.rule), Some("image_complete"), "{cut:#?}");
     let fits = judged(|case| case.cmdline = 2016);
     assert_eq!(fits.failure(), None, "the longest command line");
     let signed = judged(|case| {
@@ -253,10 +260,23 @@ fn a_file_load_that_a_rule_forbids_is_not_attempted_and_names_the_file() {
     let load = FileLoad::open(&kernel, Some(&initrd), CommandLine::new("quiet").unwrap()).unwrap();
     let error = load_files(&load, &load.preflight(&machine, &environment)).unwrap_err().to_string();
     assert!(error.contains("image_complete") && error.contains("vmlinuz"), "{error}");
-    let load = FileLoad::open(&kernel, Some(&empty), CommandLine::default()).unwrap();
-    assert!(load.initrd().is_none() && load.notes[0].contains("empty"), "{:?}", load.notes);
+    let error = FileLoad::open(&kernel, Some(&empty), CommandLine::default()).unwrap_err().to_string();
+    assert!(error.contains("empty is empty: make it again"), "{error}");
     assert!(FileLoad::open(&dir, None, CommandLine::default()).is_err());
     assert!(FileLoad::open(&kernel, Some(&dir), CommandLine::default()).is_err());
+}
+
+/// The kernel puts its own `elfcorehdr=` in front: one behind it would be believed instead, and name
+/// no header.
+#[test]
+fn a_file_load_never_names_another_header() {
+    let dir = dir("another-header");
+    let kernel = dir.join("vmlinuz");
+    fs::write(&kernel, bzimage(0x100_0000, 0x10_0000)).unwrap();
+    let line = CommandLine::new("quiet elfcorehdr=1K crashkernel=1G -- elfcorehdr=2").unwrap();
+    let load = FileLoad::open(&kernel, None, line).unwrap();
+    assert_eq!(load.cmdline().as_str(), "quiet -- elfcorehdr=2");
+    assert_eq!(load.notes.len(), 2, "{:?}", load.notes);
 }
 
 /// Advice that cannot help is worse than none.

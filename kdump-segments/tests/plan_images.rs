@@ -175,7 +175,7 @@ fn a_relocatable_kernel_is_moved_as_a_whole() {
     let kernel = vmlinux(
         ET_DYN,
         0xffff_ffff_8100_0010,
-        &[(0x100_0000, 0x1000, b"text"), (0x120_0000, 0x2000, b"data")],
+        &[(0x100_0000, 0x1000, &[0x90; 0x20]), (0x120_0000, 0x2000, b"data")],
     );
     plan(&kernel, |plan| {
         let plan = plan.unwrap();
@@ -354,6 +354,27 @@ fn a_kernel_that_cannot_be_moved_lies_at_its_preferred_address() {
     plan(&kernel, |plan| assert!(matches!(plan, Err(Error::OutsideRegion { .. }))));
     kernel[0x258..0x260].copy_from_slice(&(REGION + 0x10_0000).to_le_bytes());
     plan(&kernel, |plan| assert_eq!(kernel_segments(&plan.unwrap())[0].0.start(), REGION + 0x10_0000));
+}
+
+/// The code of an ELF kernel must be in its file, and in the order of bytes of its CPU.
+#[test]
+fn an_elf_kernel_of_another_byte_order_or_entered_in_zeros_is_refused() {
+    let parse = |file: &[u8]| Image::parse(file, 0x1000).map(|_| ()).map_err(|error| error.to_string());
+    let good = vmlinux(ET_EXEC, REGION, &[(REGION, 0x20_0000, &[0x90; 0x1000])]);
+    parse(&good).unwrap();
+    let bss = vmlinux(ET_EXEC, REGION + 0x1000, &[(REGION, 0x20_0000, &[0x90; 0x1000])]);
+    assert!(parse(&bss).unwrap_err().contains("e_entry"), "in the zeros behind the bytes");
+    let mut swapped = good;
+    swapped[5] = 2;
+    for (at, len) in
+        [(16, 2), (18, 2), (20, 4), (24, 8), (32, 8), (52, 2), (54, 2), (56, 2), (64, 4), (68, 4)]
+    {
+        swapped[at..at + len].reverse();
+    }
+    for word in 0..6 {
+        swapped[72 + word * 8..80 + word * 8].reverse();
+    }
+    assert!(parse(&swapped).unwrap_err().contains("EI_DATA"), "big-endian");
 }
 
 proptest! {

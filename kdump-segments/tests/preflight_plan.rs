@@ -12,7 +12,7 @@ mod plan_support;
 use kdump_elf::PhysRange;
 use kdump_segments::load::{SyscallKind, explain, files_may_do, load};
 use kdump_segments::plan::{BackupPolicy, KexecFlags, Plan, PlanInputs, PlanOptions};
-use kdump_segments::preflight::{Environment, Report, check_plan};
+use kdump_segments::preflight::{Candidate, Environment, Report, Verdict, check, check_plan};
 use kdump_segments::segment::{Segment, SegmentKind};
 use kdump_segments::{Errno, Error, Machine, MemoryKind};
 
@@ -143,4 +143,89 @@ fn every_errno_of_the_calls_has_a_cause_and_advice() {
     assert!(!files_may_do(&syscall(Errno::ENOMEM)), "the region is too small for both");
     let locked = Error::Preflight { rule: "lockdown", detail: String::new() };
     assert!(files_may_do(&locked), "a signed kernel may still be loaded");
+}
+
+/// Where program headers begin in the header's bytes, and how long each is (`elf(5)`).
+const PHDRS: (usize, usize) = (64, 56);
+
+fn of_type(bytes: &[u8], p_type: u32) -> Vec<usize> {
+    let places = (PHDRS.0..bytes.len()).step_by(PHDRS.1);
+    places.filter(|&at| bytes.get(at..at + 4) == Some(&p_type.to_le_bytes()[..])).collect()
+}
+
+/// Rules that look at the bytes as they will stand in memory, whatever the plan says of them.
+#[test]
+fn each_defect_of_the_header_in_memory_is_found_by_its_rule() {
+    type Damage = fn(&mut Vec<u8>);
+    let cases: [(&str, Damage); 6] = [
+        ("elfcorehdr_decodes", |bytes| bytes[18] ^= 1),
+        ("elfcorehdr_notes", |bytes| of_type(bytes, 4).into_iter().for_each(|at| bytes[at] = 0)),
+        ("elfcorehdr_memory", |bytes| of_type(bytes, 1).into_iter().for_each(|at| bytes[at] = 0)),
+        ("elfcorehdr_memory", |bytes| {
+            let last = *of_type(bytes, 1).last().unwrap();
+            bytes[last + 9] ^= 0x10;
+        }),
+        ("elfcorehdr_memory", |bytes| {
+            let last = *of_type(bytes, 1).last().unwrap();
+            bytes.copy_within(last - PHDRS.1..last, last);
+        }),
+        ("elfcorehdr_notes", |bytes| {
+            let first = of_type(bytes, 4)[0];
+            bytes[first + 8..first + 16].copy_from_slice(&0x2000_0000_u64.to_le_bytes());
+        }),
+    ];
+    for (index, (rule, damage)) in cases.into_iter().enumerate() {
+        let report = broken(&options(BackupPolicy::Always), |plan, _| {
+            damage(segment(plan, SegmentKind::Elfcorehdr).data.to_mut());
+        });
+        let found = report.findings.iter().find(|finding| finding.rule == rule).unwrap();
+        assert_eq!(found.verdict, Verdict::Fail, "{index}: {found:?}");
+    }
+}
+
+#[test]
+fn memory_of_the_capture_kernel_holds_no_notes_and_the_copy_holds_all_that_is_saved() {
+    let report = broken(&options(BackupPolicy::Always), |plan, machine| {
+        let note = plan.elfcorehdr.phdrs()[0].p_offset;
+        machine.cma_ranges = PhysRange::from_len(note, 1).into_iter().collect();
+    });
+    assert_eq!(failing(&report), Some("elfcorehdr_notes"));
+    let report = broken(&options(BackupPolicy::Always), |plan, _| {
+        let backup = segment(plan, SegmentKind::Backup);
+        backup.range = PhysRange::from_len(backup.range.start(), 0x1000).unwrap();
+    });
+    assert_eq!(failing(&report), Some("region_not_claimed"));
+}
+
+/// A call without segments unloads, which no rule about segments forbids.
+#[test]
+fn an_unload_is_not_judged_as_a_load() {
+    let environment = Environment::of_machine(&synthetic(2, 1));
+    let report = check(&Candidate { entry: 0, flags: 1, segments: Vec::new() }, &environment);
+    assert_eq!((report.failure(), report.errno, report.armed_image_lost), (None, None, false));
+}
+
+/// What would be entered but cannot run is not planned for.
+#[test]
+fn what_cannot_dump_is_refused_by_the_planner() {
+    let options = options(BackupPolicy::Auto);
+    let refused = |kernel: &[u8], change: fn(&mut Machine)| {
+        let mut machine = synthetic(2, 1);
+        change(&mut machine);
+        let (kernel, initrd, options, purgatory) = (kernel, None, &options, &TestPurgatory);
+        let inputs = PlanInputs { machine: &machine, kernel, initrd, options, purgatory };
+        Plan::new(&inputs).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let mut kernel = bzimage(0x100_0000, 0x1000);
+    refused(&kernel, |_| {}).unwrap();
+    let error = refused(&kernel, |machine| {
+        machine.cpu_notes.clear();
+        machine.vmcoreinfo = None;
+    });
+    assert!(error.unwrap_err().contains("no PT_NOTE"));
+    kernel[0x236] &= !0x20;
+    let four = |machine: &mut Machine| machine.five_levels = Some(false);
+    refused(&kernel, four).unwrap();
+    let error = refused(&kernel, |machine| machine.five_levels = Some(true)).unwrap_err();
+    assert!(error.contains("XLF_5LEVEL"), "{error}");
 }

@@ -31,6 +31,13 @@ impl Failure {
         Self { message: message.to_string(), status: 3, silent: false }
     }
 
+    /// The same failure with more to say about it.
+    pub(crate) fn and_says(mut self, more: &str) -> Self {
+        self.message.push_str("; ");
+        self.message.push_str(more);
+        self
+    }
+
     /// Whether there is something to be told.
     pub(crate) fn is_worth_telling(&self) -> bool {
         !self.silent

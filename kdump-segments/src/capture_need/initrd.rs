@@ -37,6 +37,9 @@ pub struct InitrdSize {
     pub window: u64,
     /// The formats found, in order, and how the size was found.
     pub source: String,
+    /// What is wrong with it, in sentences, as far as headers and trailers tell: that it is cut, or
+    /// that there is nothing in it.
+    pub defects: Vec<String>,
 }
 
 /// One compressed stream.
@@ -48,6 +51,8 @@ struct Stream {
     packed: Option<usize>,
     format: &'static str,
     told: Told,
+    /// What is missing at its end.
+    cut: Option<&'static str>,
 }
 
 /// How a size was found.
@@ -62,7 +67,7 @@ enum Told {
 impl InitrdSize {
     /// Reads the headers of `file`. Whatever the bytes are, there is an answer: what is not
     /// understood is taken to grow by [`UNKNOWN_FACTOR`]. Takes time proportional to the number
-    /// of files and compressed blocks.
+    /// of files and compressed blocks, and to the bytes compressed by gzip.
     #[must_use]
     pub fn of(file: &[u8]) -> Self {
         let mut size = Self {
@@ -71,6 +76,7 @@ impl InitrdSize {
             basis: Basis::Exact,
             window: 0,
             source: String::new(),
+            defects: Vec::new(),
         };
         let mut found: Vec<(&'static str, Told)> = Vec::new();
         let mut rest = file;
@@ -87,9 +93,12 @@ impl InitrdSize {
                 packed: None,
                 format: "unknown format",
                 told: Told::Guessed,
+                cut: None,
             });
             size.unpacked = size.unpacked.saturating_add(stream.unpacked);
             size.window = size.window.max(stream.window);
+            size.defects
+                .extend(stream.cut.map(|what| format!("the initial ramdisk is cut or damaged: {what}")));
             if stream.told != Told::Exactly {
                 size.basis = Basis::Estimated;
             }
@@ -98,6 +107,13 @@ impl InitrdSize {
             }
             let used = stream.packed.unwrap_or(rest.len()).max(1);
             rest = rest.get(used..).unwrap_or_default();
+        }
+        if found.is_empty() && !file.is_empty() {
+            size.defects
+                .push(format!("the initial ramdisk holds nothing: its {} bytes are all zero", file.len()));
+            size.basis = Basis::Estimated;
+            size.source = String::from("nothing but zeros");
+            return size;
         }
         size.source =
             found.into_iter().map(|(format, told)| told.describe(format)).collect::<Vec<_>>().join(" + ");
@@ -120,16 +136,25 @@ fn plain(bytes: &[u8]) -> Option<Stream> {
     let mut unpacked = 0_u64;
     let mut at = 0_usize;
     let mut entries = 0_usize;
+    let mut cut = false;
     while let Some((next, size, last)) = entry(bytes, at) {
         unpacked = unpacked.saturating_add(align_up(size, PAGE)?);
-        at = next;
+        // The zeros that fill up the last word may be missing.
+        cut = next.saturating_sub(bytes.len()) > 3;
+        at = next.min(bytes.len());
         entries = entries.saturating_add(1);
         if last {
             break;
         }
     }
     let format = "cpio";
-    (entries != 0).then_some(Stream { unpacked, window: 0, packed: Some(at), format, told: Told::Exactly })
+    // An archive may lack its trailer, but not a part of a header.
+    let rest = bytes.get(at..).unwrap_or_default();
+    cut |= rest.len() < CPIO_HEADER && CPIO_MAGIC.iter().any(|magic| rest.starts_with(magic));
+    let told = if cut { Told::AtMost } else { Told::Exactly };
+    let packed = Some(if cut { bytes.len() } else { at });
+    let what = cut.then_some("a file of its cpio archive is not all there");
+    (entries != 0 || cut).then_some(Stream { unpacked, window: 0, packed, format, told, cut: what })
 }
 
 /// Where the entry behind the one at `at` begins, the size of its file, and whether it is the
@@ -150,5 +175,5 @@ fn entry(bytes: &[u8], at: usize) -> Option<(usize, u64, bool)> {
     let next = data.checked_add(usize::try_from(size).ok()?)?.checked_next_multiple_of(4)?;
     let last = bytes.get(name_at..name_end)? == b"TRAILER!!!\0";
     // A file that is cut counts with what it says; nothing follows it.
-    Some((next.min(bytes.len()), u64::from(size), last))
+    Some((next, u64::from(size), last))
 }

@@ -65,9 +65,12 @@ pub fn suggest(inputs: &PlanInputs<'_>) -> Result<Suggestion, Error> {
     let base = fixed_base(inputs)?;
     let high = base.is_none() && asked_high(inputs.machine);
     let need_in = |size| need_in(&layout, size, high);
-    let need = settle(need_in).ok_or_else(|| Error::Conflict {
-        what: "suggest",
-        reason: format!("what a capture kernel for {} needs is not known", trial.arch.name()),
+    let need = settle(need_in).ok_or_else(|| {
+        let reason = match need_in(GRANULE) {
+            None => format!("what a capture kernel for {} needs is not known", trial.arch.name()),
+            Some(need) => format!("no region has what it needs: {need}"),
+        };
+        Error::Conflict { what: "suggest", reason }
     })?;
     let size = fitting(inputs, &options, &trial, need.room)?;
     let need = need_in(size).unwrap_or(need);

@@ -17,18 +17,22 @@ const RELOCATABLE_KERNEL: usize = 0x234;
 const XLOADFLAGS: usize = 0x236;
 const CMDLINE_SIZE: usize = 0x238;
 const HARDWARE_SUBARCH: usize = 0x23c;
+const PAYLOAD_OFFSET: usize = 0x248;
+const PAYLOAD_LENGTH: usize = 0x24c;
 const PREF_ADDRESS: usize = 0x258;
 const INIT_SIZE: usize = 0x260;
 
 /// Smallest file that can hold a boot sector and one setup sector.
 const MIN_FILE: usize = 1024;
 /// The 64-bit entry point is at 0x200 of the protected-mode part ("64-bit Boot Protocol").
-pub(super) const PAYLOAD_MIN: u64 = 0x201;
+const PAYLOAD_MIN: u64 = 0x201;
 /// Oldest protocol with every field read here that a 32-bit entry needs (`relocatable_kernel`
 /// is 2.05, `cmdline_size` 2.06).
 const VERSION_32: u16 = 0x206;
 /// Oldest protocol with `xloadflags`.
 const VERSION_XLOADFLAGS: u16 = 0x20c;
+/// Oldest protocol with `payload_offset` and `payload_length`.
+const VERSION_PAYLOAD: u16 = 0x208;
 /// Oldest protocol with `pref_address` and `init_size`.
 const VERSION_INIT_SIZE: u16 = 0x20a;
 
@@ -59,6 +63,9 @@ pub struct SetupHeader {
     /// Bytes of the protected-mode part; the field counts paragraphs of 16. What stands behind
     /// it in the file is a signature. 0 when the image does not tell.
     pub syssize: u64,
+    /// Bytes of the protected-mode part up to the end of the compressed kernel in it
+    /// (`payload_offset` + `payload_length`); 0 when the image does not tell.
+    pub payload_end: u64,
     /// Protocol version, major number in the high byte.
     pub version: u16,
     pub loadflags: u8,
@@ -113,6 +120,11 @@ impl SetupHeader {
                 sectors => sectors,
             },
             syssize: u64::from(u32_at(file, SYSSIZE)?).saturating_mul(16),
+            payload_end: since(
+                VERSION_PAYLOAD,
+                u64::from(u32_at(file, PAYLOAD_OFFSET)?)
+                    .saturating_add(u64::from(u32_at(file, PAYLOAD_LENGTH)?)),
+            ),
             version,
             loadflags: *file.get(LOADFLAGS)?,
             initrd_addr_max: u32_at(file, INITRD_ADDR_MAX)?,
@@ -160,7 +172,12 @@ impl SetupHeader {
     /// protected-mode part.
     #[must_use]
     pub fn file_size(&self) -> u64 {
-        self.payload_offset().saturating_add(self.syssize.max(PAYLOAD_MIN))
+        self.payload_offset().saturating_add(self.protected_size())
+    }
+
+    /// Least bytes of the protected-mode part, by all that the header tells of it.
+    pub(super) fn protected_size(&self) -> u64 {
+        self.syssize.max(self.payload_end).max(PAYLOAD_MIN)
     }
 
     /// Whether the kernel has the 64-bit entry point and may lie above 4 GiB.

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use goblin::container::{Container, Ctx};
-use goblin::elf::header::{EM_386, EM_X86_64, ET_DYN, ET_EXEC};
+use goblin::elf::header::{EI_DATA, ELFDATA2LSB, EM_386, EM_X86_64, ET_DYN, ET_EXEC};
 use goblin::elf::program_header::{PT_DYNAMIC, PT_INTERP, PT_TLS};
 use goblin::elf::{Elf, Header, ProgramHeader};
 use kdump_elf::{Arch, Class, PT_LOAD, PhysRange, align_down, align_up};
@@ -75,6 +75,16 @@ impl<'a> Vmlinux<'a> {
             value: u64::from(header.e_machine),
             expected: "an architecture with crash dumps",
         })?;
+        let order = header.e_ident.get(EI_DATA).copied().unwrap_or(0);
+        if matches!(header.e_machine, EM_X86_64 | EM_386) && order != ELFDATA2LSB {
+            let (offset, value) = (EI_DATA as u64, u64::from(order));
+            return Err(Error::ImageField {
+                field: "EI_DATA",
+                offset,
+                value,
+                expected: "1: x86 is little-endian",
+            });
+        }
         let relocatable = match header.e_type {
             ET_EXEC => false,
             ET_DYN => true,
@@ -270,12 +280,14 @@ fn loads<'a>(file: &'a [u8], phdrs: &[ProgramHeader], page_size: u64) -> Result<
 
 /// `e_entry` is physical in an x86 vmlinux; where it is virtual it lies in one PT_LOAD.
 fn physical_entry(e_entry: u64, loads: &[Load<'_>]) -> Result<u64, Error> {
-    let inside = |start: u64, load: &Load<'_>| e_entry.checked_sub(start).filter(|&at| at < load.memsz);
+    // Behind the bytes of the file there are zeros, no instructions.
+    let size = |load: &Load<'_>| load.bytes.len() as u64;
+    let inside = |start: u64, load: &Load<'_>| e_entry.checked_sub(start).filter(|&at| at < size(load));
     if loads.iter().any(|load| inside(load.paddr, load).is_some()) {
         return Ok(e_entry);
     }
     let found = loads.iter().find_map(|load| inside(load.vaddr, load)?.checked_add(load.paddr));
-    let expected = "an address inside a PT_LOAD";
+    let expected = "an address inside the bytes of a PT_LOAD";
     found.ok_or(Error::ImageField { field: "e_entry", offset: 24, value: e_entry, expected })
 }
 

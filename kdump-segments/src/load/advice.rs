@@ -66,6 +66,15 @@ pub fn refusal(report: &Report) -> Option<Error> {
 #[must_use]
 pub const fn explain(kind: SyscallKind, errno: Errno) -> (&'static str, &'static str) {
     match (kind, errno) {
+        // Both calls were tried, and unloading is not counted.
+        (SyscallKind::Unload, Errno::EPERM) => (
+            "the kernel does not allow it",
+            "run as root (CAP_SYS_BOOT); look at the sysctl kernel.kexec_load_disabled, which only a reboot resets",
+        ),
+        (SyscallKind::Unload, Errno::ENOSYS | Errno::EOPNOTSUPP) => (
+            "the running kernel is built without kexec",
+            "nothing can be loaded, and nothing is; a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE can",
+        ),
         (_, Errno::EPERM) => (
             "the kernel does not allow it",
             "run as root (CAP_SYS_BOOT); look at the sysctls kernel.kexec_load_disabled and \
@@ -112,5 +121,19 @@ pub const fn explain(kind: SyscallKind, errno: Errno) -> (&'static str, &'static
             ("the signature of the image is not good", "install an image that was not changed after signing")
         }
         _ => ("the kernel gives no usual reason", "look at the kernel log"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `kdump unload` has no --syscall, and tries both calls itself.
+    #[test]
+    fn advice_for_unloading_names_no_option_of_loading() {
+        for errno in [Errno::EPERM, Errno::ENOSYS, Errno::EOPNOTSUPP, Errno::EBUSY, Errno::EINVAL] {
+            let (cause, advice) = explain(SyscallKind::Unload, errno);
+            assert!(!advice.contains("--syscall"), "{}: {cause}: {advice}", errno.name());
+        }
     }
 }

@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use super::ImageFile;
 use super::file_rules::{FileCandidate, check_files};
 use crate::cmdline::CommandLine;
+use crate::plan::command_line::remove_planned;
 use crate::preflight::{Environment, Report};
 use crate::{Error, Machine};
 
@@ -22,33 +23,28 @@ pub struct FileLoad {
     initrd: Option<ImageFile>,
     cmdline: CommandLine,
     head: Vec<u8>,
-    /// What was left out, in sentences.
+    /// What was taken from the command line, in sentences.
     pub notes: Vec<String>,
 }
 
 impl FileLoad {
-    /// Opens the files and reads the beginning and the end of each.
+    /// Opens the files and reads the beginning and the end of each. What the kernel itself puts on
+    /// the command line is taken from it: a second `elfcorehdr=` would win over the kernel's.
     ///
     /// # Errors
-    /// Those of [`ImageFile`].
-    pub fn open(kernel: &Path, initrd: Option<&Path>, cmdline: CommandLine) -> Result<Self, Error> {
+    /// Those of [`ImageFile`]; an empty ramdisk is one.
+    pub fn open(kernel: &Path, initrd: Option<&Path>, mut cmdline: CommandLine) -> Result<Self, Error> {
         let kernel = ImageFile::open(kernel)?;
         let head = kernel.head()?;
         kernel.check_end()?;
-        let mut notes = Vec::new();
-        let mut initrd = initrd.map(ImageFile::open).transpose()?;
+        // The kernel refuses an empty file, too, after it dropped what is armed.
+        let initrd = initrd.map(ImageFile::open_ramdisk).transpose()?;
         if let Some(file) = &initrd {
             file.head()?;
             file.check_end()?;
-            // The kernel refuses an empty file, after it dropped what is armed.
-            if file.size() == 0 {
-                notes.push(format!(
-                    "{}: the initial ramdisk is empty and was left out",
-                    file.path().display()
-                ));
-                initrd = None;
-            }
         }
+        let mut notes = Vec::new();
+        remove_planned(&mut cmdline, &mut notes);
         Ok(Self { kernel, initrd, cmdline, head, notes })
     }
 
@@ -58,7 +54,7 @@ impl FileLoad {
         &self.kernel
     }
 
-    /// The initial ramdisk, unless there is none or it is empty.
+    /// The initial ramdisk, if there is one.
     #[must_use]
     pub const fn initrd(&self) -> Option<&ImageFile> {
         self.initrd.as_ref()

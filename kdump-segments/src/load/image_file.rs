@@ -41,6 +41,21 @@ impl ImageFile {
         Ok(Self { path: path.to_owned(), file, size: metadata.len() })
     }
 
+    /// Opens an initial ramdisk: as [`ImageFile::open`], but not an empty file. It is what a full
+    /// disk leaves behind, and a capture kernel without its ramdisk saves no dump.
+    ///
+    /// # Errors
+    /// Those of [`ImageFile::open`]; [`Error::Conflict`] for an empty file.
+    pub fn open_ramdisk(path: &Path) -> Result<Self, Error> {
+        let file = Self::open(path)?;
+        if file.size == 0 {
+            let name = path.display();
+            let reason = alloc::format!("{name} is empty: make it again, or name none to load without one");
+            return Err(Error::Conflict { what: "initial ramdisk", reason });
+        }
+        Ok(file)
+    }
+
     /// The name it was opened by.
     #[must_use]
     pub fn path(&self) -> &Path {

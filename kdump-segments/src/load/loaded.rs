@@ -18,7 +18,8 @@ const FILE: &str = "loaded";
 const LIMIT: usize = 64 << 10;
 
 impl LoadRecord {
-    /// Writes the note below `root`, replacing that of an earlier load.
+    /// Writes the note below `root`, replacing that of an earlier load, which is gone even when
+    /// this one cannot be written: it would be believed.
     ///
     /// # Errors
     /// Those of the file system, with the file's name.
@@ -26,10 +27,20 @@ impl LoadRecord {
         let dir = root.join(DIR);
         fs::create_dir_all(&dir).map_err(|error| named(&dir, &error))?;
         let part = dir.join(format!("{FILE}.{}", std::process::id()));
-        let done = fs::File::create(&part)
+        // Of a program that had this number before and was killed; nothing that is there is
+        // written through or waited for.
+        let _ = fs::remove_file(&part);
+        let done = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&part)
             .and_then(|mut file| file.write_all(self.text().as_bytes()))
             .and_then(|()| fs::rename(&part, dir.join(FILE)));
-        done.map_err(|error| named(&part, &error))
+        done.map_err(|error| {
+            let _ = fs::remove_file(&part);
+            let _ = Self::remove(root);
+            named(&part, &error)
+        })
     }
 
     /// Removes the note below `root`; there may be none.
@@ -113,6 +124,24 @@ mod tests {
         LoadRecord::remove(&root).unwrap();
         assert_eq!(LoadRecord::read(&root), None);
         LoadRecord::remove(&root).unwrap();
+        fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn what_is_in_the_way_of_a_record_is_not_written_through_and_leaves_no_old_one() {
+        let root = std::env::temp_dir().join(format!("kdump-loaded-way-{}", std::process::id()));
+        record().write(&root).unwrap();
+        let part = root.join(DIR).join(format!("{FILE}.{}", std::process::id()));
+        let victim = root.join("victim");
+        fs::write(&victim, "mine").unwrap();
+        std::os::unix::fs::symlink(&victim, &part).unwrap();
+        let other = LoadRecord { need: 1, ..record() };
+        other.write(&root).unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "mine");
+        assert_eq!(LoadRecord::read(&root).unwrap().need, 1);
+        fs::create_dir(&part).unwrap();
+        record().write(&root).unwrap_err();
+        assert_eq!(LoadRecord::read(&root), None, "the note of another load would be believed");
         fs::remove_dir_all(&root).unwrap();
     }
 

@@ -138,3 +138,28 @@ impl Status {
         Self { kexec: machine.kexec, regions: machine.crash_regions.clone(), record: None, advice }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The note of another load would be a lie about this one.
+    #[test]
+    fn a_note_is_believed_of_what_is_loaded_in_its_region_only() {
+        let status = |crash_loaded, crash_size| Status {
+            kexec: KexecState { crash_loaded, crash_size, ..KexecState::default() },
+            regions: Vec::new(),
+            record: None,
+            advice: Vec::new(),
+        };
+        let record =
+            LoadRecord { need: 3, room: 2, reserved: 1 << 20, kernel: String::from("k"), initrd: None };
+        let with = |status: Status| status.with_record(record.clone());
+        let believed = with(status(Some(true), Some(1 << 20)));
+        assert_eq!((believed.record.as_ref(), believed.advice.len()), (Some(&record), 1));
+        for other in [(Some(true), Some(2 << 20)), (Some(false), Some(1 << 20)), (None, Some(1 << 20))] {
+            let other = with(status(other.0, other.1));
+            assert_eq!((other.record, other.advice.len()), (None, 0));
+        }
+    }
+}

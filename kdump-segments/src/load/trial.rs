@@ -8,9 +8,10 @@ use std::fs;
 use std::os::fd::AsRawFd;
 
 use alloc::format;
+use core::time::Duration;
 
 use super::status::{CRASH_LOADED, LOADED};
-use super::{FileLoad, KEXEC_FILE_NO_INITRAMFS, KEXEC_FILE_UNLOAD, SyscallKind, explain, failed, syscall};
+use super::{FileLoad, KEXEC_FILE_NO_INITRAMFS, KEXEC_FILE_UNLOAD, SyscallKind, explain, syscall};
 use crate::{Errno, Error};
 
 /// Loads left for the kernel of the next reboot; -1 is no limit (Linux 6.3).
@@ -29,6 +30,31 @@ const VERDICTS: [Errno; 8] = [
     Errno::EBADMSG,
 ];
 
+/// How long, and how often, a call waits that finds another in progress.
+const PAUSE: Duration = Duration::from_millis(100);
+const PAUSES: u32 = 100;
+
+/// Repeats `call` while another load is in progress.
+fn patiently(pause: Duration, mut call: impl FnMut() -> Result<(), Errno>) -> Result<(), Errno> {
+    for _ in 0..PAUSES {
+        match call() {
+            Err(Errno::EBUSY) => std::thread::sleep(pause),
+            done => return done,
+        }
+    }
+    call()
+}
+
+/// The armed capture kernel still is; what is wrong is what the next reboot finds.
+fn not_taken_out(load: &FileLoad, errno: Errno) -> Error {
+    let (name, path) = (errno.name(), load.kernel().path().display());
+    let detail = format!(
+        "{path}: was loaded as kernel of the next reboot, for a trial, and could not be taken out again: {name}; \
+         `kexec -u` does, and `reboot` may enter it until then"
+    );
+    Error::Preflight { rule: "image_trial", detail }
+}
+
 /// Tries the kernel image of `load`, unless nothing is armed, another kernel waits for the next
 /// reboot, or loads are counted.
 pub(super) fn image(load: &FileLoad) -> Result<(), Error> {
@@ -40,8 +66,9 @@ pub(super) fn image(load: &FileLoad) -> Result<(), Error> {
     }
     let kernel = load.kernel().file().as_raw_fd();
     match syscall::kexec_file_load(kernel, -1, Some(""), KEXEC_FILE_NO_INITRAMFS) {
-        Ok(()) => syscall::kexec_file_load(-1, -1, None, KEXEC_FILE_UNLOAD)
-            .map_err(|errno| failed(SyscallKind::Unload, errno)),
+        // Another load may be in progress meanwhile: what was tried must not stay for the next reboot.
+        Ok(()) => patiently(PAUSE, || syscall::kexec_file_load(-1, -1, None, KEXEC_FILE_UNLOAD))
+            .map_err(|errno| not_taken_out(load, errno)),
         Err(errno) if VERDICTS.contains(&errno) => {
             let (cause, advice) = match errno {
                 Errno::EPERM => (
@@ -57,5 +84,26 @@ pub(super) fn image(load: &FileLoad) -> Result<(), Error> {
             Err(Error::Preflight { rule: "image_trial", detail })
         }
         Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_in_progress_is_waited_for_and_nothing_else_is() {
+        let times = |busy: u32, then: Result<(), Errno>| {
+            let mut calls = 0_u32;
+            let done = patiently(Duration::ZERO, || {
+                calls = calls.saturating_add(1);
+                if calls <= busy { Err(Errno::EBUSY) } else { then }
+            });
+            (done, calls)
+        };
+        assert_eq!(times(0, Ok(())), (Ok(()), 1));
+        assert_eq!(times(3, Ok(())), (Ok(()), 4));
+        assert_eq!(times(2, Err(Errno::EPERM)), (Err(Errno::EPERM), 3));
+        assert_eq!(times(u32::MAX, Ok(())), (Err(Errno::EBUSY), PAUSES + 1));
     }
 }

@@ -66,13 +66,18 @@ pub(crate) fn base(running: Option<&str>, text: &str, notes: &mut Vec<String>) -
         }
         line = reused;
     }
+    remove_planned(&mut line, notes);
+    Ok(line)
+}
+
+/// Takes out what a plan, or the kernel that plans itself, puts in.
+pub(crate) fn remove_planned(line: &mut CommandLine, notes: &mut Vec<String>) {
     for name in NOT_TAKEN {
         let count = line.remove(name);
         if count != 0 {
             notes.push(alloc::format!("{name}= was removed from the command line ({count} times)"));
         }
     }
-    Ok(line)
 }
 
 #[cfg(test)]

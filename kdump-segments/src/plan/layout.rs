@@ -31,7 +31,8 @@ impl<'a> Layout<'a> {
     /// Places every part and encodes the ELF core header, boot_params, the command line and
     /// setup_data. Takes time proportional to the number of memory ranges and CPUs (and their
     /// logarithm), and to the number of files and compressed blocks in the ramdisk, whose sizes are
-    /// read; images are borrowed and not read through.
+    /// read; images are borrowed and not read through, but for a ramdisk by gzip, in which the
+    /// members are searched.
     ///
     /// # Errors
     /// [`Error::NoCrashRegion`], [`Error::NoRoom`] naming all parts and what is missing,

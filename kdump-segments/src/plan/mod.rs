@@ -94,6 +94,9 @@ pub struct Plan<'a> {
     pub need: Option<CaptureNeed>,
     /// What was dropped, rounded or guessed, and where values come from.
     pub notes: Vec<String>,
+    /// Those of the notes that a user should read even of a load that succeeds: of what was asked for,
+    /// something was left out or will not do.
+    pub warnings: Vec<String>,
 }
 
 impl<'a> Plan<'a> {

@@ -14,7 +14,7 @@ use super::capture_map::{capture_map, firmware_map};
 use super::low_memory::{Decision, decide};
 use super::need::{NeedFacts, capture_ram};
 use super::{KexecFlags, Layout, Plan, PlanInputs};
-use crate::capture_need::{Fit, InitrdSize};
+use crate::capture_need::{Fit, InitrdSize, below_limit};
 use crate::cmdline::CommandLine;
 use crate::e820::E820Entry;
 use crate::elfcorehdr::{ElfCoreHeader, LowMemory};
@@ -46,6 +46,7 @@ struct Builder<'i, 'a> {
     placement: Placement,
     segments: Vec<Segment<'a>>,
     notes: Vec<String>,
+    warnings: Vec<String>,
 }
 
 /// What the parts placed have told.
@@ -92,7 +93,8 @@ fn lay_out_in<'a>(
     let placement = placement(inputs, region)?;
     let notes = inputs.machine.notes.iter().map(ToString::to_string).collect();
     let image = image.clone();
-    let mut builder = Builder { inputs, image, bits32, placement, segments: Vec::new(), notes };
+    let mut builder =
+        Builder { inputs, image, bits32, placement, segments: Vec::new(), notes, warnings: Vec::new() };
     let parts = builder.place_parts(region)?;
     builder.write_boot_params(&parts);
     builder.sources();
@@ -150,8 +152,11 @@ impl<'a> Builder<'_, 'a> {
         let mut flags = KexecFlags::crash(machine.arch);
         flags.set(KexecFlags::UPDATE_ELFCOREHDR, options.hotplug);
         self.segments.sort_by_key(Segment::mem);
+        self.warnings.extend(initrd.iter().flat_map(|initrd| initrd.defects.iter().cloned()));
         let facts = NeedFacts::new(self.inputs, &self.image, initrd, &self.segments, &parts.cmdline);
         let need = facts.need(&capture_ram(machine));
+        self.warnings.extend(limited_memory(&parts.cmdline, machine));
+        self.notes.extend_from_slice(&self.warnings);
         self.notes.extend(need.iter().filter(|need| need.fit() != Fit::Enough).map(ToString::to_string));
         Ok(Layout {
             purgatory: parts.purgatory,
@@ -176,6 +181,7 @@ impl<'a> Builder<'_, 'a> {
                 cmdline_limit: self.image.cmdline_limit(),
                 need,
                 notes: self.notes,
+                warnings: self.warnings,
             },
             facts,
         })
@@ -243,7 +249,7 @@ impl<'a> Builder<'_, 'a> {
     fn initrd(&mut self) -> Result<Option<(u64, u64)>, Error> {
         let Some(bytes) = self.inputs.initrd else { return Ok(None) };
         if bytes.is_empty() {
-            self.notes.push(String::from("the initial ramdisk is empty and was left out"));
+            self.warnings.push(String::from("the initial ramdisk is empty and was left out"));
             return Ok(None);
         }
         let max = initrd_limit(&self.image, self.bits32);
@@ -281,6 +287,18 @@ fn placement(inputs: &PlanInputs<'_>, region: PhysRange) -> Result<Placement, Er
         reason: alloc::format!("{min:#x} to {max:#x} holds nothing of the crash region {region}"),
     })?;
     Placement::new(window, &inputs.machine.crash_claimed, inputs.machine.page_size)
+}
+
+/// What `mem=` takes from the capture kernel.
+fn limited_memory(cmdline: &CommandLine, machine: &crate::Machine) -> Option<String> {
+    let ram = capture_ram(machine);
+    let left = below_limit(cmdline, &ram);
+    (left != ram).then(|| {
+        let (left, all) = (left.total() >> 20, ram.total() >> 20);
+        alloc::format!(
+            "mem= on the command line leaves the capture kernel {left} MiB of the {all} MiB it is given"
+        )
+    })
 }
 
 fn backup_copy(low: LowMemory) -> Option<BackupCopy> {

@@ -134,7 +134,8 @@ fn partial_gibs(ram: &RangeSet, tables: &RangeSet) -> u64 {
 }
 
 /// Walks upward through `region` as the kernel does, around the segments, which are given as
-/// address and length in bytes and may be empty. `page_size` is a power of two.
+/// address and length in bytes and may be empty. `page_size` is a power of two. Takes time
+/// proportional to the number of segments and its logarithm, however they lie.
 ///
 /// # Errors
 /// [`Shortage`] when the end is reached before every block was found.
@@ -146,7 +147,7 @@ pub fn find_control_pages(
 ) -> Result<(), Shortage> {
     let needed =
         list.iter().map(|block| block.count.saturating_mul(pages(*block))).fold(0, u64::saturating_add);
-    let mut walk = Walk { region, segments, at: region.start() };
+    let mut walk = Walk { region, segments: by_start(segments), at: region.start() };
     let mut found: u64 = 0;
     for block in list {
         let size = page_size.saturating_mul(pages(*block));
@@ -163,14 +164,28 @@ fn pages(block: Allocation) -> u64 {
     1_u64.checked_shl(block.order).unwrap_or(u64::MAX)
 }
 
+/// The starts in ascending order, each with the highest end of all segments up to it.
+fn by_start(segments: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let end = |&(mem, memsz): &(u64, u64)| (mem, mem.saturating_add(memsz));
+    let mut segments: Vec<(u64, u64)> = segments.iter().map(end).collect();
+    segments.sort_unstable();
+    let mut highest = 0;
+    for (_, end) in &mut segments {
+        highest = highest.max(*end);
+        *end = highest;
+    }
+    segments
+}
+
 /// The kernel's way through the region. It never goes back.
-struct Walk<'a> {
+struct Walk {
     region: PhysRange,
-    segments: &'a [(u64, u64)],
+    /// As [`by_start`] gives them.
+    segments: Vec<(u64, u64)>,
     at: u64,
 }
 
-impl Walk<'_> {
+impl Walk {
     /// Takes up to `count` blocks of `size` bytes and says how many there were.
     fn take(&mut self, size: u64, count: u64) -> u64 {
         let mut taken: u64 = 0;
@@ -193,18 +208,16 @@ impl Walk<'_> {
         taken
     }
 
-    /// The end of a segment in the way. One without length is in the way of a block around it.
+    /// The end of the segments in the way. One without length is in the way of a block around it.
     fn end_of_obstacle(&self, start: u64, last: u64) -> Option<u64> {
-        let ends = self.segments.iter().filter_map(|&(mem, memsz)| {
-            let end = mem.saturating_add(memsz);
-            (last >= mem && start < end).then_some(end)
-        });
-        ends.max()
+        let before = self.segments.partition_point(|&(mem, _)| mem <= last);
+        let (_, end) = self.segments.get(before.checked_sub(1)?)?;
+        (start < *end).then_some(*end)
     }
 
     fn next_segment(&self, after: u64) -> u64 {
-        let starts = self.segments.iter().map(|&(mem, _)| mem).filter(|&mem| mem > after);
-        starts.min().unwrap_or(self.region.end()).min(self.region.end())
+        let next = self.segments.partition_point(|&(mem, _)| mem <= after);
+        self.segments.get(next).map_or(self.region.end(), |&(mem, _)| mem.min(self.region.end()))
     }
 }
 
@@ -277,6 +290,20 @@ mod tests {
         assert!(find_control_pages(range(0, u64::MAX), PAGE, &all, &PAIR_AND_4).is_err());
         let many = [Allocation { order: 0, count: 1 << 51 }];
         assert_eq!(find_control_pages(range(0, 1 << 63), PAGE, &[], &many), Ok(()));
+    }
+
+    #[test]
+    fn many_obstacles_are_passed_in_one_walk() {
+        const COUNT: u64 = 400_000;
+        let segments: Vec<(u64, u64)> = (0..COUNT).map(|index| ((0x101 + 2 * index) * PAGE, PAGE)).collect();
+        let region = range(0x100 * PAGE, (0x100 + 2 * COUNT) * PAGE);
+        // Looking at every segment for every page passed over would take minutes.
+        assert_eq!(
+            find_control_pages(region, PAGE, &segments, &PAIR_AND_4),
+            Err(Shortage { needed: 6, found: 0 })
+        );
+        let singles = [Allocation { order: 0, count: COUNT }];
+        assert_eq!(find_control_pages(region, PAGE, &segments, &singles), Ok(()));
     }
 
     /// RAM of a PC with 6 GiB: three below 4 GiB but for the firmware's, three above.

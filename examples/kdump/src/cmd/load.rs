@@ -86,14 +86,17 @@ fn by_segments(matches: &ArgMatches, or_files: bool) -> CommandResult {
         // kernel: everything is told afterwards.
         match load::load(plan, report) {
             Ok(()) => {
+                for warning in &plan.warnings {
+                    crate::terminal::tell!("kdump load: warning: {warning}");
+                }
                 record::note(matches, plan.need.as_ref(), plan.region.size());
                 let told = tell_plan(matches, plan, report, true);
                 verify().and_then(|()| outcome::but_loaded(told)).map(|()| None)
             }
             Err(error) if or_files && load::files_may_do(&error) => Ok(Some(error)),
             Err(error) => {
-                tell_plan(matches, plan, report, false)?;
-                Err(state_after(error))
+                let told = tell_plan(matches, plan, report, false);
+                Err(outcome::tell_first(told, state_after(error)))
             }
         }
     })?;
@@ -101,8 +104,9 @@ fn by_segments(matches: &ArgMatches, or_files: bool) -> CommandResult {
         None => Ok(()),
         Some(error) => {
             crate::terminal::tell!("kdump load: {error}; trying kexec_file_load");
-            refuse_plan_options(matches)?;
-            by_files(matches)
+            let done = refuse_plan_options(matches).and_then(|()| by_files(matches));
+            // The call that failed first may have dropped what was armed.
+            done.map_err(|failure| outcome::with_state_after(&error, failure))
         }
     }
 }
@@ -128,9 +132,8 @@ fn tell_plan(matches: &ArgMatches, plan: &Plan<'_>, report: &Report, loaded: boo
 fn by_files(matches: &ArgMatches) -> CommandResult {
     let path = |name: &str| matches.get_one::<PathBuf>(name).map(PathBuf::as_path);
     let kernel = path("kernel").ok_or_else(|| Failure::usage("--kernel is needed"))?;
-    for image in [Some(kernel), path("initrd")].into_iter().flatten() {
-        ImageFile::open(image)?;
-    }
+    ImageFile::open(kernel)?;
+    path("initrd").map(ImageFile::open_ramdisk).transpose()?;
     let machine = machine(Path::new("/"), matches.get_one("arch").copied())?;
     let text = matches.get_one::<String>("append").map_or("", String::as_str);
     let running = matches.get_flag("reuse-cmdline").then_some(machine.cmdline.as_str());
@@ -150,7 +153,7 @@ fn by_files(matches: &ArgMatches) -> CommandResult {
             record::note(matches, record::of_files(&load, &machine).as_ref(), reserved);
             verify().and_then(|()| outcome::but_loaded(told))
         }
-        Err(error) => told.and(Err(state_after(error))),
+        Err(error) => Err(outcome::tell_first(told, state_after(error))),
     }
 }
 

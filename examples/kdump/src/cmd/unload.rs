@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::{ArgMatches, Command};
 use kdump_segments::load::{self, LoadRecord};
 
-use crate::failure::CommandResult;
+use crate::failure::{CommandResult, Failure};
 
 const LONG: &str = "\
 Remove the capture kernel that is loaded. A panic will then not end in a dump. It is no error when
@@ -22,5 +22,7 @@ pub(crate) fn command() -> Command {
 pub(crate) fn run(_: &ArgMatches) -> CommandResult {
     load::unload()?;
     // The note belongs to what is gone.
-    Ok(LoadRecord::remove(Path::new("/"))?)
+    LoadRecord::remove(Path::new("/")).map_err(|error| {
+        Failure::new(format!("the capture kernel is removed, but not what was noted of it: {error}"))
+    })
 }

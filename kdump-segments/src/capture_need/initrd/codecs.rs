@@ -1,6 +1,8 @@
 //! The compressed formats an initial ramdisk can have: what their headers and trailers tell of
 //! the size inside.
 
+use alloc::vec::Vec;
+
 use super::{Stream, Told, UNKNOWN_FACTOR};
 use crate::le::{u32_at, u64_at};
 
@@ -9,6 +11,8 @@ const MIB: u64 = 1 << 20;
 
 /// Deflate makes nothing shorter than 1/1032 (RFC 1951: 258 bytes out of two bits).
 const DEFLATE_MOST: u64 = 1032;
+/// Bytes of a member's header (RFC 1952, 2.3).
+const MEMBER: usize = 10;
 /// Blocks of the legacy frame of LZ4 (LZ4 frame format description, "Legacy frame").
 const LZ4_BLOCK: u64 = 8 * MIB;
 /// LZ4 makes nothing shorter than 1/255 (LZ4 block format description).
@@ -23,13 +27,17 @@ const XZ_FRAMES: u64 = 24;
 pub(super) fn read(bytes: &[u8]) -> Option<Stream> {
     match bytes {
         [0x1f, 0x8b, ..] => Some(gzip(bytes)),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(zstd(bytes).unwrap_or_else(|| guess(bytes, "zstd", 8 * MIB))),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            let cut = Some("a zstd frame is not all there");
+            Some(zstd(bytes).unwrap_or_else(|| Stream { cut, ..guess(bytes, "zstd", 8 * MIB) }))
+        }
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
             Some(xz(bytes).unwrap_or_else(|| guess(bytes, "xz", 8 * MIB)))
         }
         [0x02, 0x21, 0x4c, 0x18, ..] => Some(lz4(bytes)),
         [0x89, b'L', b'Z', b'O', 0, b'\r', b'\n', 0x1a, b'\n', ..] => {
-            Some(lzop(bytes).unwrap_or_else(|| guess(bytes, "lzop", MIB)))
+            let cut = Some("an lzop block is not all there");
+            Some(lzop(bytes).unwrap_or_else(|| Stream { cut, ..guess(bytes, "lzop", MIB) }))
         }
         // The number behind the magic is the block size in 100 kB; decompression takes four
         // times that (bzip2(1), "Memory management").
@@ -41,26 +49,67 @@ pub(super) fn read(bytes: &[u8]) -> Option<Stream> {
 
 fn guess(bytes: &[u8], format: &'static str, window: u64) -> Stream {
     let unpacked = (bytes.len() as u64).saturating_mul(UNKNOWN_FACTOR);
-    Stream { unpacked, window, packed: None, format, told: Told::Guessed }
+    Stream { unpacked, window, packed: None, format, told: Told::Guessed, cut: None }
 }
 
-/// The trailer holds the size, of the last member and modulo 4 GiB (RFC 1952, ISIZE): believed
-/// where the whole file can have become that.
+/// Each member ends with its size modulo 4 GiB (RFC 1952, ISIZE), which is believed where the
+/// member can have become that.
 fn gzip(bytes: &[u8]) -> Stream {
-    let len = bytes.len() as u64;
-    let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last.saturating_add(1));
-    // The size's own high bytes may be zeros, as is the padding behind it.
-    let size = (0..4_usize).find_map(|zeros| {
-        let size = u64::from(u32_at(bytes, end.saturating_add(zeros).checked_sub(4)?)?);
-        (size >= len.saturating_sub(64) && size <= len.saturating_mul(DEFLATE_MOST)).then_some(size)
-    });
-    match size {
-        Some(unpacked) => {
-            let window = 64 * KIB;
-            Stream { unpacked, window, packed: None, format: "gzip", told: Told::Exactly }
+    const WINDOW: u64 = 64 * KIB;
+    let mut told = Told::Exactly;
+    let (mut unpacked, mut from) = (0_u64, 0_usize);
+    while let Some(rest) = bytes.get(from..).filter(|rest| !rest.is_empty()) {
+        let end = gzip_member(rest, MEMBER).unwrap_or(rest.len());
+        let Some(size) = rest.get(..end).and_then(gzip_size) else {
+            return guess(bytes, "gzip", WINDOW);
+        };
+        // What looks like a second member is one but for an accident of the compressed bytes.
+        if end < rest.len() || size.1 {
+            told = Told::AtMost;
         }
-        None => guess(bytes, "gzip", 64 * KIB),
+        unpacked = unpacked.saturating_add(size.0);
+        from = from.saturating_add(end);
     }
+    Stream { unpacked, window: WINDOW, packed: None, format: "gzip", told, cut: None }
+}
+
+/// Where the next member begins, from `from` on.
+fn gzip_member(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut windows = bytes.get(from..)?.windows(MEMBER);
+    let found = windows.position(|head| match head {
+        // Deflate; no reserved flag; a level and a system that RFC 1952 knows.
+        [0x1f, 0x8b, 8, flags, .., level, system] => {
+            flags & 0xe0 == 0 && matches!(level, 0 | 2 | 4) && matches!(system, 0..=13 | 255)
+        }
+        _ => false,
+    });
+    found?.checked_add(from)
+}
+
+/// The size at the end of one member, which may be padded with zeros, and whether it is only the
+/// largest of several it may be.
+fn gzip_size(member: &[u8]) -> Option<(u64, bool)> {
+    let len = member.len() as u64;
+    let size_before = |end: usize| {
+        let size = u64::from(u32_at(member, end.checked_sub(4)?)?);
+        (size >= len.saturating_sub(64) && size <= len.saturating_mul(DEFLATE_MOST)).then_some(size)
+    };
+    let end = member.iter().rposition(|&byte| byte != 0).map_or(0, |last| last.saturating_add(1));
+    // An archive that is not compressed follows.
+    if member.get(..end)?.ends_with(b"TRAILER!!!") {
+        return None;
+    }
+    let zeros = member.len().saturating_sub(end);
+    // No padding: up to three zeros are the size's own high bytes.
+    if zeros < 4 {
+        if let Some(size) = size_before(member.len()) {
+            return Some((size, false));
+        }
+    }
+    let sizes = (0..=zeros.min(3)).filter_map(|own| size_before(end.checked_add(own)?));
+    let mut sizes: Vec<u64> = sizes.collect();
+    sizes.sort_unstable();
+    Some((*sizes.last()?, sizes.len() > 1))
 }
 
 /// The frame's content size, or the sum over its blocks (RFC 8878, 3.1.1).
@@ -103,11 +152,13 @@ fn zstd(bytes: &[u8]) -> Option<Stream> {
     let checksum = if descriptor & 4 != 0 { 4 } else { 0 };
     // Blocks are counted whole; a content size beyond them is not true.
     let unpacked = content.map_or(sum, |content| content.min(sum));
-    let packed = Some(at.checked_add(checksum)?.min(bytes.len()));
+    let end = at.checked_add(checksum)?;
+    let cut = (end > bytes.len()).then_some("a zstd frame is not all there");
+    let packed = Some(end.min(bytes.len()));
     // The decompressor keeps the window and a block more, and its tables.
     let window = window.or(content)?.min(unpacked.max(KIB)).saturating_add(512 * KIB);
     let told = if content.is_some() { Told::Exactly } else { Told::AtMost };
-    Some(Stream { unpacked, window, packed, format: "zstd", told })
+    Some(Stream { unpacked, window, packed, format: "zstd", told, cut })
 }
 
 /// The index at the end lists every block (.xz file format 1.0.4, 4).
@@ -135,7 +186,7 @@ fn xz(bytes: &[u8]) -> Option<Stream> {
         return None;
     }
     let window = xz_dictionary(bytes).unwrap_or(8 * MIB).min(unpacked.max(KIB)).saturating_add(256 * KIB);
-    Some(Stream { unpacked, window, packed: Some(end), format: "xz", told: Told::Exactly })
+    Some(Stream { unpacked, window, packed: Some(end), format: "xz", told: Told::Exactly, cut: None })
 }
 
 /// The dictionary of the last filter of the first block, LZMA2 (.xz file format 1.0.4, 5.3.1).
@@ -194,8 +245,9 @@ fn lz4(bytes: &[u8]) -> Stream {
         sum = sum.saturating_add(u64::from(size).saturating_mul(LZ4_MOST).min(LZ4_BLOCK));
         at = at.saturating_add(usize::try_from(size).unwrap_or(usize::MAX));
     }
+    let cut = (at > bytes.len()).then_some("an lz4 block is not all there");
     let packed = Some(at.min(bytes.len()));
-    Stream { unpacked: sum, window: 2 * LZ4_BLOCK, packed, format: "lz4", told: Told::AtMost }
+    Stream { unpacked: sum, window: 2 * LZ4_BLOCK, packed, format: "lz4", told: Told::AtMost, cut }
 }
 
 /// Every block has its size before it (lzop 1.04, the program's own format; flags as it writes
@@ -227,6 +279,7 @@ fn lzop(bytes: &[u8]) -> Option<Stream> {
         packed: Some(at.min(bytes.len())),
         format: "lzop",
         told: Told::Exactly,
+        cut: None,
     })
 }
 
@@ -236,7 +289,7 @@ fn lzma(bytes: &[u8]) -> Stream {
     match u64_at(bytes, 5) {
         Some(size) if size != u64::MAX && size >> 40 == 0 => {
             let window = dictionary.min(size);
-            Stream { unpacked: size, window, packed: None, format: "lzma", told: Told::Exactly }
+            Stream { unpacked: size, window, packed: None, format: "lzma", told: Told::Exactly, cut: None }
         }
         _ => guess(bytes, "lzma", dictionary.min(64 * MIB)),
     }

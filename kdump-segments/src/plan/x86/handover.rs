@@ -48,7 +48,12 @@ impl<'a> Builder<'_, 'a> {
         let rsdp = machine.rsdp.as_ref().map(|rsdp| rsdp.value).filter(|_| !efi);
         let memmap = options.memmap_cmdline.then_some(capture);
         let limit = self.image.cmdline_limit();
-        command_line::build(machine, options, &Additions { elfcorehdr, rsdp, memmap, limit }, &mut self.notes)
+        command_line::build(
+            machine,
+            options,
+            &Additions { elfcorehdr, rsdp, memmap, limit },
+            &mut self.warnings,
+        )
     }
 
     pub(super) fn reserve_boot_params(&mut self, cmdline: &CommandLine) -> Result<PhysRange, Error> {

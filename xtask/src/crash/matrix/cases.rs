@@ -119,7 +119,12 @@ pub(super) const CASES: &[Case] = &[
         "@ --kernel /boot/vmlinuz --initrd /sys/bus/pci/rescan",
         refused(&["/sys/bus/pci/rescan"]),
     ),
-    all("initrd-empty", "", "@ --kernel /boot/vmlinuz --initrd /bad/empty", LOADED),
+    all(
+        "initrd-empty",
+        "",
+        "@ --kernel /boot/vmlinuz --initrd /bad/empty",
+        refused(&["/bad/empty", "is empty"]),
+    ),
     case(
         "initrd-2g",
         "truncate -s 2G /bad/big",

@@ -40,7 +40,7 @@ impl Inputs {
         let kernel_path = path("kernel").ok_or_else(|| Failure::usage("--kernel is needed"))?;
         // What is no file is told at once, and what is larger than the region is not read.
         let kernel = ImageFile::open(&kernel_path)?;
-        let initrd = path("initrd").map(|path| ImageFile::open(&path)).transpose()?;
+        let initrd = path("initrd").map(|path| ImageFile::open_ramdisk(&path)).transpose()?;
         let root = matches.get_one::<PathBuf>("root").map_or(Path::new("/"), PathBuf::as_path);
         let machine = machine(root, matches.get_one("arch").copied())?;
         let environment = probe_environment(&machine, root);
