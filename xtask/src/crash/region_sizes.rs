@@ -10,7 +10,7 @@ use std::path::Path;
 use super::disk::Disk;
 use super::initramfs;
 use super::kernel::Kernel;
-use super::options::Options;
+use super::options::{Options, Series};
 use super::qemu::{Guest, Setup};
 use super::{modules, needs, programs};
 use crate::apt;
@@ -40,6 +40,15 @@ const DEATHS: [&str; 5] = [
 const NO_TIMER: &str = "IO-APIC + timer doesn't work";
 const RETRIES: usize = 3;
 
+/// MiB, unless asked otherwise: too little to place, to boot, and the most that was seen to fail with
+/// the least that is called enough; then more.
+const fn sizes(series: Series) -> &'static str {
+    match series {
+        Series::V6_1 => "64,80,92,102,112",
+        Series::V6_12 => "56,64,75,91,112",
+    }
+}
+
 struct Request {
     options: Options,
     sizes: Vec<u64>,
@@ -51,7 +60,8 @@ struct Request {
 impl Request {
     fn parse(args: &[String]) -> Result<Self> {
         let mut args = Args::new(args);
-        let sizes = args.value("--sizes")?.unwrap_or_else(|| "64,80,96,112,128".to_owned());
+        let series = args.value("--kernel")?.map_or(Ok(Series::V6_1), |name| Series::parse(&name))?;
+        let sizes = args.value("--sizes")?.unwrap_or_else(|| sizes(series).to_owned());
         let number = |text: &str| {
             text.trim_end_matches('M')
                 .parse()
@@ -69,8 +79,8 @@ impl Request {
         if append.contains('+') {
             return Err(usage("--append: a plus sign cannot be passed on"));
         }
-        let mut guest = Vec::new();
-        for name in ["--kernel", "--mem", "--cpus"] {
+        let mut guest = vec![format!("--kernel={}", series.name())];
+        for name in ["--mem", "--cpus"] {
             guest.extend(args.value(name)?.map(|value| format!("{name}={value}")));
         }
         guest.extend(["--la57", "--no-la57"].into_iter().filter(|&name| args.flag(name)).map(str::to_owned));

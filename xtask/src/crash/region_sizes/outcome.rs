@@ -51,7 +51,10 @@ impl Said {
                 let warning = find("load", &["warning: capture kernel", "kdump load: "]);
                 if warning.is_empty() { find("load", &["capture kernel loaded"]) } else { warning }
             },
-            status: find("status", &["capture kernel needs", "kdump plan --suggest"]),
+            status: find(
+                "status",
+                &["capture kernel needs", "kdump plan --suggest", "no capture kernel is loaded"],
+            ),
             status_json: find("status-json", &["verdict"]),
         }
     }
