@@ -59,6 +59,43 @@ fn every_measured_verdict_is_predicted() {
     assert!(wrong.is_empty(), "{} of {rows} rows are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// What the soak tries at random (`cargo xtask preflight-soak`), at the byte where it changes.
+#[test]
+fn the_ends_of_what_is_accepted() {
+    let text = fs::read_to_string(plan_support::recorded("kernel-verdicts.txt")).unwrap();
+    let guest = guest(text.split("\n== ").nth(1).unwrap());
+    let region = guest.environment.crash_region.unwrap();
+    let (start, end) = (region.start(), region.end());
+    let base = one(start + PAGE, 4 * PAGE);
+    let first = |flags, five_levels, segment| {
+        let candidate = Candidate { entry: start, flags, segments: vec![base, segment] };
+        let environment = Environment { five_levels: Some(five_levels), ..guest.environment.clone() };
+        let report = check(&candidate, &environment);
+        let failure = report.failure().map(|finding| (finding.rule, report.errno.unwrap().name()));
+        assert_eq!(report.armed_image_lost, failure.is_some());
+        failure
+    };
+    let empty = |mem| first(CRASH_X86_64, true, one(mem, 0));
+    // A segment without length: inside another, at both ends of it, behind the region.
+    let overlap = Some(("no_overlap", "EINVAL"));
+    assert_eq!((empty(base.mem + PAGE), empty(base.mem + 3 * PAGE)), (overlap, overlap));
+    assert_eq!((empty(base.mem), empty(base.mem + base.memsz)), (None, None));
+    assert_eq!((empty(end), empty(start)), (None, None));
+    let outside = Some(("segments_in_crash_region", "EADDRNOTAVAIL"));
+    assert_eq!((empty(end + PAGE), empty(start - PAGE)), (outside, outside));
+    // The kernel looks at the lower half of the flags.
+    let good = one(start + 8 * PAGE, PAGE);
+    for bit in 32..64 {
+        assert_eq!(first(CRASH_X86_64 | 1 << bit, true, good), None, "bit {bit}");
+    }
+    // The last page of the address space, by the levels of page tables.
+    let limit = Some(("destination_limit", "EADDRNOTAVAIL"));
+    for (five_levels, bits) in [(false, 46), (true, 52)] {
+        let at = |mem| first(CRASH_X86_64, five_levels, one(mem, PAGE));
+        assert_eq!((at((1 << bits) - 2 * PAGE), at((1 << bits) - PAGE)), (outside, limit), "{bits} bits");
+    }
+}
+
 /// `A. Linux 6.12.117 (…), 1 GiB RAM, crashkernel=192M, CPU with 1 GiB pages`, then
 /// `crashk_res FIRST-LAST [low crash region starts at A]`, a heading and the rows.
 fn guest(section: &str) -> Guest {

@@ -320,6 +320,39 @@ fn images_that_cannot_be_are_refused_by_name_and_unread() {
     assert!(case.refused(&["--purgatory", "/dev/zero"]).contains("character device"));
 }
 
+/// What cannot be is refused in 64 MiB of address space, and what can be is read once.
+#[test]
+fn images_take_no_more_memory_than_they_have_bytes() {
+    let case = Case::new("image-memory");
+    let limited = |mib: u64, more: &[&str]| {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -v {} && exec \"$0\" \"$@\"", mib << 10);
+        command.current_dir(&case.dir).args(["-c", &script, env!("CARGO_BIN_EXE_kdump")]);
+        command.args(["plan", "--root", "root", "--json"]).args(more).output().unwrap()
+    };
+    let sparse = |name: &str, mib: u64| {
+        fs::File::create(case.dir.join(name)).unwrap().set_len(mib << 20).unwrap();
+    };
+    sparse("2g", 2048);
+    sparse("100m", 100);
+    for (kernel, initrd, why) in [
+        ("bzImage", "2g", "2g has 0x80000000 bytes"),
+        ("2g", "bzImage", "2g has 0x80000000 bytes"),
+        ("bzImage", "/dev/zero", "/dev/zero is a character device"),
+        ("/dev/zero", "bzImage", "/dev/zero is a character device"),
+    ] {
+        let output = limited(64, &["--kernel", kernel, "--initrd", initrd]);
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(stderr(&output).contains(why), "{}", stderr(&output));
+    }
+    let good = ["--kernel", "bzImage", "--initrd", "100m"];
+    let output = limited(64 + 100, &good);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let output = limited(64, &good);
+    assert_eq!(output.status.code(), Some(1), "the limit is one");
+    assert!(stderr(&output).contains("100m: "), "{}", stderr(&output));
+}
+
 #[test]
 fn advice_fits_its_cause() {
     let case = Case::new("advice");

@@ -1,27 +1,29 @@
 //! `cargo xtask region-sizes`: what `kdump` says of a crash region, and what becomes of the capture
 //! kernel in it, size by size.
 
+mod outcome;
+
 use core::time::Duration;
 use std::fs;
+use std::path::Path;
 
 use super::disk::Disk;
 use super::initramfs;
 use super::kernel::Kernel;
-use super::options::Options;
+use super::options::{Options, Series};
 use super::qemu::{Guest, Setup};
 use super::{modules, needs, programs};
 use crate::apt;
 use crate::args::Args;
 use crate::error::{Context, Result, usage};
-use crate::progress::{self, Clock, Row};
+use crate::progress::{self, Clock};
 use crate::repo;
+use outcome::{Outcome, Said, judge};
 
 /// How long the first kernel may take to boot, load and panic.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// How long the capture kernel may take: many times what one with enough memory needs.
 const CAPTURE: Duration = Duration::from_secs(600);
-/// How far apart the largest size that fails and the smallest called "enough" may lie.
-const GOAL_MIB: u64 = 16;
 /// Compressors the capture initramfs can be given.
 const COMPRESSORS: [&str; 6] = ["zstd", "xz", "gzip", "lz4", "bzip2", "none"];
 /// What shows that a capture kernel will not come to its end.
@@ -38,22 +40,13 @@ const DEATHS: [&str; 5] = [
 const NO_TIMER: &str = "IO-APIC + timer doesn't work";
 const RETRIES: usize = 3;
 
-/// What `kdump` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Refused,
-    Unlikely,
-    Enough,
-    Nothing,
-}
-
-/// One guest.
-struct Outcome {
-    size: u64,
-    verdict: Verdict,
-    said: String,
-    saved: bool,
-    what: String,
+/// MiB, unless asked otherwise: too little to place, to boot, and the most that was seen to fail with
+/// the least that is called enough; then more.
+const fn sizes(series: Series) -> &'static str {
+    match series {
+        Series::V6_1 => "64,80,92,102,112",
+        Series::V6_12 => "56,64,75,91,112",
+    }
 }
 
 struct Request {
@@ -67,7 +60,8 @@ struct Request {
 impl Request {
     fn parse(args: &[String]) -> Result<Self> {
         let mut args = Args::new(args);
-        let sizes = args.value("--sizes")?.unwrap_or_else(|| "64,80,96,112,128".to_owned());
+        let series = args.value("--kernel")?.map_or(Ok(Series::V6_1), |name| Series::parse(&name))?;
+        let sizes = args.value("--sizes")?.unwrap_or_else(|| sizes(series).to_owned());
         let number = |text: &str| {
             text.trim_end_matches('M')
                 .parse()
@@ -85,8 +79,8 @@ impl Request {
         if append.contains('+') {
             return Err(usage("--append: a plus sign cannot be passed on"));
         }
-        let mut guest = Vec::new();
-        for name in ["--kernel", "--mem", "--cpus"] {
+        let mut guest = vec![format!("--kernel={}", series.name())];
+        for name in ["--mem", "--cpus"] {
             guest.extend(args.value(name)?.map(|value| format!("{name}={value}")));
         }
         guest.extend(["--la57", "--no-la57"].into_iter().filter(|&name| args.flag(name)).map(str::to_owned));
@@ -114,53 +108,72 @@ pub(crate) fn run(args: &[String]) -> Result {
         initramfs::write_compressed(&dir, &kernel, &modules, &programs, &request.compressor, ballast)?;
     let initrd = format!("capture initramfs {} KiB ({})", size >> 10, request.compressor);
     clock.say(&format!("Linux {}, {initrd}", kernel.release));
+    let lab = Lab { request: &request, kernel: &kernel, initramfs: &initramfs, dir: &dir, clock };
     let mut outcomes = Vec::new();
-    for &mib in &request.sizes {
-        let disk = Disk::create(&dir, options.mem_mib)?;
+    // Without a region first: the suggestion is for a machine that has none.
+    for mib in core::iter::once(0).chain(request.sizes.iter().copied()) {
+        outcomes.push(lab.guest(mib)?);
+    }
+    outcomes.sort_by_key(|outcome| outcome.size);
+    let suggested = outcomes.first().and_then(|outcome| mebibytes(&outcome.said.suggest));
+    let suggested = suggested.map(|mib| lab.guest(mib)).transpose()?;
+    let seconds = clock.elapsed().as_secs();
+    let title =
+        format!("crash regions of Linux {}, {initrd}, {}, {seconds} s", kernel.release, request.append);
+    progress::close(&title, &judge(&outcomes, suggested.as_ref()))
+}
+
+/// The size in `crashkernel=SIZEM`.
+fn mebibytes(suggestion: &str) -> Option<u64> {
+    suggestion.strip_prefix("crashkernel=")?.strip_suffix('M')?.parse().ok()
+}
+
+/// What all guests have in common.
+struct Lab<'a> {
+    request: &'a Request,
+    kernel: &'a Kernel,
+    initramfs: &'a Path,
+    dir: &'a Path,
+    clock: Clock,
+}
+
+impl Lab<'_> {
+    /// A guest with a region of `mib` MiB, or none for 0.
+    fn guest(&self, mib: u64) -> Result<Outcome> {
+        let options = &self.request.options;
+        let disk = Disk::create(self.dir, options.mem_mib)?;
         let socket = std::env::temp_dir().join(format!("kdump-lab-{}.gdb", std::process::id()));
+        let region = if mib == 0 { String::new() } else { format!("crashkernel={mib}M ") };
         let cmdline = format!(
-            "console=ttyS0 crashkernel={mib}M panic=5 printk.devkmsg=on lab.sizes=1 lab.loader=kdump \
+            "console=ttyS0 {region}panic=5 printk.devkmsg=on lab.sizes=1 lab.loader=kdump \
              lab.backup=auto lab.append={}",
-            request.append.replace(' ', "+")
+            self.request.append.replace(' ', "+")
         );
-        let log = dir.join(format!("{mib}M.log"));
-        let (image, disk, gdb) = (kernel.image.as_path(), disk.path(), socket.as_path());
-        let setup = Setup { image, initramfs: &initramfs, cmdline: &cmdline, disk, gdb, log: &log };
+        let log = self.dir.join(format!("{mib}M.log"));
+        let (image, disk, gdb) = (self.kernel.image.as_path(), disk.path(), socket.as_path());
+        let setup = Setup { image, initramfs: self.initramfs, cmdline: &cmdline, disk, gdb, log: &log };
         let mut outcome = one(options, &setup, mib)?;
         for _ in 0..RETRIES {
             if !outcome.what.contains(NO_TIMER) {
                 break;
             }
-            clock.say(&format!("{mib} MiB: {}; again", outcome.what));
+            self.clock.say(&format!("{mib} MiB: {}; again", outcome.what));
             outcome = one(options, &setup, mib)?;
         }
-        clock.say(&format!("{mib} MiB: {:?}; {}", outcome.verdict, outcome.what));
-        outcomes.push(outcome);
+        self.clock.say(&outcome.line());
+        Ok(outcome)
     }
-    outcomes.sort_by_key(|outcome| outcome.size);
-    let title = format!("crash regions of Linux {}, {initrd}, {}", kernel.release, request.append);
-    progress::close(&title, &judge(&outcomes))
 }
 
 /// Boots, loads, panics, and looks what the capture kernel does.
 fn one(options: &Options, setup: &Setup<'_>, size: u64) -> Result<Outcome> {
     let mut guest = Guest::start(options, setup)?;
     let line = guest.wait_for(&["lab: loaded", "lab: refused"], PATIENCE)?;
-    let told =
-        |word: &str| guest.console().iter().rev().find(|line| line.contains("lab: |") && line.contains(word));
-    let sentence = told("capture kernel needs").or_else(|| told("no room"));
-    let said = sentence.and_then(|line| line.split_once("lab: | ")).map_or("", |(_, text)| text).to_owned();
-    let mut outcome = Outcome { size, verdict: Verdict::Nothing, said, saved: false, what: String::new() };
-    if line.contains("lab: refused") {
-        outcome.verdict = Verdict::Refused;
-        outcome.what = "not loaded".to_owned();
+    let (loaded, said) = (line.contains("lab: loaded"), Said::read(guest.console()));
+    let mut outcome = Outcome { size, loaded, said, saved: false, what: "not loaded".to_owned() };
+    if !loaded {
         return Ok(outcome);
     }
-    outcome.verdict = match outcome.said.as_str() {
-        said if said.contains("unlikely to boot") => Verdict::Unlikely,
-        said if said.contains("enough") => Verdict::Enough,
-        _ => Verdict::Nothing,
-    };
     guest.wait_for(&["Kernel panic - not syncing"], PATIENCE)?;
     let heard = guest.hear(&[DEATHS.as_slice(), &["lab: saved"]].concat(), CAPTURE)?;
     outcome.saved = heard.as_ref().is_some_and(|line| line.contains("lab: saved, exit code 0"));
@@ -172,37 +185,4 @@ fn one(options: &Options, setup: &Setup<'_>, size: u64) -> Result<Outcome> {
         guest.hear(&[], Duration::from_secs(10))?;
     }
     Ok(outcome)
-}
-
-/// One row per size, and one for the distance.
-fn judge(outcomes: &[Outcome]) -> Vec<Row> {
-    let mut rows: Vec<Row> = outcomes
-        .iter()
-        .map(|outcome| Row {
-            name: format!("{} MiB", outcome.size),
-            // To call enough what then does not dump is the one error that must not happen.
-            passed: match outcome.verdict {
-                Verdict::Enough => outcome.saved,
-                Verdict::Refused | Verdict::Unlikely => true,
-                Verdict::Nothing => false,
-            },
-            detail: format!("{:?}: {}: {}", outcome.verdict, outcome.what, outcome.said),
-        })
-        .collect();
-    let failing = outcomes.iter().filter(|outcome| !outcome.saved).map(|outcome| outcome.size).max();
-    let enough = outcomes
-        .iter()
-        .filter(|outcome| outcome.verdict == Verdict::Enough)
-        .map(|outcome| outcome.size)
-        .min();
-    if let (Some(failing), Some(enough)) = (failing, enough) {
-        let distance = enough.saturating_sub(failing);
-        let detail = format!("{failing} MiB fail, {enough} MiB are called enough: {distance} MiB");
-        rows.push(Row {
-            name: "distance".to_owned(),
-            passed: distance <= GOAL_MIB && failing < enough,
-            detail,
-        });
-    }
-    rows
 }

@@ -48,6 +48,22 @@ const fn all(name: &'static str, before: &'static str, command: &'static str, sa
 pub(super) const CASES: &[Case] = &[
     all("good", "", "@ --kernel /boot/vmlinuz --initrd /bad/small", LOADED),
     all(
+        "one-line",
+        "",
+        "@ --kernel /boot/vmlinuz > /run/said && cat /run/said && awk 'END { print NR, \"lines\" }' /run/said",
+        End { exit: 0, says: &["capture kernel loaded", "\n1 lines"] },
+    ),
+    case(
+        "verbose",
+        "",
+        "@ --kernel /boot/vmlinuz -v",
+        [
+            End { exit: 0, says: &["segments  ", "preflight: the kernel will accept this load"] },
+            End { exit: 0, says: &["image_complete", "command_line"] },
+            End { exit: 0, says: &["segments  ", "preflight: the kernel will accept this load"] },
+        ],
+    ),
+    all(
         "garbage",
         "head -c 100000 /dev/urandom > /bad/garbage",
         "@ --kernel /bad/garbage",
@@ -55,7 +71,12 @@ pub(super) const CASES: &[Case] = &[
     ),
     all("empty", ": > /bad/empty", "@ --kernel /bad/empty", refused(&["/bad/empty"])),
     all("directory", "", "@ --kernel /bad", refused(&["/bad is a directory"])),
-    all("endless-device", "", "@ --kernel /dev/zero", refused(&["/dev/zero is a character device"])),
+    all(
+        "endless-device",
+        "",
+        "ulimit -v 65536; @ --kernel /dev/zero",
+        refused(&["/dev/zero is a character device"]),
+    ),
     all("pipe", "mkfifo /bad/pipe", "@ --kernel /bad/pipe", refused(&["/bad/pipe is a pipe"])),
     case(
         "half-bzimage",
@@ -128,7 +149,8 @@ pub(super) const CASES: &[Case] = &[
     case(
         "initrd-2g",
         "truncate -s 2G /bad/big",
-        "@ --kernel /boot/vmlinuz --initrd /bad/big",
+        // In 64 MiB of address space: it must not be read.
+        "ulimit -v 65536; @ --kernel /boot/vmlinuz --initrd /bad/big",
         [refused(&["/bad/big has 0x80000000 bytes"]), refused(&["room", "initrd"]), refused(&["/bad/big"])],
     ),
     case(
