@@ -4,7 +4,7 @@ use crate::apt::{self, Need};
 use crate::args::Args;
 use crate::error::Result;
 use crate::progress::Clock;
-use crate::{abi, capi, consumers, crash, nostd, rust, rust_kernel, targets};
+use crate::{abi, capi, consumers, crash, crash_note, nostd, rust, rust_kernel, targets};
 
 /// What tests of the crates compare with, or need to run at all.
 const TEST_NEEDS: &[Need] = &[
@@ -12,6 +12,7 @@ const TEST_NEEDS: &[Need] = &[
     Need { what: "/usr/sbin/kexec", package: "kexec-tools" },
     Need { what: "readelf", package: "binutils" },
     Need { what: "objdump", package: "binutils" },
+    Need { what: "gdb-multiarch", package: "gdb-multiarch" },
 ];
 
 /// Installs the programs and peers, the Rust targets and components, and fetches the kernels.
@@ -25,6 +26,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     clock.say("Rust targets and components");
     rust::ensure_components(None, &["clippy", "rustfmt"])?;
     rust::ensure_targets(nostd::TARGETS)?;
+    rust::ensure_targets(crash_note::TARGETS)?;
     rust::ensure_targets(&[crash::GUEST_TARGET])?;
     targets::prepare()?;
     rust::nightly()?;
