@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Writes the header of a core file into a buffer of the caller, in two phases.
 //!
 //! The size follows from the number of program headers alone, so room can be reserved (in a

@@ -4,8 +4,8 @@ use crate::args::Args;
 use crate::error::{Context, Error, Result};
 use crate::progress::{self, Clock, Row};
 use crate::{
-    capi, consumers, crash, crash_note, fuzz, header, layers, licences, nostd, purgatory, repo, rooms, rust, rust_kernel,
-    setup, shell, soak, targets,
+    capi, consumers, crash, crash_note, fuzz, header, layers, licences, nostd, purgatory, repo, rooms, rust,
+    rust_kernel, setup, shell, soak, targets,
 };
 
 /// A step: its name, and its code.

@@ -6,7 +6,8 @@
 #![no_std]
 #![allow(improper_ctypes_definitions, reason = "no C calls this")]
 
-use kdump_elf::{Arch, Endian, write_crash_note};
+use kdump_elf::registers::{Arm64, Riscv64, X86_64};
+use kdump_elf::{Arch, CrashCause, CrashNote, CrashPath, CrashRole, Endian, write_crash_note};
 
 /// One note, of any architecture and byte order.
 #[unsafe(no_mangle)]
@@ -25,6 +26,35 @@ extern "C" fn note_of_any_architecture(
     })
     .is_ok()
 }
+
+/// All that the crash path takes from the crate, for one architecture.
+macro_rules! crash_path {
+    ($name:ident, $registers:ty) => {
+        #[unsafe(no_mangle)]
+        extern "C" fn $name(
+            notes: &[CrashNote<$registers>],
+            path: &CrashPath,
+            cpu: usize,
+            registers: &$registers,
+            cause: &CrashCause,
+            pid: i32,
+        ) -> u32 {
+            let Some(note) = notes.get(cpu) else { return u32::MAX };
+            note.save(registers, -1);
+            note.set_cause(cause);
+            let role = path.enter(cpu as u64);
+            let step = if role == CrashRole::Other { u32::MAX } else { path.next_step() };
+            if notes.iter().all(CrashNote::is_saved) {
+                note.set_pid(pid);
+            }
+            step
+        }
+    };
+}
+
+crash_path!(crash_path_x86_64, X86_64);
+crash_path!(crash_path_arm64, Arm64);
+crash_path!(crash_path_riscv64, Riscv64);
 
 /// May panic: shows that a panic is found.
 #[unsafe(no_mangle)]
