@@ -34,11 +34,11 @@ pub(crate) fn run(boot: &'static BootInfo) -> ! {
 
 /// A panic over what the dead kernel left must not cost the dump: takes the memory without it.
 /// Returns when the panic was about something else.
-pub(crate) fn after_panic() {
+pub(crate) fn after_panic(info: &core::panic::PanicInfo<'_>) {
     let boot = READING.swap(null_mut(), Ordering::AcqRel);
     // SAFETY: null, or what `run` was given.
     if let Some(boot) = unsafe { boot.as_ref() } {
-        say!("capture: elfcorehdr refused: it led to a panic");
+        say!("capture: elfcorehdr refused: it led to a panic: {info}");
         end(capture_plain(boot));
     }
 }
@@ -118,8 +118,10 @@ fn plain_header(ram: &RangeSet) -> Result<Vec<u8>, Error> {
 
 fn save(dump: &Dump<'_>) -> Result<(), Error> {
     let plan = SavePlan::elf(dump)?;
-    let mut disk = Disk::new();
-    copy(&plan, &mut disk, "disk")?;
+    // The line is there for when the disk fails: nobody can fetch one later.
+    if let Err(error) = copy(&plan, &mut Disk::new(), "disk") {
+        say!("capture: disk: {error}");
+    }
     let mut stream = Stream::begin(plan.size());
     copy(&plan, &mut stream, "stream")?;
     say!("capture: {} blocks sent, a file of {} bytes", stream.blocks(), plan.size());
