@@ -1,5 +1,6 @@
 //! The second kernel: finds the dead one's memory and writes the dump out, twice.
 
+use core::cell::UnsafeCell;
 use core::ops::ControlFlow;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -24,6 +25,15 @@ type Error = Box<dyn core::error::Error>;
 
 /// What the second kernel was told, while it reads what the dead one left; null otherwise.
 static READING: AtomicPtr<BootInfo> = AtomicPtr::new(null_mut());
+
+/// As large as the disk and the line can use; `copy` would take 2 MiB. Not from the heap: notes of
+/// absurd sizes may have left nothing of that.
+static BATCH: Batch = Batch(UnsafeCell::new([0; 64 << 10]));
+
+struct Batch(UnsafeCell<[u8; 64 << 10]>);
+
+// SAFETY: of the one CPU that the second kernel runs on.
+unsafe impl Sync for Batch {}
 
 /// Everything the second kernel does.
 pub(crate) fn run(boot: &'static BootInfo) -> ! {
@@ -131,9 +141,9 @@ fn save(dump: &Dump<'_>) -> Result<(), Error> {
 /// Writes the file into `sink`, saying how far it is every eighth of the way.
 fn copy(plan: &SavePlan<'_>, sink: &mut dyn WriteAt, name: &str) -> Result<(), Error> {
     let mut said = 0;
-    // A batch as large as the disk and the line can use; `copy` would take 2 MiB.
-    let mut batch = vec![0; 64 << 10];
-    let report = plan.copy_with(&mut batch, sink, &mut |Progress { done, total, .. }| {
+    // SAFETY: one CPU runs, and copies one file at a time.
+    let batch = unsafe { &mut *BATCH.0.get() };
+    let report = plan.copy_with(batch, sink, &mut |Progress { done, total, .. }| {
         let eighth = done * 8 / total.max(1);
         if eighth > said {
             say!("capture: {name} {} %", done * 100 / total.max(1));

@@ -4,7 +4,7 @@ use core::hint::black_box;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::apic::{self, Ipi};
-use crate::{say, task, trap};
+use crate::{per_cpu, say, task, trap};
 
 /// The causes by the names they have on the console.
 const CAUSES: [(&str, fn()); 4] = [
@@ -25,10 +25,17 @@ pub(crate) enum Hurt {
     NmiInSave,
     /// CPU 1 does not hear NMIs.
     Deaf,
+    /// All CPUs have saved their registers before any of them goes on.
+    Together,
 }
 
-const HURTS: [(&str, Hurt); 4] =
-    [("console", Hurt::Console), ("nmi", Hurt::Nmi), ("nmi-in-save", Hurt::NmiInSave), ("deaf", Hurt::Deaf)];
+const HURTS: [(&str, Hurt); 5] = [
+    ("console", Hurt::Console),
+    ("nmi", Hurt::Nmi),
+    ("nmi-in-save", Hurt::NmiInSave),
+    ("deaf", Hurt::Deaf),
+    ("together", Hurt::Together),
+];
 
 /// What is broken: 1 plus an index of `HURTS`.
 static HURT: AtomicUsize = AtomicUsize::new(0);
@@ -52,7 +59,7 @@ pub(crate) fn order(cpu: Option<usize>, name: &str) {
 pub(crate) fn hurt(name: &str) {
     match HURTS.iter().position(|(known, _)| *known == name) {
         Some(index) => HURT.store(index + 1, Ordering::Release),
-        None => say!("to hurt: console, nmi, nmi-in-save, deaf"),
+        None => say!("to hurt: console, nmi, nmi-in-save, deaf, together"),
     }
 }
 
@@ -76,6 +83,14 @@ pub(crate) fn hurt_nmi(what: Hurt) {
         apic::send(apic::id(), Ipi::Nmi);
         // It may take a moment.
         crate::cpu::delay(1000);
+    }
+}
+
+/// Waits for the exceptions of all other CPUs if they are to come at once.
+pub(crate) fn hurt_together() {
+    let done = || per_cpu::all().all(|cpu| cpu.note.is_saved());
+    while is_hurt(Hurt::Together) && !done() {
+        core::hint::spin_loop();
     }
 }
 

@@ -87,24 +87,27 @@ impl Dying {
         frame
     }
 
-    fn cause(&self, frame: &TrapFrame) -> CrashCause {
-        let exception = self.vector.load(Ordering::Relaxed);
+    /// What happened, in words.
+    fn text(&self) -> &str {
         // SAFETY: this CPU wrote it, and no longer does.
         let panic = unsafe { &*self.panic.get() }.as_str();
-        let text = match exception {
+        match self.vector.load(Ordering::Relaxed) {
             trap::NMI => "NMI",
             trap::INVALID_OPCODE if !panic.is_empty() => panic,
             trap::INVALID_OPCODE => "invalid opcode",
             trap::DOUBLE_FAULT => "double fault",
             trap::PAGE_FAULT => "page fault",
             _ => "exception",
-        };
+        }
+    }
+
+    fn cause(&self, frame: &TrapFrame) -> CrashCause {
         CrashCause {
-            exception,
+            exception: self.vector.load(Ordering::Relaxed),
             code: frame.error_code(),
             fault_address: self.fault_address.load(Ordering::Relaxed),
             page_table: self.page_table.load(Ordering::Relaxed),
-            ..CrashCause::with_text(text)
+            ..CrashCause::with_text(self.text())
         }
     }
 }
@@ -126,7 +129,9 @@ pub(crate) fn panic(this: &PerCpu, info: &core::panic::PanicInfo<'_>) -> ! {
     text.clear();
     if let Some(place) = info.location() {
         // Text that does not fit is cut.
-        let _ = core::fmt::write(text, format_args!("{}:{}: ", place.file(), place.line()));
+        // Of a path into somebody's library the end is enough.
+        let file = place.file().rsplit_once("/src/").map_or(place.file(), |(_, file)| file);
+        let _ = core::fmt::write(text, format_args!("{file}:{}: ", place.line()));
     }
     let _ = core::fmt::write(text, format_args!("{}", info.message()));
     cpu::undefined()
@@ -141,6 +146,7 @@ pub(crate) fn enter_crash(frame: &TrapFrame, vector: u64) -> ! {
     if this.note.save(&frame.registers(), UNKNOWN_TASK + this.index as i32) {
         this.note.set_cause(&this.dying.cause(frame));
     }
+    cause::hurt_together();
     match CRASH.enter(this.index as u64) {
         CrashRole::Owner => {
             ALLOCATIONS_AT_CRASH.store(heap::ALLOCATIONS.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -177,7 +183,8 @@ fn find_task(this: &PerCpu) {
 fn report(this: &PerCpu, frame: &TrapFrame) {
     cause::hurt_nmi(Hurt::Nmi);
     let (index, rip, cause) = (this.index, frame.rip(), this.dying.cause(frame));
-    let (text, address) = (cause.text(), cause.fault_address);
+    // The note has the beginning of what a panic said, the console all that was kept.
+    let (text, address) = (this.dying.text(), cause.fault_address);
     match cause.exception {
         trap::PAGE_FAULT => say!("crash: {text} on CPU {index} at {rip:#x} about {address:#x}"),
         _ => say!("crash: {text} on CPU {index} at {rip:#x} (exception {})", cause.exception),

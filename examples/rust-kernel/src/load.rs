@@ -92,6 +92,9 @@ fn describe(boot: &BootInfo, region: PhysRange) -> Result<Machine, Error> {
             size: CrashNote::<X86_64>::SIZE as u64,
         });
     }
+    // Room for a header that is rewritten later: this many bytes per program header, and some to spare.
+    let headers = per_cpu::all().count() as u64 + 64;
+    machine.kexec.elfcorehdr_size = Some((headers * 56).next_multiple_of(phys::PAGE));
     let (paddr, size) = (notes::vmcoreinfo_paddr(), notes::VMCOREINFO_SIZE as u64);
     machine.vmcoreinfo = Some(VmcoreinfoNote { paddr, size, text: None });
     let image = phys::image().ok_or("the image has no size")?;

@@ -9,7 +9,7 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    const SIZE: usize = 128;
+    const SIZE: usize = 256;
 
     pub(crate) const fn new() -> Self {
         Self { bytes: [0; Self::SIZE], len: 0 }

@@ -275,6 +275,10 @@ fn causes(scenario: &Scenario, dumps: &Dumps, witness: &Witness) -> Result<Strin
             )));
         }
     }
+    let everyone = scenario.commands.contains(&"null all");
+    if let Some(other) = causes.iter().find(|cause| everyone && field(cause, 0) != scenario.cause.exception) {
+        return Err(failed(format!("a CPU was stopped by exception {}, not its own", field(other, 0))));
+    }
     let at = if scenario.flaw == Flaw::Cpu1 { 0 } else { scenario.cpu };
     let own = causes.get(at).context("none of the CPU that died")?;
     let text = String::from_utf8_lossy(own.get(32..).unwrap_or_default());

@@ -40,7 +40,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     /// Typed on the console, in this order; `nmi` is asked of QEMU instead.
-    commands: &'static [&'static str],
+    pub(crate) commands: &'static [&'static str],
     /// More on the command line.
     options: &'static str,
     /// The CPU that dies first.
@@ -155,7 +155,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ..DAMAGED_HEADER
     },
     Scenario { name: "many-cpus", cpus: Some(12), ..DUMP },
-    Scenario { name: "two-at-once", commands: &["null all"], ..NULL },
+    Scenario { name: "two-at-once", commands: &["hurt together", "null all"], ..NULL },
     Scenario { name: "console-faults", commands: &["hurt console", "null"], flaw: Flaw::Report, ..NULL },
     Scenario {
         name: "damaged-run-queue",
@@ -169,7 +169,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "deaf-cpu", commands: &["hurt deaf", "null"], flaw: Flaw::Cpu1, always: false, ..NULL },
     Scenario { name: "damaged-page-tables", commands: &["damage page-tables", "null"], ..NULL },
     Scenario { name: "no-disk", flaw: Flaw::Disk, ..DUMP },
-    Scenario { name: "many-at-once", commands: &["null all"], cpus: Some(40), always: false, ..NULL },
+    Scenario {
+        name: "many-at-once",
+        commands: &["hurt together", "null all"],
+        cpus: Some(24),
+        always: false,
+        ..NULL
+    },
 ];
 
 /// What came of a crash.
@@ -201,12 +207,14 @@ impl Scenario {
         // Stacks and pages of the workload take half a megabyte per CPU.
         let memory_mib = MEMORY_MIB.saturating_add(cpus as u64);
         let machine = Machine { cpus, memory_mib, disk: self.flaw != Flaw::Disk };
+        // The CPUs of the guest share those of the host.
+        let patience = PATIENCE.saturating_mul(if cpus > 8 { 4 } else { 1 });
         let mut guest = Guest::start(build, dir, machine, &format!("{CMDLINE}{}", self.options))?;
-        guest.wait_for("armed", PATIENCE)?;
+        guest.wait_for("armed", patience)?;
         // The other CPU begins before the first one has armed anything.
         let filled = |guest: &Guest| guest.console().iter().filter(|line| line.contains(FILLED)).count();
         while filled(&guest) < cpus.saturating_mul(TASKS_PER_CPU) {
-            guest.wait_for(FILLED, PATIENCE)?;
+            guest.wait_for(FILLED, patience)?;
         }
         let witness = Witness::parse(guest.console(), cpus)?;
         for command in self.commands {
@@ -216,15 +224,15 @@ impl Scenario {
             }
         }
         if self.flaw != Flaw::Report {
-            guest.wait_for("crash: ", PATIENCE)?;
+            guest.wait_for("crash: ", patience)?;
         }
         if self.outcome == Outcome::Refused {
-            guest.wait_for("purgatory: digest mismatch", PATIENCE)?;
+            guest.wait_for("purgatory: digest mismatch", patience)?;
             guest.wait_for_end(SILENCE)?;
             return Ok(Run { console: guest.console().to_vec(), witness, dumps: None });
         }
-        guest.wait_for("capture: done", PATIENCE)?;
-        guest.wait_for_end(PATIENCE)?;
+        guest.wait_for("capture: done", patience)?;
+        guest.wait_for_end(patience)?;
         let (disk, streamed) = (dir.join("vmcore-disk"), dir.join("vmcore-stream"));
         let line = dir.join("stream.bin");
         let received = stream::receive(&line, &streamed)?;
