@@ -9,9 +9,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use kdump_elf::{
-    Arch, Class, Encoding, Endian, HeaderLayout, PF_RWX, PT_LOAD, PT_NOTE, Paddr, Phdr, PhysRange,
-};
+use kdump_elf::{Arch, Class, Encoding, Endian, HeaderLayout, Paddr, PhysRange};
 use kdump_segments::{RangeSet, memparse};
 use kdump_vmcore::{Dump, Progress, SavePlan, ViewOptions, VmcoreView, WriteAt};
 
@@ -104,25 +102,10 @@ fn capture_plain(boot: &BootInfo) -> Result<(), Error> {
 /// covers the command line, so what it says is what the first kernel knew.
 fn plain_header(ram: &RangeSet) -> Result<Vec<u8>, Error> {
     let encoding = Encoding { class: Class::Elf64, endian: Endian::Little };
-    // A vmcore has one PT_NOTE at least; this one is empty.
     let count = u32::try_from(ram.len())? + 1;
     let layout = HeaderLayout::elfcorehdr(encoding, Arch::X86_64.e_machine(), count)?;
     let mut bytes = vec![0; usize::try_from(layout.size())?];
-    let mut writer = layout.writer(&mut bytes)?;
-    writer.push(&Phdr { p_type: PT_NOTE, ..Phdr::default() })?;
-    for range in ram {
-        writer.push(&Phdr {
-            p_type: PT_LOAD,
-            p_flags: PF_RWX,
-            p_offset: range.start(),
-            p_vaddr: phys::DIRECT_MAP + range.start(),
-            p_paddr: range.start(),
-            p_filesz: range.size(),
-            p_memsz: range.size(),
-            ..Phdr::default()
-        })?;
-    }
-    writer.finish()?;
+    layout.write_plain(&mut bytes, ram.iter(), phys::DIRECT_MAP)?;
     Ok(bytes)
 }
 
