@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A capture kernel without an allocator writes the dump, with this crate alone.
 //!
 //! [`capture`] is the part to take: it needs the bytes of the elfcorehdr, a function that reads

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A virtual machine monitor writes a guest's memory as an ELF core, with this crate alone.
 //!
 //! The guest is made up: two CPUs, memory below and above a hole at 3 GiB, as microVMs have it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Physical and virtual addresses and ranges of them.
 //!
 //! Text files of the kernel give inclusive ends, tables give lengths, loops want exclusive

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The architectures a dump or a plan can be for, as values.
 
 use crate::{Class, Endian};

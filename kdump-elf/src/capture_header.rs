@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The elfcorehdr a capture kernel was given, judged before anything it names is touched.
 //!
 //! The purgatory's digest does not cover it, so it is as hostile as the dead kernel was.

@@ -1,12 +1,31 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Fills a CPU's `crash_notes` buffer at crash time.
 //!
 //! Runs in a dying kernel, so it allocates nothing, takes no lock and cannot panic. Whoever
 //! reads the buffer at any moment finds either no registers or all of them: the first word of the
 //! header, without which the note has no name, is written last.
 
+use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use zerocopy::IntoBytes;
+
+use crate::bytes::copy_to;
+use crate::crash_cause::{CRASH_CAUSE_NOTE_NAME, NT_CRASH_CAUSE};
 use crate::note::{CORE_NOTE_NAME, NHDR_SIZE, NT_PRSTATUS};
-use crate::prstatus::{PrStatusMut, prstatus_size};
-use crate::{Arch, Endian, Error, note_size, write_note};
+use crate::prstatus::registers::Registers;
+use crate::prstatus::{PrStatusMut, frame, prstatus_size};
+use crate::{Arch, CrashCause, Endian, Error, note_size, write_note};
+
+/// Header and name of either note, in words of 32 bits: both names take 8 bytes.
+const HEAD_WORDS: usize = 5;
+/// Words of the note with the cause.
+const CAUSE_WORDS: usize = HEAD_WORDS.saturating_add(CrashCause::SIZE / 4);
+
+/// Words of a [`CrashNote`]: the registers, the cause, and the null note.
+pub(crate) const fn crash_note_words(arch: Arch) -> usize {
+    (crash_note_size(arch).saturating_add(3) / 4).saturating_add(CAUSE_WORDS)
+}
 
 /// Bytes a `crash_notes` buffer needs: one NT_PRSTATUS note and the null note that ends it.
 ///
@@ -22,6 +41,121 @@ pub const fn crash_note_size(arch: Arch) -> usize {
 pub const fn prstatus_note_size(arch: Arch) -> usize {
     const HEADER_AND_NAME: usize = NHDR_SIZE.saturating_add(8);
     HEADER_AND_NAME.saturating_add(prstatus_size(arch).saturating_add(3) & !3)
+}
+
+/// The notes of one CPU, for a kernel whose registers are `R`: the place itself, not a view of it.
+///
+/// A kernel has one per CPU that may ever run, static or in memory that is physically contiguous and
+/// stays where it is: its elfcorehdr has the physical address and [`CrashNote::SIZE`] of each
+/// (`kdump_segments::CpuNote`). Nothing here takes a lock, needs `&mut` or can panic. Whoever reads
+/// it at any moment finds no registers or all of them.
+///
+/// ```
+/// use kdump_elf::registers::X86_64;
+/// use kdump_elf::{CrashCause, CrashNote};
+///
+/// static NOTES: [CrashNote<X86_64>; 64] = [const { CrashNote::new() }; 64];
+///
+/// // In the handler of CPU 3, the registers first: what follows may fail.
+/// let registers = X86_64 { rip: 0xffff_ffff_8100_0000, ..X86_64::default() };
+/// NOTES[3].save(&registers, 4);
+/// NOTES[3].set_cause(&CrashCause { exception: 14, ..CrashCause::with_text("page fault") });
+/// NOTES[3].set_pid(1234);
+/// assert!(NOTES[3].is_saved() && !NOTES[2].is_saved());
+/// ```
+#[repr(transparent)]
+pub struct CrashNote<R: Registers> {
+    words: R::Words,
+}
+
+impl<R: Registers> CrashNote<R> {
+    /// Bytes of it, the `p_filesz` of its PT_NOTE.
+    pub const SIZE: usize = size_of::<R::Words>();
+
+    /// No note.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { words: R::EMPTY }
+    }
+
+    /// Writes the registers, and a provisional pid: one that no task and no other CPU has, for
+    /// gdb takes notes with equal pids for one thread. Returns whether it did: registers that are
+    /// there already stay, for whatever comes later is about the crash path itself. A call that was
+    /// interrupted left none; call it again with the registers of the first exception.
+    pub fn save(&self, registers: &R, pid: i32) -> bool {
+        if self.is_saved() {
+            return false;
+        }
+        let frame = const { frame(R::ARCH.class()) };
+        self.put(HEAD_WORDS.saturating_add(frame.pr_reg / 4), registers.as_bytes());
+        self.set_pid(pid);
+        self.head(0, CORE_NOTE_NAME, const { prstatus_size(R::ARCH) }, NT_PRSTATUS);
+        true
+    }
+
+    /// Whether the registers are there.
+    pub fn is_saved(&self) -> bool {
+        self.word(0).is_some_and(|word| word.load(Ordering::Acquire) != 0)
+    }
+
+    /// Says which task ran. Finding out reads what may be broken, so it comes after
+    /// [`CrashNote::save`].
+    pub fn set_pid(&self, pid: i32) {
+        let frame = const { frame(R::ARCH.class()) };
+        self.put(HEAD_WORDS.saturating_add(frame.pr_pid / 4), &pid.to_ne_bytes());
+    }
+
+    /// Adds why the CPU stopped. A reader finds it only behind registers.
+    pub fn set_cause(&self, cause: &CrashCause) {
+        let at = const { prstatus_note_size(R::ARCH) / 4 };
+        self.put(at.saturating_add(HEAD_WORDS), cause.as_bytes());
+        self.head(at, CRASH_CAUSE_NOTE_NAME, CrashCause::SIZE, NT_CRASH_CAUSE);
+    }
+
+    /// Where it begins in memory, to find the physical address.
+    #[must_use]
+    pub const fn as_ptr(&self) -> *const u8 {
+        core::ptr::from_ref(self).cast()
+    }
+
+    /// Header and name of a note, the length of the name last: a note without one is none.
+    fn head(&self, at: usize, name: &[u8], desc_len: usize, n_type: u32) {
+        let mut padded = [0; 8];
+        copy_to(&mut padded, name);
+        self.put(at.saturating_add(3), &padded);
+        for (skip, number) in [(1, desc_len), (2, n_type as usize), (0, name.len().saturating_add(1))] {
+            if let Some(word) = self.word(at.saturating_add(skip)) {
+                // All three are small. The last one publishes what was written before.
+                word.store(u32::try_from(number).unwrap_or(0), Ordering::Release);
+            }
+        }
+    }
+
+    /// Bytes as they lie in memory, from a word on.
+    fn put(&self, at: usize, bytes: &[u8]) {
+        let words = self.words.as_ref().get(at..).unwrap_or_default();
+        for (word, bytes) in words.iter().zip(bytes.chunks_exact(4)) {
+            if let Some(bytes) = bytes.first_chunk() {
+                word.store(u32::from_ne_bytes(*bytes), Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn word(&self, at: usize) -> Option<&AtomicU32> {
+        self.words.as_ref().get(at)
+    }
+}
+
+impl<R: Registers> Default for CrashNote<R> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<R: Registers> fmt::Debug for CrashNote<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CrashNote").field("arch", &R::ARCH).field("saved", &self.is_saved()).finish()
+    }
 }
 
 /// Writes the registers of one CPU into its `crash_notes` buffer; `fill` sets the pid and
@@ -41,7 +175,7 @@ where
     if let Some(header) = buffer.first_chunk_mut::<NHDR_SIZE>() {
         *header = [0; NHDR_SIZE];
     }
-    core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::Release);
+    core::sync::atomic::compiler_fence(Ordering::Release);
     let (note, terminator) = buffer.split_at_mut_checked(prstatus_note_size(arch)).unwrap_or_default();
     terminator.fill(0);
     let (head, desc) = note.split_at_mut_checked(NHDR_SIZE.saturating_add(8)).unwrap_or_default();
@@ -68,8 +202,8 @@ fn write_head(head: &mut [u8], desc_len: usize, endian: Endian) -> Result<(), Er
     if let Some(field) = rest.first_chunk_mut::<4>() {
         *field = n_descsz;
     }
-    tail.copy_from_slice(rest);
-    core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::Release);
+    copy_to(tail, rest);
+    core::sync::atomic::compiler_fence(Ordering::Release);
     *first = *n_namesz;
     Ok(())
 }
@@ -77,7 +211,70 @@ fn write_head(head: &mut [u8], desc_len: usize, endian: Endian) -> Result<(), Er
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registers::{Arm, Arm64, I386, LoongArch64, Ppc32, Ppc64, Riscv64, S390x, X86_64};
     use crate::{NoteAlign, Notes, PrStatus};
+
+    /// The byte order of whoever runs this.
+    const NATIVE: Endian = if u16::from_ne_bytes([1, 0]) == 1 { Endian::Little } else { Endian::Big };
+
+    /// What a reader finds in the note.
+    fn bytes<R: Registers>(note: &CrashNote<R>) -> std::vec::Vec<u8> {
+        note.words.as_ref().iter().flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).collect()
+    }
+
+    /// Registers of known values, written as a type, are read back by name.
+    fn round_trip<R: Registers + zerocopy::FromBytes>() {
+        let arch = R::ARCH;
+        let values: std::vec::Vec<u8> = (1..=size_of::<R>()).map(|at| at.to_le_bytes()[0]).collect();
+        let registers = R::read_from_bytes(&values).unwrap();
+        let note = CrashNote::<R>::new();
+        assert_eq!(Notes::new(&bytes(&note), NATIVE, NoteAlign::Four).next(), None);
+        note.set_cause(&CrashCause::with_text("too early"));
+        assert_eq!(Notes::new(&bytes(&note), NATIVE, NoteAlign::Four).next(), None);
+        assert!(note.save(&registers, 7));
+        note.set_cause(&CrashCause { exception: 14, ..CrashCause::with_text("page fault") });
+        note.set_pid(8);
+        let bytes = bytes(&note);
+        assert_eq!(bytes.len(), CrashNote::<R>::SIZE);
+        let mut notes = Notes::new(&bytes, NATIVE, NoteAlign::Four);
+        let first = notes.next().unwrap().unwrap();
+        assert_eq!(
+            (first.name, first.n_type, first.desc.len()),
+            (CORE_NOTE_NAME, NT_PRSTATUS, prstatus_size(arch))
+        );
+        let status = PrStatus::parse(first.desc, arch, NATIVE).unwrap();
+        assert_eq!((status.pid(), status.pr_reg()), (8, &values[..]), "{}", arch.name());
+        let second = notes.next().unwrap().unwrap();
+        assert_eq!((second.name, second.n_type), (CRASH_CAUSE_NOTE_NAME, NT_CRASH_CAUSE));
+        let cause = CrashCause::parse(second.desc, NATIVE).unwrap();
+        assert_eq!((cause.exception, cause.text()), (14, "page fault"));
+        assert_eq!(notes.next(), None);
+    }
+
+    #[test]
+    fn notes_of_every_architecture_read_back() {
+        round_trip::<X86_64>();
+        round_trip::<I386>();
+        round_trip::<Arm64>();
+        round_trip::<Arm>();
+        round_trip::<Ppc64>();
+        round_trip::<Ppc32>();
+        round_trip::<Riscv64>();
+        round_trip::<S390x>();
+        round_trip::<LoongArch64>();
+    }
+
+    #[test]
+    fn the_first_registers_stay() {
+        let note = CrashNote::<X86_64>::new();
+        assert!(!note.is_saved());
+        assert!(note.save(&X86_64 { rip: 1, ..X86_64::default() }, 5));
+        assert!(!note.save(&X86_64 { rip: 2, ..X86_64::default() }, 6));
+        let bytes = bytes(&note);
+        let first = Notes::new(&bytes, NATIVE, NoteAlign::Four).next().unwrap().unwrap();
+        let status = PrStatus::parse(first.desc, Arch::X86_64, NATIVE).unwrap();
+        assert_eq!((status.pid(), status.register("rip")), (5, Some(1)));
+    }
 
     #[test]
     fn sizes_are_those_of_the_kernel() {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ELF file header (`elf(5)`, `Elf64_Ehdr` and `Elf32_Ehdr`).
 
 use zerocopy::{BE, ByteOrder, FromBytes, LE};

@@ -1,13 +1,13 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What can be wrong with the bytes or values given to this crate.
 
-use thiserror::Error;
+use core::fmt;
 
 /// A defect of ELF bytes, notes or values to be encoded; says where and by how much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
     /// Fewer bytes than a structure needs.
-    #[error("{what} at offset {offset:#x} needs {need:#x} bytes, only {have:#x} are there")]
     Truncated {
         /// The structure that was cut.
         what: &'static str,
@@ -19,13 +19,11 @@ pub enum Error {
         have: u64,
     },
     /// The first four bytes are not `7f 45 4c 46`.
-    #[error("not an ELF file: it begins with {found:02x?} instead of [7f, 45, 4c, 46]")]
     Magic {
         /// The bytes found.
         found: [u8; 4],
     },
     /// A field has a value that cannot be worked with.
-    #[error("{field} is {value:#x}, expected {expected}")]
     Field {
         /// The field, as `elf(5)` calls it.
         field: &'static str,
@@ -35,7 +33,6 @@ pub enum Error {
         expected: &'static str,
     },
     /// A field of one program header has a value that cannot be worked with.
-    #[error("phdr {index}: {field} is {value:#x}, expected {expected}")]
     Phdr {
         /// Index of the program header in its table, from 0.
         index: u32,
@@ -47,7 +44,6 @@ pub enum Error {
         expected: &'static str,
     },
     /// A value needs more bits than the ELF class has.
-    #[error("{field} {value:#x} does not fit {limit:#x}, the largest this file can hold")]
     TooLarge {
         /// The field, as `elf(5)` calls it.
         field: &'static str,
@@ -57,7 +53,6 @@ pub enum Error {
         limit: u64,
     },
     /// The caller's buffer cannot take the result.
-    #[error("the buffer has {have} bytes, {need} are needed")]
     Buffer {
         /// Bytes needed.
         need: u64,
@@ -65,13 +60,11 @@ pub enum Error {
         have: u64,
     },
     /// More program headers were written than were reserved.
-    #[error("{reserved} program headers were reserved, one more was written")]
     PhdrCount {
         /// The number reserved.
         reserved: u32,
     },
     /// Fewer program headers were written than were reserved.
-    #[error("{reserved} program headers were reserved, only {written} were written")]
     PhdrMissing {
         /// The number reserved.
         reserved: u32,
@@ -79,7 +72,6 @@ pub enum Error {
         written: u32,
     },
     /// A range is empty, inverted or ends beyond the last address.
-    #[error("{start:#x} to {last:#x} is not a range of addresses")]
     Range {
         /// First address.
         start: u64,
@@ -87,3 +79,34 @@ pub enum Error {
         last: u64,
     },
 }
+
+/// By hand: what a kernel links to write its notes needs no crate but zerocopy.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated { what, offset, need, have } => {
+                write!(f, "{what} at offset {offset:#x} needs {need:#x} bytes, only {have:#x} are there")
+            }
+            Self::Magic { found } => {
+                write!(f, "not an ELF file: it begins with {found:02x?} instead of [7f, 45, 4c, 46]")
+            }
+            Self::Field { field, value, expected } => write!(f, "{field} is {value:#x}, expected {expected}"),
+            Self::Phdr { index, field, value, expected } => {
+                write!(f, "phdr {index}: {field} is {value:#x}, expected {expected}")
+            }
+            Self::TooLarge { field, value, limit } => {
+                write!(f, "{field} {value:#x} does not fit {limit:#x}, the largest this file can hold")
+            }
+            Self::Buffer { have, need } => write!(f, "the buffer has {have} bytes, {need} are needed"),
+            Self::PhdrCount { reserved } => {
+                write!(f, "{reserved} program headers were reserved, one more was written")
+            }
+            Self::PhdrMissing { reserved, written } => {
+                write!(f, "{reserved} program headers were reserved, only {written} were written")
+            }
+            Self::Range { start, last } => write!(f, "{start:#x} to {last:#x} is not a range of addresses"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A core file's header and its table of program headers, read from one buffer.
 
 use crate::ehdr::PN_XNUM;

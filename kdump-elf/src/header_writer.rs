@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Writes the header of a core file into a buffer of the caller, in two phases.
 //!
 //! The size follows from the number of program headers alone, so room can be reserved (in a
 //! segment, in a file) before a byte is written. Nothing is allocated.
 
 use crate::ehdr::PN_XNUM;
-use crate::{Class, Ehdr, Encoding, Endian, Error, Phdr};
+use crate::phdr::{PF_RWX, PT_LOAD, PT_NOTE};
+use crate::{Class, Ehdr, Encoding, Endian, Error, Phdr, PhysRange};
 
 /// What a core file's header will be: known before it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,38 @@ impl HeaderLayout {
         let table =
             usize::try_from(self.phoff()).ok().and_then(|start| out.get_mut(start..)).unwrap_or_default();
         Ok(HeaderWriter { layout: *self, rest: table, written: 0 })
+    }
+
+    /// Writes the header that a capture kernel makes for itself when it was given none it can
+    /// trust: an empty PT_NOTE, then each range of `ram` as a PT_LOAD that stands in memory where it
+    /// says, at `direct_map` plus its physical address. There are no registers in such a dump, but
+    /// all of the memory. The layout is [`HeaderLayout::elfcorehdr`] of one header more than there
+    /// are ranges. Returns the size.
+    ///
+    /// # Errors
+    /// [`Error::Buffer`] when `out` is too short, [`Error::PhdrCount`] or [`Error::PhdrMissing`]
+    /// when the number of ranges is another one.
+    pub fn write_plain(
+        &self,
+        out: &mut [u8],
+        ram: impl IntoIterator<Item = PhysRange>,
+        direct_map: u64,
+    ) -> Result<u64, Error> {
+        let mut writer = self.writer(out)?;
+        writer.push(&Phdr { p_type: PT_NOTE, ..Phdr::default() })?;
+        for range in ram {
+            writer.push(&Phdr {
+                p_type: PT_LOAD,
+                p_flags: PF_RWX,
+                p_offset: range.start(),
+                p_vaddr: direct_map.wrapping_add(range.start()),
+                p_paddr: range.start(),
+                p_filesz: range.size(),
+                p_memsz: range.size(),
+                ..Phdr::default()
+            })?;
+        }
+        writer.finish()
     }
 
     const fn phoff(&self) -> u64 {

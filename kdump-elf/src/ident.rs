@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Class and byte order of an ELF file (`elf(5)`, `e_ident`).
 
 use core::fmt;

@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! ELF notes (gABI, "Note Section"): reading them one by one and writing one.
 
 use zerocopy::{BE, ByteOrder, FromBytes, LE};
 
-use crate::bytes::write_prefix;
+use crate::bytes::{copy_to, write_prefix};
 use crate::raw::Nhdr;
 use crate::{Endian, Error};
 
@@ -200,20 +201,14 @@ pub fn write_note(
     let (_, rest) = out.split_at_mut_checked(NHDR_SIZE).unwrap_or_default();
     let padded = usize::try_from(NoteAlign::Four.pad(u64::from(n_namesz))).unwrap_or(usize::MAX);
     if let Some((name_field, desc_field)) = rest.split_at_mut_checked(padded) {
-        copy_prefix(name_field, name);
-        copy_prefix(desc_field, desc);
+        copy_to(name_field, name);
+        copy_to(desc_field, desc);
     }
     Ok(out.len())
 }
 
 fn nhdr<O: ByteOrder>(n_namesz: u32, n_descsz: u32, n_type: u32) -> Nhdr<O> {
     Nhdr { n_namesz: n_namesz.into(), n_descsz: n_descsz.into(), n_type: n_type.into() }
-}
-
-fn copy_prefix(out: &mut [u8], bytes: &[u8]) {
-    if let Some(target) = out.get_mut(..bytes.len()) {
-        target.copy_from_slice(bytes);
-    }
 }
 
 fn trim_nul(mut name: &[u8]) -> &[u8] {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ELF program header (`elf(5)`, `Elf64_Phdr` and `Elf32_Phdr`).
 
 use zerocopy::{BE, ByteOrder, FromBytes, LE};

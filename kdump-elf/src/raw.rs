@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The fixed layouts of `elf(5)` as they lie in memory, generic over byte order.
 
 use zerocopy::byteorder::{U16, U32, U64};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What /proc/vmcore shows for an elfcorehdr, as a file that exists nowhere: its head in the
 //! caller's memory, the rest read from old memory on demand. Nothing is allocated.
 

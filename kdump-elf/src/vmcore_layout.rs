@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What /proc/vmcore makes of an elfcorehdr: the layout of the exported file.
 //!
 //! The capture kernel merges all notes into one PT_NOTE, rounds every PT_LOAD out to whole

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The notes of many PT_NOTEs in old memory, merged into one as /proc/vmcore does.
 //!
 //! One bad thing costs only itself: memory that cannot be read ends the notes of its PT_NOTE,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! VMCOREINFO, the text in which a kernel describes itself to dump tools
 //! (Documentation/admin-guide/kdump/vmcoreinfo.rst).
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Writes a VMCOREINFO text into a buffer of the caller, for kernels that describe
 //! themselves.
 

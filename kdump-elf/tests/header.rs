@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Headers against bytes laid out by hand, and round trips of arbitrary ones.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
 
 use kdump_elf::{
-    Arch, Class, CoreHeader, ET_CORE, Ehdr, Encoding, Endian, Error, HeaderLayout, PF_RWX, PN_XNUM, PT_LOAD,
-    PT_NOTE, Phdr,
+    Arch, CaptureHeader, Class, CoreHeader, ET_CORE, Ehdr, Encoding, Endian, Error, HeaderLayout, PF_RWX,
+    PN_XNUM, PT_LOAD, PT_NOTE, Phdr, PhysRange,
 };
 use proptest::prelude::{Strategy, any, prop_assert_eq, proptest};
 
@@ -25,6 +26,27 @@ fn write(layout: HeaderLayout, phdrs: &[Phdr]) -> Vec<u8> {
     }
     assert_eq!(writer.finish().unwrap(), layout.size());
     out
+}
+
+#[test]
+fn a_plain_header_is_one_that_captures() {
+    let encoding = Encoding { class: Class::Elf64, endian: Endian::Little };
+    let ram = [(0x1000, 0x9_f000), (0x10_0000, 0x40_0000)]
+        .map(|(start, size)| PhysRange::from_len(start, size).unwrap());
+    let layout = HeaderLayout::elfcorehdr(encoding, Arch::X86_64.e_machine(), 3).unwrap();
+    let mut out = [0xee; 300];
+    let size = layout.write_plain(&mut out, ram, 0xffff_8000_0000_0000).unwrap();
+    let header = CaptureHeader::parse(&out[..usize::try_from(size).unwrap()], Some(Arch::X86_64)).unwrap();
+    let loads: Vec<Phdr> = header.core().phdrs().filter(|phdr| phdr.p_type == PT_LOAD).collect();
+    assert_eq!(loads.len(), 2);
+    for (phdr, range) in loads.iter().zip(ram) {
+        assert_eq!((phdr.p_offset, phdr.p_paddr, phdr.p_memsz), (range.start(), range.start(), range.size()));
+        assert_eq!(phdr.p_vaddr, 0xffff_8000_0000_0000 + range.start());
+    }
+    let error = layout.write_plain(&mut out, ram.into_iter().take(1), 0).unwrap_err();
+    assert_eq!(error, Error::PhdrMissing { reserved: 3, written: 2 });
+    let error = layout.write_plain(&mut out, ram.into_iter().chain(ram), 0).unwrap_err();
+    assert_eq!(error, Error::PhdrCount { reserved: 3 });
 }
 
 #[test]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The file a capture kernel shows, and what building it costs at most.
 #![allow(
     clippy::arithmetic_side_effects,

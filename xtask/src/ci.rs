@@ -4,8 +4,8 @@ use crate::args::Args;
 use crate::error::{Context, Error, Result};
 use crate::progress::{self, Clock, Row};
 use crate::{
-    capi, consumers, crash, formats, fuzz, header, layers, licences, nostd, purgatory, repo, rooms, rust,
-    rust_kernel, setup, shell, soak, targets,
+    capi, consumers, crash, crash_note, formats, fuzz, header, layers, licences, nostd, purgatory, repo,
+    rooms, rust, rust_kernel, setup, shell, soak, targets,
 };
 
 /// A step: its name, and its code.
@@ -21,6 +21,7 @@ const STEPS: &[Step] = &[
     ("examples", || cargo(&["test", "--workspace", "--examples"])),
     ("doc", doc),
     ("nostd", || nostd::run(&[])),
+    ("crash-note", || crash_note::run(&[])),
     ("targets", || targets::run(&[])),
     ("layers", || layers::run(&[])),
     ("rooms", || rooms::run(&["--check".to_owned()])),

@@ -1,14 +1,17 @@
 //! `cargo xtask licences`: every linked package offers a licence of the list in deny.toml, and
 //! supports the minimum compiler version.
 //!
+//! Each source file of kdump-elf says its licence itself, for kernels that take files and not packages.
+//!
 //! The list is the one cargo-deny reads; this check needs nothing that is not already there.
 
 use std::fs;
+use std::process::Command;
 
 use crate::args::Args;
 use crate::error::{Context, Result, failed};
 use crate::metadata::{self, Package};
-use crate::repo;
+use crate::{repo, shell};
 
 pub(crate) fn run(args: &[String]) -> Result {
     Args::new(args).finish()?;
@@ -30,12 +33,38 @@ pub(crate) fn run(args: &[String]) -> Result {
             broken.push(format!("{package}: needs Rust {version}"));
         }
     }
+    broken.extend(without_licence(&packages)?);
     if !broken.is_empty() {
         return Err(failed(broken.join("\n")));
     }
     let (major, minor) = minimum;
     println!("licences: {} packages allowed, none needs more than Rust {major}.{minor}", foreign.len());
     Ok(())
+}
+
+/// Source files of kdump-elf whose first line is not the licence of the package.
+fn without_licence(packages: &[Package]) -> Result<Vec<String>> {
+    let package = packages.iter().find(|package| package.name == "kdump-elf").context("no kdump-elf")?;
+    let licence = package.licence.as_deref().context("kdump-elf names no licence")?;
+    let root = repo::root()?;
+    let mut git = Command::new("git");
+    git.current_dir(&root).args(["ls-files", "--cached", "--others", "--exclude-standard", "kdump-elf/*.rs"]);
+    let mut broken = Vec::new();
+    for name in shell::text(&mut git)?.lines() {
+        let path = root.join(name);
+        // Removed, but not committed yet.
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        if !says_licence(&text, licence) {
+            broken.push(format!("{name}: does not begin with {SPDX}{licence}"));
+        }
+    }
+    Ok(broken)
+}
+
+const SPDX: &str = "// SPDX-License-Identifier: ";
+
+fn says_licence(text: &str, licence: &str) -> bool {
+    text.lines().next().and_then(|line| line.strip_prefix(SPDX)) == Some(licence)
 }
 
 /// Major and minor number of the compiler a package asks for.
@@ -99,7 +128,20 @@ fn one(rest: &mut &[&str], allowed: &[&str]) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::{allow_list, permits};
+    use super::{allow_list, permits, says_licence};
+
+    #[test]
+    fn the_first_line_is_the_licence() {
+        let licence = "MIT OR Apache-2.0";
+        assert!(says_licence("// SPDX-License-Identifier: MIT OR Apache-2.0\n//! x", licence));
+        for bad in [
+            "",
+            "//! x\n// SPDX-License-Identifier: MIT OR Apache-2.0\n",
+            "// SPDX-License-Identifier: MIT\n",
+        ] {
+            assert!(!says_licence(bad, licence), "{bad:?}");
+        }
+    }
 
     #[test]
     fn expressions() {

@@ -10,6 +10,7 @@ mod capi;
 mod ci;
 mod consumers;
 mod crash;
+mod crash_note;
 mod error;
 mod formats;
 mod fuzz;
@@ -97,6 +98,12 @@ const COMMANDS: &[Command] = &[
         about: "crash the example kernel of every cause under QEMU, and check its dumps",
         example: "cargo xtask rust-kernel --cause nmi",
         run: rust_kernel::run,
+    },
+    Command {
+        name: "crash-note",
+        about: "search the crash-note path of kdump-elf for panics, and weigh it",
+        example: "cargo xtask crash-note",
+        run: crash_note::run,
     },
     Command {
         name: "nostd",

@@ -4,7 +4,7 @@ use crate::apt::{self, Need};
 use crate::args::Args;
 use crate::error::Result;
 use crate::progress::Clock;
-use crate::{abi, capi, consumers, crash, formats, nostd, rust, rust_kernel, targets};
+use crate::{abi, capi, consumers, crash, crash_note, formats, nostd, rust, rust_kernel, targets};
 
 /// What tests of the crates compare with, or need to run at all.
 const TEST_NEEDS: &[Need] = &[
@@ -17,6 +17,7 @@ const TEST_NEEDS: &[Need] = &[
     Need { what: "/usr/lib/x86_64-linux-gnu/libsnappy.so.1", package: "libsnappy1v5" },
     Need { what: "/usr/lib/x86_64-linux-gnu/libzstd.so.1", package: "libzstd1" },
     Need { what: "objdump", package: "binutils" },
+    Need { what: "gdb-multiarch", package: "gdb-multiarch" },
 ];
 
 /// Installs the programs and peers, the Rust targets and components, and fetches the kernels.
@@ -30,6 +31,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     clock.say("Rust targets and components");
     rust::ensure_components(None, &["clippy", "rustfmt"])?;
     rust::ensure_targets(nostd::TARGETS)?;
+    rust::ensure_targets(crash_note::TARGETS)?;
     rust::ensure_targets(&[crash::GUEST_TARGET])?;
     targets::prepare()?;
     rust::nightly()?;

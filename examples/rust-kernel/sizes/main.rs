@@ -45,6 +45,8 @@ extern "C" fn boot64() -> ! {
     say(&black_box("text"));
     let _ = write!(Nowhere, "{:#x} {:?} {:>4}", black_box(2_u64), black_box("x"), black_box(3_i32));
     black_box(alloc::vec![black_box(1_u8); black_box(2)]);
+    #[cfg(feature = "size-crash-note")]
+    crash_note::run(black_box(0));
     #[cfg(feature = "size-notes")]
     report(notes::run(black_box(&mut [0; 1024])));
     #[cfg(feature = "size-view")]
@@ -73,6 +75,33 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     say(info);
     loop {
         core::hint::spin_loop();
+    }
+}
+
+/// The crash path of a kernel that knows its architecture: a note per CPU, and the order of steps.
+#[cfg(feature = "size-crash-note")]
+mod crash_note {
+    use core::hint::black_box;
+
+    use kdump_elf::registers::X86_64;
+    use kdump_elf::{CrashCause, CrashNote, CrashPath, CrashRole};
+
+    static NOTES: [CrashNote<X86_64>; 4] = [const { CrashNote::new() }; 4];
+    static PATH: CrashPath = CrashPath::new();
+
+    pub(crate) fn run(cpu: usize) {
+        let Some(note) = NOTES.get(cpu) else { return };
+        if note.save(black_box(&X86_64::default()), black_box(1)) {
+            note.set_cause(&CrashCause {
+                exception: black_box(14),
+                ..CrashCause::with_text(black_box("text"))
+            });
+        }
+        if PATH.enter(cpu as u64) != CrashRole::Other {
+            black_box(PATH.next_step());
+        }
+        black_box(NOTES.iter().all(CrashNote::is_saved));
+        note.set_pid(black_box(2));
     }
 }
 

@@ -2,8 +2,9 @@
 
 use crate::phys;
 
-/// Entry of the MADT: a CPU with a local APIC.
+/// Entries of the MADT: a CPU with a local APIC, and one whose number needs more than 8 bits.
 const LOCAL_APIC: u8 = 0;
+const LOCAL_X2APIC: u8 = 9;
 
 /// Calls `found` with the APIC number of each CPU that can be used.
 ///
@@ -17,9 +18,11 @@ pub(crate) unsafe fn each_cpu(rsdp: u64, mut found: impl FnMut(u32)) {
         let mut entry = madt + 44;
         while entry + 8 <= end {
             let [kind, len, _, apic_id] = phys::read::<[u8; 4]>(entry);
-            let usable = phys::read::<u32>(entry + 4) & 1 == 1;
-            if kind == LOCAL_APIC && usable {
-                found(u32::from(apic_id));
+            let usable = |flags: u64| phys::read::<u32>(entry + flags) & 1 == 1;
+            match kind {
+                LOCAL_APIC if usable(4) => found(u32::from(apic_id)),
+                LOCAL_X2APIC if len >= 16 && usable(8) => found(phys::read(entry + 4)),
+                _ => {}
             }
             // An entry without length would keep us here for ever.
             entry += u64::from(len.max(2));

@@ -207,7 +207,7 @@ ap_end:
 
     .section .bss.page_tables, "aw", @nobits
     .balign 4096
-    .globl pml4, image_pt, boot_stack
+    .globl pml4, direct_pdpt, image_pt, boot_stack
 pml4: .skip 4096
 direct_pdpt: .skip 4096
 image_pdpt: .skip 4096

@@ -1,5 +1,6 @@
 //! The second kernel: finds the dead one's memory and writes the dump out, twice.
 
+use core::cell::UnsafeCell;
 use core::ops::ControlFlow;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -8,9 +9,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use kdump_elf::{
-    Arch, Class, Encoding, Endian, HeaderLayout, PF_RWX, PT_LOAD, PT_NOTE, Paddr, Phdr, PhysRange,
-};
+use kdump_elf::{Arch, Class, Encoding, Endian, HeaderLayout, Paddr, PhysRange};
 use kdump_segments::{RangeSet, memparse};
 use kdump_vmcore::{Dump, Progress, SavePlan, ViewOptions, VmcoreView, WriteAt};
 
@@ -25,6 +24,15 @@ type Error = Box<dyn core::error::Error>;
 /// What the second kernel was told, while it reads what the dead one left; null otherwise.
 static READING: AtomicPtr<BootInfo> = AtomicPtr::new(null_mut());
 
+/// As large as the disk and the line can use; `copy` would take 2 MiB. Not from the heap: notes of
+/// absurd sizes may have left nothing of that.
+static BATCH: Batch = Batch(UnsafeCell::new([0; 64 << 10]));
+
+struct Batch(UnsafeCell<[u8; 64 << 10]>);
+
+// SAFETY: of the one CPU that the second kernel runs on.
+unsafe impl Sync for Batch {}
+
 /// Everything the second kernel does.
 pub(crate) fn run(boot: &'static BootInfo) -> ! {
     say!("capture kernel: {}", boot.cmdline());
@@ -34,11 +42,11 @@ pub(crate) fn run(boot: &'static BootInfo) -> ! {
 
 /// A panic over what the dead kernel left must not cost the dump: takes the memory without it.
 /// Returns when the panic was about something else.
-pub(crate) fn after_panic() {
+pub(crate) fn after_panic(info: &core::panic::PanicInfo<'_>) {
     let boot = READING.swap(null_mut(), Ordering::AcqRel);
     // SAFETY: null, or what `run` was given.
     if let Some(boot) = unsafe { boot.as_ref() } {
-        say!("capture: elfcorehdr refused: it led to a panic");
+        say!("capture: elfcorehdr refused: it led to a panic: {info}");
         end(capture_plain(boot));
     }
 }
@@ -94,32 +102,19 @@ fn capture_plain(boot: &BootInfo) -> Result<(), Error> {
 /// covers the command line, so what it says is what the first kernel knew.
 fn plain_header(ram: &RangeSet) -> Result<Vec<u8>, Error> {
     let encoding = Encoding { class: Class::Elf64, endian: Endian::Little };
-    // A vmcore has one PT_NOTE at least; this one is empty.
     let count = u32::try_from(ram.len())? + 1;
     let layout = HeaderLayout::elfcorehdr(encoding, Arch::X86_64.e_machine(), count)?;
     let mut bytes = vec![0; usize::try_from(layout.size())?];
-    let mut writer = layout.writer(&mut bytes)?;
-    writer.push(&Phdr { p_type: PT_NOTE, ..Phdr::default() })?;
-    for range in ram {
-        writer.push(&Phdr {
-            p_type: PT_LOAD,
-            p_flags: PF_RWX,
-            p_offset: range.start(),
-            p_vaddr: phys::DIRECT_MAP + range.start(),
-            p_paddr: range.start(),
-            p_filesz: range.size(),
-            p_memsz: range.size(),
-            ..Phdr::default()
-        })?;
-    }
-    writer.finish()?;
+    layout.write_plain(&mut bytes, ram.iter(), phys::DIRECT_MAP)?;
     Ok(bytes)
 }
 
 fn save(dump: &Dump<'_>) -> Result<(), Error> {
     let plan = SavePlan::elf(dump)?;
-    let mut disk = Disk::new();
-    copy(&plan, &mut disk, "disk")?;
+    // The line is there for when the disk fails: nobody can fetch one later.
+    if let Err(error) = copy(&plan, &mut Disk::new(), "disk") {
+        say!("capture: disk: {error}");
+    }
     let mut stream = Stream::begin(plan.size());
     copy(&plan, &mut stream, "stream")?;
     say!("capture: {} blocks sent, a file of {} bytes", stream.blocks(), plan.size());
@@ -129,9 +124,9 @@ fn save(dump: &Dump<'_>) -> Result<(), Error> {
 /// Writes the file into `sink`, saying how far it is every eighth of the way.
 fn copy(plan: &SavePlan<'_>, sink: &mut dyn WriteAt, name: &str) -> Result<(), Error> {
     let mut said = 0;
-    // A batch as large as the disk and the line can use; `copy` would take 2 MiB.
-    let mut batch = vec![0; 64 << 10];
-    let report = plan.copy_with(&mut batch, sink, &mut |Progress { done, total, .. }| {
+    // SAFETY: one CPU runs, and copies one file at a time.
+    let batch = unsafe { &mut *BATCH.0.get() };
+    let report = plan.copy_with(batch, sink, &mut |Progress { done, total, .. }| {
         let eighth = done * 8 / total.max(1);
         if eighth > said {
             say!("capture: {name} {} %", done * 100 / total.max(1));

@@ -49,12 +49,21 @@ pub(crate) unsafe fn wrmsr(register: u32, value: u64) {
     }
 }
 
-/// Reads a model specific register that every x86_64 CPU has.
-pub(crate) fn gs_base() -> u64 {
+/// Reads a model specific register.
+///
+/// # Safety
+/// The register exists.
+pub(crate) unsafe fn rdmsr(register: u32) -> u64 {
     let (low, high): (u32, u32);
-    // SAFETY: GS_BASE exists wherever long mode does.
-    unsafe { asm!("rdmsr", in("ecx") MSR_GS_BASE, out("eax") low, out("edx") high, options(nomem, nostack)) };
+    // SAFETY: passed on to the caller; reading changes nothing.
+    unsafe { asm!("rdmsr", in("ecx") register, out("eax") low, out("edx") high, options(nomem, nostack)) };
     u64::from(high) << 32 | u64::from(low)
+}
+
+/// Base of the GS segment.
+pub(crate) fn gs_base() -> u64 {
+    // SAFETY: it exists wherever long mode does.
+    unsafe { rdmsr(MSR_GS_BASE) }
 }
 
 /// The address the last page fault was about.
@@ -63,6 +72,23 @@ pub(crate) fn cr2() -> u64 {
     // SAFETY: reads a register.
     unsafe { asm!("mov {}, cr2", out(reg) value, options(nomem, nostack, preserves_flags)) };
     value
+}
+
+/// The root of the page tables in use.
+pub(crate) fn cr3() -> u64 {
+    let value;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, cr3", out(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
+}
+
+/// Takes other page tables.
+///
+/// # Safety
+/// They show code, stack and data where the old ones do.
+pub(crate) unsafe fn set_cr3(root: u64) {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("mov cr3, {}", in(reg) root, options(nostack, preserves_flags)) };
 }
 
 /// Forgets all cached translations.
@@ -76,6 +102,12 @@ pub(crate) fn delay(microseconds: u32) {
     for _ in 0..microseconds {
         inb(0x80);
     }
+}
+
+/// Raises the exception which a panic ends in.
+pub(crate) fn undefined() -> ! {
+    // SAFETY: does not return.
+    unsafe { asm!("ud2", options(noreturn)) }
 }
 
 /// Stops this CPU for ever.

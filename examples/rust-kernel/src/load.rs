@@ -6,7 +6,8 @@ use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::String;
 
-use kdump_elf::{Arch, PhysRange};
+use kdump_elf::registers::X86_64;
+use kdump_elf::{Arch, CrashNote, PhysRange};
 use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs, PlanOptions};
 use kdump_segments::preflight::{Environment, check_plan};
@@ -18,7 +19,7 @@ use kdump_segments::{
 };
 
 use crate::boot_info::BootInfo;
-use crate::{crash, frames, notes, phys, say, smp};
+use crate::{crash, frames, notes, per_cpu, phys, say};
 
 /// Anything that can go wrong; loading happens while all is well, so it may allocate.
 type Error = Box<dyn core::error::Error>;
@@ -84,14 +85,16 @@ fn describe(boot: &BootInfo, region: PhysRange) -> Result<Machine, Error> {
     let memory = boot.ram().map(|range| kdump_segments::MemoryRange { range, kind: MemoryKind::Ram });
     let mut machine = Machine::new(Arch::X86_64, phys::PAGE, memory.collect());
     machine.crash_regions.push(region);
-    for cpu in 0..smp::ONLINE.load(Ordering::Relaxed) {
-        let paddr = notes::cpu_note_paddr(cpu).ok_or("more CPUs than notes")?;
+    for cpu in per_cpu::all() {
         machine.cpu_notes.push(CpuNote {
-            cpu: u32::try_from(cpu)?,
-            paddr,
-            size: notes::CPU_NOTE_SIZE as u64,
+            cpu: u32::try_from(cpu.index)?,
+            paddr: phys::paddr_of(cpu.note.as_ptr()),
+            size: CrashNote::<X86_64>::SIZE as u64,
         });
     }
+    // Room for a header that is rewritten later: this many bytes per program header, and some to spare.
+    let headers = per_cpu::all().count() as u64 + 64;
+    machine.kexec.elfcorehdr_size = Some((headers * 56).next_multiple_of(phys::PAGE));
     let (paddr, size) = (notes::vmcoreinfo_paddr(), notes::VMCOREINFO_SIZE as u64);
     machine.vmcoreinfo = Some(VmcoreinfoNote { paddr, size, text: None });
     let image = phys::image().ok_or("the image has no size")?;
@@ -99,7 +102,6 @@ fn describe(boot: &BootInfo, region: PhysRange) -> Result<Machine, Error> {
     machine.kernel.text = Some(Sourced::new(text, Source::Architecture));
     machine.kernel.direct_map_base = Some(Sourced::new(phys::DIRECT_MAP, Source::Architecture));
     machine.rsdp = (boot.rsdp != 0).then(|| Sourced::new(boot.rsdp, Source::BootParams));
-    machine.kexec.elfcorehdr_size = Some(phys::PAGE);
     machine.cmdline = boot.cmdline().to_owned();
     Ok(machine)
 }
@@ -125,10 +127,14 @@ fn place(segment: &Segment<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Damages what was loaded, for tests: the second kernel's code, or two fields of the ELF core
+/// Damages what a crash needs, for tests: the page tables, or of what was loaded the second kernel's code, or two fields of the ELF core
 /// header.
 pub(crate) fn damage(what: &str) {
     let (place, offset) = match what {
+        "page-tables" => {
+            say!("damaged {what}");
+            return phys::damage_direct_map();
+        }
         "image" => (&KERNEL, 0x100),
         // The first program header is a CPU's note. Byte 2 of p_memsz makes it 16 MB long.
         "note-size" => (&ELFCOREHDR, 64 + 40 + 2),

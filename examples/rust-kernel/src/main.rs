@@ -28,9 +28,9 @@ mod smp;
 mod stack;
 mod stream;
 mod task;
+mod text;
 mod trap;
 
-use core::arch::asm;
 use core::sync::atomic::Ordering;
 
 use alloc::boxed::Box;
@@ -45,6 +45,8 @@ use serial::say;
 /// Called once, with what the boot protocol passed.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn kernel_main(linux: u64, info: u64, image: u64) -> ! {
+    // SAFETY: the kernel before this one may have left something; `PerCpu::installed` asks.
+    unsafe { cpu::wrmsr(cpu::MSR_GS_BASE, 0) };
     phys::init(image);
     stack::guard_boot_stack();
     serial::CONSOLE.init();
@@ -74,11 +76,14 @@ fn first_kernel(boot: &BootInfo) -> ! {
         say!("crashkernel: {error}");
         None
     });
+    apic::enable();
+    // SAFETY: the address is the firmware's.
+    per_cpu::expect(unsafe { smp::count(boot.rsdp) }.max(1));
     let Some(per_cpu) = PerCpu::new(0, apic::id()) else { cpu::halt() };
     task::spawn(per_cpu, shell::run);
     task::spawn_workload(per_cpu);
     per_cpu.install();
-    apic::enable();
+    say!("witness page_table={:#x}", cpu::cr3());
     // SAFETY: the address is the firmware's.
     unsafe { smp::start(boot.rsdp) };
     phys::identity_map(false);
@@ -87,8 +92,8 @@ fn first_kernel(boot: &BootInfo) -> ! {
     say_use("loading");
     match loaded {
         Some(Ok(())) => say!("armed"),
-        Some(Err(error)) => say!("not armed: {error}"),
-        None => say!("not armed: no memory is reserved (crashkernel=)"),
+        Some(Err(error)) => say!("no capture kernel: {error}"),
+        None => say!("no capture kernel: no memory is reserved (crashkernel=)"),
     }
     task::run()
 }
@@ -106,12 +111,14 @@ fn capture_kernel(boot: &'static BootInfo) -> ! {
     capture::run(boot)
 }
 
-/// Says why, then raises the exception which every crash begins with, unless the second kernel
-/// can do better.
+/// Raises the exception which every crash begins with, unless the second kernel can do better. The
+/// crash path says why, behind all that is more urgent.
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    say!("{info}");
-    capture::after_panic();
-    // SAFETY: does not return.
-    unsafe { asm!("ud2", options(noreturn)) }
+    capture::after_panic(info);
+    match PerCpu::installed() {
+        Some(this) => crash::panic(this, info),
+        None => say!("{info}"),
+    }
+    cpu::halt()
 }

@@ -3,15 +3,21 @@
 use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
-use core::sync::atomic::AtomicBool;
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use alloc::boxed::Box;
 
+use kdump_elf::CrashNote;
+use kdump_elf::registers::X86_64;
+use spin::Once;
+
+use crate::crash::Dying;
 use crate::task::RunQueue;
 use crate::{cpu, say, stack, trap};
 
-/// More CPUs than this stay off.
-pub(crate) const MAX_CPUS: usize = 8;
+/// A place for each CPU that ACPI names, filled while they start. The crash path reads it: no lock,
+/// and an end.
+static ALL: Once<&'static [AtomicPtr<PerCpu>]> = Once::new();
 
 /// Selector of kernel code; that of data follows. Linux has the same.
 pub(crate) const KERNEL_CODE: u16 = 0x10;
@@ -33,8 +39,12 @@ pub(crate) struct PerCpu {
     pub(crate) index: usize,
     /// Number of its local APIC.
     pub(crate) apic_id: u32,
-    /// Whether its registers are in its note.
-    pub(crate) saved: AtomicBool,
+    /// Whether it runs and takes part in a crash.
+    pub(crate) online: AtomicBool,
+    /// Its place in the elfcorehdr.
+    pub(crate) note: CrashNote<X86_64>,
+    /// What it keeps for the crash path.
+    pub(crate) dying: Dying,
     /// Its tasks; touched by this CPU alone.
     pub(crate) run_queue: UnsafeCell<RunQueue>,
     gdt: [u64; 6],
@@ -60,6 +70,18 @@ pub(crate) struct TablePointer {
     pub(crate) base: u64,
 }
 
+/// Makes room for `count` CPUs; the capture kernel, which has one, needs none.
+pub(crate) fn expect(count: usize) {
+    ALL.call_once(|| Box::leak((0..count).map(|_| AtomicPtr::default()).collect()));
+}
+
+/// The CPUs there are, whether they run or not. Part of the crash path.
+pub(crate) fn all() -> impl Iterator<Item = &'static PerCpu> {
+    let slots = ALL.get().copied().unwrap_or_default();
+    // SAFETY: null, or made by `PerCpu::new`, never freed.
+    slots.iter().filter_map(|slot| unsafe { slot.load(Ordering::Acquire).as_ref() })
+}
+
 impl PerCpu {
     /// Data and stacks for one more CPU; lives for ever. `None` when stacks or memory ran out.
     pub(crate) fn new(index: usize, apic_id: u32) -> Option<&'static mut Self> {
@@ -81,7 +103,9 @@ impl PerCpu {
             this: 0,
             index,
             apic_id,
-            saved: AtomicBool::new(false),
+            online: AtomicBool::new(false),
+            note: CrashNote::new(),
+            dying: Dying::new(),
             run_queue: UnsafeCell::new(RunQueue::new()),
             gdt: [0, 0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0, 0],
             tss,
@@ -92,6 +116,9 @@ impl PerCpu {
         this.gdt[4] = 0x0000_8900_0000_0000 | low | limit;
         this.gdt[5] = base >> 32;
         let (top, gs_base) = (this.crash_stack, this.this);
+        if let Some(slot) = ALL.get().and_then(|all| all.get(index)) {
+            slot.store(&raw mut *this, Ordering::Release);
+        }
         say!("witness cpu={index} gs_base={gs_base:#x} crash_stack={:#x}-{top:#x}", top - stack::SIZE as u64);
         Some(this)
     }
@@ -119,6 +146,12 @@ impl PerCpu {
         // SAFETY: GS is how `this` finds it.
         unsafe { cpu::wrmsr(cpu::MSR_GS_BASE, self.this) };
         trap::install();
+        self.online.store(true, Ordering::Release);
+    }
+
+    /// As [`PerCpu::this`], before which there may be none.
+    pub(crate) fn installed() -> Option<&'static Self> {
+        (cpu::gs_base() != 0).then(Self::this)
     }
 
     /// The data of the CPU that runs.

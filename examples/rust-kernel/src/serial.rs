@@ -75,6 +75,7 @@ pub(crate) fn print_line(line: fmt::Arguments<'_>) {
         }
         core::hint::spin_loop();
     }
+    crate::cause::hurt_console();
     // Writing to a port cannot fail.
     let _ = fmt::write(&mut { CONSOLE }, format_args!("{line}\r\n"));
     BUSY.store(false, Ordering::Release);

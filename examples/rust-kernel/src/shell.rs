@@ -33,6 +33,9 @@ fn obey(command: &str) {
     if let Some(what) = command.strip_prefix("damage ") {
         return load::damage(what);
     }
+    if let Some(what) = command.strip_prefix("hurt ") {
+        return cause::hurt(what);
+    }
     let (name, cpu) = command.split_once(' ').unwrap_or((command, "0"));
-    cause::order(cpu.parse().unwrap_or(0), name);
+    cause::order((cpu != "all").then(|| cpu.parse().unwrap_or(0)), name);
 }

@@ -6,7 +6,7 @@ use core::arch::global_asm;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::apic::{self, Ipi};
-use crate::per_cpu::{MAX_CPUS, PerCpu};
+use crate::per_cpu::PerCpu;
 use crate::{acpi, cpu, frames, phys, say, stack, task};
 
 global_asm!(include_str!("boot.s"));
@@ -26,6 +26,17 @@ unsafe extern "C" {
     static ap_end: u8;
 }
 
+/// How many CPUs ACPI names.
+///
+/// # Safety
+/// As for [`acpi::each_cpu`].
+pub(crate) unsafe fn count(rsdp: u64) -> usize {
+    let mut count = 0;
+    // SAFETY: the caller's promise.
+    unsafe { acpi::each_cpu(rsdp, |_| count += 1) };
+    count
+}
+
 /// Starts every CPU that ACPI names, one after the other. Needs the identity map.
 ///
 /// # Safety
@@ -39,7 +50,7 @@ pub(crate) unsafe fn start(rsdp: u64) {
     // SAFETY: the caller's promise.
     unsafe {
         acpi::each_cpu(rsdp, |apic_id| {
-            if apic_id != me && ONLINE.load(Ordering::Acquire) < MAX_CPUS {
+            if apic_id != me {
                 start_one(apic_id, page);
             }
         });
@@ -102,8 +113,8 @@ fn fill_trampoline(page: u64, stack: u64, per_cpu: &'static PerCpu) {
 
 /// Where boot.s leaves a further CPU.
 extern "C" fn ap_main(per_cpu: &'static PerCpu) -> ! {
-    per_cpu.install();
     apic::enable();
+    per_cpu.install();
     ONLINE.fetch_add(1, Ordering::Release);
     task::run()
 }

@@ -1,48 +1,26 @@
 //! Stacks, each with a page below it that faults when the stack overflows.
 
-use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use kdump_elf::PhysRange;
 
-use crate::phys;
+use crate::{frames, phys};
 
 /// Usable bytes of a stack.
 pub(crate) const SIZE: usize = 16 << 10;
 
-/// Enough for eight CPUs.
-const COUNT: usize = 64;
-
 /// What fills a stack before its first use, so that a dump shows how much of it was used.
 pub(crate) const PAINT: u8 = 0xc5;
 
-/// They lie in the image, not in frames: the dump describes the image at its virtual address,
-/// and a debugger finds the stacks without a walk of page tables.
-#[repr(C, align(4096))]
-struct Stack {
-    guard: [u8; 4096],
-    body: [u8; SIZE],
-}
-
-struct Stacks(UnsafeCell<[Stack; COUNT]>);
-
-// SAFETY: each stack is handed out once.
-unsafe impl Sync for Stacks {}
-
-static STACKS: Stacks =
-    Stacks(UnsafeCell::new([const { Stack { guard: [0; 4096], body: [0; SIZE] } }; COUNT]));
-static USED: AtomicUsize = AtomicUsize::new(0);
-
 /// A new painted stack: the virtual address behind its highest byte.
+///
+/// It lies in the direct map, which the dump describes, so that a debugger finds it without a walk
+/// of page tables.
 pub(crate) fn allocate() -> Option<u64> {
-    let index = USED.fetch_add(1, Ordering::Relaxed);
-    if index >= COUNT {
-        return None;
-    }
-    // SAFETY: `index` is in bounds and nobody else gets it.
-    let stack = unsafe { STACKS.0.get().cast::<Stack>().add(index) };
-    // SAFETY: a fresh stack.
-    let (guard, body) = unsafe { (&raw const (*stack).guard, &mut (*stack).body) };
+    let range = frames::allocate_range(phys::PAGE + SIZE as u64, phys::PAGE, 1 << 20)?;
+    phys::make_guard(phys::pointer(range.start())).then_some(())?;
+    let body = PhysRange::from_half_open(range.start() + phys::PAGE, range.end()).ok()?;
+    // SAFETY: the frames are ours and above the guard page.
+    let body = unsafe { phys::bytes_mut(body.start(), SIZE) };
     body.fill(PAINT);
-    phys::make_guard(guard.cast());
     Some(body.as_ptr_range().end as u64)
 }
 

@@ -108,6 +108,15 @@ pub(crate) fn current(per_cpu: &PerCpu) -> u32 {
     queue.tasks.get(queue.current).map_or(0, |task| task.id)
 }
 
+/// Has the list of tasks of this CPU lead nowhere, for tests.
+pub(crate) fn damage() {
+    let queue = PerCpu::this().run_queue.get();
+    // SAFETY: none: the address is none that a CPU knows. Nothing uses the list before the crash.
+    unsafe {
+        (&raw mut (*queue).tasks).write(Vec::from_raw_parts(0xdead_0000_0000_0000_u64 as *mut Task, 2, 2))
+    };
+}
+
 /// The first function of every task.
 extern "C" fn begin() -> ! {
     let queue = PerCpu::this().run_queue.get();

@@ -3,8 +3,10 @@
 use core::arch::{asm, global_asm};
 use core::cell::UnsafeCell;
 
-use crate::crash;
+use kdump_elf::registers::X86_64;
+
 use crate::per_cpu::{DOUBLE_FAULT_STACK, KERNEL_CODE, NMI_STACK, TablePointer};
+use crate::{cpu, crash};
 
 global_asm!(include_str!("trap.s"));
 
@@ -19,11 +21,54 @@ unsafe extern "C" {
     static trap_stubs: [u8; 16 * VECTORS];
 }
 
-/// The registers as trap.s left them: the order of `pr_reg`.
+/// The registers as trap.s left them: the order of `pr_reg`, the error code in place of `orig_rax`.
 #[repr(transparent)]
 pub(crate) struct TrapFrame(pub(crate) [u64; 21]);
 
 impl TrapFrame {
+    /// The registers for the note: what is not in the frame has not changed since.
+    pub(crate) fn registers(&self) -> X86_64 {
+        let [r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, ..] = self.0;
+        let [.., _error_code, rip, cs, eflags, rsp, ss] = self.0;
+        let data = u64::from(KERNEL_CODE) + 8;
+        let (orig_rax, fs_base, gs_base) = (u64::MAX, 0, cpu::gs_base());
+        let (ds, es, fs, gs) = (data, data, data, data);
+        X86_64 {
+            r15,
+            r14,
+            r13,
+            r12,
+            rbp,
+            rbx,
+            r11,
+            r10,
+            r9,
+            r8,
+            rax,
+            rcx,
+            rdx,
+            rsi,
+            rdi,
+            orig_rax,
+            rip,
+            cs,
+            eflags,
+            rsp,
+            ss,
+            fs_base,
+            gs_base,
+            ds,
+            es,
+            fs,
+            gs,
+        }
+    }
+
+    /// What the CPU pushed besides, 0 for most exceptions.
+    pub(crate) fn error_code(&self) -> u64 {
+        self.0[15]
+    }
+
     /// Where it happened.
     pub(crate) fn rip(&self) -> u64 {
         self.0[16]

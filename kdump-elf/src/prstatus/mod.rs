@@ -1,17 +1,19 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `struct elf_prstatus`, the descriptor of a CPU's NT_PRSTATUS note (`elf(5)`,
 //! include/uapi/linux/elfcore.h).
 
-mod registers;
+pub(crate) mod registers;
 
+use crate::bytes::copy_to;
 use crate::{Arch, Class, Endian, Error};
 
 /// Offsets that follow from the width of `long` alone.
-struct Frame {
-    pr_pid: usize,
-    pr_reg: usize,
+pub(crate) struct Frame {
+    pub(crate) pr_pid: usize,
+    pub(crate) pr_reg: usize,
 }
 
-const fn frame(class: Class) -> Frame {
+pub(crate) const fn frame(class: Class) -> Frame {
     match class {
         Class::Elf64 => Frame { pr_pid: 32, pr_reg: 112 },
         Class::Elf32 => Frame { pr_pid: 24, pr_reg: 72 },
@@ -51,7 +53,8 @@ impl<'a> PrStatus<'a> {
     }
 
     /// The task that ran on the CPU, 0 when it was idle. On s390x the 1-based number of the
-    /// CPU.
+    /// CPU. Kernels other than Linux give each CPU a number of its own: gdb takes notes with
+    /// equal numbers for one thread.
     #[must_use]
     pub fn pid(&self) -> i32 {
         let at = frame(self.arch.class()).pr_pid;
@@ -62,7 +65,8 @@ impl<'a> PrStatus<'a> {
         }
     }
 
-    /// All registers in the order of `pr_reg`, with the kernel's names.
+    /// All registers in the order of `pr_reg`, with the kernel's names: the fields of the
+    /// architecture's structure in [`registers`](crate::registers).
     pub fn registers(&self) -> impl Iterator<Item = (&'static str, u64)> + use<'a> {
         let this = *self;
         registers::fields(this.arch).map(move |field| (field.name, this.read(field.offset, field.size)))
@@ -148,7 +152,8 @@ impl<'a> PrStatusMut<'a> {
         true
     }
 
-    /// Sets registers in the order of `pr_reg`; surplus values are left out, missing ones
+    /// Sets registers in the order of `pr_reg`, which is that of the fields of the architecture's
+    /// structure in [`registers`](crate::registers); surplus values are left out, missing ones
     /// stay 0. Returns how many were set.
     pub fn set_registers(&mut self, values: &[u64]) -> usize {
         let mut count: usize = 0;
@@ -164,21 +169,20 @@ impl<'a> PrStatusMut<'a> {
         match (field.size, self.endian) {
             (8, Endian::Little) => self.put(at, &value.to_le_bytes()),
             (8, Endian::Big) => self.put(at, &value.to_be_bytes()),
-            (size, Endian::Little) => self.put(at, value.to_le_bytes().get(..size).unwrap_or_default()),
-            (size, Endian::Big) => {
-                let bytes = value.to_be_bytes();
-                let low = bytes.len().saturating_sub(size);
-                self.put(at, bytes.get(low..).unwrap_or_default());
-            }
+            (_, Endian::Little) => self.put(at, &low_half(value).to_le_bytes()),
+            (_, Endian::Big) => self.put(at, &low_half(value).to_be_bytes()),
         }
     }
 
     fn put(&mut self, at: usize, bytes: &[u8]) {
-        let end = at.saturating_add(bytes.len());
-        if let Some(target) = self.desc.get_mut(at..end) {
-            target.copy_from_slice(bytes);
-        }
+        copy_to(self.desc.get_mut(at..).unwrap_or_default(), bytes);
     }
+}
+
+/// What a register of 32 bits keeps of a value.
+const fn low_half(value: u64) -> u32 {
+    let [a, b, c, d, ..] = value.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }
 
 #[cfg(test)]

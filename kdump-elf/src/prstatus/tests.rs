@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Layouts of all architectures against the sizes the kernel's own builds have.
 
 use super::*;

@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::build::Build;
 use super::core_file::{CoreFile, PT_LOAD, PT_NOTE};
 use super::gdb;
-use super::scenario::{Dumps, Outcome, Place, Run, Scenario};
+use super::scenario::{Dumps, Flaw, Outcome, Place, Run, Scenario};
 use super::stream;
-use super::witness::{Cpu, Task, Witness, known_page, number};
+use super::witness::{Task, Witness, known_page, number};
 use crate::error::{Context, Result, failed};
 use crate::progress::Row;
 use crate::{rust, shell};
@@ -36,7 +36,7 @@ pub(crate) fn all(scenario: &Scenario, build: &Build, run: &Run) -> Vec<Row> {
     };
     row("dumps equal", equal(dumps));
     row("broken line noticed", broken_line(dumps));
-    row("kdump reads both", kdump_reads(build, dumps, &run.witness, scenario.outcome));
+    row("kdump reads both", kdump_reads(build, dumps, &run.witness, scenario));
     if scenario.outcome != Outcome::Dump {
         let damage = match scenario.outcome {
             Outcome::RawDump => raw(&run.console, dumps),
@@ -46,7 +46,8 @@ pub(crate) fn all(scenario: &Scenario, build: &Build, run: &Run) -> Vec<Row> {
         row("pages", pages(dumps, &run.witness, LOW_MEMORY_END));
         return rows;
     }
-    row("registers", registers(build, dumps, &run.witness));
+    row("registers", registers(scenario, build, dumps, &run.witness));
+    row("causes", causes(scenario, dumps, &run.witness));
     row("pages", pages(dumps, &run.witness, 0));
     row("backtraces", backtraces(scenario, build, dumps, &run.witness));
     row("VMCOREINFO", vmcoreinfo(build, &dumps.disk));
@@ -118,7 +119,7 @@ fn kdump_json(build: &Build, command: &str, dump: &Path) -> Result<Value> {
     serde_json::from_slice(&out).context(format!("kdump {command} --json"))
 }
 
-fn kdump_reads(build: &Build, dumps: &Dumps, witness: &Witness, outcome: Outcome) -> Result<String> {
+fn kdump_reads(build: &Build, dumps: &Dumps, witness: &Witness, scenario: &Scenario) -> Result<String> {
     let paddr = witness.pages.iter().copied().find(|&page| page >= LOW_MEMORY_END).context("no page")?;
     for dump in [&dumps.disk, &dumps.streamed] {
         kdump_json(build, "info", dump)?;
@@ -126,8 +127,8 @@ fn kdump_reads(build: &Build, dumps: &Dumps, witness: &Witness, outcome: Outcome
         let verdict: Value = serde_json::from_slice(&verdict).context("kdump verify --json")?;
         let cpus = kdump_json(build, "notes", dump)?;
         let count = cpus.get("cpus").and_then(Value::as_array).map_or(0, Vec::len);
-        let want = match outcome {
-            Outcome::Dump => witness.cpus.len(),
+        let want = match scenario.outcome {
+            Outcome::Dump => expected_cpus(scenario, witness),
             Outcome::Complaint => count,
             Outcome::RawDump | Outcome::Refused => 0,
         };
@@ -180,33 +181,66 @@ fn pages(dumps: &Dumps, witness: &Witness, least: u64) -> Result<String> {
     Ok(format!("{low} below 1 MiB, {high} above"))
 }
 
-/// Each CPU's note is of that CPU, in one of its tasks, on the stack of that task.
-fn registers(build: &Build, dumps: &Dumps, witness: &Witness) -> Result<String> {
+/// How many CPUs have registers.
+fn expected_cpus(scenario: &Scenario, witness: &Witness) -> usize {
+    witness.cpus.len().saturating_sub(usize::from(scenario.flaw == Flaw::Cpu1))
+}
+
+/// Each note is of a CPU of its own, in one of its tasks, on the stack of that task.
+fn registers(scenario: &Scenario, build: &Build, dumps: &Dumps, witness: &Witness) -> Result<String> {
     let notes = kdump_json(build, "notes", &dumps.disk)?;
-    let cpus = notes.get("cpus").and_then(Value::as_array).context("kdump notes: no cpus")?;
+    let notes = notes.get("cpus").and_then(Value::as_array).context("kdump notes: no cpus")?;
     let mut told = Vec::new();
-    for ((index, cpu), note) in (0_u64..).zip(&witness.cpus).zip(cpus) {
-        told.push(cpu_registers(index, cpu, note, &witness.tasks).context(format!("CPU {index}"))?);
+    for (index, cpu) in witness.cpus.iter().enumerate() {
+        let found: Vec<&Value> =
+            notes.iter().filter(|note| register(note, "gs_base").ok() == Some(cpu.gs_base)).collect();
+        match found.as_slice() {
+            [] if scenario.flaw == Flaw::Cpu1 && index == 1 => told.push("CPU 1 has none".to_owned()),
+            [note] => {
+                // Without its list of tasks a CPU has a number of its own.
+                let unknown = scenario.flaw == Flaw::Task && index == scenario.cpu;
+                let number = index as u64;
+                let pid = unknown.then(|| UNKNOWN_TASK.saturating_add(number));
+                told.push(cpu_registers(number, pid, note, &witness.tasks).context(format!("CPU {index}"))?);
+            }
+            found => return Err(failed(format!("{} notes have the GS base of CPU {index}", found.len()))),
+        }
+    }
+    if told.len() > 4 {
+        return Ok(format!(
+            "{} CPUs, each in a task of its own; {}",
+            told.len(),
+            told.first().map_or("", |one| one)
+        ));
     }
     Ok(told.join("; "))
 }
 
-fn cpu_registers(index: u64, cpu: &Cpu, note: &Value, tasks: &[Task]) -> Result<String> {
-    let register = |name: &str| {
-        let text = note.get("registers").and_then(|all| all.get(name)).and_then(Value::as_str);
-        number(text.context(format!("no register {name}"))?)
-    };
-    let gs_base = register("gs_base")?;
-    if gs_base != cpu.gs_base {
-        return Err(failed(format!("gs_base is {gs_base:#x}, not {:#x}", cpu.gs_base)));
-    }
+/// The pid of a CPU whose task is not known, less its number.
+const UNKNOWN_TASK: u64 = 1 << 30;
+
+fn register(note: &Value, name: &str) -> Result<u64> {
+    let text = note.get("registers").and_then(|all| all.get(name)).and_then(Value::as_str);
+    number(text.context(format!("no register {name}"))?)
+}
+
+/// `unknown` is the pid of a CPU whose task nobody can tell.
+fn cpu_registers(index: u64, unknown: Option<u64>, note: &Value, tasks: &[Task]) -> Result<String> {
+    let register = |name: &str| register(note, name);
     let pid = note.get("pid").and_then(Value::as_u64).context("no pid")?;
-    let task = tasks.iter().find(|task| task.id == pid && task.cpu == index);
-    let task = task.context(format!("task {pid} is not of this CPU"))?;
     let rsp = register("rsp")?;
     // A stack that overflowed ends in its guard page.
-    let lowest = task.stack.start.saturating_sub(PAGE);
-    if rsp < lowest || rsp > task.stack.end {
+    let on_stack = |task: &&Task| rsp >= task.stack.start.saturating_sub(PAGE) && rsp <= task.stack.end;
+    let own = tasks.iter().filter(|task| task.cpu == index);
+    if let Some(unknown) = unknown {
+        let task = own.clone().find(on_stack).context(format!("rsp {rsp:#x} is in no stack of this CPU"))?;
+        return match pid == unknown {
+            true => Ok(format!("CPU {index} on the stack of task {}, pid {pid}", task.id)),
+            false => Err(failed(format!("pid is {pid}, not {unknown}"))),
+        };
+    }
+    let task = own.clone().find(|task| task.id == pid).context(format!("task {pid} is not of this CPU"))?;
+    if !on_stack(&task) {
         return Err(failed(format!("rsp {rsp:#x} is not in the stack of task {pid}")));
     }
     let base = pid << 32;
@@ -218,9 +252,56 @@ fn cpu_registers(index: u64, cpu: &Cpu, note: &Value, tasks: &[Task]) -> Result<
     })
 }
 
+/// Behind the registers of each CPU stands why it stopped.
+fn causes(scenario: &Scenario, dumps: &Dumps, witness: &Witness) -> Result<String> {
+    let core = CoreFile::read(&dumps.disk)?;
+    let causes: Vec<&[u8]> = core
+        .notes()?
+        .into_iter()
+        .filter(|note| note.name == b"KDUMP\0" && note.n_type == 1)
+        .map(|note| note.desc)
+        .collect();
+    let want = expected_cpus(scenario, witness);
+    if causes.len() != want {
+        return Err(failed(format!("{} causes, not {want}", causes.len())));
+    }
+    for cause in &causes {
+        let page_table = field(cause, 24);
+        if cause.len() != 96 || page_table != witness.page_table {
+            return Err(failed(format!(
+                "{} bytes, CR3 {page_table:#x}, not {:#x}",
+                cause.len(),
+                witness.page_table
+            )));
+        }
+    }
+    let everyone = scenario.commands.contains(&"null all");
+    if let Some(other) = causes.iter().find(|cause| everyone && field(cause, 0) != scenario.cause.exception) {
+        return Err(failed(format!("a CPU was stopped by exception {}, not its own", field(other, 0))));
+    }
+    let at = if scenario.flaw == Flaw::Cpu1 { 0 } else { scenario.cpu };
+    let own = causes.get(at).context("none of the CPU that died")?;
+    let text = String::from_utf8_lossy(own.get(32..).unwrap_or_default());
+    let text = text.trim_end_matches('\0');
+    let (exception, address) = (field(own, 0), field(own, 16));
+    let told = format!("exception {exception}, about {address:#x}, {text:?}");
+    match exception == scenario.cause.exception && text.starts_with(scenario.cause.text) {
+        true if exception == PAGE_FAULT && address >= PAGE => Err(failed(told)),
+        true => Ok(told),
+        false => Err(failed(told)),
+    }
+}
+
+const PAGE_FAULT: u64 = 14;
+
+fn field(bytes: &[u8], at: usize) -> u64 {
+    let bytes = bytes.get(at..).and_then(|rest| rest.first_chunk()).copied();
+    u64::from_le_bytes(bytes.unwrap_or_default())
+}
+
 /// gdb finds its way from the registers of each CPU to the first function of its task.
 fn backtraces(scenario: &Scenario, build: &Build, dumps: &Dumps, witness: &Witness) -> Result<String> {
-    let traces = gdb::backtraces(build, &dumps.disk, witness.cpus.len())?;
+    let traces = gdb::backtraces(build, &dumps.disk, expected_cpus(scenario, witness))?;
     let mut told = Vec::new();
     for (index, trace) in traces.iter().enumerate() {
         let wrong = |what: &str| failed(format!("CPU {index}: {what} is not in\n{trace}"));

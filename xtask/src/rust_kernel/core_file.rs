@@ -24,6 +24,14 @@ pub(crate) struct Phdr {
     pub(crate) filesz: u64,
 }
 
+/// A note; the name with its NUL.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Note<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) n_type: u64,
+    pub(crate) desc: &'a [u8],
+}
+
 pub(crate) const PT_LOAD: u64 = 1;
 pub(crate) const PT_NOTE: u64 = 4;
 
@@ -60,6 +68,27 @@ impl CoreFile {
     /// Memory by virtual address.
     pub(crate) fn virt(&self, vaddr: u64, len: u64) -> Result<&[u8]> {
         self.find(vaddr, len, |phdr| phdr.vaddr)
+    }
+
+    /// The notes of all PT_NOTEs.
+    pub(crate) fn notes(&self) -> Result<Vec<Note<'_>>> {
+        let mut notes = Vec::new();
+        for phdr in self.phdrs.iter().filter(|phdr| phdr.p_type == PT_NOTE) {
+            let mut rest = piece(&self.bytes, phdr.offset, phdr.filesz)?;
+            while rest.len() >= 12 && number(rest, 0, 4) != 0 {
+                let (name, desc) = (number(rest, 0, 4), number(rest, 4, 4));
+                let start = 12_u64.saturating_add(name.next_multiple_of(4));
+                let end = start.saturating_add(desc.next_multiple_of(4));
+                let note = Note {
+                    name: piece(rest, 12, name)?,
+                    n_type: number(rest, 8, 4),
+                    desc: piece(rest, start, desc)?,
+                };
+                notes.push(note);
+                rest = rest.get(usize::try_from(end).unwrap_or(usize::MAX)..).unwrap_or_default();
+            }
+        }
+        Ok(notes)
     }
 
     fn find(&self, start: u64, len: u64, address: impl Fn(&Phdr) -> u64) -> Result<&[u8]> {

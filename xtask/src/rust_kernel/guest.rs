@@ -14,8 +14,17 @@ use super::build::Build;
 use crate::error::{Context, Result, failed};
 use crate::shell;
 
-/// Memory of the guest and size of its disk.
-const MEMORY_MIB: u64 = 32;
+/// What a guest has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Machine {
+    pub(crate) cpus: usize,
+    /// Memory, and size of the disk.
+    pub(crate) memory_mib: u64,
+    pub(crate) disk: bool,
+}
+
+/// Said instead of "armed", and then there is no need to wait.
+const NOT_ARMED: &str = "no capture kernel: ";
 
 /// How many lines of the console an error shows.
 const TAIL: usize = 20;
@@ -30,18 +39,21 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    pub(crate) fn start(build: &Build, dir: &Path, cpus: usize, cmdline: &str) -> Result<Self> {
+    pub(crate) fn start(build: &Build, dir: &Path, machine: Machine, cmdline: &str) -> Result<Self> {
+        let Machine { cpus, memory_mib, disk: has_disk } = machine;
         let disk = dir.join("disk.img");
         let file = File::create(&disk).context(disk.display())?;
-        file.set_len(MEMORY_MIB << 20).context(disk.display())?;
+        file.set_len(memory_mib << 20).context(disk.display())?;
         // The path of a socket may not be long.
         let monitor = std::env::temp_dir().join(format!("kdump-rust-kernel-{}", std::process::id()));
         let mut qemu = shell::tool("qemu-system-x86_64")?;
         qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", &cpus.to_string()]);
-        qemu.args(["-m", &format!("{MEMORY_MIB}M"), "-nodefaults", "-no-reboot", "-display", "none"]);
+        qemu.args(["-m", &format!("{memory_mib}M"), "-nodefaults", "-no-reboot", "-display", "none"]);
         qemu.args(["-serial", "stdio"]);
         qemu.arg("-serial").arg(format!("file:{}", dir.join("stream.bin").display()));
-        qemu.arg("-drive").arg(format!("file={},format=raw,if=ide", disk.display()));
+        if has_disk {
+            qemu.arg("-drive").arg(format!("file={},format=raw,if=ide", disk.display()));
+        }
         qemu.arg("-monitor").arg(format!("unix:{},server=on,wait=off", monitor.display()));
         qemu.arg("-kernel").arg(&build.kernel).arg("-initrd").arg(&build.stripped);
         qemu.args(["-append", cmdline]);
@@ -85,6 +97,9 @@ impl Guest {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
                     self.console.push(line.clone());
+                    if line.starts_with(NOT_ARMED) {
+                        return Err(failed(line));
+                    }
                     if line.contains(text) {
                         return Ok(Some(line));
                     }

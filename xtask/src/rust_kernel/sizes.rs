@@ -7,9 +7,10 @@ use crate::error::{Context, Result};
 use crate::{repo, rust, shell};
 
 /// A feature of the example, and what it stands for.
-const STEPS: [(&str, &str); 4] = [
+const STEPS: [(&str, &str); 5] = [
     ("size", "no kdump crate"),
-    ("size-notes", "notes: CPU notes, VMCOREINFO, elfcorehdr"),
+    ("size-crash-note", "crash notes of x86_64, order of the crash"),
+    ("size-notes", "and of any, VMCOREINFO, elfcorehdr"),
     ("size-view", "notes and the vmcore view"),
     ("size-all", "everything: plan, purgatory, view, saving"),
 ];

@@ -16,6 +16,8 @@ pub(crate) struct Witness {
     pub(crate) tasks: Vec<Task>,
     /// Physical addresses.
     pub(crate) pages: Vec<u64>,
+    /// The root of the page tables of all CPUs.
+    pub(crate) page_table: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -43,6 +45,8 @@ impl Witness {
             };
             if line.starts_with("page=") {
                 this.pages.push(number(field("page")?)?);
+            } else if line.starts_with("page_table=") {
+                this.page_table = number(field("page_table")?)?;
             } else if line.starts_with("task=") {
                 let (id, cpu) = (number(field("task")?)?, number(field("cpu")?)?);
                 this.tasks.push(Task { id, cpu, stack: range(field("stack")?)? });
