@@ -102,10 +102,11 @@ impl<M: OldMemory> VmcoreView<M> {
         });
         let file = file.map_err(elf("elfcorehdr"))?;
         let (size, used) = (file.size(), file.head().len());
-        let phdrs = file.header().phdrs().collect();
-        let candidates: Vec<Extent> = header.core().phdrs().filter_map(|phdr| extent_of(&phdr)).collect();
+        let phdrs = collect("the program headers", file.header().phdrs())?;
+        let extents = header.core().phdrs().filter_map(|phdr| extent_of(&phdr));
+        let candidates: Vec<Extent> = collect("the ranges of old memory", extents)?;
         head.truncate(used);
-        let by_paddr = ExtentMap::build(&candidates);
+        let by_paddr = ExtentMap::build(&candidates)?;
         Ok(Self { memory, options, elfcorehdr, head, size, phdrs, by_paddr, defects })
     }
 

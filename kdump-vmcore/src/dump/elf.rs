@@ -11,6 +11,7 @@ use super::signature::{Part, only};
 use super::{Completeness, Facts, NoteTable, Span, SpanKind};
 use crate::error::{Error, Stopped};
 use crate::extent_map::{Extent, ExtentMap, Lookup};
+use crate::room::{push, tell};
 use crate::source::ReadAt;
 
 /// An ELF core file: /proc/vmcore, a copy of it, or what makedumpfile and QEMU write.
@@ -35,8 +36,8 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
     let size = source.size()?;
     let CoreTable { ehdr, phdrs } = CoreTable::read(&*source, size)?;
     let mut defects = Vec::new();
-    let notes = NoteTable::read(&*source, ehdr.encoding.endian, &phdrs, &mut defects);
-    let map = ExtentMap::build(&candidates(&phdrs, size, &mut defects));
+    let notes = NoteTable::read(&*source, ehdr.encoding.endian, &phdrs, &mut defects)?;
+    let map = ExtentMap::build(&candidates(&phdrs, size, &mut defects)?)?;
     let page_size = notes.vmcoreinfo().and_then(|info| info.page_size());
     let facts = Facts {
         e_machine: ehdr.e_machine,
@@ -147,24 +148,26 @@ pub(crate) fn is_usable(phdr: &Phdr) -> bool {
 
 /// What each PT_LOAD says about physical memory in a file of `size` bytes. One that is damaged
 /// is told in `defects`; one that passes the last address is left out.
-fn candidates(phdrs: &[Phdr], size: u64, defects: &mut Vec<Error>) -> Vec<Extent> {
+fn candidates(phdrs: &[Phdr], size: u64, defects: &mut Vec<Error>) -> Result<Vec<Extent>, Error> {
+    const WHAT: &str = "the ranges of memory in the dump";
     let mut extents = Vec::new();
     // Where PT_LOADs overlap, bytes behind the end of the file come after those that are there.
     let mut missing = Vec::new();
     if !phdrs.iter().any(|phdr| phdr.p_type == PT_LOAD) {
-        defects.push(Error::Corrupt { what: "number of PT_LOADs", value: 0, expected: "at least 1" });
+        let expected = "at least 1";
+        tell(defects, Error::Corrupt { what: "number of PT_LOADs", value: 0, expected })?;
     }
     for (index, phdr) in (0_u32..).zip(phdrs).filter(|(_, phdr)| phdr.p_type == PT_LOAD) {
         let mut damaged = |field, value, expected| {
             let error = kdump_elf::Error::Phdr { index, field, value, expected };
-            defects.push(Error::Elf { what: "program headers", error });
+            tell(defects, Error::Elf { what: "program headers", error })
         };
         if !is_usable(phdr) {
-            damaged("p_filesz", phdr.p_filesz, "a segment that ends below 2^64");
+            damaged("p_filesz", phdr.p_filesz, "a segment that ends below 2^64")?;
             continue;
         }
         if phdr.p_filesz > phdr.p_memsz {
-            damaged("p_filesz", phdr.p_filesz, "at most p_memsz");
+            damaged("p_filesz", phdr.p_filesz, "at most p_memsz")?;
         }
         let end = phdr.p_paddr.saturating_add(phdr.p_memsz.max(phdr.p_filesz));
         let Ok(all) = PhysRange::from_half_open(phdr.p_paddr, end) else { continue };
@@ -175,10 +178,10 @@ fn candidates(phdrs: &[Phdr], size: u64, defects: &mut Vec<Error>) -> Vec<Extent
             let skip = range.start().saturating_sub(phdr.p_paddr);
             Extent { range, stored_at: Some(phdr.p_offset.saturating_add(skip)) }
         };
-        extents.extend(here.map(at));
-        missing.extend(behind.map(at));
-        extents.extend(excluded.map(|range| Extent { range, stored_at: None }));
+        let excluded = excluded.map(|range| Extent { range, stored_at: None });
+        here.map(at).into_iter().chain(excluded).try_for_each(|extent| push(&mut extents, WHAT, extent))?;
+        behind.map(at).map_or(Ok(()), |extent| push(&mut missing, WHAT, extent))?;
     }
-    extents.extend(missing);
-    extents
+    missing.into_iter().try_for_each(|extent| push(&mut extents, WHAT, extent))?;
+    Ok(extents)
 }

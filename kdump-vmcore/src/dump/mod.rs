@@ -115,7 +115,7 @@ impl<'s> Dump<'s> {
         self.facts().page_size
     }
 
-    /// Program headers; empty for formats that have none.
+    /// Program headers that are in use (not PT_NULL); empty for formats that have none.
     #[must_use]
     pub fn phdrs(&self) -> &[Phdr] {
         &self.facts().phdrs
