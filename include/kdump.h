@@ -283,6 +283,11 @@
 #define LIBKDUMP_PLAN_RANDOM_SEED 128
 
 /**
+ * Let libkdump_plan_load() take the plan although its machine was not collected from "/".
+ */
+#define LIBKDUMP_PLAN_FOREIGN 256
+
+/**
  * Save low memory only where the running kernel may keep something there.
  */
 #define LIBKDUMP_BACKUP_AUTO 0
@@ -1513,15 +1518,24 @@ int libkdump_has(uint32_t feature);
  *
  * Parameters: `plan` the plan; `error` may be NULL. Errors: LIBKDUMP_ERR_REFUSED; `os_errno` is 0
  * when the kernel was not asked, and the message names the rule or the cause and what to do.
+ * LIBKDUMP_ERR_INVALID for the plan of a machine that was not collected from "/", unless it was made
+ * with LIBKDUMP_PLAN_FOREIGN.
  */
-int libkdump_plan_load(const struct libkdump_plan *plan, struct libkdump_error *error);
+int libkdump_plan_load(const struct libkdump_plan *plan,
+                       struct libkdump_error *error);
 
 /**
- * Has the running kernel read, verify and place a capture kernel itself (kexec_file_load(2)).
+ * Has the running kernel read, verify and place a capture kernel itself (kexec_file_load(2)), after
+ * everything that can be judged beforehand was.
+ *
+ * When the images are incomplete, too large for the crash region or not images at all, when the
+ * command line is too long or the caller may not load, the kernel is not asked, because it would
+ * drop the capture kernel that is loaded before it looks at the new one.
  *
  * Parameters: `kernel` file name of the image; `initrd` file name of the initial ramdisk, NULL for
- * none; `cmdline` the complete command line; `error` may be NULL. Errors: LIBKDUMP_ERR_IO,
- * LIBKDUMP_ERR_REFUSED with `os_errno`.
+ * none; `cmdline` the command line, to which the kernel adds elfcorehdr=; `error` may be NULL.
+ * Errors: LIBKDUMP_ERR_IO, LIBKDUMP_ERR_FORMAT for what is no regular file, LIBKDUMP_ERR_REFUSED;
+ * `os_errno` is 0 when the kernel was not asked.
  */
 int libkdump_load_files(const char *kernel, const char *initrd, const char *cmdline, struct libkdump_error *error);
 

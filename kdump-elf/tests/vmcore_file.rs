@@ -67,9 +67,7 @@ fn all_notes_together_are_bounded_and_the_modest_ones_are_kept() {
         let header = CaptureHeader::parse(&bytes, None).unwrap();
         let need = VmcoreFile::workspace_size(&header, PAGE).unwrap();
         assert!(need <= MAX_CAPTURE_NOTES + (4 << 20), "{count} of {size:#x}: {need:#x}");
-        let begin = Instant::now();
         let (notes, told) = build(&header, need as usize).unwrap();
-        assert!(begin.elapsed() < Duration::from_secs(5), "{count} of {size:#x}: {:?}", begin.elapsed());
         assert!(told.iter().all(too_long) && told.len() as u64 == count);
         assert_eq!(notes as u64, count, "the first note of each is kept");
     }
@@ -105,15 +103,19 @@ fn the_most_program_headers_are_judged_in_time() {
         core::iter::once(phdr(PT_NOTE, 0, 0, 368)).chain((0..most).map(load)).collect();
     let begin = Instant::now();
     let bytes = header(&phdrs);
+    let written = begin.elapsed();
     let good = CaptureHeader::parse(&bytes, None).unwrap();
     assert_eq!(good.core().phnum(), MAX_CAPTURE_PHDRS);
     let need = VmcoreFile::workspace_size(&good, PAGE).unwrap() as usize;
     assert_eq!(build(&good, need).unwrap().0, 1);
     phdrs[1].p_offset += 0x1000;
     let bytes = header(&phdrs);
+    let begin = Instant::now();
     let bad = CaptureHeader::parse(&bytes, None).unwrap();
     assert!(matches!(build(&bad, need).unwrap_err(), Error::Phdr { field: "p_offset", .. }));
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    // Against the time it takes to write them once, wherever this runs; pairs would take 30 000 times.
+    let judged = begin.elapsed();
+    assert!(judged < written * 1000 + Duration::from_secs(1), "{judged:?}, written in {written:?}");
     // One more does not fit the field that counts them.
     let (mut more, e_phnum) = (bytes.clone(), 56);
     more[e_phnum..e_phnum + 2].copy_from_slice(&u16::MAX.to_le_bytes());

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use kdump_ffi_core::{
     Chars, In, InOut, Items, Out, Reader, call, chars, extensible, libkdump_error, libkdump_read_fn, slice,
 };
-use kdump_vmcore::Dump;
+use kdump_vmcore::{Dump, ReadAt};
 
 use crate::dump::libkdump_dump;
 use crate::failure::Failure;
@@ -49,14 +49,20 @@ pub extern "C" fn libkdump_dump_open(
 ) -> c_int {
     call(error, || {
         let paths = slice!(paths, count)?;
-        let path = match paths {
-            [path] => path_of(chars!(*path), "path")?,
-            [] => return Err(kdump_ffi_core::Failure::Null { name: "paths" }.into()),
-            _ => return Err(Failure::Unsupported { what: "dumps split over several files cannot be read" }),
-        };
-        let file = File::open(&path).map_err(|error| Failure::Io { path: path.clone(), error })?;
-        let about = |failure| Failure::File { path: path.clone(), failure: Box::new(failure) };
-        open(Source::File(file), options, dump).map_err(about)
+        if paths.is_empty() {
+            return Err(kdump_ffi_core::Failure::Null { name: "paths" }.into());
+        }
+        let (mut parts, mut names): (Vec<Box<dyn ReadAt>>, Vec<PathBuf>) = (Vec::new(), Vec::new());
+        for path in paths {
+            let path = path_of(chars!(*path), "path")?;
+            let file = File::open(&path).map_err(|error| Failure::Io { path: path.clone(), error })?;
+            parts.push(Box::new(file));
+            names.push(path);
+        }
+        // A failure of the whole names the file that tells the format.
+        let first = names.into_iter().next().unwrap_or_default();
+        open(parts, options, dump)
+            .map_err(|failure| Failure::File { path: first, failure: Box::new(failure) })
     })
 }
 
@@ -82,7 +88,7 @@ pub extern "C" fn libkdump_dump_open_fd(
         let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
         let failed = |error| Failure::Io { path: PathBuf::from("the descriptor"), error };
         let file = File::from(borrowed.try_clone_to_owned().map_err(failed)?);
-        open(Source::File(file), options, dump)
+        open(vec![Box::new(file)], options, dump)
     })
 }
 
@@ -101,11 +107,11 @@ pub extern "C" fn libkdump_dump_open_callback(
     dump: Out<'_, Option<Box<libkdump_dump>>>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
-    call(error, || open(Source::Callback { reader: Reader::new(read, user)?, size }, options, dump))
+    call(error, || open(vec![Box::new(Source { reader: Reader::new(read, user)?, size })], options, dump))
 }
 
 fn open(
-    source: Source,
+    parts: Vec<Box<dyn ReadAt>>,
     options: In<'_, libkdump_open_options>,
     out: Out<'_, Option<Box<libkdump_dump>>>,
 ) -> Result<(), Failure> {
@@ -114,7 +120,7 @@ fn open(
         let (value, expected) = (u64::from(flags), "0 or LIBKDUMP_OPEN_ZERO_EXCLUDED");
         return Err(kdump_ffi_core::Failure::Argument { name: "flags", value, expected }.into());
     }
-    let dump = Dump::open(source)?;
+    let dump = Dump::open_parts(parts)?;
     let handle = libkdump_dump::new(dump, flags & LIBKDUMP_OPEN_ZERO_EXCLUDED != 0);
     Ok(out.set("dump", Some(Box::new(handle)))?)
 }

@@ -40,6 +40,8 @@ pub(crate) enum Failure {
         /// What was asked for.
         what: &'static str,
     },
+    /// A plan whose addresses are not those of the running machine.
+    OtherMachine,
     /// Machine, plan or load.
     Segments(Box<kdump_segments::Error>),
     /// Purgatory object.
@@ -115,6 +117,10 @@ impl fmt::Display for Failure {
             Self::Io { path, error } => write!(f, "{}: {error}", path.display()),
             Self::File { path, failure } => write!(f, "{}: {failure}", path.display()),
             Self::Unsupported { what } => write!(f, "unsupported: {what}"),
+            Self::OtherMachine => f.write_str(
+                "the plan was made for a machine that was not collected from \"/\": loaded here it could only \
+                 disarm this one (LIBKDUMP_PLAN_FOREIGN lets it pass)",
+            ),
             Self::Segments(error) => error.fmt(f),
             Self::Purgatory(error) => error.fmt(f),
             Self::Vmcore(error) => error.fmt(f),
@@ -132,6 +138,7 @@ impl Fail for Failure {
             Self::Io { .. } => LIBKDUMP_ERR_IO,
             Self::File { failure, .. } => failure.code(),
             Self::Unsupported { .. } => LIBKDUMP_ERR_UNSUPPORTED,
+            Self::OtherMachine => LIBKDUMP_ERR_INVALID,
             Self::Segments(error) => segments_code(error),
             Self::Purgatory(error) => purgatory_code(error),
             Self::Vmcore(error) => vmcore_code(error),
@@ -152,7 +159,9 @@ impl Fail for Failure {
                 Place { address: Some(stopped.at), pfn: *pfn, ..vmcore_place(&stopped.error) }
             }
             Self::Save(failure) => vmcore_place(&failure.error),
-            Self::Poisoned { .. } | Self::Unsupported { .. } | Self::Purgatory(_) => none,
+            Self::Poisoned { .. } | Self::OtherMachine | Self::Unsupported { .. } | Self::Purgatory(_) => {
+                none
+            }
         }
     }
 }
@@ -168,13 +177,14 @@ fn segments_code(error: &kdump_segments::Error) -> c_int {
             MachineError::TooLarge { .. } | MachineError::NoRoom { .. } => LIBKDUMP_ERR_TOO_LARGE,
             _ => LIBKDUMP_ERR_CORRUPT,
         },
-        Error::NotAnImage { .. } => LIBKDUMP_ERR_FORMAT,
-        Error::ImageTruncated { .. } => LIBKDUMP_ERR_TRUNCATED,
+        Error::NotAnImage { .. } | Error::NotAFile { .. } => LIBKDUMP_ERR_FORMAT,
+        Error::ImageTruncated { .. } | Error::ImageChanged { .. } => LIBKDUMP_ERR_TRUNCATED,
         Error::CommandLineNul { .. } | Error::Conflict { .. } => LIBKDUMP_ERR_INVALID,
-        Error::CommandLineTooLong { .. } | Error::NoRoom { .. } | Error::TooMany { .. } => {
-            LIBKDUMP_ERR_TOO_LARGE
-        }
-        Error::NoCrashRegion => LIBKDUMP_ERR_NOT_FOUND,
+        Error::CommandLineTooLong { .. }
+        | Error::NoRoom { .. }
+        | Error::TooMany { .. }
+        | Error::ImageTooLarge { .. } => LIBKDUMP_ERR_TOO_LARGE,
+        Error::NoCrashRegion | Error::ReservationFailed { .. } => LIBKDUMP_ERR_NOT_FOUND,
         Error::OutsideRegion { .. } | Error::Preflight { .. } | Error::Syscall { .. } => LIBKDUMP_ERR_REFUSED,
         Error::Io { .. } => LIBKDUMP_ERR_IO,
         _ => LIBKDUMP_ERR_CORRUPT,
@@ -195,6 +205,7 @@ fn segments_place(error: &kdump_segments::Error) -> Place {
         Error::CommandLineTooLong { need, .. } | Error::NoRoom { need, .. } => {
             Place { need: Some(*need), ..none }
         }
+        Error::ImageTooLarge { size, .. } => Place { need: Some(*size), ..none },
         Error::OutsideRegion { start, .. } => Place { address: Some(*start), ..none },
         Error::Syscall { errno, .. } => Place { os_errno: *errno, ..none },
         Error::Io { source, .. } => Place { os_errno: source.raw_os_error().unwrap_or(0), ..none },

@@ -3,7 +3,7 @@
 
 use core::ffi::c_int;
 use std::ffi::CString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kdump_ffi_core::{In, InOut, Out, call, libkdump_error};
@@ -17,7 +17,9 @@ use crate::failure::Failure;
 use crate::handle::{Handle, Poison, enter, free};
 use crate::held::Held;
 use crate::machine::libkdump_machine;
-use crate::plan_options::{convert, initrd, kernel, libkdump_plan_options, purgatory};
+use crate::plan_options::{
+    LIBKDUMP_PLAN_FOREIGN, convert, initrd, kernel, libkdump_plan_options, name_kernel, purgatory,
+};
 use crate::texts::text;
 
 /// A complete crash load. It does not need the machine any more. Any number of threads may use one
@@ -30,6 +32,8 @@ pub struct libkdump_plan {
     _inputs: Held<Inputs>,
     pub(crate) machine: Arc<Machine>,
     root: PathBuf,
+    /// Whether it may be loaded although it was made for another machine.
+    foreign: bool,
     pub(crate) cmdline: CString,
     pub(crate) notes: Vec<CString>,
 }
@@ -51,6 +55,12 @@ impl Handle for libkdump_plan {
 }
 
 impl libkdump_plan {
+    /// Whether the plan may be given to the running kernel: addresses of another machine are not
+    /// those of this one.
+    pub(crate) fn is_for_this_machine(&self) -> bool {
+        self.foreign || self.root.canonicalize().is_ok_and(|root| root == Path::new("/"))
+    }
+
     /// The kernel's rules applied to the plan, in the state the machine is in now.
     pub(crate) fn preflight(&self) -> Report {
         check_plan(&self.plan, &self.machine, &probe_environment(&self.machine, &self.root))
@@ -89,14 +99,15 @@ pub extern "C" fn libkdump_plan_free(plan: Option<Box<libkdump_plan>>) {
 
 fn make(handle: &libkdump_machine, options: &libkdump_plan_options) -> Result<libkdump_plan, Failure> {
     let machine = Arc::clone(&handle.machine);
+    let region = machine.load_region().ok_or_else(|| machine.why_no_region())?.size();
     let (held, inputs) = Held::new(Inputs {
         options: convert(options)?,
         purgatory: match purgatory(options)? {
             Some(object) => object,
             None => ObjectPurgatory::builtin(machine.arch)?,
         },
-        kernel: kernel(options)?,
-        initrd: initrd(options)?,
+        kernel: kernel(options, region)?,
+        initrd: initrd(options, region)?,
         machine,
     });
     let plan = Plan::new(&PlanInputs {
@@ -105,7 +116,8 @@ fn make(handle: &libkdump_machine, options: &libkdump_plan_options) -> Result<li
         initrd: inputs.initrd.as_deref(),
         options: &inputs.options,
         purgatory: &inputs.purgatory,
-    })?;
+    })
+    .map_err(|error| name_kernel(options, error))?;
     Ok(libkdump_plan {
         poison: Poison::default(),
         cmdline: text(plan.cmdline.as_str()),
@@ -114,5 +126,6 @@ fn make(handle: &libkdump_machine, options: &libkdump_plan_options) -> Result<li
         _inputs: held,
         machine: Arc::clone(&handle.machine),
         root: handle.root.clone(),
+        foreign: options.flags & LIBKDUMP_PLAN_FOREIGN != 0,
     })
 }

@@ -5,10 +5,13 @@ use core::ffi::{c_char, c_void};
 
 use kdump_ffi_core::{Bytes, chars, extensible, slice};
 use kdump_purgatory::ObjectPurgatory;
-use kdump_segments::load::random_seed;
+use kdump_segments::Error;
+use kdump_segments::image::elf_extent;
+use kdump_segments::load::{ImageFile, random_seed};
 use kdump_segments::plan::{BackupPolicy, PlanOptions};
 use kdump_segments::purgatory::{MismatchAction, SerialPort};
 
+use crate::dump_open::optional_path;
 use crate::failure::Failure;
 
 /// Begin with the running kernel's command line, without what only made sense there.
@@ -28,7 +31,10 @@ pub const LIBKDUMP_PLAN_SEED: u32 = 64;
 /// Take entropy for the capture kernel from /dev/urandom.
 pub const LIBKDUMP_PLAN_RANDOM_SEED: u32 = 128;
 
-const ALL_FLAGS: u32 = 255;
+/// Let libkdump_plan_load() take the plan although its machine was not collected from "/".
+pub const LIBKDUMP_PLAN_FOREIGN: u32 = 256;
+
+const ALL_FLAGS: u32 = 511;
 
 /// Save low memory only where the running kernel may keep something there.
 pub const LIBKDUMP_BACKUP_AUTO: u32 = 0;
@@ -168,30 +174,48 @@ pub(crate) fn convert(options: &libkdump_plan_options) -> Result<PlanOptions, Fa
     })
 }
 
-/// The capture kernel's image.
-pub(crate) fn kernel(options: &libkdump_plan_options) -> Result<Vec<u8>, Failure> {
-    let missing = kdump_ffi_core::Failure::Null { name: "kernel" };
-    Ok(content(options.kernel, options.kernel_data, options.kernel_len)?.ok_or(missing)?)
+/// The capture kernel's image: of a file at most `limit` bytes that are loaded.
+pub(crate) fn kernel(options: &libkdump_plan_options, limit: u64) -> Result<Vec<u8>, Failure> {
+    let Some(path) = optional_path(chars!(options.kernel)) else {
+        let missing = kdump_ffi_core::Failure::Null { name: "kernel" };
+        let image = content(options.kernel_data, options.kernel_len)?.ok_or(missing)?;
+        if image.starts_with(b"\x7fELF") {
+            elf_extent(&image, image.len() as u64)?;
+        }
+        return Ok(image);
+    };
+    let image = ImageFile::open(&path).and_then(|file| file.read_kernel(limit));
+    image.map_err(|error| name_kernel(options, error))
 }
 
-/// The initial ramdisk.
-pub(crate) fn initrd(options: &libkdump_plan_options) -> Result<Option<Vec<u8>>, Failure> {
-    content(options.initrd, options.initrd_data, options.initrd_len)
+/// The initial ramdisk; of a file at most `limit` bytes.
+pub(crate) fn initrd(options: &libkdump_plan_options, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
+    match optional_path(chars!(options.initrd)) {
+        Some(path) => Ok(Some(ImageFile::open(&path)?.read(limit)?)),
+        None => content(options.initrd_data, options.initrd_len),
+    }
+}
+
+/// An error about the kernel image, with the name of its file.
+pub(crate) fn name_kernel(options: &libkdump_plan_options, error: Error) -> Failure {
+    let about_image =
+        matches!(error, Error::NotAnImage { .. } | Error::ImageField { .. } | Error::ImageTruncated { .. });
+    match optional_path(chars!(options.kernel)).filter(|_| about_image) {
+        Some(path) => Failure::File { path, failure: Box::new(error.into()) },
+        None => error.into(),
+    }
 }
 
 /// The purgatory object, when it is not the library's own.
 pub(crate) fn purgatory(options: &libkdump_plan_options) -> Result<Option<ObjectPurgatory>, Failure> {
-    match content(core::ptr::null(), options.purgatory, options.purgatory_len)? {
+    match content(options.purgatory, options.purgatory_len)? {
         Some(object) => Ok(Some(ObjectPurgatory::from_object(object)?)),
         None => Ok(None),
     }
 }
 
-/// A file's content, given by name or as bytes; `None` when neither is.
-fn content(path: *const c_char, data: *const c_void, len: u64) -> Result<Option<Vec<u8>>, Failure> {
-    if let Some(path) = crate::dump_open::optional_path(chars!(path)) {
-        return std::fs::read(&path).map(Some).map_err(|error| Failure::Io { path, error });
-    }
+/// Bytes of the caller; `None` when there are none.
+fn content(data: *const c_void, len: u64) -> Result<Option<Vec<u8>>, Failure> {
     if data.is_null() && len == 0 {
         return Ok(None);
     }

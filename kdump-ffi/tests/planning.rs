@@ -24,7 +24,8 @@ use kdump_ffi::{
 };
 use kdump_ffi_core::{
     LIBKDUMP_ARCH_S390X, LIBKDUMP_ARCH_X86_64, LIBKDUMP_ERR_BUFFER, LIBKDUMP_ERR_CORRUPT,
-    LIBKDUMP_ERR_FORMAT, LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_IO, LIBKDUMP_ERR_NOT_FOUND, LIBKDUMP_OK,
+    LIBKDUMP_ERR_FORMAT, LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_IO, LIBKDUMP_ERR_NOT_FOUND, LIBKDUMP_ERR_REFUSED,
+    LIBKDUMP_OK,
 };
 
 /// A recorded machine with a crash region.
@@ -104,6 +105,70 @@ fn a_plan_needs_a_kernel() {
     assert_eq!(new(&data).0, LIBKDUMP_ERR_FORMAT);
     let flags = libkdump_plan_options { flags: 1 << 31, ..data };
     assert_eq!(new(&flags).0, LIBKDUMP_ERR_INVALID);
+}
+
+/// A bzImage with a valid setup header and a protected-mode part of 64 KiB
+/// (Documentation/arch/x86/boot.rst).
+fn bzimage() -> Vec<u8> {
+    let mut file = vec![0; 5 * 512 + 0x10000];
+    let mut put = |offset: usize, bytes: &[u8]| file[offset..offset + bytes.len()].copy_from_slice(bytes);
+    put(0x1f1, &[4]);
+    put(0x1fe, &[0x55, 0xaa, 0xeb, 0x6a]);
+    put(0x202, b"HdrS\x0f\x02");
+    put(0x211, &[1]);
+    put(0x22c, &0x7fff_ffff_u32.to_le_bytes());
+    put(0x230, &0x20_0000_u32.to_le_bytes());
+    put(0x234, &[1, 0, 0x7f]);
+    put(0x238, &2047_u32.to_le_bytes());
+    put(0x258, &0x100_0000_u64.to_le_bytes());
+    put(0x260, &0x200_0000_u32.to_le_bytes());
+    file
+}
+
+/// The addresses of another machine could only disarm this one; the kernel is not asked.
+#[test]
+fn a_plan_for_another_machine_is_not_loaded() {
+    let (machine, image) = (machine(), bzimage());
+    let options = libkdump_plan_options {
+        kernel_data: image.as_ptr().cast(),
+        kernel_len: image.len() as u64,
+        ..sized()
+    };
+    let (mut plan, mut error) = (null_mut(), sized());
+    let code = common::libkdump_plan_new(machine.0, &raw const options, &raw mut plan, &raw mut error);
+    assert_eq!(code, LIBKDUMP_OK, "{}", message(&error));
+    let code = common::libkdump_plan_load(plan, &raw mut error);
+    assert_eq!((code, error.os_errno), (LIBKDUMP_ERR_INVALID, 0), "{}", message(&error));
+    assert!(message(&error).contains("LIBKDUMP_PLAN_FOREIGN"), "{}", message(&error));
+    common::libkdump_plan_free(plan);
+}
+
+#[test]
+fn images_that_cannot_be_are_named_and_not_read() {
+    let machine = machine();
+    let plan = |options: &libkdump_plan_options| {
+        let (mut plan, mut error) = (null_mut(), sized());
+        let code = common::libkdump_plan_new(machine.0, options, &raw mut plan, &raw mut error);
+        (code, message(&error))
+    };
+    for kernel in [c"/", c"/dev/zero", c"/bin/ls"] {
+        let (code, said) = plan(&libkdump_plan_options { kernel: kernel.as_ptr(), ..sized() });
+        assert_eq!(code, LIBKDUMP_ERR_FORMAT, "{said}");
+        assert!(said.contains(kernel.to_str().unwrap()), "{said}");
+    }
+    let image = bzimage();
+    let good = libkdump_plan_options {
+        kernel_data: image.as_ptr().cast(),
+        kernel_len: image.len() as u64,
+        ..sized()
+    };
+    let (code, said) = plan(&libkdump_plan_options { initrd: c"/dev/zero".as_ptr(), ..good });
+    assert_eq!(code, LIBKDUMP_ERR_FORMAT, "{said}");
+    // Whoever runs this: nothing is loaded, and the kernel is not asked.
+    let mut error: libkdump_error = sized();
+    let code = common::libkdump_load_files(c"/".as_ptr(), null(), c"".as_ptr(), &raw mut error);
+    assert!([LIBKDUMP_ERR_FORMAT, LIBKDUMP_ERR_REFUSED].contains(&code), "{}", message(&error));
+    assert_eq!(error.os_errno, 0, "{}", message(&error));
 }
 
 #[test]

@@ -74,6 +74,17 @@ pub enum Error {
     #[error("no memory is reserved for a capture kernel: add crashkernel= to the command line and reboot")]
     NoCrashRegion,
 
+    /// `crashkernel=` was given, but the running kernel reserved nothing.
+    #[error(
+        "{parameter} is on the command line but no memory is reserved: it asks for more than is free in one \
+         piece, or for an address in use; see what the kernel log says of crashkernel (dmesg), and try \
+         another size, without @ADDRESS"
+    )]
+    ReservationFailed {
+        /// The words of the running kernel's command line that ask for it.
+        parameter: String,
+    },
+
     /// A part of the plan found no room in the crash region.
     #[error(
         "no room for {part} ({need:#x} bytes, align {align:#x}, between {min:#x} and {max:#x}) in the crash \
@@ -137,8 +148,8 @@ pub enum Error {
     #[error("purgatory: {0}")]
     Purgatory(PurgatoryError),
 
-    /// The kernel would refuse or be harmed by this plan, so it was not given to it.
-    #[error("the plan would not be accepted: {rule}: {detail}")]
+    /// The kernel would refuse or be harmed by this load, so it was not given to it.
+    #[error("the load would not be accepted: {rule}: {detail}")]
     Preflight {
         /// The first rule that fails.
         rule: &'static str,
@@ -159,6 +170,46 @@ pub enum Error {
         cause: &'static str,
         /// What to do about it.
         advice: String,
+    },
+
+    /// The name of an image is not that of a regular file, so its size is not known before it
+    /// is read.
+    #[cfg(feature = "std")]
+    #[error("{path} is {kind}: name the regular file that holds the image")]
+    NotAFile {
+        /// The name given.
+        path: String,
+        /// What it is.
+        kind: &'static str,
+    },
+
+    /// An image file holds more than the memory it is to be loaded into.
+    #[cfg(feature = "std")]
+    #[error(
+        "{path} has {size:#x} bytes to load, the crash region {limit:#x}: take a smaller image, or reserve \
+         more with crashkernel="
+    )]
+    ImageTooLarge {
+        /// The file.
+        path: String,
+        /// Bytes it has.
+        size: u64,
+        /// Bytes of the crash region.
+        limit: u64,
+    },
+
+    /// An image file does not have the bytes its size promised.
+    #[cfg(feature = "std")]
+    #[error(
+        "{path} had {size:#x} bytes when it was opened, and {read} when it was read: try again when it is complete"
+    )]
+    ImageChanged {
+        /// The file.
+        path: String,
+        /// Its size when it was opened.
+        size: u64,
+        /// How many there were to be read.
+        read: &'static str,
     },
 
     /// A file could not be read or written.

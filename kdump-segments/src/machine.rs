@@ -7,7 +7,7 @@ use core::fmt;
 use kdump_elf::{Arch, Endian, PhysRange};
 
 use crate::range_set::subtract_sorted;
-use crate::{KernelLayout, MemoryKind, MemoryMap, RangeSet, Sourced};
+use crate::{Error, KernelLayout, MemoryKind, MemoryMap, RangeSet, Sourced};
 
 mod build;
 #[cfg(feature = "std")]
@@ -167,6 +167,34 @@ impl Machine {
     #[must_use]
     pub fn load_region(&self) -> Option<PhysRange> {
         self.crash_regions.last().copied()
+    }
+
+    /// The words of the running kernel's command line that ask for a crash region.
+    #[must_use]
+    pub fn crashkernel_words(&self) -> String {
+        /// The kernel itself looks at one of each kind: SIZE, SIZE,high, SIZE,low and SIZE,cma.
+        const MOST: usize = 4;
+        let words = self.cmdline.split_ascii_whitespace().take_while(|&word| word != "--");
+        let asked = words.filter(|word| word.trim_start_matches('"').starts_with("crashkernel="));
+        asked.take(MOST).map(|word| shown(word.as_bytes())).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What to tell where there is no crash region.
+    #[must_use]
+    pub fn why_no_region(&self) -> Error {
+        match self.crashkernel_words() {
+            none if none.is_empty() => Error::NoCrashRegion,
+            parameter => Error::ReservationFailed { parameter },
+        }
+    }
+
+    /// Whether the direct map lies where only 5-level paging reaches
+    /// (Documentation/arch/x86/x86_64/mm.rst).
+    pub(crate) fn five_level_paging(&self) -> bool {
+        /// Lowest kernel address with 4-level paging.
+        const LOWEST_4_LEVEL: u64 = 0xffff_8000_0000_0000;
+        let base = self.kernel.direct_map_base.as_ref().map(|base| base.value);
+        base.is_some_and(|base| base >> 63 == 1 && base < LOWEST_4_LEVEL)
     }
 
     fn not_dumped(&self) -> RangeSet {

@@ -47,7 +47,10 @@ pub enum MachineError {
         lines: usize,
     },
     /// Neither the files nor the caller say which architecture the machine has.
-    #[error("the architecture is unknown: neither proc/kcore nor proc/sys/kernel/arch tells it")]
+    #[error(
+        "the architecture is unknown: neither proc/kcore nor proc/sys/kernel/arch tells it; write its name \
+         (x86_64, for example) to proc/sys/kernel/arch of the recording"
+    )]
     UnknownArch,
     /// The architecture of a recorded machine is one this crate does not know.
     #[error("{path} says {value}, which is no architecture known here")]

@@ -252,7 +252,7 @@ fn no_number_of_ranges_is_too_large() {
 
 #[test]
 fn cpus_with_gaps_and_eight_thousand_of_them() {
-    let mut files = files("00001000-00001fff : System RAM\n");
+    let mut files = files("00001000-00ffffff : System RAM\n");
     for cpu in (0..8192_u32).filter(|cpu| cpu % 5 != 3) {
         let dir = format!("sys/devices/system/cpu/cpu{cpu}");
         files.insert(format!("{dir}/crash_notes"), format!("{:x}\n", 0x10_0000 + u64::from(cpu) * 512));
@@ -268,6 +268,19 @@ fn cpus_with_gaps_and_eight_thousand_of_them() {
         assert_eq!(note.paddr, 0x10_0000 + u64::from(note.cpu) * 512);
         assert_eq!(note.size, if note.cpu % 2 == 0 { 368 } else { 1024 });
     }
+}
+
+/// Notes of another machine are told in a few lines, however many CPUs it had.
+#[test]
+fn eight_thousand_impossible_notes_are_told_in_a_few_lines() {
+    let mut files = files("00001000-00001fff : System RAM\n");
+    for cpu in 0..8192 {
+        files.insert(format!("sys/devices/system/cpu/cpu{cpu}/crash_notes"), "fff00000\n");
+    }
+    let machine = Machine::from_files(&files).unwrap();
+    assert!(machine.cpu_notes.is_empty() && machine.notes.len() < 40, "{}", machine.notes.len());
+    let said: Vec<String> = machine.notes.iter().map(ToString::to_string).collect();
+    assert!(said.iter().any(|note| note.contains("8176 more CPUs")), "{said:#?}");
 }
 
 #[test]

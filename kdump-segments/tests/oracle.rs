@@ -152,6 +152,10 @@ fn by_default_low_memory_is_left_out_and_nothing_else() {
             assert!(plan.segment(SegmentKind::Backup).is_none());
             let header = segment(plan, SegmentKind::Elfcorehdr).0;
             assert_eq!(header, oracle.segment("elfcorehdr").0 + backup.1, "{name}");
+            // What the backup took lets the kernel rise to the next multiple of its alignment.
+            for (kind, theirs) in [(SegmentKind::Kernel, "kernel"), (SegmentKind::Initrd, "initrd")] {
+                assert_eq!(segment(plan, kind).0, oracle.segment(theirs).0 + 0x20_0000, "{name} {theirs}");
+            }
             let mut expected = without_slivers(&oracle.e820);
             let region = expected.iter_mut().find(|entry| entry.2 == 1 && entry.0 > LOW_1M).unwrap();
             region.1 += backup.1;
@@ -187,6 +191,8 @@ fn boot_params_differs_where_listed_only() {
                     let (ours, theirs) = (ours[at], theirs[at]);
                     assert!(listed, "{name} {variant}: {ours:#x} instead of {theirs:#x} at {at:#x}");
                 }
+                assert_eq!(ours[..0x2], theirs[..0x2], "screen_info: both the running kernel's");
+                assert_eq!(ours[0x4..0x20], theirs[0x4..0x20], "screen_info");
                 assert_eq!(ours[0x210..0x212], theirs[0x210..0x212], "type_of_loader, loadflags");
                 assert_eq!(ours[0x218..0x220], theirs[0x218..0x220], "ramdisk");
                 assert_eq!(ours[0x1e8], u8::try_from(plan.e820.len()).unwrap());
@@ -227,7 +233,9 @@ fn setup_data_hands_over_the_same_items() {
                 }
                 at = u64::from_le_bytes(item[..8].try_into().unwrap());
             }
+            // "order of setup_data": the peer's item added last is the first.
             let mut expected: Vec<_> = oracle.setup_data.iter().map(|item| (item.1, item.2)).collect();
+            assert!(expected.is_sorted_by(|first, second| first.0 > second.0), "{name}: {expected:?}");
             expected.sort_unstable();
             assert_eq!(items, expected, "{name}");
         });

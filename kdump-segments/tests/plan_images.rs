@@ -10,7 +10,7 @@
 mod plan_support;
 
 use kdump_elf::{Arch, PhysRange};
-use kdump_segments::image::Image;
+use kdump_segments::image::{Image, elf_extent};
 use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs};
 use kdump_segments::purgatory::{Entry, Handover, LinkedPurgatory, Purgatory, PurgatoryError};
 use kdump_segments::segment::SegmentKind;
@@ -246,8 +246,105 @@ fn an_image_without_64bit_entry_is_entered_in_32bit_mode() {
     let mut machine = synthetic(4000, 1);
     machine.crash_regions = vec![pages(0x1_0000_0000, 0x10_0000)];
     let options = options(BackupPolicy::Never);
-    let error = Plan::new(&inputs(&machine, &kernel, &options)).unwrap_err();
-    assert!(matches!(error, Error::NoRoom { part: "purgatory", max: 0x7fff_ffff, .. }), "{error}");
+    let error = Plan::new(&inputs(&machine, &kernel, &options)).unwrap_err().to_string();
+    assert!(
+        error.starts_with("32-bit entry: ") && error.contains("a larger region does not help"),
+        "{error}"
+    );
+    assert!(error.contains("take a kernel with a 64-bit entry"), "{error}");
+    let asked = kdump_segments::plan::PlanOptions { entry_32bit: true, ..options };
+    let whole = bzimage(0x100_0000, 0x1000);
+    let error = Plan::new(&inputs(&machine, &whole, &asked)).unwrap_err().to_string();
+    assert!(error.contains("enter it in 64-bit mode"), "{error}");
+}
+
+/// Adds a program header of type `kind` without content.
+fn with_phdr(mut file: Vec<u8>, kind: u32) -> Vec<u8> {
+    let count = u16::from_le_bytes([file[56], file[57]]);
+    let at = file.len() as u64;
+    let table = file[64..64 + 56 * usize::from(count)].to_vec();
+    file.extend_from_slice(&table);
+    file.extend_from_slice(&kind.to_le_bytes());
+    file.extend_from_slice(&[0; 52]);
+    file[32..40].copy_from_slice(&at.to_le_bytes());
+    file[56..58].copy_from_slice(&(count + 1).to_le_bytes());
+    file
+}
+
+#[test]
+fn a_program_is_no_kernel() {
+    let base = REGION + 0x100_0000;
+    let good = || vmlinux(ET_DYN, base, &[(base, 0x1000, b"text")]);
+    Image::parse(&with_phdr(good(), 0x6474_e551), 0x1000).unwrap();
+    let reason = |file: &[u8]| match Image::parse(file, 0x1000) {
+        Err(Error::NotAnImage { vmlinux, .. }) => vmlinux,
+        other => panic!("{other:?}"),
+    };
+    for (kind, name) in [(3, "PT_INTERP"), (7, "PT_TLS"), (2, "PT_DYNAMIC")] {
+        assert!(reason(&with_phdr(good(), kind)).contains(name), "{name}");
+    }
+    // A static program lies where it is linked, in the lower half.
+    for e_type in [ET_EXEC, ET_DYN] {
+        let mut file = vmlinux(e_type, base, &[(base, 0x1000, b"text")]);
+        file[80..88].copy_from_slice(&base.to_le_bytes());
+        assert!(reason(&file).contains("kernel's half"), "{}", reason(&file));
+    }
+    let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    assert!(reason(&own).contains("program"), "{}", reason(&own));
+}
+
+#[test]
+fn an_elf_kernel_for_another_machine_is_named() {
+    let base = REGION + 0x100_0000;
+    let mut file = vmlinux(ET_DYN, base, &[(base, 0x1000, b"text")]);
+    let machine = synthetic(2, 1);
+    let asked = kdump_segments::plan::PlanOptions { entry_32bit: true, ..options(BackupPolicy::Never) };
+    let error = Plan::new(&inputs(&machine, &file, &asked)).unwrap_err().to_string();
+    assert!(error.contains("--entry-32bit"), "{error}");
+    file[18] = 183;
+    plan(&file, |plan| {
+        let error = plan.unwrap_err().to_string();
+        assert!(error.contains("for arm64, which x86_64 cannot enter"), "{error}");
+    });
+}
+
+#[test]
+fn an_elf_kernel_is_read_up_to_its_last_load_and_must_be_whole() {
+    let base = REGION + 0x100_0000;
+    let mut file = vmlinux(ET_DYN, base, &[(base, 0x1000, b"text"), (base + 0x1000, 0x1000, b"data!")]);
+    let needed = file.len() as u64;
+    file.extend_from_slice(&[0; 1000]);
+    let sections = file.len() as u64;
+    file[40..48].copy_from_slice(&sections.to_le_bytes());
+    file[58..62].copy_from_slice(&[64, 0, 5, 0]);
+    file.extend_from_slice(&[0; 5 * 64]);
+    let size = file.len() as u64;
+    assert_eq!(elf_extent(&file[..200], size).unwrap(), needed);
+    Image::parse(&file[..usize::try_from(needed).unwrap()], 0x1000).unwrap();
+    let error = elf_extent(&file[..200], size - 1).unwrap_err();
+    assert!(matches!(error, Error::ImageTruncated { need: 320, have: 319, .. }), "{error}");
+    let error = elf_extent(&file[..200], needed - 1).unwrap_err();
+    assert!(matches!(error, Error::ImageTruncated { what: "PT_LOAD", need: 5, have: 4, .. }), "{error}");
+    assert!(elf_extent(&file[..100], size).is_err(), "the program headers are not in the head");
+    file[40..48].copy_from_slice(&u64::MAX.to_le_bytes());
+    assert!(elf_extent(&file, size).is_err());
+}
+
+/// The jump byte says where the header ends; fields behind that are code.
+#[test]
+fn a_header_that_ends_before_its_own_fields_is_refused() {
+    for (version, end) in [(0x206_u16, 0x23c_u16), (0x20a, 0x264), (0x20f, 0x26c)] {
+        let mut file = bzimage(0x100_0000, 0x1000);
+        file[0x206..0x208].copy_from_slice(&version.to_le_bytes());
+        let jump = u8::try_from(end - 0x202).unwrap();
+        file[0x201] = jump;
+        Image::parse(&file, 0x1000).unwrap();
+        for less in [jump - 1, 0] {
+            file[0x201] = less;
+            let error = Image::parse(&file, 0x1000).unwrap_err().to_string();
+            assert!(error.contains(&format!("jump at offset 0x201 is {less:#x}")), "{error}");
+        }
+    }
 }
 
 #[test]
@@ -279,6 +376,9 @@ proptest! {
             }
         }
         file.truncate(cut.unwrap_or(usize::MAX));
+        if let Ok(extent) = elf_extent(&file, file.len() as u64) {
+            prop_assert!(extent <= file.len() as u64);
+        }
         plan(&file, |plan| {
             if let Ok(plan) = plan {
                 prop_assert!(plan.segments.windows(2).all(|pair| pair[0].range.end() <= pair[1].range.start()));

@@ -35,6 +35,7 @@ const STEPS: &[Step] = &[
     ("kexec-tools", || consumers::run_kexec_tools(&[])),
     ("crash 6.1", || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
     ("crash-plugin", crash_plugin),
+    ("load-matrix 6.1", || crash::load_matrix(&["--kernel".to_owned(), "6.1".to_owned()])),
 ];
 
 /// The steps of `cargo xtask check`: those that find most mistakes in little time.

@@ -67,6 +67,12 @@ const COMMANDS: &[Command] = &[
         run: crash::run,
     },
     Command {
+        name: "load-matrix",
+        about: "try bad loads on an armed guest, which must stay armed",
+        example: "cargo xtask load-matrix --kernel 6.12",
+        run: crash::load_matrix,
+    },
+    Command {
         name: "rust-kernel",
         about: "crash the example kernel of every cause under QEMU, and check its dumps",
         example: "cargo xtask rust-kernel --cause nmi",

@@ -250,6 +250,93 @@ fn x86_pages_have_4096_bytes_whatever_vmcoreinfo_says() {
     has_note(&case.json(&[]), "65536 bytes, which cannot be");
 }
 
+/// A note that cannot be costs itself, not the plan.
+#[test]
+fn an_impossible_note_is_left_out_and_said() {
+    let case = Case::new("impossible-notes");
+    let cpu = "sys/devices/system/cpu/cpu1/crash_notes";
+    let notes_of = |document: &Value| {
+        let phdrs = document["elfcorehdr"]["phdrs"].as_array().unwrap();
+        phdrs.iter().filter(|phdr| phdr["type"] == "PT_NOTE").count()
+    };
+    assert_eq!(notes_of(&case.json(&[])), 2, "cpu0 and VMCOREINFO");
+    for (address, why) in [("9000000", "in a crash region"), ("fffffff0000", "not in RAM")] {
+        case.put(cpu, address);
+        let document = case.json(&[]);
+        assert_eq!(notes_of(&document), 2);
+        has_note(&document, why);
+        has_note(&document, "cpu1/crash_notes: cannot be: ");
+        has_note(&document, "this CPU's registers will be missing");
+    }
+    case.put("sys/kernel/vmcoreinfo", "fffffff0000 1024\n");
+    let document = case.json(&[]);
+    assert_eq!(notes_of(&document), 1);
+    has_note(&document, "sys/kernel/vmcoreinfo: cannot be: ");
+    case.put("sys/devices/system/cpu/cpu0/crash_notes", "0\n");
+    let said = case.refused(&[]);
+    assert!(said.contains("without which there is no /proc/vmcore"), "{said}");
+    assert!(
+        said.contains("cpu0/crash_notes: cannot be: ") && said.contains("vmcoreinfo: cannot be: "),
+        "{said}"
+    );
+    // With one good note left there is a plan again.
+    case.put(cpu, "1100000");
+    assert_eq!(notes_of(&case.json(&[])), 1);
+}
+
+/// The images are looked at before they are read, and named.
+#[test]
+fn images_that_cannot_be_are_refused_by_name_and_unread() {
+    let case = Case::new("images");
+    let kernel = |path: &str| {
+        let output = case.kdump(&["plan", "--root", "root", "--kernel", path]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        stderr(&output)
+    };
+    assert!(Command::new("mkfifo").arg(case.dir.join("pipe")).status().unwrap().success());
+    fs::write(case.dir.join("empty"), b"").unwrap();
+    fs::File::create(case.dir.join("large")).unwrap().set_len(1 << 41).unwrap();
+    let (ls, own) = ("/bin/ls", env!("CARGO_BIN_EXE_kdump"));
+    for (path, why) in [
+        (".", "is a directory"),
+        ("/dev/zero", "is a character device"),
+        ("pipe", "is a pipe"),
+        ("empty", "not a bzImage"),
+        ("large", "0x20000000000 bytes"),
+        ("none", "No such file"),
+        (ls, "it is a program"),
+        (own, "it is a program"),
+    ] {
+        let said = kernel(path);
+        assert!(said.contains(path) && said.contains(why), "{said}");
+    }
+    for (path, why) in
+        [(".", "is a directory"), ("/dev/zero", "is a character device"), ("large", "0x20000000000 bytes")]
+    {
+        let said = case.refused(&["--initrd", path]);
+        assert!(said.contains(path) && said.contains(why), "{said}");
+    }
+    assert!(case.refused(&["--purgatory", "large"]).contains("a purgatory at most"));
+    assert!(case.refused(&["--purgatory", "/dev/zero"]).contains("character device"));
+}
+
+#[test]
+fn advice_fits_its_cause() {
+    let case = Case::new("advice");
+    case.put("proc/iomem", "00100000-3fffffff : System RAM\n");
+    assert!(case.refused(&[]).contains("add crashkernel="), "{}", case.refused(&[]));
+    case.put("proc/cmdline", "quiet crashkernel=64G\n");
+    let said = case.refused(&[]);
+    assert!(said.contains("crashkernel=64G is on the command line") && !said.contains("add crash"), "{said}");
+    case.put("proc/iomem", "00100000-3fffffff : System RAM\n100000000-1ffffffff : System RAM\n  180000000-1bfffffff : Crash kernel\n");
+    let said = case.refused(&["--entry-32bit"]);
+    assert!(said.contains("a larger region does not help: enter it in 64-bit mode"), "{said}");
+    case.json(&[]);
+    fs::remove_file(case.dir.join("root/proc/sys/kernel/arch")).unwrap();
+    assert!(case.refused(&[]).contains("--arch"), "{}", case.refused(&[]));
+    case.json(&["--arch", "x86_64"]);
+}
+
 #[test]
 fn windows_up_to_the_last_address() {
     let case = Case::new("window");
@@ -270,25 +357,32 @@ fn pipes_and_endless_files_do_not_hang() {
         // Leads nowhere, as there is no /dev in the recording.
         std::os::unix::fs::symlink("/dev/zero", case.dir.join("root").join(path)).unwrap();
     }
-    let endless = |path: &str| {
-        case.put(path, "");
-        fs::File::options()
-            .write(true)
-            .open(case.dir.join("root").join(path))
-            .unwrap()
-            .set_len(1 << 40)
-            .unwrap();
-    };
+    let endless = |path: &str| endless_file(&case, path);
     endless("proc/kallsyms");
     let pipe = case.dir.join("root/proc/kcore");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let document = case.json(&[]);
     has_note(&document, "proc/kallsyms: cannot be read: it has 0x4000000 bytes or more");
     has_note(&document, "proc/kcore: cannot be read");
-    endless("proc/cmdline");
-    has_note(&case.json(&[]), "proc/cmdline: cannot be read: it has more than 0x1000000 bytes");
     endless("proc/iomem");
     assert!(case.refused(&[]).contains("proc/iomem is larger than 0x1000000 bytes"));
+}
+
+/// A file of a recording with more bytes than there are anywhere.
+fn endless_file(case: &Case, path: &str) {
+    case.put(path, "");
+    let file = fs::File::options().write(true).open(case.dir.join("root").join(path)).unwrap();
+    file.set_len(1 << 40).unwrap();
+}
+
+/// Only the map of the memory is indispensable, and what is asked for.
+#[test]
+fn an_endless_command_line_matters_only_where_it_is_reused() {
+    let case = Case::new("endless-cmdline");
+    endless_file(&case, "proc/cmdline");
+    has_note(&case.json(&[]), "proc/cmdline: cannot be read: it has more than 0x1000000 bytes");
+    let said = case.refused(&["--reuse-cmdline"]);
+    assert!(said.contains("proc/cmdline is empty, missing or unreadable"), "{said}");
 }
 
 #[test]
@@ -374,4 +468,46 @@ fn status_does_not_claim_what_is_not_shown() {
     let output = case.kdump(&["status", "--root", "root", "--json"]).output().unwrap();
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(document["advice"][1], "no capture kernel is loaded");
+    // The region is seen, /sys is not.
+    let case = Case::new("status-without-sys");
+    fs::remove_dir_all(case.dir.join("root/sys")).unwrap();
+    let output = case.kdump(&["status", "--root", "root"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("capture kernel loaded   not shown") && said.contains("unknown (mount"), "{said}");
+    assert!(!said.contains("no capture kernel is loaded"), "{said}");
+}
+
+/// What kexec_file_load would silently leave out is refused, whoever calls; nothing is loaded here:
+/// the caller lacks the right or the image.
+#[test]
+fn a_file_load_takes_no_plan_options() {
+    let case = Case::new("file-options");
+    let load = |more: &[&str]| {
+        let args = ["load", "--syscall", "file", "--kernel", "none"];
+        let output = case.kdump(&args).args(more).output().unwrap();
+        (output.status.code(), stderr(&output))
+    };
+    for option in [
+        &["--purgatory-serial", "0x3f8"][..],
+        &["--backup", "always"],
+        &["--on-mismatch", "reset"],
+        &["--memmap-cmdline"],
+        &["--out", "x"],
+        &["--seed", "00"],
+        &["--no-rng-seed"],
+        &["--mem-max", "1G"],
+        &["--hotplug"],
+        &["--elf32"],
+        &["--no-efi"],
+        &["--entry-32bit"],
+        &["--purgatory", "x"],
+    ] {
+        let (code, said) = load(option);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(option[0]) && said.contains("kexec_file_load"), "{said}");
+    }
+    assert!(!case.dir.join("x").exists());
+    let (code, said) =
+        load(&["--backup", "auto", "--on-mismatch", "halt", "--append", "x", "--verbose", "--json"]);
+    assert_eq!(code, Some(1), "{said}");
 }

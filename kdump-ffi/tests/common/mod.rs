@@ -97,6 +97,10 @@ declare! {
         error: *mut libkdump_error) -> c_int;
     libkdump_plan_new(machine: *const libkdump_machine, options: *const libkdump_plan_options,
         plan: *mut *mut libkdump_plan, error: *mut libkdump_error) -> c_int;
+    libkdump_plan_free(plan: *mut libkdump_plan);
+    libkdump_plan_load(plan: *const libkdump_plan, error: *mut libkdump_error) -> c_int;
+    libkdump_load_files(kernel: *const c_char, initrd: *const c_char, cmdline: *const c_char,
+        error: *mut libkdump_error) -> c_int;
     libkdump_purgatory_new(object: *const c_void, len: usize, arch: u32, out: *mut *mut libkdump_purgatory,
         error: *mut libkdump_error) -> c_int;
     libkdump_purgatory_free(purgatory: *mut libkdump_purgatory);

@@ -3,6 +3,7 @@
 use kdump_elf::align_up;
 
 use super::SetupHeader;
+use super::setup_header::PAYLOAD_MIN;
 use crate::Error;
 
 /// Offset of the setup header in the file and in boot_params alike.
@@ -32,7 +33,7 @@ impl<'a> BzImage<'a> {
         let header = SetupHeader::parse(file)?;
         let offset = header.payload_offset();
         let payload = usize::try_from(offset).ok().and_then(|offset| file.get(offset..));
-        let need = header.syssize.max(ENTRY_64.saturating_add(1));
+        let need = header.syssize.max(PAYLOAD_MIN);
         let payload = payload.filter(|payload| payload.len() as u64 >= need);
         let payload = payload.ok_or(Error::ImageTruncated {
             what: "protected-mode part",

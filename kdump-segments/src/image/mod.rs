@@ -8,7 +8,7 @@ use alloc::string::ToString;
 
 pub use bzimage::BzImage;
 pub use setup_header::SetupHeader;
-pub use vmlinux::{Chunk, Vmlinux};
+pub use vmlinux::{Chunk, Vmlinux, elf_extent};
 
 use crate::Error;
 

@@ -22,6 +22,8 @@ const INIT_SIZE: usize = 0x260;
 
 /// Smallest file that can hold a boot sector and one setup sector.
 const MIN_FILE: usize = 1024;
+/// The 64-bit entry point is at 0x200 of the protected-mode part ("64-bit Boot Protocol").
+pub(super) const PAYLOAD_MIN: u64 = 0x201;
 /// Oldest protocol with every field read here that a 32-bit entry needs (`relocatable_kernel`
 /// is 2.05, `cmdline_size` 2.06).
 const VERSION_32: u16 = 0x206;
@@ -29,6 +31,18 @@ const VERSION_32: u16 = 0x206;
 const VERSION_XLOADFLAGS: u16 = 0x20c;
 /// Oldest protocol with `pref_address` and `init_size`.
 const VERSION_INIT_SIZE: u16 = 0x20a;
+
+/// Where the header ends at least, from which protocol version on, newest first: each version
+/// appended its fields ("The Real-Mode Kernel Header", column "Proto").
+const HEADER_ENDS: [(u16, usize); 7] = [
+    (0x20f, 0x26c),
+    (0x20b, 0x268),
+    (0x20a, 0x264),
+    (0x209, 0x258),
+    (0x208, 0x250),
+    (0x207, 0x248),
+    (0, 0x23c),
+];
 
 const LOADED_HIGH: u8 = 1;
 const XLF_KERNEL_64: u16 = 1;
@@ -117,6 +131,7 @@ impl SetupHeader {
         if self.version < VERSION_32 {
             return Err(field("version", VERSION, u64::from(self.version), "at least 0x206"));
         }
+        self.check_end()?;
         if self.loadflags & LOADED_HIGH == 0 {
             return Err(field("loadflags", LOADFLAGS, u64::from(self.loadflags), "bit 0 (LOADED_HIGH) set"));
         }
@@ -128,6 +143,24 @@ impl SetupHeader {
             return Err(field("cmdline_size", CMDLINE_SIZE, 0, "at least 1"));
         }
         Ok(())
+    }
+
+    /// The byte at 0x201 tells where the header ends. One that ends before the fields of its own
+    /// version would be handed over in part, and code be read as fields.
+    fn check_end(&self) -> Result<(), Error> {
+        let least = HEADER_ENDS.iter().find(|(since, _)| self.version >= *since).map_or(0, |(_, end)| *end);
+        if SETUP_SECTS.saturating_add(usize::from(self.length)) >= least {
+            return Ok(());
+        }
+        let jump = u64::from(self.length).saturating_sub((HEADER as u64).saturating_sub(SETUP_SECTS as u64));
+        Err(field("jump", JUMP_OFFSET, jump, "a header that ends behind the fields of its protocol version"))
+    }
+
+    /// Bytes a file must have to hold the boot sector, the real-mode code and all of the
+    /// protected-mode part.
+    #[must_use]
+    pub fn file_size(&self) -> u64 {
+        self.payload_offset().saturating_add(self.syssize.max(PAYLOAD_MIN))
     }
 
     /// Whether the kernel has the 64-bit entry point and may lie above 4 GiB.

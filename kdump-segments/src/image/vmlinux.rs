@@ -1,10 +1,13 @@
 //! The ELF kernel: program headers turned into page-aligned chunks to be loaded.
 
 use alloc::borrow::Cow;
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use goblin::elf::header::{ET_DYN, ET_EXEC};
-use goblin::elf::{Elf, ProgramHeader};
+use goblin::container::{Container, Ctx};
+use goblin::elf::header::{EM_386, EM_X86_64, ET_DYN, ET_EXEC};
+use goblin::elf::program_header::{PT_DYNAMIC, PT_INTERP, PT_TLS};
+use goblin::elf::{Elf, Header, ProgramHeader};
 use kdump_elf::{Arch, Class, PT_LOAD, PhysRange, align_down, align_up};
 
 use crate::Error;
@@ -15,6 +18,11 @@ const MAX_GAP: u64 = 16 << 20;
 /// Bytes of a program header (`elf(5)`).
 const SIZEOF_PHDR_64: u16 = 56;
 const SIZEOF_PHDR_32: u16 = 32;
+
+/// Lowest address of the kernel's half with 5-level paging (Documentation/arch/x86/x86_64/mm.rst).
+const KERNEL_HALF_64: u64 = 0xff00_0000_0000_0000;
+/// Lowest PAGE_OFFSET of i386 kernels (arch/x86/Kconfig, VMSPLIT_1G).
+const KERNEL_LOWEST_32: u64 = 0x4000_0000;
 
 /// An ELF kernel whose PT_LOADs are sorted, disjoint and inside the file.
 #[derive(Clone, Debug)]
@@ -55,12 +63,13 @@ impl<'a> Vmlinux<'a> {
     /// `page_size` bytes.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when it is not ELF, [`Error::ImageField`] and
-    /// [`Error::ImageTruncated`] for a field that makes no sense.
+    /// [`Error::Conflict`] when it is not ELF, [`Error::NotAnImage`] when it is a program,
+    /// [`Error::ImageField`] and [`Error::ImageTruncated`] for a field that makes no sense.
     pub fn parse(file: &'a [u8], page_size: u64) -> Result<Self, Error> {
-        let header = Elf::parse_header(file).map_err(not_elf)?;
-        let class = if header.e_ident.get(4) == Some(&2) { Class::Elf64 } else { Class::Elf32 };
-        let arch = Arch::from_elf(header.e_machine, class).ok_or(Error::ImageField {
+        let headers = Headers::parse(file, file.len() as u64)?;
+        let (header, phdrs) = (&headers.ehdr, &headers.phdrs);
+        headers.refuse_programs()?;
+        let arch = Arch::from_elf(header.e_machine, headers.class).ok_or(Error::ImageField {
             field: "e_machine",
             offset: 18,
             value: u64::from(header.e_machine),
@@ -75,35 +84,7 @@ impl<'a> Vmlinux<'a> {
                 return Err(Error::ImageField { field: "e_type", offset: 16, value, expected });
             }
         };
-        let phoff = usize::try_from(header.e_phoff).unwrap_or(usize::MAX);
-        let context = goblin::container::Ctx::new(
-            if class == Class::Elf64 {
-                goblin::container::Container::Big
-            } else {
-                goblin::container::Container::Little
-            },
-            header.endianness().map_err(not_elf)?,
-        );
-        let phentsize = if class == Class::Elf64 { SIZEOF_PHDR_64 } else { SIZEOF_PHDR_32 };
-        if header.e_phnum != 0 && header.e_phentsize != phentsize {
-            return Err(Error::ImageField {
-                field: "e_phentsize",
-                offset: if class == Class::Elf64 { 54 } else { 42 },
-                value: u64::from(header.e_phentsize),
-                expected: "the size of a program header of its class (56 or 32)",
-            });
-        }
-        let table = phoff.checked_add(usize::from(header.e_phnum).saturating_mul(header.e_phentsize.into()));
-        if table.is_none_or(|end| end > file.len()) {
-            return Err(Error::ImageTruncated {
-                what: "program header table",
-                offset: header.e_phoff,
-                need: u64::from(header.e_phnum).saturating_mul(header.e_phentsize.into()),
-                have: (file.len() as u64).saturating_sub(header.e_phoff),
-            });
-        }
-        let phdrs = ProgramHeader::parse(file, phoff, header.e_phnum.into(), context).map_err(not_elf)?;
-        let loads = loads(file, &phdrs, page_size)?;
+        let loads = loads(file, phdrs, page_size)?;
         let entry = physical_entry(header.e_entry, &loads)?;
         let align = phdrs.iter().filter(|phdr| phdr.p_type == PT_LOAD).map(|phdr| phdr.p_align).max();
         let align = align.unwrap_or(0).max(page_size);
@@ -133,6 +114,113 @@ impl<'a> Vmlinux<'a> {
         let start = self.chunks.first().map_or(0, |chunk| chunk.paddr);
         let end = self.chunks.last().map_or(0, |chunk| chunk.paddr.saturating_add(chunk.memsz));
         Ok(PhysRange::from_half_open(start, end)?)
+    }
+}
+
+/// Bytes from the start of an ELF kernel that a plan reads: up to the end of what the last
+/// PT_LOAD brings. `head` is the beginning of a file of `file_size` bytes; debugging
+/// information and the section headers follow, and are not needed but must be there: a file
+/// that lacks them was not copied to its end.
+///
+/// # Errors
+/// As [`Vmlinux::parse`]; [`Error::ImageTruncated`] also when the program headers are not in
+/// `head`, which those of a kernel are, and when the section header table ends behind the file.
+pub fn elf_extent(head: &[u8], file_size: u64) -> Result<u64, Error> {
+    let headers = Headers::parse(head, file_size)?;
+    headers.refuse_programs()?;
+    let mut extent = headers.table_end;
+    for load in headers.phdrs.iter().filter(|phdr| phdr.p_type == PT_LOAD) {
+        let end = load.p_offset.checked_add(load.p_filesz).filter(|&end| end <= file_size);
+        extent = extent.max(end.ok_or(Error::ImageTruncated {
+            what: "PT_LOAD",
+            offset: load.p_offset,
+            need: load.p_filesz,
+            have: file_size.saturating_sub(load.p_offset),
+        })?);
+    }
+    let (start, need) = (headers.ehdr.e_shoff, headers.sections_size());
+    if start != 0 && start.checked_add(need).is_none_or(|end| end > file_size) {
+        let what = "section header table, the end of an ELF kernel,";
+        return Err(Error::ImageTruncated {
+            what,
+            offset: start,
+            need,
+            have: file_size.saturating_sub(start),
+        });
+    }
+    Ok(extent)
+}
+
+/// The file header and the program headers.
+struct Headers {
+    ehdr: Header,
+    class: Class,
+    phdrs: Vec<ProgramHeader>,
+    /// Offset of the first byte behind the program header table.
+    table_end: u64,
+}
+
+impl Headers {
+    /// Reads them from `head`, the beginning of a file of `file_size` bytes.
+    fn parse(head: &[u8], file_size: u64) -> Result<Self, Error> {
+        let ehdr = Elf::parse_header(head).map_err(not_elf)?;
+        let class = if ehdr.e_ident.get(4) == Some(&2) { Class::Elf64 } else { Class::Elf32 };
+        let (container, phentsize) = match class {
+            Class::Elf64 => (Container::Big, SIZEOF_PHDR_64),
+            Class::Elf32 => (Container::Little, SIZEOF_PHDR_32),
+        };
+        if ehdr.e_phnum != 0 && ehdr.e_phentsize != phentsize {
+            return Err(Error::ImageField {
+                field: "e_phentsize",
+                offset: if class == Class::Elf64 { 54 } else { 42 },
+                value: u64::from(ehdr.e_phentsize),
+                expected: "the size of a program header of its class (56 or 32)",
+            });
+        }
+        let need = u64::from(ehdr.e_phnum).saturating_mul(ehdr.e_phentsize.into());
+        let end = ehdr.e_phoff.checked_add(need).filter(|&end| end <= head.len() as u64);
+        let table_end = end.ok_or(Error::ImageTruncated {
+            what: "program header table",
+            offset: ehdr.e_phoff,
+            need,
+            have: file_size.min(head.len() as u64).saturating_sub(ehdr.e_phoff),
+        })?;
+        let context = Ctx::new(container, ehdr.endianness().map_err(not_elf)?);
+        let phoff = usize::try_from(ehdr.e_phoff).unwrap_or(usize::MAX);
+        let phdrs = ProgramHeader::parse(head, phoff, ehdr.e_phnum.into(), context).map_err(not_elf)?;
+        Ok(Self { ehdr, class, phdrs, table_end })
+    }
+
+    fn sections_size(&self) -> u64 {
+        u64::from(self.ehdr.e_shnum).saturating_mul(self.ehdr.e_shentsize.into())
+    }
+
+    /// Programs are ELF files too, and a position-independent one has all that a relocatable
+    /// kernel has: entered as a kernel it would only hang. What tells them apart: a program
+    /// has an interpreter or thread-local storage; an x86 kernel is not linked dynamically and
+    /// some of it is linked into the kernel's half of the address space
+    /// (Documentation/arch/x86/x86_64/mm.rst; for i386, above the lowest PAGE_OFFSET of 1 GiB, and
+    /// not where it is loaded).
+    fn refuse_programs(&self) -> Result<(), Error> {
+        let has = |kind: u32| self.phdrs.iter().any(|phdr| phdr.p_type == kind);
+        let mut loads = self.phdrs.iter().filter(|phdr| phdr.p_type == PT_LOAD);
+        let x86 = matches!(self.ehdr.e_machine, EM_X86_64 | EM_386);
+        let reason = if has(PT_INTERP) {
+            "it is a program: it names an interpreter (PT_INTERP)"
+        } else if has(PT_TLS) {
+            "it is a program: it has thread-local storage (PT_TLS)"
+        } else if x86 && has(PT_DYNAMIC) {
+            "it is a program or a library: it is linked dynamically (PT_DYNAMIC)"
+        } else if self.ehdr.e_machine == EM_X86_64 && !loads.any(|load| load.p_vaddr >= KERNEL_HALF_64) {
+            "it is a program: no PT_LOAD is linked into the kernel's half of the address space"
+        } else if self.ehdr.e_machine == EM_386
+            && !loads.any(|load| load.p_vaddr >= KERNEL_LOWEST_32 && load.p_vaddr != load.p_paddr)
+        {
+            "it is a program: no PT_LOAD is linked into the kernel's part of the address space"
+        } else {
+            return Ok(());
+        };
+        Err(Error::NotAnImage { bzimage: String::from("it is an ELF file"), vmlinux: String::from(reason) })
     }
 }
 

@@ -1,6 +1,9 @@
 //! What an errno of the kexec system calls means, and what to do about it.
 
-use crate::Errno;
+use alloc::format;
+
+use crate::preflight::Report;
+use crate::{Errno, Error};
 
 /// What was attempted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +28,40 @@ impl SyscallKind {
     }
 }
 
+/// What to do about a rule that fails; `None` where the finding itself says it.
+fn rule_advice(rule: &str) -> Option<&'static str> {
+    Some(match rule {
+        "capability" => "run as root, or give the program CAP_SYS_BOOT",
+        "load_disabled" => {
+            "it stays 1 until the next boot: reboot, and load before it is set (sysctl kernel.kexec_load_disabled)"
+        }
+        "load_limit" => {
+            "it cannot be raised until the next boot: reboot, and load before it is 0 \
+             (sysctl kernel.kexec_load_limit_panic)"
+        }
+        "lockdown" => {
+            "under lockdown (Secure Boot) only kexec_file_load with a signed kernel is allowed: --syscall file"
+        }
+        "image_signature" => "take a kernel signed by a key that this kernel trusts",
+        "half_of_ram" => "take smaller images: no load may take more than half of the memory",
+        "control_pages" => "reserve more with crashkernel=",
+        "command_line" => "shorten --append, or leave --reuse-cmdline out",
+        _ => return None,
+    })
+}
+
+/// The error of a load that a rule of `report` forbids: the first rule that fails, what was
+/// found, and what to do; `None` when nothing stands against it.
+#[must_use]
+pub fn refusal(report: &Report) -> Option<Error> {
+    let finding = report.failure()?;
+    let detail = match rule_advice(finding.rule) {
+        Some(advice) => format!("{}; {advice}", finding.detail),
+        None => finding.detail.clone(),
+    };
+    Some(Error::Preflight { rule: finding.rule, detail })
+}
+
 /// The cause of `errno` and what to do about it.
 #[must_use]
 pub const fn explain(kind: SyscallKind, errno: Errno) -> (&'static str, &'static str) {
@@ -32,7 +69,8 @@ pub const fn explain(kind: SyscallKind, errno: Errno) -> (&'static str, &'static
         (_, Errno::EPERM) => (
             "the kernel does not allow it",
             "run as root (CAP_SYS_BOOT); look at the sysctls kernel.kexec_load_disabled and \
-             kernel.kexec_load_limit_panic; under lockdown or Secure Boot use --syscall file with a signed kernel",
+             kernel.kexec_load_limit_panic, which only a reboot resets; under lockdown or Secure Boot use \
+             --syscall file with a signed kernel",
         ),
         (_, Errno::EACCES) => ("a security module does not allow it", "look for a denial in the audit log"),
         (_, Errno::EBUSY) => ("another load or a hot-plug update is in progress", "try again in a moment"),

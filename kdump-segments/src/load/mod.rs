@@ -1,24 +1,34 @@
 //! Hands plans to the running kernel: the rim of this crate.
 
 mod advice;
+mod file_rules;
+mod files;
+mod image_file;
 mod probe;
 mod status;
 mod syscall;
+mod trial;
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
+use std::path::Path;
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-pub use advice::{SyscallKind, explain};
+use kdump_elf::Arch;
+
+pub use advice::{SyscallKind, explain, refusal};
+pub use file_rules::{FileCandidate, check_files};
+pub use files::FileLoad;
+pub use image_file::ImageFile;
 pub use probe::probe_environment;
 pub use status::Status;
 
 use crate::cmdline::CommandLine;
 use crate::plan::{Plan, command_line};
 use crate::preflight::Report;
-use crate::{Errno, Error};
+use crate::{Errno, Error, Machine, MemoryMap};
 
 const KEXEC_ON_CRASH: u64 = 1;
 const KEXEC_FILE_UNLOAD: u64 = 1;
@@ -31,31 +41,55 @@ const KEXEC_FILE_NO_INITRAMFS: u64 = 4;
 /// [`Error::Preflight`] when a rule fails: the kernel is not asked, because it would drop the
 /// capture kernel that is armed. [`Error::Syscall`] when the kernel refuses.
 pub fn load(plan: &Plan<'_>, report: &Report) -> Result<(), Error> {
-    if let Some(finding) = report.failure() {
-        return Err(Error::Preflight { rule: finding.rule, detail: finding.detail.clone() });
+    if let Some(error) = refusal(report) {
+        return Err(error);
     }
     syscall::kexec_load(plan.entry, &plan.segments, plan.flags.bits())
         .map_err(|errno| failed(SyscallKind::Load, errno))
 }
 
-/// Has the running kernel read, verify and place `kernel` itself (kexec_file_load(2)).
+/// Has the running kernel read, verify and place the images of `load` itself
+/// (kexec_file_load(2)), after `report` found nothing against it. Where a capture kernel is armed,
+/// the image is tried as kernel of the next reboot first, because only the running kernel knows
+/// whether it trusts a signature; not so where one waits for the next reboot or where loads
+/// are counted (kernel.kexec_load_limit_reboot).
 ///
 /// # Errors
-/// [`Error::Syscall`].
-pub fn load_files(kernel: &File, initrd: Option<&File>, cmdline: &CommandLine) -> Result<(), Error> {
-    let flags = KEXEC_FILE_ON_CRASH | if initrd.is_none() { KEXEC_FILE_NO_INITRAMFS } else { 0 };
-    let initrd = initrd.map_or(-1, AsRawFd::as_raw_fd);
-    syscall::kexec_file_load(kernel.as_raw_fd(), initrd, Some(cmdline.as_str()), flags)
+/// [`Error::Preflight`] when a rule or the trial fails: the kernel is not asked, because it would
+/// drop the capture kernel that is armed. [`Error::Syscall`] when the kernel refuses.
+pub fn load_files(load: &FileLoad, report: &Report) -> Result<(), Error> {
+    if let Some(error) = refusal(report) {
+        return Err(error);
+    }
+    trial::image(load)?;
+    let flags = KEXEC_FILE_ON_CRASH | if load.initrd().is_none() { KEXEC_FILE_NO_INITRAMFS } else { 0 };
+    let initrd = load.initrd().map_or(-1, |initrd| initrd.file().as_raw_fd());
+    let kernel = load.kernel().file().as_raw_fd();
+    syscall::kexec_file_load(kernel, initrd, Some(load.cmdline().as_str()), flags)
         .map_err(|errno| failed(SyscallKind::FileLoad, errno))
 }
 
 /// The command line for [`load_files`]: `text`, behind the running kernel's when that is
-/// reused, without what must not reach a capture kernel.
+/// reused, without what must not reach a capture kernel; what was removed of it is said in
+/// `notes`.
 ///
 /// # Errors
 /// [`Error::CommandLineNul`] and [`Error::Conflict`].
-pub fn file_command_line(running: Option<&str>, text: &str) -> Result<CommandLine, Error> {
-    command_line::base(running, text, &mut Vec::new())
+pub fn file_command_line(
+    running: Option<&str>,
+    text: &str,
+    notes: &mut Vec<String>,
+) -> Result<CommandLine, Error> {
+    command_line::base(running, text, notes)
+}
+
+/// What forbids every load on the running system, whatever the images; `None` when nothing is
+/// known to.
+#[must_use]
+pub fn rights_refusal() -> Option<Error> {
+    // The rights do not depend on the machine.
+    let machine = Machine::new(Arch::X86_64, 4096, MemoryMap::new());
+    refusal(&file_rules::check_rights(&probe_environment(&machine, Path::new("/"))))
 }
 
 /// Removes the capture kernel that is loaded; it is no error when there is none.

@@ -21,9 +21,12 @@ pub struct Status {
     pub advice: Vec<String>,
 }
 
+const NOT_SHOWN: &str = "the running kernel does not show whether a capture kernel is loaded: without /sys \
+                         that is unknown (mount -t sysfs sysfs /sys)";
+
 /// Where the state is shown, by newer and by older kernels.
-const CRASH_LOADED: [&str; 2] = ["sys/kernel/kexec/crash_loaded", "sys/kernel/kexec_crash_loaded"];
-const LOADED: [&str; 2] = ["sys/kernel/kexec/loaded", "sys/kernel/kexec_loaded"];
+pub(super) const CRASH_LOADED: [&str; 2] = ["sys/kernel/kexec/crash_loaded", "sys/kernel/kexec_crash_loaded"];
+pub(super) const LOADED: [&str; 2] = ["sys/kernel/kexec/loaded", "sys/kernel/kexec_loaded"];
 const CRASH_SIZE: [&str; 2] = ["sys/kernel/kexec/crash_size", "sys/kernel/kexec_crash_size"];
 
 impl Status {
@@ -57,8 +60,7 @@ impl Status {
         match kexec.crash_loaded {
             Some(true) => {}
             Some(false) => advice.push(String::from("no capture kernel is loaded")),
-            None => advice
-                .push(String::from("the running kernel does not show whether a capture kernel is loaded")),
+            None => advice.push(String::from(NOT_SHOWN)),
         }
         Self { kexec, regions: Vec::new(), advice }
     }
@@ -80,7 +82,8 @@ impl Status {
                 say("no memory is reserved: add crashkernel=256M to the kernel command line and reboot");
             }
             (false, Some(true)) => {}
-            (false, _) => say("no capture kernel is loaded: run kdump load"),
+            (false, Some(false)) => say("no capture kernel is loaded: run kdump load"),
+            (false, None) => say(NOT_SHOWN),
         }
         let loaded = machine.kexec.crash_loaded == Some(true);
         if loaded && machine.kexec.cpu_hotplug == Some(false) {

@@ -3,7 +3,7 @@
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use kdump_elf::{Arch, PhysRange, VmcoreInfo};
@@ -25,6 +25,9 @@ use crate::{Iomem, KernelLayout, MachineError, RangeSet, Source, Sourced};
 const BOOT_PARAMS_RSDP: usize = 0x70;
 
 const BOOT_PARAMS: &str = "sys/kernel/boot_params/data";
+/// Impossible notes that are told one by one; the others are counted.
+const TOLD_NOTES: usize = 16;
+const VMCOREINFO: &str = "sys/kernel/vmcoreinfo";
 const BOOT_PROTOCOL: &str = "sys/kernel/boot_params/version";
 
 /// Collects what was dropped, rounded or could not be found out.
@@ -101,6 +104,7 @@ impl Machine {
         machine.cmdline = find_cmdline(files);
         machine.release = release;
         drop_foreign_text(&mut machine, &mut notes);
+        drop_impossible_notes(&mut machine, &mut notes);
         report_memory(&machine, &mut notes);
         machine.notes = notes.notes;
         Ok(machine)
@@ -209,6 +213,39 @@ fn drop_foreign_text(machine: &mut Machine, notes: &mut NoteSink) {
         machine.kernel.text = None;
         let place = format!("{size:#x} bytes at {paddr:#x} by {source}");
         notes.add(KCORE, format!("the kernel's text mapping is unknown: {place} are no RAM of this machine"));
+    }
+}
+
+/// A note outside RAM would be read as zeros, one in memory of the capture kernel as what that
+/// put there; either would be refused with the whole load. One CPU without registers is less.
+fn drop_impossible_notes(machine: &mut Machine, notes: &mut NoteSink) {
+    let ram = machine.ram();
+    let crash = RangeSet::from_ranges(machine.crash_regions.iter().copied());
+    let defect = |paddr: u64, size: u64| match PhysRange::from_len(paddr, size) {
+        Err(error) => Some(error.to_string()),
+        Ok(range) if !ram.contains_range(range) => Some(format!("{range} is not in RAM")),
+        Ok(range) if crash.overlaps(range) => Some(format!("{range} is in a crash region")),
+        Ok(range) if machine.cma_ranges.overlaps(range) => {
+            Some(format!("{range} is in memory given to the capture kernel (crash_cma_ranges)"))
+        }
+        Ok(_) => None,
+    };
+    let mut dropped = 0_usize;
+    machine.cpu_notes.retain(|note| {
+        let Some(why) = defect(note.paddr, note.size) else { return true };
+        dropped = dropped.saturating_add(1);
+        if dropped <= TOLD_NOTES {
+            let path = format!("sys/devices/system/cpu/cpu{}/crash_notes", note.cpu);
+            notes.add(&path, format!("cannot be: {why}; this CPU's registers will be missing"));
+        }
+        false
+    });
+    if let Some(more) = dropped.checked_sub(TOLD_NOTES).filter(|&more| more > 0) {
+        notes.add("sys/devices/system/cpu", format!("{more} more CPUs have notes that cannot be"));
+    }
+    if let Some(why) = machine.vmcoreinfo.as_ref().and_then(|note| defect(note.paddr, note.size)) {
+        notes.add(VMCOREINFO, format!("cannot be: {why}; the dump will have no VMCOREINFO"));
+        machine.vmcoreinfo = None;
     }
 }
 

@@ -6,14 +6,14 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Read, Result};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, Dir, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{CWD, Dir, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
 use rustix::io::Errno;
 
 /// No text read here is anywhere near this size: /proc/iomem with 40 000 ranges has 2 MiB,
@@ -26,6 +26,12 @@ const DIRECTORY: OFlags = READ.union(OFlags::DIRECTORY);
 
 /// How often a path is looked up again while somebody moves the recording about.
 const ATTEMPTS: usize = 16;
+
+/// How many links the kernel follows for one path (`path_resolution(7)`).
+const LINKS: usize = 40;
+
+/// How many names one path may have with those its links stand for.
+const STEPS: usize = 4096;
 
 /// The directory `proc` and `sys` are in.
 #[derive(Debug)]
@@ -93,23 +99,52 @@ fn open_in(root: &OwnedFd, path: &str, flags: OFlags) -> core::result::Result<Ow
     walk(root, path, flags)
 }
 
-/// The same name by name, without links: who cannot follow one inside the root follows none.
+/// The same name by name, for kernels before 5.6: a link is read and its names are walked in its
+/// place, from the root if it begins there. Nothing but names is ever given to the kernel, so that
+/// nobody who exchanges a directory for a link meanwhile leads out of the root.
 fn walk(root: &OwnedFd, path: &str, flags: OFlags) -> core::result::Result<OwnedFd, Errno> {
-    let mut names = Path::new(path).components().filter_map(|part| match part {
-        Component::Normal(name) => Some(Ok(name)),
-        Component::ParentDir => Some(Err(Errno::XDEV)),
-        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-    });
-    let Some(mut name) = names.next().transpose()? else {
-        return openat(root, ".", DIRECTORY, Mode::empty());
-    };
-    let mut dir: Option<OwnedFd> = None;
-    for next in names {
-        let open = dir.as_ref().unwrap_or(root);
-        dir = Some(openat(open, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?);
-        name = next?;
+    let mut way: Vec<OwnedFd> = Vec::new();
+    let mut names = names_of(path.as_bytes());
+    let (mut links, mut steps) = (0, 0);
+    while let Some(name) = names.pop() {
+        steps += 1;
+        if steps > STEPS {
+            return Err(Errno::NAMETOOLONG);
+        }
+        let dir = way.last().unwrap_or(root);
+        if name == b".." {
+            way.pop();
+            continue;
+        }
+        match readlinkat(dir, name.as_slice(), Vec::new()) {
+            Ok(target) => {
+                links += 1;
+                if links > LINKS {
+                    return Err(Errno::LOOP);
+                }
+                if target.as_bytes().starts_with(b"/") {
+                    way.clear();
+                }
+                names.extend(names_of(target.as_bytes()));
+            }
+            // It is no link.
+            Err(Errno::INVAL) if names.is_empty() => {
+                return openat(dir, name.as_slice(), flags | OFlags::NOFOLLOW, Mode::empty());
+            }
+            Err(Errno::INVAL) => {
+                let next = openat(dir, name.as_slice(), DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
+                way.push(next);
+            }
+            Err(error) => return Err(error),
+        }
     }
-    openat(dir.as_ref().unwrap_or(root), name, flags | OFlags::NOFOLLOW, Mode::empty())
+    openat(way.last().unwrap_or(root), ".", flags | OFlags::NOFOLLOW, Mode::empty())
+}
+
+/// The names of a path, the last one first.
+fn names_of(path: &[u8]) -> Vec<Vec<u8>> {
+    let names = path.split(|&byte| byte == b'/').filter(|name| !matches!(*name, b"" | b"."));
+    names.rev().map(<[u8]>::to_vec).collect()
 }
 
 /// What [`read_limited`] found.
@@ -154,7 +189,7 @@ mod tests {
 
     /// What serves where the kernel cannot resolve inside a root.
     #[test]
-    fn the_walk_follows_no_link_and_goes_up_nowhere() {
+    fn the_walk_follows_links_as_if_the_root_were_the_whole() {
         let place = std::env::temp_dir().join(format!("kdump-walk-{}", std::process::id()));
         let _ = fs::remove_dir_all(&place);
         fs::create_dir_all(place.join("root/a/b")).unwrap();
@@ -162,15 +197,34 @@ mod tests {
         fs::write(place.join("secret"), "out").unwrap();
         symlink("b/file", place.join("root/a/link")).unwrap();
         symlink("../../..", place.join("root/a/up")).unwrap();
+        symlink("/a/link", place.join("root/absolute")).unwrap();
+        symlink(place.join("secret"), place.join("root/a/out")).unwrap();
+        symlink("loop", place.join("root/loop")).unwrap();
         let root = openat(CWD, place.join("root"), DIRECTORY, Mode::empty()).unwrap();
         let outcome = |path: &str| walk(&root, path, READ).map(|_| ()).map_err(Some);
-        for path in ["a/b/file", "/a/b/file", "a/./b//file", "a", ""] {
+        let inside = [
+            "a/b/file",
+            "/a/b/file",
+            "a/./b//file",
+            "a",
+            "",
+            "a/link",
+            "absolute",
+            "a/up/a/link",
+            "../a/b/../b",
+        ];
+        for path in inside {
             assert_eq!(outcome(path), Ok(()), "{path}");
         }
-        assert_eq!(outcome("a/link"), Err(Some(Errno::LOOP)));
-        assert!(outcome("a/up/secret").is_err() && outcome("a/b/file/c").is_err());
-        assert_eq!(outcome("../secret"), Err(Some(Errno::XDEV)));
-        assert_eq!(outcome("a/../../secret"), Err(Some(Errno::XDEV)));
+        for path in ["../secret", "a/../../secret", "a/up/secret", "a/out", "a/up"] {
+            let whole = open_in(&root, path, READ).map(|_| ()).map_err(Some);
+            assert_eq!(outcome(path), whole, "{path}");
+        }
+        assert!(
+            outcome("../secret").is_err() && outcome("a/up/secret").is_err() && outcome("a/out").is_err()
+        );
+        assert_eq!(outcome("loop"), Err(Some(Errno::LOOP)));
+        assert_eq!(outcome("a/b/file/c"), Err(Some(Errno::NOTDIR)));
         assert_eq!(outcome("not/there"), Err(Some(Errno::NOENT)));
         fs::remove_dir_all(&place).unwrap();
     }

@@ -29,6 +29,14 @@ pub(super) fn build(
     notes: &mut Vec<String>,
 ) -> Result<CommandLine, Error> {
     let running = options.reuse_cmdline.then_some(machine.cmdline.as_str());
+    // No kernel that reserved a crash region has none.
+    if running == Some("") {
+        let said =
+            machine.notes.iter().filter(|note| note.path == "proc/cmdline").map(|note| note.text.as_str());
+        let said = said.collect::<Vec<_>>().join("; ");
+        let reason = alloc::format!("proc/cmdline is empty, missing or unreadable {said}");
+        return Err(Error::Conflict { what: "reuse of the running kernel's command line", reason });
+    }
     let mut line = base(running, &options.cmdline, notes)?;
     if let Some(rsdp) = additions.rsdp {
         line.append(format_args!("acpi_rsdp={rsdp:#x}"));

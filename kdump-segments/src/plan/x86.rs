@@ -23,7 +23,7 @@ use crate::segment::{Segment, SegmentKind};
 use crate::vmcore_prediction::VmcorePrediction;
 use crate::{Error, RangeSet};
 use handover::LOW_MIN;
-use kernel::{KernelEntry, entry_is_32bit, initrd_limit, target};
+use kernel::{KernelEntry, check_32bit_reach, entry_is_32bit, initrd_limit, target};
 
 /// Least size of the elfcorehdr segment, as other loaders make it on x86.
 const ELFCOREHDR_MIN: u64 = 16 << 10;
@@ -62,9 +62,12 @@ struct Parts {
 /// Lays out an x86 load.
 pub(super) fn lay_out<'a>(inputs: &PlanInputs<'a>) -> Result<Layout<'a>, Error> {
     let machine = inputs.machine;
-    let region = machine.load_region().ok_or(Error::NoCrashRegion)?;
+    let region = machine.load_region().ok_or_else(|| machine.why_no_region())?;
     let image = Image::parse(inputs.kernel, machine.page_size)?;
     let bits32 = entry_is_32bit(&image, inputs)?;
+    if bits32 {
+        check_32bit_reach(&image, inputs, region)?;
+    }
     let (placement, notes) = (placement(inputs, region)?, machine.notes.iter().map(ToString::to_string));
     let mut builder =
         Builder { inputs, image, bits32, placement, segments: Vec::new(), notes: notes.collect() };

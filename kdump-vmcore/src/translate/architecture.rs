@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use kdump_elf::{Arch, Paddr, Phdr, PhysRange};
 
 use super::radix::{Mapping, Radix};
-use super::x86_64;
+use super::{arm64, riscv64, x86_64};
 use crate::dump::Facts;
 
 /// How the kernel of an architecture maps memory, told from what a dump says about itself.
@@ -42,6 +42,8 @@ impl Linear {
 /// All architectures with something particular; one is added by its line.
 const ROWS: &[Architecture] = &[
     x86_64::ROW,
+    arm64::ROW,
+    riscv64::ROW,
     // The kernel of IBM Z runs at its physical addresses.
     Architecture { arch: Arch::S390x, has_vaddr: |_| true, ..Architecture::PLAIN },
 ];
@@ -49,7 +51,7 @@ const ROWS: &[Architecture] = &[
 impl Architecture {
     /// Nothing but the addresses in PT_LOADs. Loaders write all ones for memory without one
     /// (high memory of 32-bit machines); QEMU writes 0 or the physical address.
-    const PLAIN: Self = Self {
+    pub(super) const PLAIN: Self = Self {
         arch: Arch::I386,
         linear: |_| Vec::new(),
         tables: |_| None,

@@ -5,8 +5,10 @@
 
 mod address_space;
 mod architecture;
+mod arm64;
 mod cache;
 mod radix;
+mod riscv64;
 mod x86_64;
 
 pub use address_space::AddressSpace;

@@ -36,6 +36,8 @@ pub(super) struct Raw {
     pub(super) bits: u64,
     /// 1 in the tables of pages, one more in each level above.
     pub(super) level: u8,
+    /// The address that is translated.
+    pub(super) vaddr: u64,
     /// What the row of the architecture keeps for its entries ([`Radix::ignored`]).
     pub(super) ignored: u64,
 }
@@ -134,7 +136,7 @@ impl Radix {
                 Error::Io { .. } => error,
                 other => fault(TableFault::from_error(&other)),
             })?;
-            match (self.entry)(Raw { bits, level, ignored: self.ignored }) {
+            match (self.entry)(Raw { bits, level, vaddr, ignored: self.ignored }) {
                 Entry::Absent => return Err(Error::NotMapped { vaddr, level, entry: bits }),
                 Entry::Impossible => return Err(fault(TableFault::Entry(bits))),
                 Entry::Page(base) => {
@@ -148,6 +150,13 @@ impl Radix {
         // An entry of the last level that refers to a table.
         Err(Error::PageTable { vaddr, level: 1, table, cause: TableFault::Other })
     }
+}
+
+/// Whether the bits above the translated ones are ones: the kernel's half of the address space
+/// where the halves have roots of their own.
+pub(super) fn upper_half(vaddr: u64, levels: &[Level]) -> bool {
+    let top = levels.first().map_or(0, |root| root.shift.saturating_add(root.bits));
+    vaddr | 1_u64.checked_shl(top).unwrap_or(0).wrapping_sub(1) == u64::MAX
 }
 
 /// Whether the bits above the translated ones are copies of the highest translated one: the

@@ -38,7 +38,7 @@ const PRESENT: u64 = 1;
 const LARGE: u64 = 1 << 7;
 
 fn entry(raw: Raw) -> Entry {
-    let Raw { bits, level, ignored } = raw;
+    let Raw { bits, level, ignored, .. } = raw;
     let frame = bits & FRAME & !ignored;
     match level {
         _ if bits & PRESENT == 0 => Entry::Absent,

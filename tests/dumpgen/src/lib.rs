@@ -27,6 +27,6 @@ pub use elfcorehdr::ElfCoreHdr;
 pub use kallsyms::Kallsyms;
 pub use log_buf::LogBuf;
 pub use note::{crash_notes_buffer, note, prstatus_x86_64};
-pub use page_tables::PageTableImage;
+pub use page_tables::{PageTableImage, TableImage};
 pub use printk::{PrintkRing, Record};
 pub use wire::Wire;

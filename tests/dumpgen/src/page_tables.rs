@@ -1,4 +1,4 @@
-//! Page tables of x86_64 in a small memory image.
+//! Page tables in a small memory image: those of x86_64, and any others.
 
 /// A memory image with page tables in it; tables are taken from its end of use upwards.
 #[derive(Clone, Debug)]
@@ -52,5 +52,61 @@ impl PageTableImage {
     pub fn put(&mut self, at: u64, value: u64) {
         let at = at as usize;
         self.memory[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    }
+}
+
+/// Page tables of any architecture with 8-byte little-endian entries in a small memory image.
+/// How an entry looks is the test's matter.
+#[derive(Clone, Debug)]
+pub struct TableImage {
+    /// The memory; offset is physical address.
+    pub memory: Vec<u8>,
+    /// Physical address of the root table.
+    pub root: u64,
+    /// Of each level from the root: lowest bit of the index, and how many it has.
+    pub levels: Vec<(u32, u32)>,
+    /// The entry that refers to a table at this address.
+    pub table: fn(u64) -> u64,
+    /// The address of the table an entry refers to.
+    pub table_at: fn(u64) -> u64,
+    /// Bytes a table takes.
+    pub table_size: u64,
+    next: u64,
+}
+
+impl TableImage {
+    /// `size` bytes of memory, tables from `root` on.
+    #[must_use]
+    pub fn new(
+        size: usize,
+        root: u64,
+        levels: &[(u32, u32)],
+        table_size: u64,
+        table: fn(u64) -> u64,
+        table_at: fn(u64) -> u64,
+    ) -> Self {
+        let next = root + table_size;
+        Self { memory: vec![0; size], root, levels: levels.to_vec(), table, table_at, table_size, next }
+    }
+
+    /// Puts `entry` where the walk for `vaddr` ends, `depth` levels below the root.
+    pub fn map(&mut self, vaddr: u64, depth: usize, entry: u64) {
+        let mut table = self.root;
+        for (at, &(shift, bits)) in self.levels.clone().iter().enumerate().take(depth + 1) {
+            let slot = (table + ((vaddr >> shift) & ((1 << bits) - 1)) * 8) as usize;
+            if at == depth {
+                self.memory[slot..slot + 8].copy_from_slice(&entry.to_le_bytes());
+                return;
+            }
+            let found = u64::from_le_bytes(self.memory[slot..slot + 8].try_into().unwrap());
+            table = if found == 0 {
+                let fresh = self.next;
+                self.next += self.table_size;
+                self.memory[slot..slot + 8].copy_from_slice(&(self.table)(fresh).to_le_bytes());
+                fresh
+            } else {
+                (self.table_at)(found)
+            };
+        }
     }
 }

@@ -10,6 +10,7 @@ mod gdbstub;
 mod initramfs;
 mod kernel;
 mod low_memory;
+mod matrix;
 mod modules;
 mod options;
 mod plan;
@@ -19,6 +20,8 @@ mod qemu;
 use std::fs;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+pub(crate) use matrix::run as load_matrix;
 
 use checks::Evidence;
 use disk::Disk;
@@ -75,7 +78,7 @@ pub(crate) fn run(args: &[String]) -> Result {
         Loader::C => consumers::c_loader(clock)?,
         Loader::KexecTools => consumers::kexec_tools_loader(clock)?,
     };
-    let dir = run_directory(&options)?;
+    let dir = run_directory(&options, &label)?;
     let modules = modules::collect(&kernel)?;
     let initramfs = initramfs::write(&dir, &kernel, &modules, &programs, &loader)?;
     let disk = Disk::create(&dir, options.mem_mib)?;
@@ -105,10 +108,10 @@ pub(crate) fn run(args: &[String]) -> Result {
 }
 
 /// The directory that holds all files of this run, empty.
-fn run_directory(options: &Options) -> Result<PathBuf> {
+fn run_directory(options: &Options, label: &str) -> Result<PathBuf> {
     let dir = match &options.keep {
         Some(dir) => std::path::absolute(dir).context(dir.display())?,
-        None => repo::scratch("crash")?.join(options.label()),
+        None => repo::scratch("crash")?.join(label),
     };
     if dir.exists() {
         fs::remove_dir_all(&dir).context(dir.display())?;

@@ -6,10 +6,11 @@ mod output;
 mod text;
 
 use clap::{ArgMatches, Command};
+use kdump_segments::load::refusal;
 use kdump_segments::plan::{Plan, PlanInputs};
 use kdump_segments::preflight::{Report, check_plan};
 
-pub(crate) use inputs::Inputs;
+pub(crate) use inputs::{Inputs, machine, named};
 pub(crate) use options::{args, optional_kernel, root_arg};
 
 use crate::failure::{CommandResult, Failure};
@@ -38,13 +39,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let inputs = Inputs::read(matches)?;
     with_plan(&inputs, |plan, report| {
         report_plan(matches, plan, report)?;
-        match report.failure() {
-            Some(finding) => Err(Failure::new(format!(
-                "the plan would not be accepted: {}: {}",
-                finding.rule, finding.detail
-            ))),
-            None => Ok(()),
-        }
+        refusal(report).map_or(Ok(()), |refused| Err(refused.into()))
     })
 }
 
@@ -67,21 +62,26 @@ pub(crate) fn with_plan<T>(
 
 /// Prints the plan as asked for and writes it to the directory given by `--out`.
 pub(crate) fn report_plan(matches: &ArgMatches, plan: &Plan<'_>, report: &Report) -> CommandResult {
-    let document = plan.to_json(report);
-    let text = text::describe(plan, report);
-    if let Some(dir) = matches.get_one::<std::path::PathBuf>("out") {
-        let inputs = ["kernel", "initrd", "purgatory"]
-            .iter()
-            .filter_map(|name| matches.get_one::<std::path::PathBuf>(name).map(AsRef::as_ref));
-        output::write(dir, plan, &document, &text, &inputs.collect::<Vec<_>>())?;
-    }
+    write_out(matches, plan, report)?;
     if matches.get_flag("json") {
-        crate::json::print(&document)?;
-    } else {
-        use std::io::Write;
-        let mut out = crate::terminal::out();
-        out.write_all(text.as_bytes())?;
-        out.flush()?;
+        return Ok(crate::json::print(&plan.to_json(report))?);
     }
-    Ok(())
+    use std::io::Write;
+    let mut out = crate::terminal::out();
+    Ok(out.write_all(text::describe(plan, report).as_bytes()).and_then(|()| out.flush())?)
+}
+
+/// Writes the plan to the directory given by `--out`, if one is.
+pub(crate) fn write_out(matches: &ArgMatches, plan: &Plan<'_>, report: &Report) -> CommandResult {
+    let Some(dir) = matches.get_one::<std::path::PathBuf>("out") else { return Ok(()) };
+    let inputs = ["kernel", "initrd", "purgatory"]
+        .iter()
+        .filter_map(|name| matches.get_one::<std::path::PathBuf>(name).map(AsRef::as_ref));
+    output::write(
+        dir,
+        plan,
+        &plan.to_json(report),
+        &text::describe(plan, report),
+        &inputs.collect::<Vec<_>>(),
+    )
 }

@@ -7,20 +7,17 @@ use alloc::vec::Vec;
 use kdump_elf::{Arch, PhysRange};
 
 use super::{Builder, NO_LIMIT, POINTER_MAX_32};
+use crate::Error;
 use crate::boot_params::fake_setup_header;
 use crate::image::{BzImage, Image, Vmlinux};
 use crate::placement::{Direction, Request};
 use crate::plan::PlanInputs;
 use crate::purgatory::Entry;
 use crate::segment::SegmentKind;
-use crate::{Error, Machine};
 
 const KERNEL_MIN: u64 = 1 << 20;
 /// Highest byte of a kernel entered in 32-bit mode, or of its ramdisk where it does not tell.
 const KERNEL_MAX_32: u64 = 0x37ff_ffff;
-
-/// Lowest kernel address with 4-level paging.
-const LOWEST_4_LEVEL: u64 = 0xffff_8000_0000_0000;
 
 /// Where the capture kernel is entered, before boot_params has an address.
 #[derive(Clone, Copy)]
@@ -46,7 +43,7 @@ impl<'a> Builder<'_, 'a> {
                 "the kernel has no 64-bit entry, or not above 4 GiB: it is entered in 32-bit mode",
             ));
         }
-        if !self.bits32 && !header.five_level() && five_level_paging(self.inputs.machine) {
+        if !self.bits32 && !header.five_level() && self.inputs.machine.five_level_paging() {
             return Err(Error::Conflict {
                 what: "kernel image",
                 reason: String::from(
@@ -118,12 +115,53 @@ pub(super) fn entry_is_32bit(image: &Image<'_>, inputs: &PlanInputs<'_>) -> Resu
         Image::Vmlinux(image) => match image.arch {
             Arch::X86_64 if !inputs.options.entry_32bit => Ok(false),
             Arch::I386 => Ok(true),
+            Arch::X86_64 => Err(Error::Conflict {
+                what: "kernel image",
+                reason: String::from("an ELF kernel for x86_64 has no 32-bit entry: leave --entry-32bit out"),
+            }),
             other => Err(Error::Conflict {
                 what: "kernel image",
-                reason: alloc::format!("a {} vmlinux cannot be entered that way", other.name()),
+                reason: alloc::format!(
+                    "it is an ELF kernel for {}, which {} cannot enter",
+                    other.name(),
+                    inputs.machine.arch.name()
+                ),
             }),
         },
     }
+}
+
+/// A kernel entered in 32-bit mode lies low. Where the region lies too high for it, no size of the
+/// region helps, which a message about missing room would suggest.
+pub(super) fn check_32bit_reach(
+    image: &Image<'_>,
+    inputs: &PlanInputs<'_>,
+    region: PhysRange,
+) -> Result<(), Error> {
+    let (need, min, max) = match image {
+        Image::BzImage(image) if image.header.relocatable_kernel => {
+            let max = KERNEL_MAX_32.min(u64::from(image.header.initrd_addr_max));
+            (image.memsz(), image.header.pref_address.max(KERNEL_MIN), max)
+        }
+        Image::Vmlinux(image) if image.relocatable => (image.span()?.size(), KERNEL_MIN, KERNEL_MAX_32),
+        // It lies where it was linked: another check says whether that is in the region.
+        _ => return Ok(()),
+    };
+    let room = max.saturating_add(1).saturating_sub(region.start().max(min));
+    if room >= need || region.last() <= max {
+        return Ok(());
+    }
+    let cure = if inputs.options.entry_32bit {
+        "enter it in 64-bit mode"
+    } else {
+        "take a kernel with a 64-bit entry"
+    };
+    let reason = alloc::format!(
+        "the crash region {region} has {room:#x} bytes at or below {max:#x}, where a kernel entered in 32-bit mode \
+         must lie with its {need:#x} bytes; a larger region does not help: {cure}, or reserve at a lower address \
+         (crashkernel=SIZE@ADDRESS, without ,high)"
+    );
+    Err(Error::Conflict { what: "32-bit entry", reason })
 }
 
 /// The 64-bit entry takes a ramdisk anywhere.
@@ -133,13 +171,6 @@ pub(super) fn initrd_limit(image: &Image<'_>, bits32: bool) -> u64 {
         _ if bits32 => KERNEL_MAX_32,
         _ => NO_LIMIT,
     }
-}
-
-/// Whether the direct map lies where only 5-level paging reaches
-/// (Documentation/arch/x86/x86_64/mm.rst).
-fn five_level_paging(machine: &Machine) -> bool {
-    let base = machine.kernel.direct_map_base.as_ref().map(|base| base.value);
-    base.is_some_and(|base| base >> 63 == 1 && base < LOWEST_4_LEVEL)
 }
 
 fn entry32(address: u64) -> Result<KernelEntry, Error> {

@@ -1,15 +1,14 @@
 //! What a plan is made from, read from files.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use kdump_elf::Arch;
 use kdump_purgatory::ObjectPurgatory;
-use kdump_segments::load::probe_environment;
+use kdump_segments::load::{ImageFile, probe_environment};
 use kdump_segments::plan::PlanOptions;
 use kdump_segments::preflight::Environment;
-use kdump_segments::{Error, Machine, MachineFiles};
+use kdump_segments::{Error, Machine, MachineError, MachineFiles};
 
 use super::options::plan_options;
 use crate::failure::Failure;
@@ -19,6 +18,9 @@ const ARCH_FILE: &str = "proc/sys/kernel/arch";
 
 /// The file of a bundle that shows the crash regions.
 const IOMEM: &str = "proc/iomem";
+
+/// Many times the size of any purgatory, in bytes.
+const PURGATORY_LIMIT: u64 = 16 << 20;
 
 /// Everything a plan needs, owned.
 pub(crate) struct Inputs {
@@ -34,18 +36,21 @@ pub(crate) struct Inputs {
 impl Inputs {
     /// Reads the machine, the images and the purgatory.
     pub(crate) fn read(matches: &ArgMatches) -> Result<Self, Failure> {
+        let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
+        let kernel_path = path("kernel").ok_or_else(|| Failure::usage("--kernel is needed"))?;
+        // What is no file is told at once, and what is larger than the region is not read.
+        let kernel = ImageFile::open(&kernel_path)?;
+        let initrd = path("initrd").map(|path| ImageFile::open(&path)).transpose()?;
         let root = matches.get_one::<PathBuf>("root").map_or(Path::new("/"), PathBuf::as_path);
         let machine = machine(root, matches.get_one("arch").copied())?;
         let environment = probe_environment(&machine, root);
-        let file = |name: &str| matches.get_one::<PathBuf>(name).map(|path| read(path)).transpose();
-        let kernel_path = matches.get_one::<PathBuf>("kernel").cloned().unwrap_or_default();
-        let kernel = file("kernel")?.ok_or_else(|| Failure::usage("--kernel is needed"))?;
-        let purgatory = match matches.get_one::<PathBuf>("purgatory") {
-            Some(path) => ObjectPurgatory::from_object(read(path)?)
-                .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?,
+        let region = machine.load_region().ok_or_else(|| no_region(&machine, machine.why_no_region()))?;
+        let kernel = kernel.read_kernel(region.size()).map_err(|error| named(&kernel_path, error))?;
+        let initrd = initrd.map(|file| file.read(region.size())).transpose()?;
+        let purgatory = match path("purgatory") {
+            Some(path) => purgatory(&path)?,
             None => ObjectPurgatory::builtin(machine.arch)?,
         };
-        let initrd = file("initrd")?;
         let options = plan_options(matches)?;
         Ok(Self { machine, environment, kernel, kernel_path, initrd, options, purgatory })
     }
@@ -53,31 +58,55 @@ impl Inputs {
     /// The planner knows bytes only; the user wants to know which file is at fault.
     pub(super) fn name_file(&self, error: Error) -> Failure {
         match &error {
-            Error::NotAnImage { .. }
-            | Error::ImageField { .. }
-            | Error::ImageTruncated { .. }
-            | Error::Conflict { what: "kernel image", .. } => {
-                Failure::new(format!("{}: {error}", self.kernel_path.display()))
-            }
-            Error::NoCrashRegion => {
-                // A line that was not understood may have been the region's.
-                let iomem = self.machine.notes.iter().filter(|note| note.path == IOMEM);
-                let said: String = iomem.map(|note| format!("; {note}")).collect();
-                Failure::new(format!("{error}{said}"))
-            }
-            _ => error.into(),
+            Error::NoCrashRegion | Error::ReservationFailed { .. } => no_region(&self.machine, error),
+            _ => named(&self.kernel_path, error),
         }
     }
 }
 
+/// An error about a kernel image, with the name of the file.
+pub(crate) fn named(kernel: &Path, error: Error) -> Failure {
+    match &error {
+        Error::NotAnImage { .. }
+        | Error::ImageField { .. }
+        | Error::ImageTruncated { .. }
+        | Error::Conflict { what: "kernel image", .. } => {
+            Failure::new(format!("{}: {error}", kernel.display()))
+        }
+        _ => error.into(),
+    }
+}
+
+/// A line that was not understood may have been the region's.
+fn no_region(machine: &Machine, error: Error) -> Failure {
+    let iomem = machine.notes.iter().filter(|note| note.path == IOMEM);
+    let said: String = iomem.map(|note| format!("; {note}")).collect();
+    Failure::new(format!("{error}{said}"))
+}
+
+fn purgatory(path: &Path) -> Result<ObjectPurgatory, Failure> {
+    let place = |error: &dyn core::fmt::Display| Failure::new(format!("{}: {error}", path.display()));
+    let file = ImageFile::open(path)?;
+    if file.size() > PURGATORY_LIMIT {
+        return Err(place(&format!(
+            "it has {:#x} bytes, a purgatory at most {PURGATORY_LIMIT:#x}",
+            file.size()
+        )));
+    }
+    ObjectPurgatory::from_object(file.read(PURGATORY_LIMIT)?).map_err(|error| place(&error))
+}
+
 /// Describes the machine under `root`; `arch` is believed where its files do not tell.
-fn machine(root: &Path, arch: Option<Arch>) -> Result<Machine, Failure> {
+pub(crate) fn machine(root: &Path, arch: Option<Arch>) -> Result<Machine, Failure> {
     let place = |error| Failure::new(format!("{}: {error}", root.display()));
     let mut files = MachineFiles::read(root).map_err(place)?;
     if let Some(arch) = arch.filter(|_| files.get(ARCH_FILE).is_none()) {
         files.insert(ARCH_FILE, arch.name());
     }
-    let machine = Machine::from_files(&files).map_err(place)?;
+    let machine = Machine::from_files(&files).map_err(|error| match error {
+        MachineError::UnknownArch => Failure::new(format!("{}: {error}, or use --arch", root.display())),
+        error => place(error),
+    })?;
     match arch {
         Some(arch) if arch != machine.arch => Err(Failure::new(format!(
             "{}: the machine is {}, not {} as --arch says",
@@ -87,8 +116,4 @@ fn machine(root: &Path, arch: Option<Arch>) -> Result<Machine, Failure> {
         ))),
         _ => Ok(machine),
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
 }

@@ -1,0 +1,89 @@
+//! What kexec_file_load(2) is to be given, judged before the system call.
+//!
+//! The kernel drops the capture kernel that is armed before it reads the new one, and what it
+//! does not look at (whether the image is complete) it loads without a word.
+
+use std::path::Path;
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::ImageFile;
+use super::file_rules::{FileCandidate, check_files};
+use crate::cmdline::CommandLine;
+use crate::preflight::{Environment, Report};
+use crate::{Error, Machine};
+
+/// A kernel image, its ramdisk and its command line, opened but not loaded.
+#[derive(Debug)]
+pub struct FileLoad {
+    kernel: ImageFile,
+    initrd: Option<ImageFile>,
+    cmdline: CommandLine,
+    head: Vec<u8>,
+    /// What was left out, in sentences.
+    pub notes: Vec<String>,
+}
+
+impl FileLoad {
+    /// Opens the files and reads the beginning and the end of each.
+    ///
+    /// # Errors
+    /// Those of [`ImageFile`].
+    pub fn open(kernel: &Path, initrd: Option<&Path>, cmdline: CommandLine) -> Result<Self, Error> {
+        let kernel = ImageFile::open(kernel)?;
+        let head = kernel.head()?;
+        kernel.check_end()?;
+        let mut notes = Vec::new();
+        let mut initrd = initrd.map(ImageFile::open).transpose()?;
+        if let Some(file) = &initrd {
+            file.head()?;
+            file.check_end()?;
+            // The kernel refuses an empty file, after it dropped what is armed.
+            if file.size() == 0 {
+                notes.push(format!(
+                    "{}: the initial ramdisk is empty and was left out",
+                    file.path().display()
+                ));
+                initrd = None;
+            }
+        }
+        Ok(Self { kernel, initrd, cmdline, head, notes })
+    }
+
+    /// The kernel image.
+    #[must_use]
+    pub const fn kernel(&self) -> &ImageFile {
+        &self.kernel
+    }
+
+    /// The initial ramdisk, unless there is none or it is empty.
+    #[must_use]
+    pub const fn initrd(&self) -> Option<&ImageFile> {
+        self.initrd.as_ref()
+    }
+
+    /// The command line, to which the kernel adds `elfcorehdr=`.
+    #[must_use]
+    pub const fn cmdline(&self) -> &CommandLine {
+        &self.cmdline
+    }
+
+    /// Applies the rules for this call. A rule about the image names the file.
+    #[must_use]
+    pub fn preflight(&self, machine: &Machine, environment: &Environment) -> Report {
+        let candidate = FileCandidate {
+            head: &self.head,
+            kernel_size: self.kernel.size(),
+            initrd_size: self.initrd.as_ref().map_or(0, ImageFile::size),
+            cmdline_len: self.cmdline.as_str().len() as u64,
+        };
+        let mut report = check_files(&candidate, machine, environment);
+        let name = self.kernel.path().display().to_string();
+        for finding in report.findings.iter_mut().filter(|finding| finding.rule.starts_with("image")) {
+            finding.detail = format!("{name}: {}", finding.detail);
+        }
+        report
+    }
+}
