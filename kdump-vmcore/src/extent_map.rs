@@ -193,7 +193,8 @@ mod tests {
 
     #[test]
     fn the_first_of_overlapping_ranges_wins() {
-        let map = ExtentMap::build(&[extent(0x2000, 0x1000, Some(5)), extent(0x1000, 0x4000, Some(0x9000))]).unwrap();
+        let map = ExtentMap::build(&[extent(0x2000, 0x1000, Some(5)), extent(0x1000, 0x4000, Some(0x9000))])
+            .unwrap();
         assert_eq!(map.find(0x1fff), Lookup::Stored { at: 0x9fff, len: 1 });
         assert_eq!(map.find(0x2000), Lookup::Stored { at: 5, len: 0x1000 });
         assert_eq!(map.find(0x3000), Lookup::Stored { at: 0xb000, len: 0x2000 });

@@ -14,7 +14,7 @@ use crate::capture::elfcorehdr::read_elfcorehdr;
 use crate::error::elf;
 use crate::error::{Error, Stopped};
 use crate::extent_map::{Extent, ExtentMap, Lookup};
-use crate::room::{append, zeroed};
+use crate::room::{append, collect, zeroed};
 use crate::source::{OldMemory, ReadAt};
 
 /// Says whether a page frame is RAM; frames that are not read as zeros.

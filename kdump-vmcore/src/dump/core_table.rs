@@ -13,6 +13,8 @@ use crate::source::ReadAt;
 const MAX_PHNUM: u32 = 1 << 23;
 /// The most of them that may be in use: memory and the index of it take 250 bytes for each.
 const MAX_USED: usize = 1 << 20;
+/// The longest table whose unused entries are kept, so that its others keep their numbers.
+const MAX_KEPT: u64 = 1 << 16;
 /// `p_type` of an entry that is not used (gABI).
 const PT_NULL: [u8; 4] = [0; 4];
 /// Bytes of the table read at once; a multiple of both program header sizes.
@@ -24,7 +26,7 @@ const EHDR_ROOM: usize = 64;
 #[derive(Clone, Debug)]
 pub(crate) struct CoreTable {
     pub(crate) ehdr: Ehdr,
-    /// Without unused ones, of which a sparse file can have millions.
+    /// Without unused ones where there are more than 65536 entries: a sparse file can have millions.
     pub(crate) phdrs: Vec<Phdr>,
 }
 
@@ -77,13 +79,14 @@ fn read_phdrs(source: &dyn ReadAt, ehdr: &Ehdr, offset: u64, need: u64) -> Resul
     let entry = usize::from(ehdr.encoding.phdr_size());
     let mut phdrs = Vec::new();
     let mut piece = zeroed("a piece of the program headers", need.min(PIECE as u64))?;
+    let keep_all = need <= MAX_KEPT.saturating_mul(entry as u64);
     let mut done = 0_u64;
     while done < need {
         let want = need.saturating_sub(done).min(piece.len() as u64);
         let buf = piece.get_mut(..usize::try_from(want).unwrap_or(0)).unwrap_or_default();
         source.read_full_at(offset.saturating_add(done), buf).map_err(|stopped| stopped.error)?;
         // Both classes begin with `p_type`.
-        for bytes in buf.chunks_exact(entry).filter(|bytes| !bytes.starts_with(&PT_NULL)) {
+        for bytes in buf.chunks_exact(entry).filter(|bytes| keep_all || !bytes.starts_with(&PT_NULL)) {
             if phdrs.len() == MAX_USED {
                 let what = "number of program headers in use, not all counted,";
                 let (value, limit) = (MAX_USED.saturating_add(1) as u64, MAX_USED as u64);

@@ -14,6 +14,12 @@ use crate::extent_map::{Extent, ExtentMap, Lookup};
 use crate::room::{push, tell};
 use crate::source::ReadAt;
 
+/// How many times over PT_LOADs may list the bytes of the file as memory at different addresses.
+/// No dump stores one byte for two addresses; a crafted one can for thousands.
+const MAX_TIMES: u64 = 16;
+/// Bytes that may be listed in any case.
+const FEW: u64 = 256 << 20;
+
 /// An ELF core file: /proc/vmcore, a copy of it, or what makedumpfile and QEMU write.
 ///
 /// ELF32 and ELF64 of either byte order, any number of program headers (`PN_XNUM`). PT_LOADs
@@ -38,6 +44,11 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
     let mut defects = Vec::new();
     let notes = NoteTable::read(&*source, ehdr.encoding.endian, &phdrs, &mut defects)?;
     let map = ExtentMap::build(&candidates(&phdrs, size, &mut defects)?)?;
+    let (value, limit) = (stored(&map, size), size.saturating_mul(MAX_TIMES).max(FEW));
+    if value > limit {
+        let what = "memory that the PT_LOADs list, many times over the same bytes of the file,";
+        return Err(Error::TooLarge { what, value, limit });
+    }
     let page_size = notes.vmcoreinfo().and_then(|info| info.page_size());
     let facts = Facts {
         e_machine: ehdr.e_machine,
@@ -112,6 +123,15 @@ impl Format for ElfDump<'_> {
         }
         Ok(())
     }
+}
+
+/// Bytes of memory that a file of `size` bytes has.
+fn stored(map: &ExtentMap, size: u64) -> u64 {
+    let lengths = map.extents().iter().filter_map(|extent| {
+        let have = size.saturating_sub(extent.stored_at?);
+        Some(have.min(extent.range.size()))
+    });
+    lengths.fold(0, u64::saturating_add)
 }
 
 /// What a file of `size` bytes lacks of what its program headers list.

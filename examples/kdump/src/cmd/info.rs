@@ -100,7 +100,7 @@ fn document(dump: &Dump<'_>) -> Value {
         "endian": encoding.endian.to_string(),
         "release": dump.vmcoreinfo().and_then(|info| info.release()),
         "crash_time": dump.vmcoreinfo().and_then(|info| info.decimal("CRASHTIME")),
-        "cpus": dump.cpus().len(),
+        "cpus": dump.cpus().count(),
         "memory": dump.memory_size(),
         "page_size": page_size,
         "page_size_guessed": page_size_guessed,
@@ -131,7 +131,7 @@ fn print(dump: &Dump<'_>) -> std::io::Result<()> {
     if let Some(time) = info.and_then(|info| info.decimal("CRASHTIME")) {
         line("crash time", format!("{time} seconds since 1970"))?;
     }
-    line("cpus", format!("{} saved their registers", dump.cpus().len()))?;
+    line("cpus", format!("{} saved their registers", dump.cpus().count()))?;
     let (page_size, guessed) = page_size(dump);
     line("page size", format!("{page_size}{}", if guessed { " (assumed)" } else { "" }))?;
     let ranges = || dump.spans().filter(|span| span.kind != SpanKind::Hole);

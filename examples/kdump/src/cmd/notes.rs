@@ -55,7 +55,7 @@ fn document(dump: &Dump<'_>) -> Value {
     });
     let (numbers, unknown) = numbers(dump);
     let number = |index: usize| numbers.get(index).copied().flatten();
-    let cpus = dump.cpus().into_iter().map(|cpu| match cpu.prstatus() {
+    let cpus = dump.cpus().map(|cpu| match cpu.prstatus() {
         Ok(prstatus) => {
             let registers: Map<String, Value> =
                 prstatus.registers().map(|(name, value)| (name.to_owned(), hex(value))).collect();
@@ -85,7 +85,7 @@ fn print(dump: &Dump<'_>) -> std::io::Result<()> {
         writeln!(out, "note {name} type {:#x} size {size} offset {:#x}", note.n_type, note.offset)?;
     }
     let (numbers, unknown) = numbers(dump);
-    if let Some(cause) = unknown.filter(|_| !dump.cpus().is_empty()) {
+    if let Some(cause) = unknown.filter(|_| dump.cpus().next().is_some()) {
         writeln!(out, "\nwhich CPU the registers are of is unknown: {cause}")?;
     }
     for cpu in dump.cpus() {
