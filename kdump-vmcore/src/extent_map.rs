@@ -63,26 +63,32 @@ impl ExtentMap {
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub(crate) fn build(candidates: &[Extent]) -> Result<Self, Error> {
-        let mut by_start: Vec<(Extent, usize)> = collect(WHAT, candidates.iter().copied().zip(0..))?;
-        by_start.sort_unstable_by_key(|&(extent, index)| (extent.range.start(), index));
+        // Numbers instead of copies: there may be millions.
+        let count = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
+        let extent = |index: u32| usize::try_from(index).ok().and_then(|at| candidates.get(at)).copied();
+        let start = |index: u32| extent(index).map_or(u64::MAX, |extent| extent.range.start());
+        let mut by_start: Vec<u32> = collect(WHAT, 0..count)?;
+        by_start.sort_unstable_by_key(|&index| (start(index), index));
         let mut pending = by_start.into_iter().peekable();
-        let mut active: BinaryHeap<Reverse<Candidate>> = BinaryHeap::new();
+        // By rank, the smallest first: whether it is excluded, then its number.
+        let mut active: BinaryHeap<Reverse<(bool, u32)>> = BinaryHeap::new();
         let mut map = Self::default();
         let mut position = 0;
         loop {
-            while let Some((extent, index)) = pending.next_if(|(e, _)| e.range.start() <= position) {
-                let need = (active.len() as u64).saturating_mul(size_of::<Candidate>() as u64);
+            while let Some(index) = pending.next_if(|&index| start(index) <= position) {
+                let need = (active.len() as u64).saturating_mul(size_of::<(bool, u32)>() as u64);
                 active.try_reserve(1).map_err(|_| Error::OutOfMemory { what: WHAT, need })?;
-                active.push(Reverse(Candidate::new(extent, index)));
+                let excluded = extent(index).is_none_or(|extent| extent.stored_at.is_none());
+                active.push(Reverse((excluded, index)));
             }
-            let next_start = pending.peek().map(|(extent, _)| extent.range.start());
-            match (active.peek(), next_start) {
-                (Some(Reverse(best)), _) if best.extent.range.end() <= position => {
+            let best = active.peek().and_then(|&Reverse((_, index))| extent(index));
+            match (best, pending.peek().copied().map(start)) {
+                (Some(best), _) if best.range.end() <= position => {
                     active.pop();
                 }
-                (Some(Reverse(best)), next) => {
-                    let end = best.extent.range.end().min(next.unwrap_or(u64::MAX));
-                    map.push(position, end, best.extent)?;
+                (Some(best), next) => {
+                    let end = best.range.end().min(next.unwrap_or(u64::MAX));
+                    map.push(position, end, best)?;
                     position = end;
                 }
                 (None, Some(next)) => position = next,
@@ -145,39 +151,6 @@ impl ExtentMap {
     /// All extents, by address.
     pub(crate) fn extents(&self) -> &[Extent] {
         &self.extents
-    }
-}
-
-/// A candidate with its rank: the smaller, the better.
-#[derive(Clone, Copy, Debug)]
-struct Candidate {
-    rank: (bool, usize),
-    extent: Extent,
-}
-
-impl Candidate {
-    fn new(extent: Extent, index: usize) -> Self {
-        Self { rank: (extent.stored_at.is_none(), index), extent }
-    }
-}
-
-impl PartialEq for Candidate {
-    fn eq(&self, other: &Self) -> bool {
-        self.rank == other.rank
-    }
-}
-
-impl Eq for Candidate {}
-
-impl PartialOrd for Candidate {
-    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Candidate {
-    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
-        self.rank.cmp(&other.rank)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The conventions of the JSON output: addresses are hex strings, sizes are numbers.
 
+use std::io::{BufWriter, Write};
+
 use kdump_segments::plan::json_to_ascii;
 use serde_json::Value;
 
@@ -24,10 +26,64 @@ pub(crate) fn text(value: &Value) -> Result<String, serde_json::Error> {
     Ok(text)
 }
 
+/// A list that is made while it is printed.
+pub(crate) type List<'a> = (&'a str, Box<dyn Iterator<Item = Value> + 'a>);
+
 /// One document on standard output.
 pub(crate) fn print(value: &Value) -> Result<(), std::io::Error> {
-    use std::io::Write;
     let mut out = std::io::stdout().lock();
     out.write_all(text(value)?.as_bytes())?;
     out.flush()
+}
+
+/// As [`print`], with `lists` behind the members of `document`, an object: the lists of a dump
+/// can be so long that they are never held as a whole.
+pub(crate) fn print_long(document: &Value, lists: Vec<List<'_>>) -> Result<(), std::io::Error> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    write_long(&mut out, document, lists)?;
+    out.flush()
+}
+
+fn write_long(out: &mut impl Write, document: &Value, lists: Vec<List<'_>>) -> Result<(), std::io::Error> {
+    let mut between = "{";
+    for (name, value) in document.as_object().into_iter().flatten() {
+        write!(out, "{between}\n  \"{name}\": {}", indented(value, "\n  ")?)?;
+        between = ",";
+    }
+    for (name, values) in lists {
+        write!(out, "{between}\n  \"{name}\": ")?;
+        let mut bracket = "[";
+        for value in values {
+            write!(out, "{bracket}\n    {}", indented(&value, "\n    ")?)?;
+            bracket = ",";
+        }
+        out.write_all(if bracket == "[" { b"[]" } else { b"\n  ]" })?;
+        between = ",";
+    }
+    out.write_all(b"\n}\n")
+}
+
+fn indented(value: &Value, newline: &str) -> Result<String, serde_json::Error> {
+    Ok(text(value)?.trim_end().replace('\n', newline))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{text, write_long};
+
+    #[test]
+    fn a_document_in_pieces_is_the_same_document() {
+        let items = || [json!({ "a": [1, {}], "b": "\n\u{9b}" }), json!("x")].into_iter();
+        let mut out = Vec::new();
+        let lists = |few: usize| vec![("y", Box::new(items().take(few)) as _), ("z", Box::new(items()) as _)];
+        write_long(&mut out, &json!({ "m": { "n": [] } }), lists(0)).unwrap();
+        let whole = json!({ "m": { "n": [] }, "y": [], "z": items().collect::<Vec<_>>() });
+        assert_eq!(String::from_utf8(out).unwrap(), text(&whole).unwrap());
+        let mut out = Vec::new();
+        write_long(&mut out, &json!({}), lists(2)).unwrap();
+        let whole = json!({ "y": items().collect::<Vec<_>>(), "z": items().collect::<Vec<_>>() });
+        assert_eq!(String::from_utf8(out).unwrap(), text(&whole).unwrap());
+    }
 }

@@ -65,13 +65,23 @@ pub struct Dmesg {
 }
 
 const MAX_DEFECTS: usize = 64;
-/// Records that are read: as many as `log_buf_len=32M` has room for in its descriptors.
-const MAX_RECORDS: u64 = 1 << 20;
+/// Records that are read: as many as `log_buf_len=16M` has descriptors.
+const MAX_RECORDS: u64 = 1 << 19;
 /// Records looked at in vain before the rest is given up: between the first and the last of a
 /// log that is not damaged there are few, but a crafted one has as many as it likes.
 const MAX_LOST: u64 = 1 << 16;
-/// Bytes of the texts of all records, which crafted page tables can make out of a few pages.
-pub(crate) const MAX_TEXT: u64 = 64 << 20;
+/// Characters of all texts as they are printed, which crafted page tables can make out of a few
+/// pages; `log_buf_len=32M` has no room for more.
+const MAX_TEXT: u64 = 32 << 20;
+
+/// Characters that a byte of a text becomes, at most: the time in front of a line, an escape.
+fn printed(byte: &u8) -> u64 {
+    match byte {
+        b'\n' => 16,
+        b' '..=b'~' => 1,
+        _ => 4,
+    }
+}
 
 /// Whether there is more to read.
 pub(crate) type Go = core::ops::ControlFlow<()>;
@@ -102,7 +112,7 @@ impl Dmesg {
         match found {
             Ok(Some(record)) => {
                 cost.records = cost.records.saturating_add(1);
-                cost.text = cost.text.saturating_add(record.text.len() as u64);
+                cost.text = cost.text.saturating_add(record.text.iter().map(printed).sum());
                 match push(&mut self.records, "the records of the log", record) {
                     Ok(()) => {}
                     Err(error) => return self.give_up(error),

@@ -27,7 +27,7 @@ pub(crate) fn command() -> Command {
 pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let dump = open(matches)?;
     if matches.get_flag("json") {
-        return Ok(crate::json::print(&document(&dump))?);
+        return Ok(crate::json::print_long(&document(&dump), vec![("phdrs", Box::new(phdrs(&dump)))])?);
     }
     Ok(print(&dump)?)
 }
@@ -76,16 +76,19 @@ pub(crate) fn human_size(bytes: u64) -> String {
     format!("{bytes} bytes")
 }
 
-fn document(dump: &Dump<'_>) -> Value {
-    let encoding = dump.encoding();
-    let (page_size, page_size_guessed) = page_size(dump);
-    let phdrs = dump.phdrs().iter().map(|phdr| {
+fn phdrs(dump: &Dump<'_>) -> impl Iterator<Item = Value> {
+    dump.phdrs().iter().map(|phdr| {
         json!({
             "type": phdr_type(phdr.p_type), "offset": hex(phdr.p_offset), "vaddr": hex(phdr.p_vaddr),
             "paddr": hex(phdr.p_paddr), "filesz": phdr.p_filesz, "memsz": phdr.p_memsz,
             "flags": hex(u64::from(phdr.p_flags)),
         })
-    });
+    })
+}
+
+fn document(dump: &Dump<'_>) -> Value {
+    let encoding = dump.encoding();
+    let (page_size, page_size_guessed) = page_size(dump);
     let state = dump.completeness();
     let details: serde_json::Map<String, Value> = dump
         .facts()
@@ -106,7 +109,6 @@ fn document(dump: &Dump<'_>) -> Value {
         "page_size_guessed": page_size_guessed,
         "compression": "none",
         "details": details,
-        "phdrs": phdrs.collect::<Vec<_>>(),
         "completeness": {
             "complete": state.is_complete(),
             "file_size": state.file_size,
