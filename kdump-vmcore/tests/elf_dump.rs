@@ -350,6 +350,27 @@ fn registers_belong_to_notes() {
     assert_eq!(found.defects.len(), 1);
 }
 
+/// Wherever a file is cut, in its memory, its notes or a segment that is neither, completeness and
+/// verifying say the same.
+#[test]
+fn a_cut_file_is_neither_complete_nor_sound() {
+    let other = Segment { p_type: 0x6000_0000, ..Segment::load(0, &[7; 30]) };
+    let notes = note(Wire::LE64, "OTHER", 1, &[3; 8]);
+    let segments = [Segment::notes(&notes), Segment::load(0x1000, &[5; 30]), other];
+    for first in 0..3 {
+        let mut file = CoreFile::x86_64();
+        file.segments = segments.iter().cycle().skip(first).take(3).cloned().collect();
+        let whole = file.build().len();
+        for cut in 64 + 3 * 56..=whole {
+            file.cut = Some(cut);
+            let dump = Dump::open(file.build()).unwrap();
+            let found = verify(&dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+            let expected = cut == whole;
+            assert_eq!((dump.completeness().is_complete(), found.is_sound()), (expected, expected), "{cut}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -18,21 +18,10 @@ pub struct Completeness {
 }
 
 impl Completeness {
-    /// Whether nothing is known to be missing or damaged.
+    /// Whether nothing is known to be missing or damaged. [`verify`](super::verify()) judges by
+    /// the same, for a file that is too short lacks memory or has a defect.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.missing == 0 && self.judge().next().is_none()
-    }
-
-    /// All that is wrong beside missing memory, which verifying finds range by range: the one
-    /// judgement of whether a dump is whole, memory or not.
-    pub fn judge(&self) -> impl Iterator<Item = Error> {
-        let (offset, have) = (self.file_size, 0);
-        let need = self.expected_size.saturating_sub(offset);
-        // Where memory is missing, its ranges say so.
-        let cut = need != 0 && self.missing == 0;
-        let what = "what the headers list, none of it memory,";
-        let cut = cut.then_some(Error::Truncated { what, offset, need, have });
-        cut.into_iter().chain(self.defects.iter().copied())
+        self.missing == 0 && self.expected_size <= self.file_size && self.defects.is_empty()
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
         e_machine: ehdr.e_machine,
         arch: Arch::from_elf(ehdr.e_machine, ehdr.encoding.class),
         page_size: page_size.filter(|size| (0x1000..=0x10_0000).contains(size)),
-        completeness: completeness(size, &phdrs, &map, defects),
+        completeness: completeness(size, &phdrs, &map, defects)?,
         phdrs,
         notes,
         ..Facts::new("elf", ehdr.encoding)
@@ -135,7 +135,12 @@ fn stored(map: &ExtentMap, size: u64) -> u64 {
 }
 
 /// What a file of `size` bytes lacks of what its program headers list.
-fn completeness(size: u64, phdrs: &[Phdr], map: &ExtentMap, defects: Vec<Error>) -> Completeness {
+fn completeness(
+    size: u64,
+    phdrs: &[Phdr],
+    map: &ExtentMap,
+    mut defects: Vec<Error>,
+) -> Result<Completeness, Error> {
     let ends = phdrs
         .iter()
         .filter(|phdr| phdr.p_filesz != 0)
@@ -144,12 +149,13 @@ fn completeness(size: u64, phdrs: &[Phdr], map: &ExtentMap, defects: Vec<Error>)
         let len = extent.range.size();
         Some(extent.stored_at?.saturating_add(len).saturating_sub(size).min(len))
     });
-    Completeness {
-        file_size: size,
-        expected_size: ends.max().unwrap_or(0),
-        missing: missing.fold(0, u64::saturating_add),
-        defects,
+    let (expected_size, missing) = (ends.max().unwrap_or(0), missing.fold(0, u64::saturating_add));
+    if missing == 0 && defects.is_empty() && expected_size > size {
+        let (offset, need) = (size, expected_size.saturating_sub(size));
+        let what = "what program headers list besides memory";
+        tell(&mut defects, Error::Truncated { what, offset, need, have: 0 })?;
     }
+    Ok(Completeness { file_size: size, expected_size, missing, defects })
 }
 
 /// The part of a range that is in its first `len` bytes, and the rest.

@@ -27,9 +27,7 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Whether nothing is damaged; never of a dump that is not complete ([`Completeness::judge`]).
-    ///
-    /// [`Completeness::judge`]: super::Completeness::judge
+    /// Whether nothing is damaged; never of a dump that is not complete.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.unreadable.is_empty() && self.defects.is_empty()
@@ -45,7 +43,7 @@ pub fn verify(
     dump: &Dump<'_>,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Verification, Error> {
-    let defects = collect("what is wrong with the dump", dump.completeness().judge())?;
+    let defects = collect("what is wrong with the dump", dump.completeness().defects.iter().copied())?;
     let mut found = Verification { defects, ..Verification::default() };
     // Registers of an architecture that is not known here are not damaged.
     let damaged = |error: &Error| !matches!(error, Error::Unsupported { .. });
