@@ -46,7 +46,7 @@ fn a_log_made_of_one_page_ends() {
 fn a_log_of_many_tiny_records_ends() {
     let case = all_commands("log-tiny", &logs::tiny_records(21));
     let said = case.run(&["dmesg", "dump"]).stderr;
-    assert!(said.contains("number of records of the log") && said.contains("0x100000"), "{said}");
+    assert!(said.contains("number of records of the log") && said.contains("0x80000"), "{said}");
 }
 
 #[test]

@@ -63,7 +63,7 @@ pub(crate) fn valid_dumps() -> Vec<(&'static str, Sample)> {
 /// The dump with one field after the other replaced, and which it is.
 pub(crate) fn extremes(sample: &Sample) -> impl Iterator<Item = (String, Vec<u8>)> {
     let size = sample.bytes.len() as u64;
-    let values = [u64::MAX, 1 << 31, 1 << 63, size, 0, 1 << 20];
+    let values = [u64::MAX, 1 << 31, 1 << 63, size];
     sample.fields.iter().flat_map(move |&(at, len)| {
         values.into_iter().map(move |value| {
             let mut bytes = sample.bytes.clone();

@@ -34,7 +34,6 @@ pub(crate) const DUMP_COMMANDS: &[&[&str]] = &[
 ];
 
 pub(crate) const QUICK_COMMANDS: &[&[&str]] = &[
-    &["info", "--json", "dump"],
     &["notes", "--json", "dump"],
     &["dmesg", "--json", "dump"],
     &["map", "--json", "dump"],
