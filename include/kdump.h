@@ -62,6 +62,11 @@
 #define LIBKDUMP_FORMAT_FLATTENED 4
 
 /**
+ * Raw images of memory.
+ */
+#define LIBKDUMP_FORMAT_RAW 5
+
+/**
  * A format this version has no number for.
  */
 #define LIBKDUMP_FORMAT_UNKNOWN 0
@@ -71,6 +76,12 @@
  * instead of giving LIBKDUMP_ERR_EXCLUDED.
  */
 #define LIBKDUMP_OPEN_ZERO_EXCLUDED 1
+
+/**
+ * `flags` of struct libkdump_open_options: the file is no dump but a raw image of memory, whose first
+ * byte is that of the physical address `raw_base`.
+ */
+#define LIBKDUMP_OPEN_RAW 2
 
 /**
  * Reads ELF cores.
@@ -720,9 +731,13 @@ struct libkdump_open_options {
      */
     uint32_t size;
     /**
-     * 0 or LIBKDUMP_OPEN_ZERO_EXCLUDED.
+     * LIBKDUMP_OPEN_ZERO_EXCLUDED and LIBKDUMP_OPEN_RAW, or 0.
      */
     uint32_t flags;
+    /**
+     * With LIBKDUMP_OPEN_RAW the physical address of the first byte of the file, else 0.
+     */
+    uint64_t raw_base;
 };
 
 /**
@@ -1336,8 +1351,12 @@ int libkdump_dump_range(const struct libkdump_dump *dump,
  * What the dump has of a page.
  *
  * Parameters: `dump` the dump; `pfn` the page frame number, in pages of the dump (4096 bytes when
- * it does not say); `state` receives the LIBKDUMP_PAGE_ number of its first byte, that of the range
- * libkdump_dump_find_range() gives; `error` may be NULL.
+ * it does not say); `state` receives the LIBKDUMP_PAGE_ number of its first byte; `error` may be NULL.
+ *
+ * A dump that has records of pages is asked for that of this page, which the ranges are not: pages
+ * known to be zeros, never written, or listed in places that cannot be right are stored in the range
+ * that libkdump_dump_find_range() gives, and LIBKDUMP_PAGE_ZERO, LIBKDUMP_PAGE_MISSING or
+ * LIBKDUMP_PAGE_CORRUPT here.
  */
 int libkdump_dump_page_state(const struct libkdump_dump *dump,
                              uint64_t pfn,

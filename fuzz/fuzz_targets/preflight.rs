@@ -1,17 +1,39 @@
-//! Any system call against any machine: the rules give a verdict, and one errno at most.
+//! Any system call against any machine: the rules give a verdict, and one errno at most; what is
+//! certain without knowing the kernel stays so however the kernel takes its control pages.
 #![no_main]
 
 use kdump_elf::{Arch, PhysRange};
-use kdump_segments::preflight::{Buffer, Candidate, CandidateSegment, Environment, check};
-use kdump_segments::{Machine, MemoryMap};
+use kdump_segments::preflight::{
+    Buffer, Candidate, CandidateSegment, ControlPages, Environment, Report, Verdict, check,
+};
+use kdump_segments::{Machine, MemoryKind, MemoryMap};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: (u64, u64, Vec<(u64, u64, u64, bool)>, u64, u64, u64)| {
-    let (entry, flags, segments, region_start, region_len, ram) = input;
-    let mut machine = Machine::new(Arch::X86_64, 0x1000, MemoryMap::new());
+type Paging = (Option<bool>, Option<bool>);
+
+fuzz_target!(|input: (
+    u64,
+    u64,
+    Vec<(u64, u64, u64, bool)>,
+    u64,
+    u64,
+    Option<u64>,
+    Vec<(u64, u64, bool)>,
+    Paging
+)| {
+    let (entry, flags, segments, region_start, region_len, total_ram, memory, paging) = input;
+    let mut map = MemoryMap::new();
+    for (start, len, ram) in memory {
+        let kind = if ram { MemoryKind::Ram } else { MemoryKind::Acpi };
+        if let Ok(range) = PhysRange::from_len(start, len) {
+            map.insert(range, kind);
+        }
+    }
+    let mut machine = Machine::new(Arch::X86_64, 0x1000, map);
     machine.crash_regions.extend(PhysRange::from_len(region_start, region_len));
+    (machine.five_levels, machine.gib_pages) = paging;
     let mut environment = Environment::of_machine(&machine);
-    environment.total_ram = Some(ram);
+    environment.total_ram = total_ram;
     let segments = segments
         .into_iter()
         .map(|(mem, memsz, bufsz, readable)| {
@@ -19,7 +41,19 @@ fuzz_target!(|input: (u64, u64, Vec<(u64, u64, u64, bool)>, u64, u64, u64)| {
             CandidateSegment { mem, memsz, bufsz, buffer }
         })
         .collect();
-    let report = check(&Candidate { entry, flags, segments }, &environment);
+    let candidate = Candidate { entry, flags, segments };
+    let report = check(&candidate, &environment);
     assert_eq!(report.errno.is_some(), report.failure().is_some());
     assert!(report.errno.is_some() || !report.armed_image_lost);
+    let control_pages = |report: &Report| {
+        let finding = report.findings.iter().find(|finding| finding.rule == "control_pages");
+        finding.map(|finding| finding.verdict)
+    };
+    for (pair, whole_gib) in [(false, false), (false, true), (true, false), (true, true)] {
+        environment.control_pages = ControlPages { pair: Some(pair), whole_gib: Some(whole_gib) };
+        let known = check(&candidate, &environment);
+        if control_pages(&report) != Some(Verdict::Unknown) {
+            assert_eq!(control_pages(&known), control_pages(&report));
+        }
+    }
 });

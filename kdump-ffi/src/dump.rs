@@ -4,6 +4,7 @@
 use core::ffi::{c_char, c_int, c_void};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use kdump_elf::Paddr;
 use kdump_ffi_core::{
     InOut, Out, arch_number, call, encoding_numbers, extensible, libkdump_error, libkdump_phdr,
 };
@@ -11,7 +12,7 @@ use kdump_vmcore::{AddressSpace, Dump, KernelMemory, Reader, TranslationCache};
 
 use crate::failure::Failure;
 use crate::handle::{Handle, Poison, enter, free};
-use crate::range::{LIBKDUMP_PAGE_UNKNOWN, libkdump_range};
+use crate::range::{LIBKDUMP_PAGE_UNKNOWN, libkdump_range, page_number};
 use crate::texts::{count, element};
 
 /// An ELF core.
@@ -22,6 +23,8 @@ pub const LIBKDUMP_FORMAT_KDUMP: u32 = 2;
 pub const LIBKDUMP_FORMAT_DISKDUMP: u32 = 3;
 /// A flattened dump.
 pub const LIBKDUMP_FORMAT_FLATTENED: u32 = 4;
+/// Raw images of memory.
+pub const LIBKDUMP_FORMAT_RAW: u32 = 5;
 /// A format this version has no number for.
 pub const LIBKDUMP_FORMAT_UNKNOWN: u32 = 0;
 
@@ -183,6 +186,7 @@ pub extern "C" fn libkdump_format_name(format: u32) -> *const c_char {
         LIBKDUMP_FORMAT_ELF => c"elf",
         LIBKDUMP_FORMAT_KDUMP => c"kdump",
         LIBKDUMP_FORMAT_DISKDUMP => c"diskdump",
+        LIBKDUMP_FORMAT_RAW => c"raw",
         LIBKDUMP_FORMAT_FLATTENED => c"flattened",
         _ => return core::ptr::null(),
     };
@@ -282,8 +286,12 @@ pub extern "C" fn libkdump_dump_range(
 /// What the dump has of a page.
 ///
 /// Parameters: `dump` the dump; `pfn` the page frame number, in pages of the dump (4096 bytes when
-/// it does not say); `state` receives the LIBKDUMP_PAGE_ number of its first byte, that of the range
-/// libkdump_dump_find_range() gives; `error` may be NULL.
+/// it does not say); `state` receives the LIBKDUMP_PAGE_ number of its first byte; `error` may be NULL.
+///
+/// A dump that has records of pages is asked for that of this page, which the ranges are not: pages
+/// known to be zeros, never written, or listed in places that cannot be right are stored in the range
+/// that libkdump_dump_find_range() gives, and LIBKDUMP_PAGE_ZERO, LIBKDUMP_PAGE_MISSING or
+/// LIBKDUMP_PAGE_CORRUPT here.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_page_state(
     dump: Option<&libkdump_dump>,
@@ -293,8 +301,8 @@ pub extern "C" fn libkdump_dump_page_state(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let found = pfn.checked_mul(handle.page_size).and_then(|paddr| handle.range_of(paddr));
-        let kind = found.map_or(crate::range::LIBKDUMP_PAGE_HOLE, |range| range.kind);
+        let found = pfn.checked_mul(handle.page_size).and_then(|paddr| handle.reader().kind(Paddr(paddr)));
+        let kind = found.map_or(crate::range::LIBKDUMP_PAGE_HOLE, page_number);
         debug_assert!(kind != LIBKDUMP_PAGE_UNKNOWN, "every state has a number");
         Ok::<_, Failure>(state.set("state", kind)?)
     })
@@ -345,6 +353,7 @@ pub(crate) fn format_number(format: &str) -> u32 {
         "elf" => LIBKDUMP_FORMAT_ELF,
         "kdump" => LIBKDUMP_FORMAT_KDUMP,
         "diskdump" => LIBKDUMP_FORMAT_DISKDUMP,
+        "raw" => LIBKDUMP_FORMAT_RAW,
         "flattened" => LIBKDUMP_FORMAT_FLATTENED,
         _ => LIBKDUMP_FORMAT_UNKNOWN,
     }

@@ -8,10 +8,11 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use kdump_elf::Paddr;
 use kdump_ffi_core::{
     Chars, In, InOut, Items, Out, Reader, call, chars, extensible, libkdump_error, libkdump_read_fn, slice,
 };
-use kdump_vmcore::{Dump, ReadAt};
+use kdump_vmcore::{Dump, RawImage, ReadAt};
 
 use crate::dump::libkdump_dump;
 use crate::failure::Failure;
@@ -21,17 +22,23 @@ use crate::source::Source;
 /// instead of giving LIBKDUMP_ERR_EXCLUDED.
 pub const LIBKDUMP_OPEN_ZERO_EXCLUDED: u32 = 1;
 
+/// `flags` of struct libkdump_open_options: the file is no dump but a raw image of memory, whose first
+/// byte is that of the physical address `raw_base`.
+pub const LIBKDUMP_OPEN_RAW: u32 = 2;
+
 /// How to open a dump. NULL in its place means all zero.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct libkdump_open_options {
     /// `sizeof (struct libkdump_open_options)`, set by the caller.
     pub size: u32,
-    /// 0 or LIBKDUMP_OPEN_ZERO_EXCLUDED.
+    /// LIBKDUMP_OPEN_ZERO_EXCLUDED and LIBKDUMP_OPEN_RAW, or 0.
     pub flags: u32,
+    /// With LIBKDUMP_OPEN_RAW the physical address of the first byte of the file, else 0.
+    pub raw_base: u64,
 }
 
-extensible!(libkdump_open_options { flags: u32 });
+extensible!(libkdump_open_options { flags: u32, raw_base: u64 });
 
 /// Opens a dump by the names of its files.
 ///
@@ -115,12 +122,26 @@ fn open(
     options: In<'_, libkdump_open_options>,
     out: Out<'_, Option<Box<libkdump_dump>>>,
 ) -> Result<(), Failure> {
-    let libkdump_open_options { size: _, flags } = options.or_default("options")?;
-    if flags & !LIBKDUMP_OPEN_ZERO_EXCLUDED != 0 {
-        let (value, expected) = (u64::from(flags), "0 or LIBKDUMP_OPEN_ZERO_EXCLUDED");
-        return Err(kdump_ffi_core::Failure::Argument { name: "flags", value, expected }.into());
+    let libkdump_open_options { size: _, flags, raw_base } = options.or_default("options")?;
+    let argument =
+        |name, value, expected| Err(kdump_ffi_core::Failure::Argument { name, value, expected }.into());
+    if flags & !(LIBKDUMP_OPEN_ZERO_EXCLUDED | LIBKDUMP_OPEN_RAW) != 0 {
+        let expected = "LIBKDUMP_OPEN_ZERO_EXCLUDED, LIBKDUMP_OPEN_RAW, both or 0";
+        return argument("flags", flags.into(), expected);
     }
-    let dump = Dump::open_parts(parts)?;
+    let raw = flags & LIBKDUMP_OPEN_RAW != 0;
+    if !raw && raw_base != 0 {
+        return argument("raw_base", raw_base, "0 without LIBKDUMP_OPEN_RAW");
+    }
+    if raw && parts.len() > 1 {
+        return argument("count", parts.len() as u64, "1 with LIBKDUMP_OPEN_RAW");
+    }
+    let dump = if raw {
+        let image = |source| RawImage { base: Paddr(raw_base), source };
+        Dump::open_raw(parts.into_iter().map(image).collect(), None)?
+    } else {
+        Dump::open_parts(parts)?
+    };
     let handle = libkdump_dump::new(dump, flags & LIBKDUMP_OPEN_ZERO_EXCLUDED != 0);
     Ok(out.set("dump", Some(Box::new(handle)))?)
 }

@@ -225,7 +225,8 @@ fn purgatory_code(error: &kdump_purgatory::Error) -> c_int {
 }
 
 fn vmcore_code(error: &kdump_vmcore::Error) -> c_int {
-    use kdump_vmcore::{Error, TableFault};
+    use kdump_vmcore::codec::CodecError;
+    use kdump_vmcore::{Error, PageFault, TableFault};
     match error {
         Error::Excluded { .. } => LIBKDUMP_ERR_EXCLUDED,
         Error::Hole { .. } => LIBKDUMP_ERR_HOLE,
@@ -234,7 +235,9 @@ fn vmcore_code(error: &kdump_vmcore::Error) -> c_int {
         Error::PageTable { cause: TableFault::Hole, .. } => LIBKDUMP_ERR_HOLE,
         Error::PageTable { cause: TableFault::Truncated, .. } => LIBKDUMP_ERR_TRUNCATED,
         Error::PageTable { cause: TableFault::Unreadable, .. } | Error::Unreadable { .. } => LIBKDUMP_ERR_IO,
-        Error::Truncated { .. } => LIBKDUMP_ERR_TRUNCATED,
+        Error::Truncated { .. } | Error::Incomplete | Error::PartNotGiven { .. } => LIBKDUMP_ERR_TRUNCATED,
+        Error::Page { cause: PageFault::Codec(CodecError::NotBuilt { .. }), .. } => LIBKDUMP_ERR_UNSUPPORTED,
+        Error::Part { .. } => LIBKDUMP_ERR_INVALID,
         Error::Elf { error, .. } => elf_code(error),
         Error::MissingKey { .. } => LIBKDUMP_ERR_NOT_FOUND,
         Error::UnknownFormat { .. } => LIBKDUMP_ERR_FORMAT,
@@ -257,6 +260,7 @@ fn vmcore_place(error: &kdump_vmcore::Error) -> Place {
         Error::NotMapped { vaddr, .. }
         | Error::NoTranslation { vaddr, .. }
         | Error::PageTable { vaddr, .. } => Place { address: Some(vaddr), ..none },
+        Error::Page { pfn, offset, .. } => Place { pfn: Some(pfn), offset: Some(offset), ..none },
         Error::Truncated { offset, need, .. } => Place { offset: Some(offset), need: Some(need), ..none },
         Error::OutOfMemory { need, .. } => Place { need: Some(need), ..none },
         Error::Elf { error, .. } => elf_place(&error),

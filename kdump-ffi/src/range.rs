@@ -64,17 +64,20 @@ impl libkdump_range {
     }
 
     pub(crate) fn stored(span: Span) -> Self {
-        let kind = match span.kind {
-            SpanKind::Stored => LIBKDUMP_PAGE_STORED,
-            SpanKind::Zero => LIBKDUMP_PAGE_ZERO,
-            SpanKind::Excluded(_) => LIBKDUMP_PAGE_EXCLUDED,
-            SpanKind::Hole => LIBKDUMP_PAGE_HOLE,
-            SpanKind::Missing => LIBKDUMP_PAGE_MISSING,
-            SpanKind::Unreadable => LIBKDUMP_PAGE_UNREADABLE,
-            SpanKind::Corrupt => LIBKDUMP_PAGE_CORRUPT,
-            _ => LIBKDUMP_PAGE_UNKNOWN,
-        };
-        Self::new(kind, span.range)
+        Self::new(page_number(span.kind), span.range)
+    }
+}
+
+pub(crate) fn page_number(kind: SpanKind) -> u32 {
+    match kind {
+        SpanKind::Stored => LIBKDUMP_PAGE_STORED,
+        SpanKind::Zero => LIBKDUMP_PAGE_ZERO,
+        SpanKind::Excluded(_) => LIBKDUMP_PAGE_EXCLUDED,
+        SpanKind::Hole => LIBKDUMP_PAGE_HOLE,
+        SpanKind::Missing => LIBKDUMP_PAGE_MISSING,
+        SpanKind::Unreadable => LIBKDUMP_PAGE_UNREADABLE,
+        SpanKind::Corrupt => LIBKDUMP_PAGE_CORRUPT,
+        _ => LIBKDUMP_PAGE_UNKNOWN,
     }
 }
 

@@ -22,10 +22,11 @@ use std::path::PathBuf;
 use common::{
     Memory, libkdump_dump, libkdump_dump_info, libkdump_error, libkdump_open_options, message, sized,
 };
-use dumpgen::{CoreFile, Segment, Wire};
+use dumpgen::{CoreFile, KdumpFile, PageCodec, Segment, Stored, Wire};
 use kdump_ffi::{
-    LIBKDUMP_OPEN_ZERO_EXCLUDED, LIBKDUMP_PAGE_EXCLUDED, LIBKDUMP_PAGE_HOLE, LIBKDUMP_PAGE_MISSING,
-    LIBKDUMP_PAGE_STORED, libkdump_progress,
+    LIBKDUMP_FORMAT_RAW, LIBKDUMP_OPEN_RAW, LIBKDUMP_OPEN_ZERO_EXCLUDED, LIBKDUMP_PAGE_CORRUPT,
+    LIBKDUMP_PAGE_EXCLUDED, LIBKDUMP_PAGE_HOLE, LIBKDUMP_PAGE_MISSING, LIBKDUMP_PAGE_STORED,
+    LIBKDUMP_PAGE_ZERO, libkdump_progress,
 };
 use kdump_ffi_core::{
     LIBKDUMP_ARCH_X86_64, LIBKDUMP_ERR_CANCELLED, LIBKDUMP_ERR_EXCLUDED, LIBKDUMP_ERR_FORMAT,
@@ -151,6 +152,59 @@ fn pages_have_states() {
         assert_eq!(common::libkdump_dump_page_state(dump.0, pfn, &raw mut state, null_mut()), LIBKDUMP_OK);
         assert_eq!(state, expected, "{pfn:#x}");
     }
+}
+
+#[test]
+fn pages_of_a_compressed_dump_have_the_states_of_their_descriptors() {
+    let mut file = KdumpFile::new(Wire::LE64, 30).with_pages([0, 3], &[PageCodec::Lzo]);
+    file = file.with(1, Stored::Zero).with(2, Stored::Lost).with(4, Stored::Given(3, vec![1; 9]));
+    (file.ram, file.dump_level) = (vec![0..7, 20..30], 1);
+    let memory = Memory::new(file.build());
+    let dump = open(&memory, 0).unwrap();
+    for (pfn, expected) in [
+        (0, LIBKDUMP_PAGE_STORED),
+        (1, LIBKDUMP_PAGE_ZERO),
+        (2, LIBKDUMP_PAGE_MISSING),
+        (3, LIBKDUMP_PAGE_STORED),
+        (4, LIBKDUMP_PAGE_CORRUPT),
+        (5, LIBKDUMP_PAGE_EXCLUDED),
+        (7, LIBKDUMP_PAGE_HOLE),
+        (30, LIBKDUMP_PAGE_HOLE),
+    ] {
+        let mut state = 0;
+        assert_eq!(common::libkdump_dump_page_state(dump.0, pfn, &raw mut state, null_mut()), LIBKDUMP_OK);
+        assert_eq!(state, expected, "{pfn}");
+    }
+}
+
+#[test]
+fn raw_images_are_opened_on_request() {
+    let memory = Memory::new(core());
+    let open = |flags, raw_base| {
+        let (mut dump, mut error) = (null_mut(), sized());
+        let options = libkdump_open_options { flags, raw_base, ..sized() };
+        let code = common::libkdump_dump_open_callback(
+            memory.bytes.len() as u64,
+            Some(common::read_memory),
+            memory.user(),
+            &raw const options,
+            &raw mut dump,
+            &raw mut error,
+        );
+        if code == LIBKDUMP_OK { Ok(Open(dump)) } else { Err(code) }
+    };
+    // A dump is bytes as any others.
+    let dump = open(LIBKDUMP_OPEN_RAW, 0x10_0000).unwrap();
+    let mut buf = [0; 16];
+    let (code, done, _) = read(&dump, 0x10_0010, &mut buf);
+    assert_eq!((code, done, &buf[..]), (LIBKDUMP_OK, 16, &memory.bytes[16..32]));
+    let (code, done, _) = read(&dump, 0xf_fff0, &mut buf);
+    assert_eq!((code, done), (LIBKDUMP_ERR_HOLE, 0));
+    let mut info: libkdump_dump_info = sized();
+    assert_eq!(common::libkdump_dump_get_info(dump.0, &raw mut info, null_mut()), LIBKDUMP_OK);
+    assert_eq!(info.format, LIBKDUMP_FORMAT_RAW);
+    assert_eq!(open(0, 0x1000).err(), Some(LIBKDUMP_ERR_INVALID), "a base without the flag");
+    assert!(open(LIBKDUMP_OPEN_RAW, u64::MAX).is_err(), "no room behind the base");
 }
 
 #[test]

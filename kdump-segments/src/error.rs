@@ -1,7 +1,9 @@
 //! What can go wrong between a machine's description and a loaded capture kernel.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 
+use kdump_elf::PhysRange;
 use thiserror::Error;
 
 use crate::MachineError;
@@ -71,7 +73,10 @@ pub enum Error {
     },
 
     /// No crash region is reserved.
-    #[error("no memory is reserved for a capture kernel: add crashkernel= to the command line and reboot")]
+    #[error(
+        "no memory is reserved for a capture kernel: add crashkernel= to the command line (kdump plan \
+             --suggest says how much) and reboot"
+    )]
     NoCrashRegion,
 
     /// `crashkernel=` was given, but the running kernel reserved nothing.
@@ -85,13 +90,15 @@ pub enum Error {
         parameter: String,
     },
 
-    /// A part of the plan found no room in the crash region.
+    /// The parts of the plan do not fit in the crash region.
     #[error(
         "no room for {part} ({need:#x} bytes, align {align:#x}, between {min:#x} and {max:#x}) in the crash \
-         region: {missing_mib} MiB more are needed; placed so far: {placed}"
+         region {region} of {} MiB: {}",
+        region.size() >> 20,
+        no_room(all.as_deref())
     )]
     NoRoom {
-        /// The part that did not fit.
+        /// The first part that did not fit.
         part: &'static str,
         /// Its size in bytes.
         need: u64,
@@ -101,10 +108,10 @@ pub enum Error {
         min: u64,
         /// Last address it may take, inclusive.
         max: u64,
-        /// By how much the region is too small, rounded up to MiB.
-        missing_mib: u64,
-        /// What every part placed before took.
-        placed: String,
+        /// The crash region.
+        region: PhysRange,
+        /// What all parts need together, once the planner has found that out.
+        all: Option<Box<AllParts>>,
     },
 
     /// A segment with a fixed address does not lie in the crash region.
@@ -221,4 +228,37 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+/// What all parts of a plan need together, in a crash region too small for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AllParts {
+    /// Bytes of all parts; 0 when no larger region would hold them.
+    pub total: u64,
+    /// MiB the region must have for the parts to fit, if it keeps its start; `None` when no size
+    /// helps.
+    pub fits_mib: Option<u64>,
+    /// MiB the capture kernel is estimated to need.
+    pub runs_mib: Option<u64>,
+    /// Every part and what it takes.
+    pub parts: String,
+}
+
+/// What all parts take together and how large a region must be.
+fn no_room(all: Option<&AllParts>) -> String {
+    let Some(all) = all else { return String::from("no free range of it holds that") };
+    let Some(fits) = all.fits_mib else {
+        return String::from("a larger region does not help, the addresses it may take are not in it");
+    };
+    let (total, parts) = (all.total.div_ceil(1 << 20), &all.parts);
+    let mut text = alloc::format!(
+        "all parts together take {total} MiB ({parts}), and to place them the region must have {fits} MiB"
+    );
+    if let Some(runs) = all.runs_mib {
+        text.push_str(&alloc::format!(
+            "; the capture kernel needs about {} MiB to run (kdump plan --suggest)",
+            runs.max(fits)
+        ));
+    }
+    text
 }

@@ -16,6 +16,7 @@ mod memory_map;
 mod range_set;
 
 pub mod boot_params;
+pub mod capture_need;
 pub mod cmdline;
 pub mod e820;
 pub mod elfcorehdr;
@@ -32,7 +33,7 @@ pub mod vmcore_prediction;
 
 pub use crashkernel::{CrashkernelLimits, CrashkernelRequest, Reservation, memparse};
 pub use errno::Errno;
-pub use error::Error;
+pub use error::{AllParts, Error};
 pub use iomem::{Iomem, IomemEntry};
 pub use kernel_layout::{KernelLayout, Source, Sourced, TextMapping};
 #[cfg(feature = "std")]

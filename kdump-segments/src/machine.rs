@@ -23,6 +23,7 @@ mod kcore_head;
 mod kexec_state;
 #[cfg(feature = "std")]
 mod open_file;
+mod paging;
 mod paths;
 #[cfg(feature = "std")]
 mod record;
@@ -59,6 +60,10 @@ pub struct Machine {
     pub endian: Endian,
     /// Bytes of its pages; a power of two.
     pub page_size: u64,
+    /// Whether the kernel runs with page tables of five levels (x86_64); `None` if not known.
+    pub five_levels: Option<bool>,
+    /// Whether its CPU maps pages of 1 GiB (x86_64); `None` if not known.
+    pub gib_pages: Option<bool>,
     /// Memory by kind, crash regions included in the RAM.
     pub memory: MemoryMap,
     /// The regions reserved for capture kernels, sorted and disjoint.
@@ -122,6 +127,8 @@ impl Machine {
             arch,
             endian: arch.endian(),
             page_size,
+            five_levels: None,
+            gib_pages: None,
             memory,
             crash_regions: Vec::new(),
             crash_claimed: RangeSet::new(),

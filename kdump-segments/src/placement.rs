@@ -1,11 +1,10 @@
 //! Finds room in the crash region, part by part.
 
-use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write;
 
 use kdump_elf::{PhysRange, align_down, align_up};
 
+use crate::preflight::{Allocation, find_control_pages};
 use crate::{Error, RangeSet};
 
 /// Which end of the free memory a part is put at.
@@ -40,7 +39,6 @@ pub struct Placement {
     page_size: u64,
     region: PhysRange,
     free: RangeSet,
-    placed: Vec<(&'static str, PhysRange)>,
 }
 
 impl Placement {
@@ -55,17 +53,17 @@ impl Placement {
             align: page_size,
             min: region.start(),
             max: region.last(),
-            missing_mib: 1,
-            placed: String::from("nothing"),
+            region,
+            all: None,
         })?;
         let claimed: RangeSet = claimed.iter().map(|range| range.align_outward(page_size)).collect();
-        Ok(Self { page_size, region, free: claimed.complement_within(region), placed: Vec::new() })
+        Ok(Self { page_size, region, free: claimed.complement_within(region) })
     }
 
     /// Takes room for one part.
     ///
     /// # Errors
-    /// [`Error::NoRoom`] with what is missing and what the parts before took.
+    /// [`Error::NoRoom`] for this part.
     pub fn place(&mut self, request: &Request) -> Result<PhysRange, Error> {
         let align = request.align.max(self.page_size);
         let size = align_up(request.size.max(1), self.page_size);
@@ -79,10 +77,9 @@ impl Placement {
             }
         };
         let Some(range) = found else {
-            let short = holes().filter_map(|hole| shortfall(hole, size?, align)).min();
-            return Err(self.no_room(request, short.unwrap_or(request.size)));
+            return Err(self.no_room(request));
         };
-        self.take(request.part, range);
+        self.take(range);
         Ok(range)
     }
 
@@ -106,9 +103,9 @@ impl Placement {
             let (min, max, size) = (range.start(), range.last(), range.size());
             let request =
                 Request { part, size, align: self.page_size, min, max, direction: Direction::BottomUp };
-            return Err(self.no_room(&request, size));
+            return Err(self.no_room(&request));
         }
-        self.take(part, range);
+        self.take(range);
         Ok(())
     }
 
@@ -118,50 +115,47 @@ impl Placement {
         &self.free
     }
 
-    /// Checks that the kernel will find `pages` pages for its own use.
+    /// Checks that the kernel will find its control pages in `region`, of which this placement
+    /// is a part, whichever of `lists` it takes ([`control_pages`](crate::preflight::control_pages)).
     ///
     /// # Errors
-    /// [`Error::NoRoom`] naming what every part took.
-    pub fn check_control_pages(&self, pages: u64) -> Result<(), Error> {
-        let (have, need) = (self.free.total(), pages.saturating_mul(self.page_size));
-        if have >= need {
-            return Ok(());
-        }
+    /// [`Error::NoRoom`] for them.
+    pub fn check_control_pages(&self, region: PhysRange, lists: &[Vec<Allocation>]) -> Result<(), Error> {
+        let taken: Vec<(u64, u64)> = self
+            .free
+            .complement_within(self.region)
+            .iter()
+            .map(|range| (range.start(), range.size()))
+            .collect();
+        let shortages =
+            lists.iter().filter_map(|list| find_control_pages(region, self.page_size, &taken, list).err());
+        let Some(shortage) = shortages.max_by_key(|shortage| shortage.needed) else { return Ok(()) };
+        let bytes = |pages: u64| pages.saturating_mul(self.page_size);
         let request = Request {
             part: "the page tables and control pages the kernel takes from the region itself",
-            size: need,
+            size: bytes(shortage.needed),
             align: self.page_size,
-            min: self.region.start(),
-            max: self.region.last(),
+            min: region.start(),
+            max: region.last(),
             direction: Direction::BottomUp,
         };
-        Err(self.no_room(&request, need.saturating_sub(have)))
+        Err(self.no_room(&request))
     }
 
-    fn take(&mut self, part: &'static str, range: PhysRange) {
+    fn take(&mut self, range: PhysRange) {
         self.free = self.free.subtract(&RangeSet::from(range));
-        self.placed.push((part, range));
     }
 
-    /// `missing` is the number of bytes by which the region is too small.
-    fn no_room(&self, request: &Request, missing: u64) -> Error {
-        let mut placed = String::new();
-        for (part, range) in &self.placed {
-            let comma = if placed.is_empty() { "" } else { ", " };
-            // Writing to a String does not fail.
-            let _ = write!(placed, "{comma}{part} {:#x}", range.size());
-        }
-        if placed.is_empty() {
-            placed.push_str("nothing");
-        }
+    /// The planner, who knows all parts, says how large the region must be.
+    fn no_room(&self, request: &Request) -> Error {
         Error::NoRoom {
             part: request.part,
             need: request.size,
             align: request.align.max(self.page_size),
             min: request.min,
             max: request.max,
-            missing_mib: missing.max(1).div_ceil(1 << 20),
-            placed,
+            region: self.region,
+            all: None,
         }
     }
 }
@@ -174,11 +168,6 @@ fn fit(hole: PhysRange, size: u64, align: u64, direction: Direction) -> Option<P
     };
     let range = PhysRange::from_len(start, size).ok()?;
     hole.contains_range(range).then_some(range)
-}
-
-/// By how many bytes `hole` is too short for `size` bytes at the first aligned address in it.
-fn shortfall(hole: PhysRange, size: u64, align: u64) -> Option<u64> {
-    align_up(hole.start(), align)?.checked_add(size)?.checked_sub(hole.end())
 }
 
 #[cfg(test)]
@@ -210,12 +199,16 @@ mod tests {
         let mut placement = Placement::new(range(0x10_0000, 0x40_0000), &RangeSet::new(), 0x1000).unwrap();
         placement.place(&request(0x20_0000, 1, Direction::TopDown)).unwrap();
         let error = placement.place(&request(0x20_0000, 1, Direction::TopDown)).unwrap_err();
-        assert!(matches!(error, Error::NoRoom { need: 0x20_0000, missing_mib: 1, .. }), "{error}");
-        assert!(error.to_string().contains("test 0x200000"), "{error}");
+        assert!(matches!(error, Error::NoRoom { part: "test", need: 0x20_0000, .. }), "{error}");
         let error = placement.place(&request(0x1000, 1 << 30, Direction::TopDown)).unwrap_err();
-        assert!(matches!(error, Error::NoRoom { missing_mib: 1023, .. }), "alignment counts: {error}");
-        assert!(placement.check_control_pages(256).is_ok());
-        assert!(placement.check_control_pages(257).is_err());
+        assert!(matches!(error, Error::NoRoom { align: 0x4000_0000, .. }), "alignment counts: {error}");
+        let check = |count| {
+            let one = vec![Allocation { order: 0, count: 1 }];
+            let lists = [one, vec![Allocation { order: 0, count }]];
+            placement.check_control_pages(range(0x10_0000, 0x40_0000), &lists)
+        };
+        assert!(check(256).is_ok());
+        assert!(matches!(check(257), Err(Error::NoRoom { need: 0x10_1000, .. })), "any of the lists");
     }
 
     #[test]

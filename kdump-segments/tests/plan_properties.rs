@@ -12,7 +12,7 @@ mod plan_support;
 
 use kdump_elf::{PT_LOAD, PT_NOTE, Phdr, PhysRange};
 use kdump_segments::plan::{BackupPolicy, Layout, Plan, PlanInputs, PlanOptions};
-use kdump_segments::preflight::{Environment, Verdict, check_plan};
+use kdump_segments::preflight::{ControlPages, Environment, Verdict, check_plan};
 use kdump_segments::segment::SegmentKind;
 use kdump_segments::{Error, Machine, MemoryKind, MemoryMap, RangeSet};
 use proptest::prelude::*;
@@ -188,9 +188,20 @@ fn a_region_that_is_too_small_says_by_how_much() {
     machine.crash_regions = vec![PhysRange::from_half_open(0x2000_0000, 0x2100_0000).unwrap()];
     let (kernel, options) = (bzimage(0x180_0000, 0x1000), options(BackupPolicy::Always));
     let error = Plan::new(&inputs(&machine, &kernel, &options)).unwrap_err();
-    let Error::NoRoom { part: "kernel", missing_mib, placed, .. } = error else { panic!("{error}") };
-    assert!((9..=11).contains(&missing_mib), "{missing_mib}");
-    assert!(placed.contains("elfcorehdr 0x4000"), "{placed}");
+    let Error::NoRoom { part: "kernel", all: Some(all), .. } = &error else { panic!("{error}") };
+    let (total, parts) = (all.total, &all.parts);
+    assert_eq!(all.fits_mib, Some(25), "{error}");
+    assert_eq!(total >> 20, 24, "{error}");
+    // The kernel is the part that did not fit; what would have come after it is in the list too.
+    for part in ["kernel 24576 KiB", "elfcorehdr 16 KiB", "backup", "purgatory", "bootparams", "setup_data"] {
+        assert!(parts.contains(part), "{part}: {parts}");
+    }
+    assert!(error.to_string().contains("all parts together take 25 MiB"), "{error}");
+    // What is said to be enough is enough, and 1 MiB less is not.
+    for (mib, fits) in [(25_u64, true), (24, false)] {
+        machine.crash_regions = vec![range(0x2000_0000, mib << 20)];
+        assert_eq!(Plan::new(&inputs(&machine, &kernel, &options)).is_ok(), fits, "{mib}");
+    }
     machine.crash_regions.clear();
     assert!(matches!(Plan::new(&inputs(&machine, &kernel, &options)), Err(Error::NoCrashRegion)));
 }
@@ -208,6 +219,46 @@ fn room_for_control_pages_is_kept() {
         let plan = Plan::new(&inputs(&machine, &kernel, &options));
         assert_eq!(plan.is_ok(), fits, "{spare:#x}: {:?}", plan.err());
     }
+}
+
+/// However the kernel takes its control pages, a plan leaves room for them where it looks.
+#[test]
+fn a_plan_has_control_pages_for_every_kernel() {
+    let options = PlanOptions { rng_seed: None, ..options(BackupPolicy::Never) };
+    let kernel = bzimage(0x100_0000, 0x1000);
+    let (mut made, mut refused) = (0, 0);
+    for (spare, gib_pages, claimed) in (0..24).flat_map(|spare| {
+        [(spare, true, 0), (spare, false, 0), (spare, true, 1), (spare, true, 3), (spare, false, 2)]
+    }) {
+        let mut machine = synthetic(2, 1);
+        machine.gib_pages = Some(gib_pages);
+        machine.memory.insert(PhysRange::from_len(7 << 30, 0x1000).unwrap(), MemoryKind::Ram);
+        machine.memory.insert(PhysRange::from_len(6 << 30, 0x1000).unwrap(), MemoryKind::Acpi);
+        let start = 0x2020_0000 - (spare << 12);
+        machine.crash_regions = vec![PhysRange::from_half_open(start, 0x2120_f000).unwrap()];
+        // A claimed page in the middle of what is free.
+        machine.crash_claimed = PhysRange::from_len(start + claimed * 0x1000, 1).into_iter().collect();
+        let Ok(plan) = Plan::new(&inputs(&machine, &kernel, &options)) else {
+            refused += 1;
+            continue;
+        };
+        made += 1;
+        for way in 0..4 {
+            let mut environment = Environment::of_machine(&machine);
+            environment.five_levels = Some(spare % 2 == 0);
+            environment.control_pages =
+                ControlPages { pair: Some(way & 1 == 1), whole_gib: Some(way & 2 == 2) };
+            let report = check_plan(&plan, &machine, &environment);
+            let finding = report.findings.iter().find(|finding| finding.rule == "control_pages").unwrap();
+            assert_eq!(
+                finding.verdict,
+                Verdict::Pass,
+                "{spare} pages free, {environment:?}: {}",
+                finding.detail
+            );
+        }
+    }
+    assert!(made > 20 && refused > 20, "{made} plans, {refused} refused");
 }
 
 #[test]

@@ -15,7 +15,8 @@ mod plan_support;
 use std::fs;
 
 use kdump_elf::{Arch, PhysRange};
-use kdump_segments::preflight::{Buffer, Candidate, CandidateSegment, Environment, check};
+use kdump_segments::RangeSet;
+use kdump_segments::preflight::{Buffer, Candidate, CandidateSegment, ControlPages, Environment, check};
 
 const PAGE: u64 = 0x1000;
 const CRASH_X86_64: u64 = 1 | 62 << 16;
@@ -77,9 +78,12 @@ fn guest(section: &str) -> Guest {
         page_size: PAGE,
         crash_region: Some(region_range),
         total_ram: Some(gib << 30),
-        // QEMU leaves a hole of 1 GiB below 4 GiB.
-        ram_end: if gib > 3 { (gib + 1) << 30 } else { gib << 30 },
+        ram: ram(gib),
+        mapped_tables: RangeSet::new(),
+        // The CPU without 1 GiB pages had no five levels either.
+        five_levels: Some(title.contains("with 1 GiB pages")),
         gib_pages: Some(title.contains("with 1 GiB pages")),
+        control_pages: ControlPages { pair: Some(!new), whole_gib: Some(false) },
         update_elfcorehdr: Some(new),
         hotplug_support: Some(new),
         capable: Some(true),
@@ -89,6 +93,13 @@ fn guest(section: &str) -> Guest {
     };
     let rows = lines.filter(|line| line.contains("->1") || line.contains("->0")).map(row);
     Guest { environment, low_region, rows: rows.collect() }
+}
+
+/// QEMU leaves a hole of 1 GiB below 4 GiB; the firmware keeps the end of what lies below.
+fn ram(gib: u64) -> RangeSet {
+    let low = if gib > 3 { 3 } else { gib };
+    let ranges = [(0x1000, 0x9_fc00), (0x10_0000, (low << 30) - 0x2_1000), (4 << 30, (4 + gib - low) << 30)];
+    ranges.into_iter().filter_map(|(start, end)| PhysRange::from_half_open(start, end).ok()).collect()
 }
 
 /// `case  r  errno  loaded`; the case may have blanks, so the row is read from its end.

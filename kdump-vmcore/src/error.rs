@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::codec::CodecError;
 use crate::io_error::IoError;
 
 /// A defect of a dump, of old memory or of the way to it; says where and by how much.
@@ -84,6 +85,44 @@ pub enum Error {
         /// What it may be.
         expected: &'static str,
     },
+    /// A page of the dump is damaged, or compressed with a codec that this build lacks.
+    #[error("page frame {pfn:#x}, stored at offset {offset:#x}: {cause}")]
+    Page {
+        /// Page frame number: the physical address over the size of a page.
+        pfn: u64,
+        /// Offset of its data in the file, as its descriptor has it.
+        offset: u64,
+        /// What is wrong with it.
+        cause: PageFault,
+    },
+    /// The tool that wrote the dump marked it as incomplete.
+    #[error(
+        "the dump is marked as incomplete: writing it ended early, the pages it lacks are named when read"
+    )]
+    Incomplete,
+    /// A file is no part of the set it was given with.
+    #[error("file {part} of the split dump, page frames {start:#x} to {end:#x}, {reason}")]
+    Part {
+        /// Which of the files given, from 1.
+        part: u32,
+        /// First page frame number it has.
+        start: u64,
+        /// First page frame number behind those it has.
+        end: u64,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The memory is in a part of a split dump that was not given.
+    #[error(
+        "page frames {start:#x} to {end:#x} are in a part of the split dump that was not given: \
+         name all its files"
+    )]
+    PartNotGiven {
+        /// First page frame number of that part.
+        start: u64,
+        /// First page frame number behind it.
+        end: u64,
+    },
     /// An ELF structure is damaged.
     #[error("{what}: {error}")]
     Elf {
@@ -149,6 +188,37 @@ pub enum Error {
     Cancelled,
 }
 
+/// What is wrong with a page in a dump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PageFault {
+    /// It cannot be decompressed.
+    #[error("{0}")]
+    Codec(CodecError),
+    /// Its data lies where headers and descriptors are.
+    #[error("its offset is in front of the first page at {data:#x}")]
+    Offset {
+        /// Offset of the first page.
+        data: u64,
+    },
+    /// It is stored as it is, but has another size than a page.
+    #[error("it is stored as it is in {size} bytes, but a page has {page}")]
+    RawSize {
+        /// Bytes, as its descriptor has it.
+        size: u32,
+        /// Bytes of a page.
+        page: u32,
+    },
+    /// Its compressed size is none.
+    #[error("its size is {size} bytes, expected 1 to {page}")]
+    Size {
+        /// Bytes, as its descriptor has it.
+        size: u32,
+        /// Bytes of a page.
+        page: u32,
+    },
+}
+
 /// Why a page table cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -184,7 +254,8 @@ impl TableFault {
             Error::Hole { .. } => Self::Hole,
             Error::Truncated { .. } => Self::Truncated,
             Error::Unreadable { .. } => Self::Unreadable,
-            Error::Corrupt { .. } => Self::Corrupt,
+            Error::Page { cause: PageFault::Codec(CodecError::NotBuilt { .. }), .. } => Self::Other,
+            Error::Corrupt { .. } | Error::Page { .. } => Self::Corrupt,
             _ => Self::Other,
         }
     }

@@ -40,6 +40,7 @@
 extern crate alloc;
 
 mod capture;
+pub mod codec;
 mod dump;
 mod error;
 mod extent_map;
@@ -53,17 +54,17 @@ mod translate;
 
 pub use capture::{OldmemView, RamOracle, ViewOptions, VmcoreView};
 pub use dump::{
-    Completeness, Cpu, Dump, Facts, Format, MAX_UNREADABLE, NoteTable, PageClass, Reader, Scratch, Span,
-    SpanKind, Unreadable, UnreadableRange, Verification, verify,
+    Completeness, Cpu, Dump, Facts, Format, MAX_UNREADABLE, NoteTable, PageClass, RawImage, Reader, Scratch,
+    Span, SpanKind, Unreadable, UnreadableRange, Verification, verify,
 };
-pub use error::{Error, Stopped, TableFault};
+pub use error::{Error, PageFault, Stopped, TableFault};
 pub use io_error::IoError;
 pub use kernel::{Caller, Dmesg, Kallsyms, KernelMemory, LogRecord, cpu_numbers};
 pub use progress::Progress;
 pub use save::{Interrupted, SavePlan, SaveReport, WriteAt};
 #[cfg(feature = "std")]
 pub use save::{SaveFailure, save};
-pub use source::{MemoryImage, OldMemory, PhysMemory, ReadAt};
+pub use source::{Flattened, MemoryImage, OldMemory, PhysMemory, ReadAt};
 pub use translate::{AddressSpace, Mapping, Radix, TranslationCache};
 
 /// Compiles the example of the project's README.

@@ -231,8 +231,8 @@ fn damage_has_a_name() {
         matches!(open(b"hello, world".to_vec()), Error::UnknownFormat { found } if &found == b"hello, w")
     );
     assert!(matches!(open(vec![]), Error::Truncated { what: "signature", have: 0, .. }));
-    for signature in ["KDUMP   ....", "DISKDUMP....", "makedumpfile...."] {
-        assert!(matches!(open(signature.into()), Error::Unsupported { .. }), "{signature}");
+    for signature in ["KDUMP   ....", "DISKDUMP....", "makedumpfile\0\0\0\0...."] {
+        assert!(matches!(open(signature.into()), Error::Truncated { .. }), "{signature}");
     }
     let plain = CoreFile::x86_64().with(Segment::load(0, &[0; 64]));
     let file = CoreFile { e_type: 2, ..plain.clone() };

@@ -4,8 +4,8 @@ use crate::args::Args;
 use crate::error::{Context, Error, Result};
 use crate::progress::{self, Clock, Row};
 use crate::{
-    capi, consumers, crash, fuzz, header, layers, licences, nostd, purgatory, repo, rooms, rust, rust_kernel,
-    setup, shell, targets,
+    capi, consumers, crash, formats, fuzz, header, layers, licences, nostd, purgatory, repo, rooms, rust,
+    rust_kernel, setup, shell, soak, targets,
 };
 
 /// A step: its name, and its code.
@@ -33,8 +33,10 @@ const STEPS: &[Step] = &[
     ("rust-kernel lints", || rust_kernel::run(&["--lint".to_owned()])),
     ("rust-kernel", || rust_kernel::run(&[])),
     ("kexec-tools", || consumers::run_kexec_tools(&[])),
+    ("preflight-soak 6.1", preflight_soak),
     ("crash 6.1", || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
     ("crash-plugin", crash_plugin),
+    ("formats", formats),
     ("load-matrix 6.1", || crash::load_matrix(&["--kernel".to_owned(), "6.1".to_owned()])),
 ];
 
@@ -72,11 +74,26 @@ fn steps(wanted: fn(&str) -> bool) -> Result {
     progress::close("steps", &rows)
 }
 
-/// The crash extension on the dump of the step before.
+/// The crash extension on the dump of the step "crash 6.1".
 fn crash_plugin() -> Result {
+    consumers::run_crash_plugin(&dump()?)
+}
+
+/// Other programs' formats, made of the same dump.
+fn formats() -> Result {
+    formats::run(&dump()?)
+}
+
+fn dump() -> Result<Vec<String>> {
     let dump = repo::scratch("crash")?.join("6.1-512M-2cpu-la57/disk/dump.elf");
     let dump = dump.to_str().context("the path of the dump is not UTF-8")?;
-    consumers::run_crash_plugin(&["--dump".to_owned(), dump.to_owned()])
+    Ok(vec!["--dump".to_owned(), dump.to_owned()])
+}
+
+/// A short run that any machine repeats.
+fn preflight_soak() -> Result {
+    let args = ["--kernel", "6.1", "--candidates", "1000", "--seed", "1"];
+    soak::run(&args.map(str::to_owned))
 }
 
 fn clippy() -> Result {

@@ -109,7 +109,7 @@ fn make(dir: &str, places: &Places, out: &Path, args: &[std::ffi::OsString]) -> 
 }
 
 /// The given dump; without one that of a fresh crash.
-fn dump_or_crash(dump: Option<PathBuf>) -> Result<PathBuf> {
+pub(crate) fn dump_or_crash(dump: Option<PathBuf>) -> Result<PathBuf> {
     let dump = match dump {
         Some(dump) => std::path::absolute(&dump).context(dump.display())?,
         None => {

@@ -11,6 +11,7 @@ mod ci;
 mod consumers;
 mod crash;
 mod error;
+mod formats;
 mod fuzz;
 mod header;
 mod install;
@@ -26,6 +27,7 @@ mod rust;
 mod rust_kernel;
 mod setup;
 mod shell;
+mod soak;
 mod targets;
 
 use std::process::ExitCode;
@@ -67,10 +69,28 @@ const COMMANDS: &[Command] = &[
         run: crash::run,
     },
     Command {
+        name: "region-sizes",
+        about: "panic guests with crash regions of several sizes: what kdump says of them, what happens",
+        example: "cargo xtask region-sizes --kernel 6.12 --sizes 80,96,112",
+        run: crash::run_region_sizes,
+    },
+    Command {
+        name: "formats",
+        about: "compare dumps of makedumpfile and QEMU, page by page, with their source and libkdumpfile",
+        example: "cargo xtask formats --dump vmcore",
+        run: formats::run,
+    },
+    Command {
         name: "load-matrix",
         about: "try bad loads on an armed guest, which must stay armed",
         example: "cargo xtask load-matrix --kernel 6.12",
         run: crash::load_matrix,
+    },
+    Command {
+        name: "preflight-soak",
+        about: "try random crash loads on a Debian kernel, and compare its verdicts with preflight's",
+        example: "cargo xtask preflight-soak --kernel 6.12 --candidates 10000 --no-la57 --high-region",
+        run: soak::run,
     },
     Command {
         name: "rust-kernel",

@@ -5,6 +5,9 @@ use crate::error::Result;
 use crate::{rust, shell};
 
 const LIBRARIES: &[&str] = &["kdump-elf", "kdump-segments", "kdump-purgatory", "kdump-vmcore"];
+/// What works without std beyond the libraries as they are: the codecs of kdump-vmcore that need
+/// neither std nor a C library.
+const FEATURES: &[(&str, &str)] = &[("kdump-vmcore", "lzo,zlib,zstd-decode")];
 pub(crate) const TARGETS: &[&str] = &["x86_64-unknown-none", "aarch64-unknown-none"];
 
 pub(crate) fn run(args: &[String]) -> Result {
@@ -12,12 +15,20 @@ pub(crate) fn run(args: &[String]) -> Result {
     rust::ensure_targets(TARGETS)?;
     for target in TARGETS {
         // One library at a time: together they would share the features that any of them asks for.
-        for library in LIBRARIES {
+        let plain = LIBRARIES.iter().map(|library| (*library, ""));
+        for (library, features) in plain.chain(FEATURES.iter().copied()) {
             let mut cargo = rust::cargo()?;
-            cargo.args(["build", "--quiet", "--lib", "--no-default-features"]);
+            cargo.args(["build", "--quiet", "--lib", "--no-default-features", "--features", features]);
             shell::run(cargo.args(["--package", library, "--target", target]))?;
-            println!("nostd: {library} for {target}");
+            println!("nostd: {library} for {target} {features}");
         }
+    }
+    // What such a build reads is tried where tests can run.
+    for features in ["", "lzo", "lzo,zlib,zstd-decode"] {
+        let mut cargo = rust::cargo()?;
+        cargo.args(["test", "--quiet", "--package", "kdump-vmcore", "--test", "codecs"]);
+        shell::run(cargo.args(["--no-default-features", "--features", features]))?;
+        println!("nostd: kdump-vmcore reads with codecs {features:?}");
     }
     Ok(())
 }

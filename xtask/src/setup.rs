@@ -4,13 +4,18 @@ use crate::apt::{self, Need};
 use crate::args::Args;
 use crate::error::Result;
 use crate::progress::Clock;
-use crate::{abi, capi, consumers, crash, nostd, rust, rust_kernel, targets};
+use crate::{abi, capi, consumers, crash, formats, nostd, rust, rust_kernel, targets};
 
 /// What tests of the crates compare with, or need to run at all.
 const TEST_NEEDS: &[Need] = &[
     Need { what: "cc", package: "gcc" },
     Need { what: "/usr/sbin/kexec", package: "kexec-tools" },
     Need { what: "readelf", package: "binutils" },
+    // Loaded by the comparison of the codecs.
+    Need { what: "/usr/lib/x86_64-linux-gnu/liblzo2.so.2", package: "liblzo2-2" },
+    Need { what: "/lib/x86_64-linux-gnu/libz.so.1", package: "zlib1g" },
+    Need { what: "/usr/lib/x86_64-linux-gnu/libsnappy.so.1", package: "libsnappy1v5" },
+    Need { what: "/usr/lib/x86_64-linux-gnu/libzstd.so.1", package: "libzstd1" },
     Need { what: "objdump", package: "binutils" },
 ];
 
@@ -19,7 +24,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     Args::new(args).finish()?;
     let clock = Clock::start();
     let mut needs = [crash::needs(), consumers::needs()].concat();
-    needs.extend([rust_kernel::NEEDS, capi::NEEDS, abi::NEEDS, TEST_NEEDS].concat());
+    needs.extend([rust_kernel::NEEDS, capi::NEEDS, abi::NEEDS, formats::NEEDS, TEST_NEEDS].concat());
     clock.say("Debian packages");
     apt::ensure(&needs)?;
     clock.say("Rust targets and components");

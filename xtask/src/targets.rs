@@ -45,8 +45,17 @@ const EMULATED: &[Emulated] = &[
     },
 ];
 
+/// The C compilers are for zstd, which is compiled with the libraries even where they are only checked.
 pub(crate) const NEEDS: &[Need] = &[
     Need { what: "qemu-s390x-static", package: "qemu-user-static" },
+    Need { what: "aarch64-linux-gnu-gcc", package: "gcc-aarch64-linux-gnu" },
+    Need { what: "/usr/aarch64-linux-gnu/include/string.h", package: "libc6-dev-arm64-cross" },
+    Need { what: "arm-linux-gnueabihf-gcc", package: "gcc-arm-linux-gnueabihf" },
+    Need { what: "/usr/arm-linux-gnueabihf/include/string.h", package: "libc6-dev-armhf-cross" },
+    Need { what: "powerpc64le-linux-gnu-gcc", package: "gcc-powerpc64le-linux-gnu" },
+    Need { what: "/usr/powerpc64le-linux-gnu/include/string.h", package: "libc6-dev-ppc64el-cross" },
+    Need { what: "riscv64-linux-gnu-gcc", package: "gcc-riscv64-linux-gnu" },
+    Need { what: "/usr/riscv64-linux-gnu/include/string.h", package: "libc6-dev-riscv64-cross" },
     Need { what: "i686-linux-gnu-gcc", package: "gcc-i686-linux-gnu" },
     Need { what: "/usr/i686-linux-gnu/lib/libc.so.6", package: "libc6-dev-i386-cross" },
     Need { what: "s390x-linux-gnu-gcc", package: "gcc-s390x-linux-gnu" },

@@ -209,7 +209,7 @@ fn a_large_machine_with_large_pages_needs_few_control_pages() {
     case.put("proc/cpuinfo", "flags\t\t: fpu pdpe1gb\n");
     case.json(&[]);
     case.put("proc/cpuinfo", "flags\t\t: fpu\n");
-    assert!(case.refused(&[]).contains("control_pages"), "{}", case.refused(&[]));
+    assert!(case.refused(&[]).contains("control pages the kernel takes"), "{}", case.refused(&[]));
 }
 
 #[test]

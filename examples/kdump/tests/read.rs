@@ -110,8 +110,9 @@ fn what_is_no_readable_dump_is_refused_in_one_sentence() {
     for (name, bytes, cause) in [
         ("empty", b"".as_slice(), "truncated"),
         ("text", b"hello, world, no dump", "no known signature"),
-        ("compressed", b"KDUMP   and what follows", "kdump-compressed"),
-        ("flattened", b"makedumpfile\0\0\0\0 and so on", "flattened"),
+        ("compressed", b"KDUMP   and what follows", "truncated"),
+        ("flattened", b"makedumpfile\0\0\0\0 and so on", "truncated"),
+        ("lkcd", b"\xa8\x19\x01\x73\x61\x8f\x23\xed", "LKCD"),
         ("short", b"\x7fELF\x02\x01\x01", "ELF header"),
     ] {
         let file = write(&dir, name, bytes);
@@ -126,6 +127,29 @@ fn what_is_no_readable_dump_is_refused_in_one_sentence() {
         let (code, message) = outcome(&["info", file]);
         assert!(code == Some(1) && message.contains(file), "{message}");
     }
+}
+
+#[test]
+fn raw_images_are_dumps_where_they_are_said_to_lie() {
+    let dir = scratch("raw");
+    let (low, high) = (write(&dir, "low", &pattern(0x1800)), write(&dir, "high", &[7; 0x1000]));
+    let args = ["--raw", "0x100000", &low, "--raw", "4G", &high];
+    let output = kdump(&[&["read", "--phys", "0x1000017f0", "--len", "16"], args.as_slice()].concat());
+    assert_eq!(output.status.code(), Some(1), "behind the image is a hole");
+    let output = kdump(&[&["read", "--phys", "0x100000010", "--len", "16"], args.as_slice()].concat());
+    assert_eq!((output.status.code(), output.stdout), (Some(0), vec![7; 16]));
+    let output = kdump(&["read", "--phys", "0x101000", "--len", "0x800", "--raw", "1M", &low]);
+    assert!(output.status.success() && output.stdout == pattern(0x1800)[0x1000..]);
+    let map = kdump(&[&["map", "--json"], args.as_slice()].concat());
+    let map: Value = serde_json::from_slice(&map.stdout).unwrap();
+    assert_eq!(map["totals"]["stored"], 0x2800);
+    assert_eq!(map["ranges"][1]["kind"], "hole");
+    let (code, message) = outcome(&["info", "--raw", "0", &low, &high]);
+    assert!(code == Some(2) && message.contains("1 times for 2 files"), "{message}");
+    let (code, message) = outcome(&["info", "--raw", "0", &low, "--raw", "0x1000", &high]);
+    assert!(code == Some(1) && message.contains("base of the memory image"), "{message}");
+    // Without it they are no dump.
+    assert_eq!(outcome(&["info", &high]).0, Some(1));
 }
 
 #[test]

@@ -2,21 +2,22 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use kdump_elf::{Arch, PhysRange, align_up};
 
 use crate::image::SetupHeader;
 use crate::le::{u16_at, u32_at};
 use crate::placement::{Direction, Placement, Request};
-use crate::preflight::{Environment, Finding, Report, Verdict};
+use crate::preflight::{Allocation, Environment, Finding, Report, Verdict, control_pages};
 use crate::{Errno, Error, Machine, RangeSet};
 
 /// Bytes the kernel adds before the command line: `elfcorehdr=0x`, up to 16 digits and a blank.
 /// Linux refuses a text that leaves fewer (measured on 6.1 and 6.12 by `cargo xtask load-matrix`).
 const ELFCOREHDR_TEXT: u64 = 30;
 /// What the kernel puts into the region besides header, kernel and ramdisk: its purgatory (five
-/// pages), boot_params with the command line (two pages, more with EFI) and control pages (six,
-/// and one for each GiB of RAM on a CPU without 1 GiB pages); this leaves as much again.
+/// pages), boot_params with the command line (two pages, more with EFI) and control pages, which
+/// are added; this leaves as much again.
 const OWN_PARTS: u64 = 256 << 10;
 const PAGE_SIZE: u64 = 4096;
 const MIB: u64 = 1 << 20;
@@ -237,10 +238,8 @@ fn place(facts: &Facts<'_>, region: PhysRange) -> Result<u64, Error> {
         placement.place(&Request { part, size, align, min, max: u64::MAX, direction })
     };
     let (down, up) = (Direction::TopDown, Direction::BottomUp);
-    let without_gib_pages = facts.environment.gib_pages != Some(true);
-    let tables = if without_gib_pages { facts.environment.ram_end.div_ceil(1 << 30) } else { 0 };
     take("elfcorehdr", elfcorehdr_size(facts.machine), PAGE_SIZE, 0, up)?;
-    let own = OWN_PARTS.saturating_add(tables.saturating_mul(PAGE_SIZE));
+    let own = OWN_PARTS.saturating_add(most_control_pages(facts.environment).saturating_mul(PAGE_SIZE));
     take("purgatory, boot_params and control pages", own, PAGE_SIZE, 0, down)?;
     let payload = facts.candidate.kernel_size.saturating_sub(header.payload_offset());
     let memsz = u64::from(header.init_size).max(payload);
@@ -250,6 +249,15 @@ fn place(facts: &Facts<'_>, region: PhysRange) -> Result<u64, Error> {
         take("initrd", facts.candidate.initrd_size, PAGE_SIZE, INITRD_MIN, down)?;
     }
     Ok(placement.free().total())
+}
+
+/// Pages the kernel takes for itself, by the way of taking that needs most.
+fn most_control_pages(environment: &Environment) -> u64 {
+    let lists = control_pages(environment);
+    let pages = |list: &Vec<Allocation>| {
+        list.iter().fold(0_u64, |sum, block| sum.saturating_add(block.count.saturating_mul(1 << block.order)))
+    };
+    lists.iter().map(pages).max().unwrap_or(0)
 }
 
 /// As many bytes as the kernel wants for a header it can rewrite, or as this machine's has.

@@ -4,6 +4,7 @@ mod advice;
 mod file_rules;
 mod files;
 mod image_file;
+mod loaded;
 mod probe;
 mod status;
 mod syscall;
@@ -23,7 +24,7 @@ pub use file_rules::{FileCandidate, check_files};
 pub use files::FileLoad;
 pub use image_file::ImageFile;
 pub use probe::probe_environment;
-pub use status::Status;
+pub use status::{LoadRecord, Status};
 
 use crate::cmdline::CommandLine;
 use crate::plan::{Plan, command_line};

@@ -19,7 +19,6 @@ pub fn probe_environment(machine: &Machine, root: &Path) -> Environment {
     let read = |path: &str| read_text(&files, path).ok();
     let mut environment = Environment::of_machine(machine);
     environment.total_ram = read("proc/meminfo").and_then(|text| mem_total(&text));
-    environment.gib_pages = read("proc/cpuinfo").and_then(|text| cpu_flag(&text, "pdpe1gb"));
     let sysctl = |name: &str| read(name).and_then(|text| text.trim().parse::<i64>().ok());
     environment.load_disabled = sysctl("proc/sys/kernel/kexec_load_disabled").map(|value| value != 0);
     environment.load_limit = sysctl("proc/sys/kernel/kexec_load_limit_panic");
@@ -37,11 +36,6 @@ fn mem_total(meminfo: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-fn cpu_flag(cpuinfo: &str, flag: &str) -> Option<bool> {
-    let flags = cpuinfo.lines().find(|line| line.starts_with("flags"))?;
-    Some(flags.split_ascii_whitespace().any(|word| word == flag))
-}
-
 fn has_capability(status: &str, number: u32) -> Option<bool> {
     let effective: String = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?.trim().into();
     let bits = u64::from_str_radix(&effective, 16).ok()?;
@@ -55,8 +49,6 @@ mod tests {
     #[test]
     fn files_as_the_kernel_writes_them() {
         assert_eq!(mem_total("MemTotal:         482712 kB\nMemFree: 1 kB\n"), Some(482_712 << 10));
-        assert_eq!(cpu_flag("processor\t: 0\nflags\t\t: fpu pdpe1gb lm\n", "pdpe1gb"), Some(true));
-        assert_eq!(cpu_flag("flags\t\t: fpu pdpe1gbx lm\n", "pdpe1gb"), Some(false));
         assert_eq!(has_capability("Name:\tx\nCapEff:\t000001ffffffffff\n", 22), Some(true));
         assert_eq!(has_capability("CapEff:\t0000000000000000\n", 22), Some(false));
     }

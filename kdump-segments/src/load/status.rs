@@ -7,8 +7,24 @@ use alloc::vec::Vec;
 
 use kdump_elf::PhysRange;
 
+use crate::capture_need::Fit;
 use crate::machine::{Root, read_text};
 use crate::{Error, KexecState, Machine, MachineError};
+
+/// What `kdump load` notes about a load, since the kernel shows only that something is loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadRecord {
+    /// Bytes the capture kernel is estimated to need.
+    pub need: u64,
+    /// Bytes it is given.
+    pub room: u64,
+    /// Bytes of the region it was loaded into.
+    pub reserved: u64,
+    /// The file of the kernel.
+    pub kernel: String,
+    /// The file of the initial ramdisk.
+    pub initrd: Option<String>,
+}
 
 /// The state of kdump on a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +33,8 @@ pub struct Status {
     pub kexec: KexecState,
     /// The crash regions, ascending.
     pub regions: Vec<PhysRange>,
+    /// What was noted when it was loaded; `None` when nothing is loaded, or not by `kdump load`.
+    pub record: Option<LoadRecord>,
     /// What stands in the way of a dump, in sentences; empty when nothing does.
     pub advice: Vec<String>,
 }
@@ -36,11 +54,35 @@ impl Status {
     /// # Errors
     /// Those of [`Machine::collect`], but for hidden addresses.
     pub fn collect(root: &Path) -> Result<Self, Error> {
-        match Machine::collect(root) {
-            Ok(machine) => Ok(Self::new(&machine)),
-            Err(why @ MachineError::AddressesHidden { .. }) => Ok(Self::without_regions(root, &why)),
-            Err(why) => Err(why.into()),
+        let state = match Machine::collect(root) {
+            Ok(machine) => Self::new(&machine),
+            Err(why @ MachineError::AddressesHidden { .. }) => Self::without_regions(root, &why),
+            Err(why) => return Err(why.into()),
+        };
+        Ok(match LoadRecord::read(root) {
+            Some(record) => state.with_record(record),
+            None => state,
+        })
+    }
+
+    /// Adds what was noted at the load. A note about a region of another size is about another
+    /// load.
+    fn with_record(mut self, record: LoadRecord) -> Self {
+        let reserved = self.kexec.crash_size.or_else(|| self.regions.last().map(|region| region.size()));
+        if self.kexec.crash_loaded != Some(true) || reserved.is_some_and(|size| size != record.reserved) {
+            return self;
         }
+        if record.fit() == Fit::Unlikely {
+            self.advice.push(alloc::format!(
+                "the capture kernel is unlikely to boot: {} needs about {} MiB, the region has {} MiB; \
+                 kdump plan --suggest prints the crashkernel= to set",
+                record.kernel,
+                record.need.div_ceil(1 << 20),
+                record.room >> 20
+            ));
+        }
+        self.record = Some(record);
+        self
     }
 
     fn without_regions(root: &Path, why: &MachineError) -> Self {
@@ -62,7 +104,7 @@ impl Status {
             Some(false) => advice.push(String::from("no capture kernel is loaded")),
             None => advice.push(String::from(NOT_SHOWN)),
         }
-        Self { kexec, regions: Vec::new(), advice }
+        Self { kexec, regions: Vec::new(), record: None, advice }
     }
 
     /// Reads the state from a machine's description.
@@ -79,7 +121,9 @@ impl Status {
                  look for crashkernel in the kernel log",
             ),
             (true, _) => {
-                say("no memory is reserved: add crashkernel=256M to the kernel command line and reboot");
+                say(
+                    "no memory is reserved: add crashkernel=256M, or what kdump plan --suggest prints, to the kernel command line and reboot",
+                );
             }
             (false, Some(true)) => {}
             (false, Some(false)) => say("no capture kernel is loaded: run kdump load"),
@@ -91,6 +135,6 @@ impl Status {
                 "after CPU or memory hot-plug load again: what is loaded does not follow it (kdump load --hotplug)",
             );
         }
-        Self { kexec: machine.kexec, regions: machine.crash_regions.clone(), advice }
+        Self { kexec: machine.kexec, regions: machine.crash_regions.clone(), record: None, advice }
     }
 }

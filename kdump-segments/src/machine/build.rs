@@ -87,6 +87,7 @@ impl Machine {
 
         let mut machine = Self::new(arch, page_size, iomem.memory_map());
         machine.endian = endian;
+        machine.find_paging(files, info.as_ref());
         machine.crash_regions = crash_regions(&iomem, &mut notes);
         machine.crash_claimed = iomem.claimed_in_crash_regions();
         machine.gart = iomem.named("GART").collect();

@@ -28,7 +28,7 @@ const DIRECTORY: OFlags = READ.union(OFlags::DIRECTORY);
 const ATTEMPTS: usize = 16;
 
 /// How many links the kernel follows for one path (`path_resolution(7)`).
-const LINKS: usize = 40;
+const LINKS: u32 = 40;
 
 /// How many names one path may have with those its links stand for.
 const STEPS: usize = 4096;
@@ -105,23 +105,19 @@ fn open_in(root: &OwnedFd, path: &str, flags: OFlags) -> core::result::Result<Ow
 fn walk(root: &OwnedFd, path: &str, flags: OFlags) -> core::result::Result<OwnedFd, Errno> {
     let mut way: Vec<OwnedFd> = Vec::new();
     let mut names = names_of(path.as_bytes());
-    let (mut links, mut steps) = (0, 0);
-    while let Some(name) = names.pop() {
-        steps += 1;
-        if steps > STEPS {
-            return Err(Errno::NAMETOOLONG);
-        }
+    let mut links = LINKS;
+    for _ in 0..STEPS {
         let dir = way.last().unwrap_or(root);
+        let Some(name) = names.pop() else {
+            return openat(dir, ".", flags | OFlags::NOFOLLOW, Mode::empty());
+        };
         if name == b".." {
             way.pop();
             continue;
         }
         match readlinkat(dir, name.as_slice(), Vec::new()) {
             Ok(target) => {
-                links += 1;
-                if links > LINKS {
-                    return Err(Errno::LOOP);
-                }
+                links = links.checked_sub(1).ok_or(Errno::LOOP)?;
                 if target.as_bytes().starts_with(b"/") {
                     way.clear();
                 }
@@ -138,7 +134,7 @@ fn walk(root: &OwnedFd, path: &str, flags: OFlags) -> core::result::Result<Owned
             Err(error) => return Err(error),
         }
     }
-    openat(way.last().unwrap_or(root), ".", flags | OFlags::NOFOLLOW, Mode::empty())
+    Err(Errno::NAMETOOLONG)
 }
 
 /// The names of a path, the last one first.

@@ -3,13 +3,14 @@
 
 use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use kdump_elf::{Class, PT_LOAD, PT_NOTE, Phdr};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::capture_need::{CaptureNeed, NeedItem, Suggestion};
 use crate::elfcorehdr::LowMemory;
 use crate::plan::Plan;
 use crate::preflight::{Finding, Report};
@@ -45,6 +46,38 @@ impl Plan<'_> {
             "e820": e820.collect::<Vec<_>>(),
             "preflight": report.findings.iter().map(finding).collect::<Vec<_>>(),
             "errno": report.errno.map(|errno| errno.name()),
+            "need": self.need.as_ref().map(CaptureNeed::to_json),
+            "notes": self.notes,
+        })
+    }
+}
+
+impl CaptureNeed {
+    /// What the capture kernel needs, item by item, with the verdict.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let item = |item: &NeedItem| {
+            json!({
+                "name": item.name, "bytes": item.bytes, "basis": item.basis.name(), "source": item.source,
+            })
+        };
+        json!({
+            "total": self.total(),
+            "room": self.room,
+            "verdict": self.fit().name(),
+            "items": self.items.iter().map(item).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Suggestion {
+    /// The parameter and its reasons; the room of the need is that of the suggested size.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({
+            "crashkernel": self.to_string(),
+            "size": self.size,
+            "need": self.need.to_json(),
             "notes": self.notes,
         })
     }

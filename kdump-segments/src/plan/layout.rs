@@ -6,10 +6,12 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Arch, PhysRange};
 
+use super::need::NeedFacts;
 use super::{Plan, PlanInputs, x86};
+use crate::capture_need::CaptureNeed;
 use crate::purgatory::{BackupCopy, Entry, MismatchAction, SerialPort};
 use crate::segment::Segment;
-use crate::{Error, Machine};
+use crate::{Error, Machine, RangeSet};
 
 /// A plan whose purgatory is not linked yet.
 #[derive(Clone, Debug)]
@@ -22,15 +24,17 @@ pub struct Layout<'a> {
     pub(super) serial: Option<SerialPort>,
     pub(super) sha_instructions: bool,
     pub(super) on_mismatch: MismatchAction,
+    pub(super) facts: NeedFacts,
 }
 
 impl<'a> Layout<'a> {
     /// Places every part and encodes the ELF core header, boot_params, the command line and
     /// setup_data. Takes time proportional to the number of memory ranges and CPUs (and their
-    /// logarithm); images are borrowed and not read through.
+    /// logarithm), and to the number of files and compressed blocks in the ramdisk, whose sizes are
+    /// read; images are borrowed and not read through.
     ///
     /// # Errors
-    /// [`Error::NoCrashRegion`], [`Error::NoRoom`] naming the part and what is missing,
+    /// [`Error::NoCrashRegion`], [`Error::NoRoom`] naming all parts and what is missing,
     /// [`Error::CommandLineTooLong`], [`Error::TooMany`], [`Error::Conflict`] for options that
     /// cannot be honoured, and the errors of the kernel image.
     pub fn new(inputs: &PlanInputs<'a>) -> Result<Self, Error> {
@@ -46,6 +50,13 @@ impl<'a> Layout<'a> {
         }
         check_notes(inputs.machine)?;
         x86::lay_out(inputs)
+    }
+
+    /// What the capture kernel would need were it given `ram`; `None` where no estimate can be
+    /// made.
+    #[must_use]
+    pub fn need_in(&self, ram: &RangeSet) -> Option<CaptureNeed> {
+        self.facts.need(ram)
     }
 
     /// The segments, by address; the purgatory has no content yet.

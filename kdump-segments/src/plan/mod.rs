@@ -12,6 +12,7 @@ mod flags;
 mod json;
 mod layout;
 mod low_memory;
+mod need;
 mod options;
 mod seal;
 mod x86;
@@ -27,6 +28,7 @@ pub use json::json_to_ascii;
 pub use layout::Layout;
 pub use options::{BackupPolicy, PlanOptions};
 
+use crate::capture_need::CaptureNeed;
 use crate::cmdline::CommandLine;
 use crate::e820::E820Entry;
 use crate::elfcorehdr::{ElfCoreHeader, LowMemory};
@@ -88,6 +90,8 @@ pub struct Plan<'a> {
     pub initrd_limit: u64,
     /// Longest command line the capture kernel takes.
     pub cmdline_limit: u64,
+    /// What the capture kernel needs to live in the region; `None` where no estimate can be made.
+    pub need: Option<CaptureNeed>,
     /// What was dropped, rounded or guessed, and where values come from.
     pub notes: Vec<String>,
 }

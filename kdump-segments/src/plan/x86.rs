@@ -2,6 +2,7 @@
 
 mod handover;
 mod kernel;
+mod too_small;
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
@@ -11,13 +12,15 @@ use kdump_elf::{Class, PhysRange};
 
 use super::capture_map::{capture_map, firmware_map};
 use super::low_memory::{Decision, decide};
+use super::need::{NeedFacts, capture_ram};
 use super::{KexecFlags, Layout, Plan, PlanInputs};
+use crate::capture_need::{Fit, InitrdSize};
 use crate::cmdline::CommandLine;
 use crate::e820::E820Entry;
 use crate::elfcorehdr::{ElfCoreHeader, LowMemory};
 use crate::image::Image;
 use crate::placement::{Direction, Placement, Request};
-use crate::preflight::control_pages;
+use crate::preflight::{Environment, control_pages};
 use crate::purgatory::BackupCopy;
 use crate::segment::{Segment, SegmentKind};
 use crate::vmcore_prediction::VmcorePrediction;
@@ -59,29 +62,48 @@ struct Parts {
     e820: Vec<E820Entry>,
 }
 
+/// What was read of the image files, once.
+struct Images<'a> {
+    kernel: Image<'a>,
+    initrd: Option<InitrdSize>,
+}
+
 /// Lays out an x86 load.
 pub(super) fn lay_out<'a>(inputs: &PlanInputs<'a>) -> Result<Layout<'a>, Error> {
-    let machine = inputs.machine;
-    let region = machine.load_region().ok_or_else(|| machine.why_no_region())?;
-    let image = Image::parse(inputs.kernel, machine.page_size)?;
-    let bits32 = entry_is_32bit(&image, inputs)?;
+    let region = inputs.machine.load_region().ok_or_else(|| inputs.machine.why_no_region())?;
+    let images = Images {
+        kernel: Image::parse(inputs.kernel, inputs.machine.page_size)?,
+        initrd: inputs.initrd.filter(|bytes| !bytes.is_empty()).map(InitrdSize::of),
+    };
+    lay_out_in(inputs, &images, region).map_err(|error| too_small::explain(inputs, &images, region, error))
+}
+
+/// Lays out in `region`, whatever the machine has.
+fn lay_out_in<'a>(
+    inputs: &PlanInputs<'a>,
+    images: &Images<'a>,
+    region: PhysRange,
+) -> Result<Layout<'a>, Error> {
+    let Images { kernel: image, initrd } = images;
+    let bits32 = entry_is_32bit(image, inputs)?;
     if bits32 {
-        check_32bit_reach(&image, inputs, region)?;
+        check_32bit_reach(image, inputs, region)?;
     }
-    let (placement, notes) = (placement(inputs, region)?, machine.notes.iter().map(ToString::to_string));
-    let mut builder =
-        Builder { inputs, image, bits32, placement, segments: Vec::new(), notes: notes.collect() };
-    let parts = builder.place_parts()?;
+    let placement = placement(inputs, region)?;
+    let notes = inputs.machine.notes.iter().map(ToString::to_string).collect();
+    let image = image.clone();
+    let mut builder = Builder { inputs, image, bits32, placement, segments: Vec::new(), notes };
+    let parts = builder.place_parts(region)?;
     builder.write_boot_params(&parts);
     builder.sources();
-    builder.finish(region, parts)
+    builder.finish(region, parts, initrd.clone())
 }
 
 impl<'a> Builder<'_, 'a> {
     /// The order of the parts decides their addresses: backup, elfcorehdr, purgatory,
     /// boot_params, kernel and initrd from the top of the region, setup_data at its bottom. What
     /// stays free lies low, where the kernel looks for its control pages.
-    fn place_parts(&mut self) -> Result<Parts, Error> {
+    fn place_parts(&mut self, region: PhysRange) -> Result<Parts, Error> {
         let machine = self.inputs.machine;
         let low_memory = self.backup()?;
         let (elfcorehdr, header_range) = self.elfcorehdr(low_memory)?;
@@ -94,9 +116,7 @@ impl<'a> Builder<'_, 'a> {
         let kernel = self.kernel()?;
         let initrd = self.initrd()?;
         let (setup_data, efi_map) = self.setup_data(&e820, efi)?;
-        // The least it takes; whether this CPU needs more is for preflight to say.
-        let ram_end = crate::preflight::ram_end(machine);
-        self.placement.check_control_pages(control_pages(ram_end, true))?;
+        self.control_pages(region)?;
         Ok(Parts {
             low_memory,
             elfcorehdr,
@@ -111,12 +131,28 @@ impl<'a> Builder<'_, 'a> {
         })
     }
 
-    fn finish(mut self, region: PhysRange, parts: Parts) -> Result<Layout<'a>, Error> {
+    /// A kernel without 1 GiB pages takes a page for each GiB. Where it is not known whether this
+    /// one has them, preflight says so.
+    fn control_pages(&self, region: PhysRange) -> Result<(), Error> {
+        let mut environment = Environment::of_machine(self.inputs.machine);
+        environment.gib_pages = environment.gib_pages.or(Some(true));
+        self.placement.check_control_pages(region, &control_pages(&environment))
+    }
+
+    fn finish(
+        mut self,
+        region: PhysRange,
+        parts: Parts,
+        initrd: Option<InitrdSize>,
+    ) -> Result<Layout<'a>, Error> {
         let (machine, options) = (self.inputs.machine, self.inputs.options);
         let vmcore = VmcorePrediction::new(machine, &parts.elfcorehdr, &mut self.notes)?;
         let mut flags = KexecFlags::crash(machine.arch);
         flags.set(KexecFlags::UPDATE_ELFCOREHDR, options.hotplug);
         self.segments.sort_by_key(Segment::mem);
+        let facts = NeedFacts::new(self.inputs, &self.image, initrd, &self.segments, &parts.cmdline);
+        let need = facts.need(&capture_ram(machine));
+        self.notes.extend(need.iter().filter(|need| need.fit() != Fit::Enough).map(ToString::to_string));
         Ok(Layout {
             purgatory: parts.purgatory,
             target: target(parts.kernel, parts.boot_params.start())?,
@@ -138,8 +174,10 @@ impl<'a> Builder<'_, 'a> {
                 leftover: self.placement.free().total(),
                 initrd_limit: initrd_limit(&self.image, self.bits32),
                 cmdline_limit: self.image.cmdline_limit(),
+                need,
                 notes: self.notes,
             },
+            facts,
         })
     }
 

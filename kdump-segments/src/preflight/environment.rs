@@ -2,12 +2,8 @@
 
 use kdump_elf::{Arch, PhysRange};
 
-use crate::{Machine, MemoryKind};
-
-const GIB: u64 = 1 << 30;
-/// Control code, top levels of the identity map and the VMCOREINFO copy; measured on x86_64
-/// Linux 6.1 and 6.12, where five pages are too few and six suffice.
-const BASE_CONTROL_PAGES: u64 = 6;
+use super::ControlPages;
+use crate::{Machine, MemoryKind, RangeSet};
 
 /// The state of the running kernel. `None` where it is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +16,16 @@ pub struct Environment {
     pub crash_region: Option<PhysRange>,
     /// Bytes of RAM the kernel manages (`MemTotal`).
     pub total_ram: Option<u64>,
-    /// First address behind all RAM, which the identity map of the next kernel covers.
-    pub ram_end: u64,
-    /// Whether the CPU maps 1 GiB pages (`pdpe1gb` in /proc/cpuinfo).
+    /// All RAM, which the identity map of the next kernel covers.
+    pub ram: RangeSet,
+    /// What that map may cover besides: firmware tables and persistent memory.
+    pub mapped_tables: RangeSet,
+    /// Whether the kernel runs with page tables of five levels (x86_64).
+    pub five_levels: Option<bool>,
+    /// Whether the CPU maps 1 GiB pages.
     pub gib_pages: Option<bool>,
+    /// How this kernel takes its control pages.
+    pub control_pages: ControlPages,
     /// Whether the kernel knows KEXEC_UPDATE_ELFCOREHDR (Linux 6.6).
     pub update_elfcorehdr: Option<bool>,
     /// Whether the kernel knows KEXEC_CRASH_HOTPLUG_SUPPORT (Linux 6.10).
@@ -51,8 +53,11 @@ impl Environment {
             page_size: machine.page_size,
             crash_region: machine.load_region(),
             total_ram: None,
-            ram_end: ram_end(machine),
-            gib_pages: None,
+            ram: machine.ram(),
+            mapped_tables: mapped_tables(machine),
+            five_levels: machine.five_levels,
+            gib_pages: machine.gib_pages,
+            control_pages: ControlPages::default(),
             update_elfcorehdr: Some(hotplug),
             hotplug_support: if hotplug { None } else { Some(false) },
             capable: None,
@@ -63,17 +68,9 @@ impl Environment {
     }
 }
 
-/// First address behind all RAM.
-pub(crate) fn ram_end(machine: &Machine) -> u64 {
-    machine.memory.of_kind(MemoryKind::Ram).next_back().map_or(0, PhysRange::end)
-}
-
-/// Pages the kernel takes from the crash region for itself when RAM ends at `ram_end`.
-///
-/// Without 1 GiB pages each GiB mapped takes one more page, and each 512 GiB another.
-#[must_use]
-pub fn control_pages(ram_end: u64, gib_pages: bool) -> u64 {
-    let upper = ram_end.div_ceil(GIB << 9);
-    let lower = if gib_pages { 0 } else { ram_end.div_ceil(GIB) };
-    BASE_CONTROL_PAGES.saturating_add(upper.saturating_sub(1)).saturating_add(lower)
+/// What the next kernel must find mapped though it is no RAM.
+fn mapped_tables(machine: &Machine) -> RangeSet {
+    let kinds = [MemoryKind::Acpi, MemoryKind::Nvs, MemoryKind::Pmem, MemoryKind::Pram];
+    let efi = machine.efi.as_ref().and_then(|efi| PhysRange::from_len(efi.config_table, 1).ok());
+    kinds.into_iter().flat_map(|kind| machine.memory.of_kind(kind)).chain(efi).collect()
 }

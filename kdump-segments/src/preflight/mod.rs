@@ -5,6 +5,7 @@
 //! together they predict the errno and whether the armed image is lost.
 
 mod candidate;
+mod control_pages;
 mod environment;
 mod header;
 mod plan_rules;
@@ -14,8 +15,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use candidate::{Buffer, Candidate, CandidateSegment};
-pub(crate) use environment::ram_end;
-pub use environment::{Environment, control_pages};
+pub use control_pages::{Allocation, ControlPages, Shortage, control_pages, find_control_pages};
+pub use environment::Environment;
 pub use plan_rules::check_plan;
 pub use rules::check;
 

@@ -5,17 +5,20 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use kdump_elf::PhysRange;
-
-use super::{Buffer, Candidate, Environment, Report, Verdict, control_pages};
+use super::control_pages::describe;
+use super::{Buffer, Candidate, Environment, Report, Verdict, control_pages, find_control_pages};
+use crate::Errno;
 use crate::plan::KexecFlags;
-use crate::{Errno, RangeSet};
 
 /// `KEXEC_SEGMENT_MAX` (include/uapi/linux/kexec.h).
 pub(crate) const SEGMENT_MAX: usize = 16;
-/// Highest address a segment may end at on x86_64 with 4-level paging; 5-level has more, and
-/// no crash region lies there.
-const DESTINATION_LIMIT_X86_64: u64 = (1 << 52) - 1;
+/// The last byte of the physical address space of x86_64, which no segment may have, with page
+/// tables of four and of five levels.
+const LAST_4_LEVELS: u64 = (1 << 46) - 1;
+const LAST_5_LEVELS: u64 = (1 << 52) - 1;
+/// The architecture in the flags: 16 bits, above which the kernel looks at none.
+const ARCH_SHIFT: u32 = 16;
+const ARCH_BITS: u64 = 0xffff;
 
 /// A rule: its name, the errno of a violation and what it says.
 type Rule = (&'static str, Errno, fn(&Candidate, &Environment) -> (Verdict, String));
@@ -133,7 +136,7 @@ fn segment_count(candidate: &Candidate, _: &Environment) -> (Verdict, String) {
 }
 
 fn architecture(candidate: &Candidate, environment: &Environment) -> (Verdict, String) {
-    let (arch, native) = (candidate.flags >> 16, u64::from(environment.arch.e_machine()));
+    let (arch, native) = (candidate.flags >> ARCH_SHIFT & ARCH_BITS, u64::from(environment.arch.e_machine()));
     decide(arch == 0 || arch == native, format!("e_machine {arch}, the kernel's is {native}"))
 }
 
@@ -174,25 +177,40 @@ fn page_aligned(candidate: &Candidate, environment: &Environment) -> (Verdict, S
     })
 }
 
-fn destination_limit(candidate: &Candidate, _: &Environment) -> (Verdict, String) {
-    all(candidate, "all segments are addressable", |segment| {
-        let end = segment.mem.saturating_add(segment.memsz);
-        (end >= DESTINATION_LIMIT_X86_64).then(|| format!("ends at {end:#x}"))
-    })
+fn destination_limit(candidate: &Candidate, environment: &Environment) -> (Verdict, String) {
+    let end = |segment: &super::CandidateSegment| segment.mem.saturating_add(segment.memsz);
+    let last = if environment.five_levels == Some(false) { LAST_4_LEVELS } else { LAST_5_LEVELS };
+    let found = all(candidate, "all segments are addressable", |segment| {
+        (end(segment) >= last).then(|| format!("ends at {:#x}, the limit is {last:#x}", end(segment)))
+    });
+    let doubtful = candidate.segments.iter().any(|segment| end(segment) >= LAST_4_LEVELS);
+    if environment.five_levels.is_none() && found.0 == Verdict::Pass && doubtful {
+        let detail = "a segment needs page tables of five levels, and it is not known how many there are";
+        return (Verdict::Unknown, String::from(detail));
+    }
+    found
 }
 
+/// A segment without length is in the way of one that has bytes on both sides of it.
 fn no_overlap(candidate: &Candidate, _: &Environment) -> (Verdict, String) {
-    let mut ranges: Vec<PhysRange> = candidate
+    let mut ranges: Vec<(u64, u64)> = candidate
         .segments
         .iter()
-        .filter_map(|segment| PhysRange::from_len(segment.mem, segment.memsz).ok())
+        .map(|segment| (segment.mem, segment.mem.saturating_add(segment.memsz)))
         .collect();
     ranges.sort_unstable();
-    let overlap = ranges.windows(2).find_map(|pair| match pair {
-        [low, high] if low.overlaps(*high) => Some(format!("{low} and {high} overlap")),
-        _ => None,
-    });
-    overlap.map_or_else(|| decide(true, "no two segments overlap"), |detail| decide(false, detail))
+    // The segment that reaches highest of those before.
+    let mut highest: Option<(u64, u64)> = None;
+    for (start, end) in ranges {
+        match highest {
+            Some((low, high)) if start < high && end > low => {
+                return decide(false, format!("{low:#x}-{high:#x} and {start:#x}-{end:#x} overlap"));
+            }
+            Some((_, high)) if end <= high => {}
+            _ => highest = Some((start, end)),
+        }
+    }
+    decide(true, "no two segments overlap")
 }
 
 fn bufsz_within_memsz(candidate: &Candidate, _: &Environment) -> (Verdict, String) {
@@ -204,16 +222,12 @@ fn bufsz_within_memsz(candidate: &Candidate, _: &Environment) -> (Verdict, Strin
 
 fn half_of_ram(candidate: &Candidate, environment: &Environment) -> (Verdict, String) {
     let total = candidate.segments.iter().map(|segment| segment.memsz).fold(0, u64::saturating_add);
-    // All segments lie in the crash region, which is RAM: no machine has less than that.
-    let region = environment.crash_region.map_or(0, PhysRange::size);
+    let ram = environment.ram.total();
     match environment.total_ram {
         Some(ram) => decide(total <= ram / 2, format!("{total:#x} bytes, half of the RAM is {:#x}", ram / 2)),
-        None if total > region.max(environment.ram_end) => {
-            decide(false, format!("{total:#x} bytes, more than the machine has"))
-        }
-        None if total <= environment.ram_end / 4 => {
-            decide(true, format!("{total:#x} bytes, RAM ends at {:#x}", environment.ram_end))
-        }
+        // The kernel manages a little less than all RAM, but far more than half of it.
+        None if total > ram / 2 => decide(false, format!("{total:#x} bytes, all RAM is {ram:#x}")),
+        None if total <= ram / 4 => decide(true, format!("{total:#x} bytes, all RAM is {ram:#x}")),
         None => (Verdict::Unknown, format!("{total:#x} bytes; the size of RAM is not known")),
     }
 }
@@ -221,29 +235,39 @@ fn half_of_ram(candidate: &Candidate, environment: &Environment) -> (Verdict, St
 fn segments_in_region(candidate: &Candidate, environment: &Environment) -> (Verdict, String) {
     let Some(region) = environment.crash_region else { return decide(false, "no crash region is reserved") };
     all(candidate, "all segments lie in the crash region", |segment| {
+        // A segment without length may stand right behind the last byte.
         let end = segment.mem.saturating_add(segment.memsz);
-        let inside = region.contains(segment.mem) && end <= region.end();
-        (!inside).then(|| format!("{:#x}-{:#x} is not in {region}", segment.mem, end.saturating_sub(1)))
+        let inside = segment.mem >= region.start() && end <= region.end();
+        (!inside).then(|| format!("{:#x}-{end:#x} is not in {region}", segment.mem))
     })
 }
 
+/// Passes or fails where all that the kernel may take has room or has none.
 fn control_page_room(candidate: &Candidate, environment: &Environment) -> (Verdict, String) {
     let Some(region) = environment.crash_region else { return decide(false, "no crash region is reserved") };
-    let ranges = candidate.segments.iter();
-    let taken: RangeSet =
-        ranges.filter_map(|segment| PhysRange::from_len(segment.mem, segment.memsz).ok()).collect();
-    let free = taken.complement_within(region).total().checked_div(environment.page_size).unwrap_or(0);
-    let least = control_pages(environment.ram_end, true);
-    let most = control_pages(environment.ram_end, false);
-    let need = match environment.gib_pages {
-        Some(true) => least,
-        Some(false) => most,
-        None if free >= least && free < most => {
-            return (Verdict::Unknown, format!("{free} free pages, {least} to {most} are needed"));
+    if candidate.segments.len() > SEGMENT_MAX {
+        return (Verdict::Unknown, String::from("too many segments to ask"));
+    }
+    let segments: Vec<(u64, u64)> =
+        candidate.segments.iter().map(|segment| (segment.mem, segment.memsz)).collect();
+    let (mut fits, mut lacks) = (None, None);
+    for list in control_pages(environment) {
+        match find_control_pages(region, environment.page_size, &segments, &list) {
+            Ok(()) => fits = Some(list),
+            Err(shortage) => lacks = Some((list, shortage)),
         }
-        None => most,
-    };
-    decide(free >= need, format!("{free} free pages, {need} are needed"))
+    }
+    match (fits, lacks) {
+        (None, Some((list, shortage))) => decide(
+            false,
+            format!("the kernel needs {}, {} of them are free", describe(&list), shortage.found),
+        ),
+        (Some(fits), Some((list, _))) => {
+            let (fits, lacks) = (describe(&fits), describe(&list));
+            (Verdict::Unknown, format!("there is room for {fits}, but not for {lacks}, whichever it needs"))
+        }
+        (fits, None) => decide(true, format!("there is room for {}", describe(&fits.unwrap_or_default()))),
+    }
 }
 
 fn buffers_readable(candidate: &Candidate, _: &Environment) -> (Verdict, String) {

@@ -54,7 +54,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
         e_machine: ehdr.e_machine,
         arch: Arch::from_elf(ehdr.e_machine, ehdr.encoding.class),
         page_size: page_size.filter(|size| (0x1000..=0x10_0000).contains(size)),
-        completeness: completeness(size, &phdrs, &map, defects)?,
+        completeness: completeness(size, &phdrs, &map, defects),
         phdrs,
         notes,
         ..Facts::new("elf", ehdr.encoding)
@@ -135,27 +135,24 @@ fn stored(map: &ExtentMap, size: u64) -> u64 {
 }
 
 /// What a file of `size` bytes lacks of what its program headers list.
-fn completeness(
-    size: u64,
-    phdrs: &[Phdr],
-    map: &ExtentMap,
-    mut defects: Vec<Error>,
-) -> Result<Completeness, Error> {
+fn completeness(size: u64, phdrs: &[Phdr], map: &ExtentMap, defects: Vec<Error>) -> Completeness {
+    // Vmalloc memory of /proc/kcore is no part of the dump.
+    let is_listed = |phdr: &&Phdr| phdr.p_type != PT_LOAD || phdr.p_paddr != NO_PADDR;
     let ends = phdrs
         .iter()
         .filter(|phdr| phdr.p_filesz != 0)
+        .filter(is_listed)
         .map(|phdr| phdr.p_offset.saturating_add(phdr.p_filesz));
     let missing = map.extents().iter().filter_map(|extent| {
         let len = extent.range.size();
         Some(extent.stored_at?.saturating_add(len).saturating_sub(size).min(len))
     });
-    let (expected_size, missing) = (ends.max().unwrap_or(0), missing.fold(0, u64::saturating_add));
-    if missing == 0 && defects.is_empty() && expected_size > size {
-        let (offset, need) = (size, expected_size.saturating_sub(size));
-        let what = "what program headers list besides memory";
-        tell(&mut defects, Error::Truncated { what, offset, need, have: 0 })?;
+    Completeness {
+        file_size: size,
+        expected_size: ends.max().unwrap_or(0),
+        missing: missing.fold(0, u64::saturating_add),
+        defects,
     }
-    Ok(Completeness { file_size: size, expected_size, missing, defects })
 }
 
 /// The part of a range that is in its first `len` bytes, and the rest.
@@ -172,6 +169,9 @@ pub(crate) fn is_usable(phdr: &Phdr) -> bool {
     memory.and(phdr.p_offset.checked_add(phdr.p_filesz)).is_some()
 }
 
+/// `p_paddr` of what has no physical address of its own: vmalloc memory in /proc/kcore.
+const NO_PADDR: u64 = u64::MAX;
+
 /// What each PT_LOAD says about physical memory in a file of `size` bytes. One that is damaged
 /// is told in `defects`; one that passes the last address is left out.
 fn candidates(phdrs: &[Phdr], size: u64, defects: &mut Vec<Error>) -> Result<Vec<Extent>, Error> {
@@ -184,6 +184,9 @@ fn candidates(phdrs: &[Phdr], size: u64, defects: &mut Vec<Error>) -> Result<Vec
         tell(defects, Error::Corrupt { what: "number of PT_LOADs", value: 0, expected })?;
     }
     for (index, phdr) in (0_u32..).zip(phdrs).filter(|(_, phdr)| phdr.p_type == PT_LOAD) {
+        if phdr.p_paddr == NO_PADDR {
+            continue;
+        }
         let mut damaged = |field, value, expected| {
             let error = kdump_elf::Error::Phdr { index, field, value, expected };
             tell(defects, Error::Elf { what: "program headers", error })

@@ -2,7 +2,8 @@
 
 use kdump_elf::Paddr;
 
-use super::{Facts, Span};
+use super::kdump::PageScratch;
+use super::{Facts, Span, SpanKind};
 use crate::error::Stopped;
 
 /// A dump in some format: an index of what is where, made when it is opened and never changed,
@@ -18,6 +19,18 @@ pub trait Format: Send + Sync {
     /// described at `at` or behind it. Costs no I/O, and time that grows with the logarithm of
     /// the size of the dump at most.
     fn span(&self, at: Paddr) -> Option<Span>;
+
+    /// As [`Format::span`], but also asks what the dump has of each page on its own, which may
+    /// read the file: pages known to be zeros, never written, or listed in places that cannot be
+    /// right are told apart. The span may be shorter than all that is alike.
+    fn look(&self, at: Paddr, _scratch: &mut Scratch) -> Option<Span> {
+        self.span(at)
+    }
+
+    /// What [`Format::look`] says of the page at `at` alone, without asking how far it is true.
+    fn kind(&self, at: Paddr, scratch: &mut Scratch) -> Option<SpanKind> {
+        self.look(at, scratch).map(|span| span.kind)
+    }
 
     /// Fills all of `buf` from `at` on. Takes no lock and, once `scratch` has what it needs,
     /// allocates nothing.
@@ -35,4 +48,6 @@ pub trait Format: Send + Sync {
 pub struct Scratch {
     /// Where in its index the format found the last address.
     pub(crate) hint: usize,
+    /// Pages of kdump-compressed files.
+    pub(super) pages: PageScratch,
 }

@@ -5,8 +5,11 @@ mod core_table;
 mod cpu;
 mod elf;
 mod facts;
+mod flattened;
 mod format;
+mod kdump;
 mod note_table;
+mod raw_image;
 mod reader;
 pub(crate) mod scan;
 mod signature;
@@ -26,6 +29,7 @@ pub(crate) use elf::is_usable;
 pub use facts::Facts;
 pub use format::{Format, Scratch};
 pub use note_table::NoteTable;
+pub use raw_image::RawImage;
 pub use reader::Reader;
 pub use span::{PageClass, Span, SpanKind};
 pub use unreadable::{MAX_UNREADABLE, Unreadable, UnreadableRange};
@@ -60,6 +64,15 @@ impl<'s> Dump<'s> {
     /// never split.
     pub fn open_parts(parts: Vec<Box<dyn ReadAt + 's>>) -> Result<Self, Error> {
         signature::open(parts).map(|format| Self { format })
+    }
+
+    /// Opens raw images of memory, one or several in any order. They name neither their machine
+    /// nor their place, so the caller does: without `arch` it stays unknown.
+    ///
+    /// # Errors
+    /// When images overlap, one is empty, or none is given.
+    pub fn open_raw(images: Vec<RawImage<'s>>, arch: Option<Arch>) -> Result<Self, Error> {
+        raw_image::open(images, arch).map(|format| Self { format })
     }
 
     /// A dump in a format that is not known here.

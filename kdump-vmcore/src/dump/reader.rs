@@ -3,7 +3,7 @@
 use kdump_elf::{Paddr, PhysRange};
 
 use super::format::{Format, Scratch};
-use super::{Facts, SpanKind};
+use super::{Facts, Span, SpanKind};
 use crate::error::{Error, Stopped};
 use crate::source::PhysMemory;
 
@@ -32,6 +32,39 @@ impl<'d> Reader<'d> {
     #[must_use]
     pub fn facts(&self) -> &'d Facts {
         self.format.facts()
+    }
+
+    /// What the dump has at `paddr`, page by page where it keeps records of pages: unlike
+    /// [`Dump::span`](super::Dump::span) this may read the file. `None` when no RAM is
+    /// described there or behind it. The span may be shorter than all that is alike.
+    pub fn look(&mut self, paddr: Paddr) -> Option<Span> {
+        self.format.look(paddr, &mut self.scratch)
+    }
+
+    /// What the dump has of the page at `paddr`, as [`Reader::look`] tells it, at the price of one
+    /// page. `None` when no RAM is described there or behind it.
+    pub fn kind(&mut self, paddr: Paddr) -> Option<SpanKind> {
+        self.format.kind(paddr, &mut self.scratch)
+    }
+
+    /// The memory of the machine by address, as [`Reader::look`] tells it: sorted, disjoint,
+    /// without gaps, neighbours of one kind joined; from the first RAM to the last.
+    pub fn looks(&mut self) -> impl Iterator<Item = Span> {
+        let mut next =
+            self.look(Paddr(0)).filter(|span| span.kind != SpanKind::Hole || span.range.start() == 0);
+        if let Some(hole) = next.filter(|span| span.kind == SpanKind::Hole) {
+            next = self.look(Paddr(hole.range.end()));
+        }
+        core::iter::from_fn(move || {
+            let mut span = next?;
+            loop {
+                // A format that stands still would never end.
+                let end = span.range.end();
+                next = self.look(Paddr(end)).filter(|next| next.range.end() > end);
+                let Some(joined) = next.filter(|next| next.kind == span.kind) else { return Some(span) };
+                span.range = PhysRange::from_half_open(span.range.start(), joined.range.end()).ok()?;
+            }
+        })
     }
 
     /// Goes on behind `stopped` with zeros as long as memory was excluded.

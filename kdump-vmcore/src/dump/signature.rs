@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Format, elf};
+use super::{Format, elf, flattened, kdump};
 use crate::error::Error;
 use crate::source::ReadAt;
 
@@ -19,32 +19,61 @@ struct Known {
     open: Result<Open, &'static str>,
 }
 
-/// All formats that are recognised; a format is added by its line.
+/// The formats that are read; a format is added by its line.
 const FORMATS: &[Known] = &[
     Known { signature: b"\x7fELF", open: Ok(elf::open) },
-    Known {
-        signature: b"KDUMP   ",
-        open: Err("dumps in the kdump-compressed format (KDUMP) cannot be read"),
-    },
-    Known { signature: b"DISKDUMP", open: Err("dumps in the diskdump format (DISKDUMP) cannot be read") },
-    Known {
-        signature: b"makedumpfile",
-        open: Err("flattened dumps cannot be read; `makedumpfile -R DUMP < FLATTENED` puts them together"),
-    },
+    Known { signature: b"KDUMP   ", open: Ok(kdump::open) },
+    Known { signature: b"DISKDUMP", open: Ok(kdump::open) },
+    Known { signature: flattened::SIGNATURE, open: Ok(flattened::open) },
+];
+
+/// A format that is not read, and what to do about it.
+const fn foreign(signature: &'static [u8], what: &'static str) -> Known {
+    Known { signature, open: Err(what) }
+}
+
+const LKCD: &str = "an LKCD dump; crash and libkdumpfile read it";
+const XEN_CORE: &str =
+    "a core file of a Xen domain in its old format; crash reads it, `xl dump-core` writes ELF";
+const VMWARE: &str = "a VMware suspend or snapshot file; crash reads it, `vmss2core` makes an ELF core of it";
+
+/// The formats that are known by name alone.
+const FOREIGN: &[Known] = &[
+    foreign(b"\xa8\x19\x01\x73\x61\x8f\x23\xed", LKCD),
+    foreign(b"\xed\x23\x8f\x61\x73\x01\x19\xa8", LKCD),
+    foreign(
+        b"\xa8\x19\x01\x73\x61\x8f\x23\xfd",
+        "an s390 stand-alone dump; `zgetdump -f elf` makes an ELF core of it",
+    ),
+    foreign(b"sadump\0\0", "a dump of Fujitsu's sadump; `makedumpfile` makes a kdump-compressed dump of it"),
+    foreign(b"\xed\xeb\x0f\xf0", XEN_CORE),
+    foreign(b"\xf0\x0f\xeb\xed", XEN_CORE),
+    foreign(b"LinuxGuestRecord", "a saved Xen domain; restore it and dump it with `xl dump-core`"),
+    foreign(b"PAGEDU64", "a dump of a Windows kernel, which is not about Linux; WinDbg reads it"),
+    foreign(b"PAGEDUMP", "a dump of a Windows kernel, which is not about Linux; WinDbg reads it"),
+    foreign(b"QEVM", "a migration stream of QEMU; make a dump with its command `dump-guest-memory`"),
+    foreign(b"LibvirtQemud", "a saved libvirt domain; make a dump with `virsh dump --memory-only`"),
+    foreign(b"\xd0\xbe\xd2\xbe", VMWARE),
+    foreign(b"\xd2\xbe\xd2\xbe", VMWARE),
+    foreign(b"\xd3\xbe\xd2\xbe", VMWARE),
+    foreign(b"EMiL", "a memory image of LiME; Volatility reads it"),
+    foreign(b"AVML", "a memory image of AVML; `avml-convert` makes a raw image of it"),
+    foreign(b"\x1f\x8b", "a file compressed with gzip; `gunzip` it first"),
+    foreign(b"\xfd7zXZ\0", "a file compressed with xz; `unxz` it first"),
+    foreign(b"\x28\xb5\x2f\xfd", "a file compressed with zstd; `unzstd` it first"),
+    foreign(b"\x04\x22\x4d\x18", "a file compressed with lz4; `unlz4` it first"),
+    foreign(b"BZh", "a file compressed with bzip2; `bunzip2` it first"),
 ];
 
 /// Bytes that tell the formats apart.
 const ROOM: usize = 16;
 
-/// Recognises the format by the first part and opens the dump.
-pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> {
-    let Some(first) = parts.first() else {
-        return Err(Error::Unsupported { what: "a dump of no file; name one at least" });
-    };
+/// The first bytes of a file, zeros where it is shorter.
+pub(super) fn head(part: &dyn ReadAt) -> Result<[u8; ROOM], Error> {
     let mut head = [0; ROOM];
     let mut read = 0_usize;
     while let Some(rest) = head.get_mut(read..).filter(|rest| !rest.is_empty()) {
-        match first.read_at(read as u64, rest)? {
+        match part.read_at(read as u64, rest)? {
             0 => break,
             count => read = read.saturating_add(count),
         }
@@ -53,8 +82,24 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
         let need = ROOM as u64;
         return Err(Error::Truncated { what: "signature", offset: 0, need, have: 0 });
     }
+    Ok(head)
+}
+
+/// Recognises the format by the first part and opens the dump.
+pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> {
+    let Some(first) = parts.first() else {
+        return Err(Error::Unsupported { what: "a dump of no file; name one at least" });
+    };
+    let mut head = head(&**first)?;
+    for part in parts.iter().skip(1) {
+        // A set may have parts that are streams and others that are not.
+        let other = self::head(&**part)?;
+        if other.starts_with(flattened::SIGNATURE) {
+            head = other;
+        }
+    }
     let found = head.first_chunk::<8>().copied().unwrap_or_default();
-    let known = FORMATS.iter().find(|known| head.starts_with(known.signature));
+    let known = FORMATS.iter().chain(FOREIGN).find(|known| head.starts_with(known.signature));
     match known.ok_or(Error::UnknownFormat { found })?.open {
         Ok(open) => open(parts),
         Err(what) => Err(Error::Unsupported { what }),

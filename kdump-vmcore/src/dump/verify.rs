@@ -45,6 +45,12 @@ pub fn verify(
 ) -> Result<Verification, Error> {
     let defects = collect("what is wrong with the dump", dump.completeness().defects.iter().copied())?;
     let mut found = Verification { defects, ..Verification::default() };
+    let state = dump.completeness();
+    if found.defects.is_empty() && state.missing == 0 && !state.is_complete() {
+        let (offset, need) = (state.file_size, state.expected_size.saturating_sub(state.file_size));
+        let what = "what the headers list besides memory";
+        tell(&mut found.defects, Error::Truncated { what, offset, need, have: 0 })?;
+    }
     // Registers of an architecture that is not known here are not damaged.
     let damaged = |error: &Error| !matches!(error, Error::Unsupported { .. });
     let mut wrong = dump.cpus().filter_map(|cpu| cpu.prstatus().err()).filter(damaged);

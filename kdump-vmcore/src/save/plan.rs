@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use kdump_elf::{HeaderLayout, PT_LOAD, PT_NOTE, Phdr, PhysRange, align_up};
 
 use crate::dump::is_usable;
-use crate::dump::{Dump, Unreadable};
+use crate::dump::{Dump, SpanKind, Unreadable};
 use crate::error::Error;
 use crate::error::elf;
 use crate::room::zeroed;
@@ -23,7 +23,8 @@ pub(super) struct Region {
 
 /// How a dump is saved as an ELF core: known before a byte is written.
 ///
-/// The program headers are those of the source with new offsets. Memory that several of them
+/// The program headers are those of the source with new offsets; of a source that has none,
+/// one for each piece of RAM that is stored, with what was left out behind it. Memory that several of them
 /// list, such as the kernel's text in /proc/vmcore, is stored once.
 #[derive(Debug)]
 pub struct SavePlan<'d> {
@@ -48,7 +49,8 @@ impl<'d> SavePlan<'d> {
     pub fn elf(dump: &'d Dump<'d>) -> Result<Self, Error> {
         let mut dropped_phdrs = Vec::new();
         let mut kept = Vec::new();
-        for (index, phdr) in (0_u32..).zip(dump.phdrs()) {
+        let made = if dump.phdrs().is_empty() { phdrs_of(dump) } else { Vec::new() };
+        for (index, phdr) in (0_u32..).zip(dump.phdrs().iter().chain(&made)) {
             match phdr.p_type {
                 PT_NOTE => kept.push(*phdr),
                 PT_LOAD if is_usable(phdr) => kept.push(*phdr),
@@ -95,6 +97,35 @@ impl<'d> SavePlan<'d> {
     pub fn memory(&self) -> u64 {
         self.memory
     }
+}
+
+/// Program headers for a dump in a format that has none. Virtual addresses are not known.
+fn phdrs_of(dump: &Dump<'_>) -> Vec<Phdr> {
+    let notes = dump.notes().segments().map(|_| Phdr { p_type: PT_NOTE, p_align: 4, ..Phdr::default() });
+    let mut phdrs: Vec<Phdr> = notes.collect();
+    let mut end = None;
+    for span in dump.spans().filter(|span| span.kind != SpanKind::Hole) {
+        let (start, size) = (span.range.start(), span.range.size());
+        let readable = span.kind.is_readable();
+        let last = phdrs.last_mut().filter(|last| last.p_type == PT_LOAD && end == Some(start));
+        // What is stored must come first in a PT_LOAD.
+        match last.filter(|last| !readable || last.p_filesz == last.p_memsz) {
+            Some(last) => {
+                last.p_memsz = last.p_memsz.saturating_add(size);
+                last.p_filesz = last.p_filesz.saturating_add(if readable { size } else { 0 });
+            }
+            None => phdrs.push(Phdr {
+                p_type: PT_LOAD,
+                p_flags: 7,
+                p_paddr: start,
+                p_filesz: if readable { size } else { 0 },
+                p_memsz: size,
+                ..Phdr::default()
+            }),
+        }
+        end = Some(span.range.end());
+    }
+    phdrs
 }
 
 /// Appends the notes behind the header. Each segment keeps its alignment; what of it could

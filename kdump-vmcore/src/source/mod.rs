@@ -2,8 +2,10 @@
 
 #[cfg(feature = "std")]
 mod file;
+mod flattened;
 mod phys_memory;
 mod read_at;
 
+pub use flattened::Flattened;
 pub use phys_memory::{MemoryImage, OldMemory, PhysMemory};
 pub use read_at::ReadAt;

@@ -14,6 +14,8 @@ use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::purgatory::Purgatory;
 use sha2::{Digest, Sha256};
 
+use crate::clock::time;
+
 /// What is hashed, about the size of a kernel with its initramfs; the best of some rounds counts,
 /// and everything takes its turn in each round, so that a busy machine is busy for all.
 const MEGABYTES: u32 = 32;
@@ -68,22 +70,6 @@ pub(crate) fn run() -> Result<()> {
 fn mix(index: [u8; 4]) -> u8 {
     let [low, next, ..] = index;
     low.wrapping_mul(7).wrapping_add(next)
-}
-
-/// Processor time some work takes, which other programs of a busy machine take little from.
-fn time<T>(work: impl FnOnce() -> T) -> Duration {
-    let start = processor_time();
-    core::hint::black_box(work());
-    processor_time().saturating_sub(start)
-}
-
-/// Processor time this thread has had, as openssl speed and the C program count theirs.
-fn processor_time() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the structure is ours; a clock every Linux has (clock_gettime(2)).
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 fn line(name: &str, time: Duration) {

@@ -3,6 +3,8 @@
 //! `cargo xtask bench [NAME…]` runs all or the named ones. No figure gates anything.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "benchmarks print their figures")]
 
+mod clock;
+mod codec;
 mod digest;
 mod ffi;
 mod planning;
@@ -14,8 +16,13 @@ use std::process::ExitCode;
 /// A benchmark: its name on the command line and what runs it.
 type Bench = (&'static str, fn() -> Result<(), Box<dyn Error>>);
 
-const ALL: &[Bench] =
-    &[("digest", digest::run), ("ffi", ffi::run), ("planning", planning::run), ("reading", reading::run)];
+const ALL: &[Bench] = &[
+    ("codec", codec::run),
+    ("digest", digest::run),
+    ("ffi", ffi::run),
+    ("planning", planning::run),
+    ("reading", reading::run),
+];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();

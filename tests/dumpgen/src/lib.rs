@@ -6,6 +6,7 @@
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
     clippy::panic,
@@ -13,20 +14,27 @@
     reason = "a wrong test dump is a broken test and may stop it"
 )]
 
+mod c_struct;
 mod core_file;
 mod elfcorehdr;
+mod flattened;
 mod kallsyms;
+mod kdump_file;
 mod log_buf;
 mod note;
+mod page_codec;
 mod page_tables;
 mod printk;
 mod wire;
 
 pub use core_file::{CoreFile, Segment};
 pub use elfcorehdr::ElfCoreHdr;
+pub use flattened::{FlatRecord, Flattened};
 pub use kallsyms::Kallsyms;
+pub use kdump_file::{KdumpFile, KdumpLayout, STATUS_INCOMPLETE, Stored};
 pub use log_buf::LogBuf;
 pub use note::{crash_notes_buffer, note, prstatus_x86_64};
+pub use page_codec::PageCodec;
 pub use page_tables::{PageTableImage, TableImage};
 pub use printk::{PrintkRing, Record};
 pub use wire::Wire;

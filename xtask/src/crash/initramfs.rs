@@ -25,7 +25,7 @@ pub(crate) fn write(
     programs: &Programs,
     loader: &[GuestFile],
 ) -> Result<PathBuf> {
-    let base = base(dir, modules, programs)?;
+    let base = base(dir, modules, programs, None)?;
     let image = fs::read(&kernel.image).context(kernel.image.display())?;
     let mut extra = Cpio::default();
     extra.directory("boot");
@@ -41,7 +41,37 @@ pub(crate) fn write(
     Ok(path)
 }
 
-fn base(dir: &Path, modules: &[Module], programs: &Programs) -> Result<Vec<u8>> {
+/// As [`write`], but the capture kernel gets an initramfs compressed by `compressor`, with a file
+/// of `ballast` bytes that cannot be compressed. Returns its size as well.
+pub(crate) fn write_compressed(
+    dir: &Path,
+    kernel: &Kernel,
+    modules: &[Module],
+    programs: &Programs,
+    compressor: &str,
+    ballast: usize,
+) -> Result<(PathBuf, u64)> {
+    let plain = dir.join("capture.cpio");
+    fs::write(&plain, base(dir, modules, programs, Some(ballast))?).context(plain.display())?;
+    let capture = match compressor {
+        "none" => fs::read(&plain).context(plain.display())?,
+        // The kernel knows no other check of xz than CRC-32.
+        "xz" => shell::stdout(shell::tool("xz")?.args(["--check=crc32", "-c"]).arg(&plain))?,
+        // Nor another frame of LZ4 than the legacy one.
+        "lz4" => shell::stdout(shell::tool("lz4")?.args(["-l", "-c"]).arg(&plain))?,
+        other => shell::stdout(shell::tool(other)?.arg("-c").arg(&plain))?,
+    };
+    let mut extra = Cpio::default();
+    extra.directory("boot");
+    extra.file("boot/vmlinuz", &fs::read(&kernel.image).context(kernel.image.display())?);
+    extra.file("boot/initrd", &capture);
+    let path = dir.join("initramfs.cpio");
+    let whole = [base(dir, modules, programs, None)?, extra.finish()].concat();
+    fs::write(&path, whole).context(path.display())?;
+    Ok((path, capture.len() as u64))
+}
+
+fn base(dir: &Path, modules: &[Module], programs: &Programs, ballast: Option<usize>) -> Result<Vec<u8>> {
     let busybox = shell::find("busybox").context("busybox: no such program")?;
     let mut cpio = Cpio::default();
     for path in ["bin", "lib", "lib/modules", "dev", "proc", "sys", "run", "mnt"] {
@@ -55,5 +85,20 @@ fn base(dir: &Path, modules: &[Module], programs: &Programs) -> Result<Vec<u8>> 
         // The script inserts them in the order of their names.
         cpio.file(&format!("lib/modules/{order:02}-{}.ko", module.name), &module.bytes);
     }
+    if let Some(size) = ballast.filter(|&size| size != 0) {
+        cpio.file("lib/ballast", &noise(size));
+    }
     Ok(cpio.finish())
+}
+
+/// Bytes that no compressor makes shorter (xorshift64), the same each time.
+fn noise(size: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    core::iter::repeat_with(&mut next).flatten().take(size).collect()
 }

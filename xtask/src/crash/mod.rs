@@ -2,20 +2,23 @@
 //! known before.
 
 mod checks;
-mod cpio;
+pub(crate) mod cpio;
 mod disk;
 mod drive;
-mod elf;
+pub(crate) mod elf;
 mod gdbstub;
 mod initramfs;
-mod kernel;
+pub(crate) mod kernel;
 mod low_memory;
 mod matrix;
 mod modules;
-mod options;
+pub(crate) mod options;
 mod plan;
-mod programs;
-mod qemu;
+pub(crate) mod programs;
+pub(crate) mod qemu;
+mod region_sizes;
+
+pub(crate) use region_sizes::run as run_region_sizes;
 
 use std::fs;
 use std::path::PathBuf;
@@ -34,13 +37,17 @@ use crate::error::{Context, Result};
 use crate::progress::{self, Clock};
 use crate::{consumers, repo};
 
-const NEEDS: &[Need] = &[
+pub(crate) const NEEDS: &[Need] = &[
     Need { what: "qemu-system-x86_64", package: "qemu-system-x86" },
     // The package busybox brings a program of the same name that needs libraries.
     Need { what: "/var/lib/dpkg/info/busybox-static.list", package: "busybox-static" },
     Need { what: "mkfs.ext4", package: "e2fsprogs" },
     Need { what: "xz", package: "xz-utils" },
     Need { what: "strip", package: "binutils" },
+    // What `region-sizes` can compress an initramfs with.
+    Need { what: "zstd", package: "zstd" },
+    Need { what: "lz4", package: "lz4" },
+    Need { what: "bzip2", package: "bzip2" },
 ];
 
 /// The target of the programs that run in the guest.

@@ -15,7 +15,7 @@ pub(crate) enum Series {
 impl Series {
     pub(crate) const ALL: [Self; 2] = [Self::V6_1, Self::V6_12];
 
-    fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         match text {
             "6.1" => Ok(Self::V6_1),
             "6.12" => Ok(Self::V6_12),
@@ -132,7 +132,7 @@ impl Options {
 }
 
 /// `512M`, `4G` or a bare number of MiB.
-fn mebibytes(text: &str) -> Result<u64> {
+pub(crate) fn mebibytes(text: &str) -> Result<u64> {
     let (digits, scale) = match text.strip_suffix(['G', 'g']) {
         Some(digits) => (digits, 1024),
         None => (text.strip_suffix(['M', 'm']).unwrap_or(text), 1),

@@ -25,6 +25,23 @@ pub(crate) fn build() -> Result<Programs> {
     Ok(Programs { kdump: dir.join("kdump"), witness: dir.join("kdump-witness") })
 }
 
+/// The program that tries crash loads. Not of the release profile, so that it notices overflows.
+pub(crate) fn soak() -> Result<PathBuf> {
+    rust::ensure_targets(&[TARGET])?;
+    let mut cargo = rust::cargo()?;
+    shell::run(cargo.args([
+        "build",
+        "--quiet",
+        "--config",
+        "profile.dev.opt-level=1",
+        "--target",
+        TARGET,
+        "--package",
+        "kdump-soak",
+    ]))?;
+    Ok(repo::target()?.join(TARGET).join("debug/kdump-soak"))
+}
+
 /// The program without its debugging information: memory of the guest is scarce.
 pub(crate) fn stripped(program: &Path, dir: &Path) -> Result<Vec<u8>> {
     let name = program.file_name().context(program.display())?;

@@ -44,22 +44,27 @@ pub(crate) struct Guest {
     input: ChildStdin,
     lines: Receiver<String>,
     seen: Vec<String>,
-    gdb: PathBuf,
+    /// A socket to be removed at the end.
+    gdb: Option<PathBuf>,
 }
 
 impl Guest {
     pub(crate) fn start(options: &Options, setup: &Setup<'_>) -> Result<Self> {
-        let mut command = command(options, setup)?;
+        Self::spawn(command(options, setup)?, setup.log, Some(setup.gdb.to_owned()))
+    }
+
+    /// Starts QEMU with its serial console on its standard streams.
+    pub(crate) fn spawn(mut command: Command, log: &Path, gdb: Option<PathBuf>) -> Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let line = shell::describe(&command);
-        let log = File::create(setup.log).context(setup.log.display())?;
+        let log = File::create(log).context(log.display())?;
         let mut child = command.spawn().context(&line)?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(failed(format!("{line}: no pipes")));
         };
         let (send, lines) = channel();
         thread::spawn(move || relay(output, log, &send));
-        Ok(Self { child, input, lines, seen: Vec::new(), gdb: setup.gdb.to_owned() })
+        Ok(Self { child, input, lines, seen: Vec::new(), gdb })
     }
 
     /// Waits until a line holds one of `texts` and returns that line. A failure reported by the
@@ -71,6 +76,15 @@ impl Guest {
             Heard::Line(line) => Ok(line),
             Heard::End => Err(self.lost("QEMU ended", &waiting)),
             Heard::Silence => Err(self.lost(&format!("not within {} s", patience.as_secs()), &waiting)),
+        }
+    }
+
+    /// As [`wait_for`](Self::wait_for), but silence, the end of QEMU and a failure told by the
+    /// guest are answers: `None`, or the line.
+    pub(crate) fn hear(&mut self, texts: &[&str], patience: Duration) -> Result<Option<String>> {
+        match self.listen(texts, patience)? {
+            Heard::Line(line) => Ok(Some(line)),
+            Heard::Silence | Heard::End => Ok(None),
         }
     }
 
@@ -132,7 +146,9 @@ impl Drop for Guest {
         // Fails when QEMU has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = std::fs::remove_file(&self.gdb);
+        if let Some(gdb) = &self.gdb {
+            let _ = std::fs::remove_file(gdb);
+        }
     }
 }
 

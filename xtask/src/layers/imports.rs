@@ -10,8 +10,8 @@ type Rule = (&'static str, &'static [&'static str]);
 
 /// The rooms of kdump-vmcore along the way of the data.
 pub(super) const VMCORE: &[Rule] = &[
-    ("ground", &[]),
-    ("codec", &["ground"]),
+    ("codec", &[]),
+    ("ground", &["codec"]),
     ("source", &["ground", "codec"]),
     ("dump", &["ground", "codec", "source"]),
     ("translate", &["ground", "source", "dump"]),

@@ -20,7 +20,7 @@ pub(crate) fn command() -> Command {
     Command::new("dmesg")
         .about("The dead kernel's log")
         .after_help(EXAMPLES)
-        .arg(info::dump_arg())
+        .arg(info::dumps_arg())
         .arg(info::json_arg())
 }
 

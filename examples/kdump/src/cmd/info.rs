@@ -4,9 +4,11 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use kdump_vmcore::{Dump, ReadAt, SpanKind};
+use kdump_elf::Paddr;
+use kdump_vmcore::{Dump, RawImage, ReadAt, SpanKind};
 use serde_json::{Value, json};
 
+use crate::args::parse_size;
 use crate::failure::{CommandResult, Failure};
 use crate::json::{hex, phdr_type};
 pub(crate) use crate::terminal::printable;
@@ -14,13 +16,15 @@ pub(crate) use crate::terminal::printable;
 const EXAMPLES: &str = "\
 Examples:
   kdump info /var/crash/vmcore
-  kdump info --json /proc/vmcore";
+  kdump info --json /proc/vmcore
+  kdump info --raw 0 low.bin --raw 4G high.bin";
 
 pub(crate) fn command() -> Command {
     Command::new("info")
         .about("Format, architecture, release, CPUs, memory, compression and completeness of a dump")
         .after_help(EXAMPLES)
         .arg(dumps_arg())
+        .arg(raw_arg())
         .arg(json_arg())
 }
 
@@ -35,6 +39,16 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
 /// The operands of a command that takes a whole dump, which may be split over several files.
 pub(crate) fn dumps_arg() -> Arg {
     dump_arg().num_args(1..).help("The dump; several files are the parts of one split dump")
+}
+
+/// `--raw`.
+pub(crate) fn raw_arg() -> Arg {
+    Arg::new("raw")
+        .long("raw")
+        .value_name("A")
+        .action(ArgAction::Append)
+        .value_parser(parse_size)
+        .help("DUMP is a raw image of the memory from this physical address on; once for each DUMP, in order")
 }
 
 /// The operand of a command that takes one file.
@@ -56,12 +70,32 @@ pub(crate) fn open(matches: &ArgMatches) -> Result<Dump<'static>, Failure> {
         parts.push(Box::new(file));
     }
     let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-    Dump::open_parts(parts).map_err(|error| Failure::new(format!("{}: {error}", names.join(", "))))
+    // Not every command has it.
+    let bases: Vec<u64> = matches.try_get_many("raw").ok().flatten().unwrap_or_default().copied().collect();
+    let opened = if bases.is_empty() {
+        Dump::open_parts(parts)
+    } else if bases.len() == parts.len() {
+        let images =
+            bases.into_iter().zip(parts).map(|(base, source)| RawImage { base: Paddr(base), source });
+        Dump::open_raw(images.collect(), None)
+    } else {
+        let (given, files) = (bases.len(), parts.len());
+        return Err(Failure::usage(format!(
+            "--raw is given {given} times for {files} files: give it once for each"
+        )));
+    };
+    opened.map_err(|error| Failure::new(format!("{}: {error}", names.join(", "))))
 }
 
 /// The page size, and whether it is the usual one for want of a better source.
 pub(crate) fn page_size(dump: &Dump<'_>) -> (u64, bool) {
     dump.page_size().map_or((4096, true), |size| (size, false))
+}
+
+/// How pages are compressed, in the words of the format.
+fn compression<'d>(dump: &'d Dump<'_>) -> &'d str {
+    let codecs = dump.facts().details.iter().find(|(name, _)| *name == "codecs");
+    codecs.map_or("none", |(_, codecs)| codecs)
 }
 
 /// A size for people: `1.5 GiB`.
@@ -107,7 +141,7 @@ fn document(dump: &Dump<'_>) -> Value {
         "memory": dump.memory_size(),
         "page_size": page_size,
         "page_size_guessed": page_size_guessed,
-        "compression": "none",
+        "compression": compression(dump),
         "details": details,
         "completeness": {
             "complete": state.is_complete(),
@@ -140,9 +174,9 @@ fn print(dump: &Dump<'_>) -> std::io::Result<()> {
     let memory = dump.memory_size();
     line("memory", format!("{} ({memory} bytes) in {} ranges", human_size(memory), ranges().count()))?;
     line("phdrs", dump.phdrs().len().to_string())?;
-    line("compression", "none".to_owned())?;
-    for (name, value) in &dump.facts().details {
-        line(name, value.clone())?;
+    line("compression", compression(dump).to_owned())?;
+    for (name, value) in dump.facts().details.iter().filter(|(name, _)| *name != "codecs") {
+        line(name, printable(value))?;
     }
     let state = dump.completeness();
     if state.is_complete() {

@@ -1,6 +1,7 @@
 //! `kdump load`: arms the machine with a capture kernel.
 
 mod outcome;
+mod record;
 
 use std::path::{Path, PathBuf};
 
@@ -85,6 +86,7 @@ fn by_segments(matches: &ArgMatches, or_files: bool) -> CommandResult {
         // kernel: everything is told afterwards.
         match load::load(plan, report) {
             Ok(()) => {
+                record::note(matches, plan.need.as_ref(), plan.region.size());
                 let told = tell_plan(matches, plan, report, true);
                 verify().and_then(|()| outcome::but_loaded(told)).map(|()| None)
             }
@@ -143,7 +145,11 @@ fn by_files(matches: &ArgMatches) -> CommandResult {
     let result = load::load_files(&load, &report);
     let told = outcome::tell_files(matches, &load, &report, &notes, result.is_ok());
     match result {
-        Ok(()) => verify().and_then(|()| outcome::but_loaded(told)),
+        Ok(()) => {
+            let reserved = machine.load_region().map_or(0, |region| region.size());
+            record::note(matches, record::of_files(&load, &machine).as_ref(), reserved);
+            verify().and_then(|()| outcome::but_loaded(told))
+        }
         Err(error) => told.and(Err(state_after(error))),
     }
 }

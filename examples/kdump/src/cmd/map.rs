@@ -39,7 +39,8 @@ pub(crate) fn command() -> Command {
     Command::new("map")
         .about("Memory of the dumped machine by kind")
         .after_help(EXAMPLES)
-        .arg(info::dump_arg())
+        .arg(info::dumps_arg())
+        .arg(info::raw_arg())
         .arg(info::json_arg())
         .arg(
             Arg::new("svg")
@@ -53,10 +54,11 @@ pub(crate) fn command() -> Command {
 
 pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let dump = info::open(matches)?;
-    let ranges: Vec<Span> = dump.spans().collect();
+    let ranges: Vec<Span> = dump.reader().looks().collect();
     if let Some(path) = matches.get_one::<PathBuf>("svg") {
-        let dump = matches.get_one::<PathBuf>("dump").ok_or_else(|| Failure::usage("DUMP is missing"))?;
-        files::refuse_same(path, dump)?;
+        for dump in matches.get_many::<PathBuf>("dump").unwrap_or_default() {
+            files::refuse_same(path, dump)?;
+        }
         return std::fs::write(path, svg(&ranges))
             .map_err(|error| Failure::new(format!("{}: {error}", path.display())));
     }

@@ -23,7 +23,7 @@ pub(crate) fn command() -> Command {
     Command::new("notes")
         .about("Every note; registers of each CPU; VMCOREINFO")
         .after_help(EXAMPLES)
-        .arg(info::dump_arg())
+        .arg(info::dumps_arg())
         .arg(info::json_arg())
 }
 

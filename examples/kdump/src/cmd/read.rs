@@ -29,6 +29,7 @@ pub(crate) fn command() -> Command {
         .about("Raw memory of the dead kernel on standard output")
         .after_help(EXAMPLES)
         .arg(info::dumps_arg())
+        .arg(info::raw_arg())
         .arg(address("phys", "Physical address to begin at"))
         .arg(address("virt", "Virtual address of the dead kernel to begin at"))
         .group(ArgGroup::new("address").args(["phys", "virt"]).required(true))

@@ -27,7 +27,10 @@ pub(crate) fn command() -> Command {
     Command::new("save")
         .about("Save a dump or /proc/vmcore")
         .after_help(EXAMPLES)
-        .arg(path("dump", "SRC", "The dump to copy"))
+        .arg(
+            path("dump", "SRC", "The dump to copy; several files are the parts of one split dump")
+                .num_args(1..),
+        )
         .arg(path("dst", "DST", "Where to; - streams flattened output"))
         .arg(option("format", "FORMAT", "Format of DST").value_parser(["elf", "kdump", "flattened"]))
         .arg(
@@ -66,8 +69,10 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     // The library removes what an earlier attempt has left there.
     let mut incomplete = destination.clone().into_os_string();
     incomplete.push(".incomplete");
-    let source = matches.get_one::<PathBuf>("dump").ok_or_else(|| Failure::usage("SRC is missing"))?;
-    files::refuse_same(&PathBuf::from(incomplete), source)?;
+    let incomplete = PathBuf::from(incomplete);
+    for source in matches.get_many::<PathBuf>("dump").unwrap_or_default() {
+        files::refuse_same(&incomplete, source)?;
+    }
     let mut reporter = Reporter::new(matches);
     let result = kdump_vmcore::save(&dump, destination, &mut |state| reporter.show(state));
     reporter.finish();

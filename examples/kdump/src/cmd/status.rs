@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Command};
-use kdump_segments::load::Status;
+use kdump_segments::load::{LoadRecord, Status};
 use serde_json::{Value, json};
 
 use super::info;
@@ -13,7 +13,10 @@ use crate::json::hex;
 
 const LONG: &str = "\
 Show whether memory is reserved for a capture kernel, whether one is loaded, and what to do when a
-panic would not end in a dump. Addresses of the reservation are shown to root only.";
+panic would not end in a dump. Addresses of the reservation are shown to root only.
+
+Of what is loaded the kernel shows nothing. kdump load therefore notes in /run/kdump/loaded what the
+capture kernel needs; of a capture kernel loaded by other means that is not known.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,8 +51,30 @@ fn document(status: &Status) -> Value {
         "regions": regions.collect::<Vec<_>>(),
         "cpu_hotplug": status.kexec.cpu_hotplug,
         "memory_hotplug": status.kexec.memory_hotplug,
+        "capture_need": status.record.as_ref().map(record),
         "advice": status.advice,
     })
+}
+
+fn record(record: &LoadRecord) -> Value {
+    json!({
+        "kernel": record.kernel,
+        "initrd": record.initrd,
+        "total": record.need,
+        "room": record.room,
+        "verdict": record.fit().name(),
+    })
+}
+
+/// What the kernel that is loaded needs, as far as that is known.
+fn need(status: &Status) -> String {
+    match &status.record {
+        Some(record) => {
+            let (need, room) = (record.need.div_ceil(1 << 20), record.room >> 20);
+            format!("about {need} MiB; the region has {room} MiB: {}", record.fit().name())
+        }
+        None => "not known: it was not loaded by kdump load".to_owned(),
+    }
 }
 
 fn print(status: &Status) -> std::io::Result<()> {
@@ -62,6 +87,9 @@ fn print(status: &Status) -> std::io::Result<()> {
     writeln!(out, "reserved                {size}")?;
     for region in &status.regions {
         writeln!(out, "  {region}")?;
+    }
+    if status.kexec.crash_loaded == Some(true) {
+        writeln!(out, "capture kernel needs    {}", need(status))?;
     }
     writeln!(out, "next kernel loaded      {}", yes_no(status.kexec.loaded))?;
     status.advice.iter().try_for_each(|advice| writeln!(out, "{advice}"))?;

@@ -1,6 +1,9 @@
 //! `kdump unload`: removes the capture kernel.
 
+use std::path::Path;
+
 use clap::{ArgMatches, Command};
+use kdump_segments::load::{self, LoadRecord};
 
 use crate::failure::CommandResult;
 
@@ -17,6 +20,7 @@ pub(crate) fn command() -> Command {
 }
 
 pub(crate) fn run(_: &ArgMatches) -> CommandResult {
-    kdump_segments::load::unload()?;
-    Ok(())
+    load::unload()?;
+    // The note belongs to what is gone.
+    Ok(LoadRecord::remove(Path::new("/"))?)
 }

@@ -1,11 +1,12 @@
 //! Commands of the tool under limits.
 
+use core::time::Duration;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Address space of a command, in KiB as `ulimit -v` takes it.
 const MEMORY: u64 = 256 << 10;

@@ -2,6 +2,7 @@
 
 mod backup;
 mod cpus;
+mod kcore;
 mod loaded;
 mod log;
 mod pages;
@@ -71,6 +72,7 @@ type Check = (&'static str, fn(&Evidence) -> Result<String>);
 const CHECKS: &[Check] = &[
     ("kexec_crash_loaded", |evidence| is_one(&evidence.file("crash_loaded"))),
     ("kdump status", loaded::status),
+    ("kdump on /proc/kcore", kcore::readable),
     ("purgatory digest", loaded::digest),
     ("capture command line", loaded::command_line),
     ("vmcore size as planned", vmcore::size),

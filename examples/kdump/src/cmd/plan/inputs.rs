@@ -6,7 +6,7 @@ use clap::ArgMatches;
 use kdump_elf::Arch;
 use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::load::{ImageFile, probe_environment};
-use kdump_segments::plan::PlanOptions;
+use kdump_segments::plan::{PlanInputs, PlanOptions};
 use kdump_segments::preflight::Environment;
 use kdump_segments::{Error, Machine, MachineError, MachineFiles};
 
@@ -44,15 +44,33 @@ impl Inputs {
         let root = matches.get_one::<PathBuf>("root").map_or(Path::new("/"), PathBuf::as_path);
         let machine = machine(root, matches.get_one("arch").copied())?;
         let environment = probe_environment(&machine, root);
-        let region = machine.load_region().ok_or_else(|| no_region(&machine, machine.why_no_region()))?;
-        let kernel = kernel.read_kernel(region.size()).map_err(|error| named(&kernel_path, error))?;
-        let initrd = initrd.map(|file| file.read(region.size())).transpose()?;
+        // What is larger than the region needs no reading; a suggestion needs no region.
+        let limit = match machine.load_region() {
+            _ if matches.try_get_one::<bool>("suggest").ok().flatten() == Some(&true) => {
+                machine.ram().total()
+            }
+            Some(region) => region.size(),
+            None => return Err(no_region(&machine, machine.why_no_region())),
+        };
+        let kernel = kernel.read_kernel(limit).map_err(|error| named(&kernel_path, error))?;
+        let initrd = initrd.map(|file| file.read(limit)).transpose()?;
         let purgatory = match path("purgatory") {
             Some(path) => purgatory(&path)?,
             None => ObjectPurgatory::builtin(machine.arch)?,
         };
         let options = plan_options(matches)?;
         Ok(Self { machine, environment, kernel, kernel_path, initrd, options, purgatory })
+    }
+
+    /// All of it as the planner takes it.
+    pub(super) fn plan_inputs(&self) -> PlanInputs<'_> {
+        PlanInputs {
+            machine: &self.machine,
+            kernel: &self.kernel,
+            initrd: self.initrd.as_deref(),
+            options: &self.options,
+            purgatory: &self.purgatory,
+        }
     }
 
     /// The planner knows bytes only; the user wants to know which file is at fault.

@@ -3,6 +3,7 @@
 use core::fmt::{self, Write};
 
 use kdump_elf::{PT_LOAD, Phdr};
+use kdump_segments::capture_need::{CaptureNeed, Suggestion};
 use kdump_segments::elfcorehdr::LowMemory;
 use kdump_segments::plan::Plan;
 use kdump_segments::preflight::{Report, Verdict};
@@ -41,8 +42,31 @@ fn write_plan(out: &mut String, plan: &Plan<'_>, report: &Report) -> fmt::Result
     }
     writeln!(out, "\ncommand line\n  {}", printable(plan.cmdline.as_str()))?;
     write_preflight(out, report)?;
+    if let Some(need) = &plan.need {
+        writeln!(out)?;
+        write_need(out, need)?;
+    }
     writeln!(out, "\nnotes")?;
     plan.notes.iter().try_for_each(|note| writeln!(out, "  {}", printable(note)))
+}
+
+/// The `crashkernel=` to set, and why.
+pub(super) fn suggestion(suggestion: &Suggestion) -> String {
+    let mut out = format!("{suggestion}\n\n");
+    // Writing to a String does not fail.
+    let _ = write_need(&mut out, &suggestion.need);
+    suggestion.notes.iter().for_each(|note| out.push_str(&format!("\n{note}\n")));
+    out
+}
+
+fn write_need(out: &mut String, need: &CaptureNeed) -> fmt::Result {
+    let (total, room, verdict) = (need.total_mib(), need.room >> 20, need.fit().name());
+    writeln!(out, "capture kernel: needs about {total} MiB; the region has {room} MiB: {verdict}")?;
+    for item in &need.items {
+        let (kib, basis) = (item.bytes.div_ceil(1024), item.basis.name());
+        writeln!(out, "  {:<32} {kib:>8} KiB  {basis:<9}  {}", item.name, item.source)?;
+    }
+    Ok(())
 }
 
 fn write_phdrs(out: &mut String, phdrs: &[Phdr]) -> fmt::Result {

@@ -1,0 +1,9 @@
+//! Damaged diskdump files of every layout, with one bitmap and with two.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    kdump_fuzz::exercise(vec![kdump_fuzz::diskdump(input)]);
+    kdump_fuzz::exercise(vec![[b"DISKDUMP", input].concat()]);
+});

@@ -1,0 +1,12 @@
+//! Any bytes as an initial ramdisk, whose size is told without unpacking it.
+#![no_main]
+
+use kdump_segments::capture_need::InitrdSize;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let size = InitrdSize::of(bytes);
+    assert_eq!(size.packed, bytes.len() as u64);
+    // A few formats, however many streams.
+    assert!(size.source.len() < 1024);
+});

@@ -1,0 +1,281 @@
+//! One page of a kdump-compressed file: its descriptor and its bytes.
+
+use alloc::vec::Vec;
+
+use kdump_elf::Endian;
+use zerocopy::{BE, FromBytes, LE};
+
+use super::raw::{DESC_LEN, PageDesc};
+use crate::codec::{Codec, CodecError, Decoder};
+use crate::dump::SpanKind;
+use crate::dump::signature::Part;
+use crate::error::{Error, PageFault};
+use crate::room::zeroed;
+use crate::source::ReadAt;
+
+/// Descriptors read at once: neighbours are usually wanted next.
+const DESCS: usize = 64;
+/// Bytes read at once where pages are read one after the other.
+const AHEAD: u64 = 64 << 10;
+
+/// What a descriptor says of its page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The writer stopped before it came to the page.
+    Lost,
+    /// The page of zeros that all share.
+    Zero,
+    /// The bytes of the page, from this offset on.
+    Raw(u64),
+    /// So many bytes at this offset, to be decompressed.
+    Packed(Codec, u64, u32),
+}
+
+/// The pages of one file.
+pub(super) struct Pages<'s> {
+    pub(super) source: Part<'s>,
+    pub(super) endian: Endian,
+    /// Bytes of a page.
+    pub(super) page_size: u32,
+    /// Bytes of the file.
+    pub(super) size: u64,
+    /// Offset of the first descriptor.
+    pub(super) table: u64,
+    /// Offset behind the last descriptor, of the first page.
+    pub(super) data: u64,
+    /// Whether the first page is zeros that several descriptors share.
+    pub(super) zero: bool,
+}
+
+/// What a thread keeps to read pages: a few descriptors, data read ahead, the last page.
+#[derive(Debug, Default)]
+pub(in crate::dump) struct PageScratch {
+    decoder: Decoder,
+    descs: Cached,
+    data: Cached,
+    page: Vec<u8>,
+    /// The file and the page frame number of `page`.
+    page_of: Option<(usize, u64)>,
+}
+
+/// Bytes of a file that were read.
+#[derive(Debug, Default)]
+struct Cached {
+    bytes: Vec<u8>,
+    /// Bytes that are good.
+    len: usize,
+    /// Which file they are from.
+    file: usize,
+    offset: u64,
+}
+
+impl Cached {
+    /// `len` bytes from `offset` on, when they are here.
+    fn get(&self, file: usize, offset: u64, len: usize) -> Option<&[u8]> {
+        let start = usize::try_from(offset.checked_sub(self.offset)?).ok()?;
+        let good = self.bytes.get(..self.len).filter(|_| self.file == file)?;
+        good.get(start..start.checked_add(len)?)
+    }
+
+    /// Whether a read of `offset` goes on where the last one stopped, or inside it.
+    fn is_near(&self, file: usize, offset: u64) -> bool {
+        let end = self.offset.saturating_add(self.len as u64);
+        self.file == file && self.len > 0 && (self.offset..=end).contains(&offset)
+    }
+
+    /// Reads `len` bytes, and up to `more` if there are that many.
+    fn load(
+        &mut self,
+        (file, source): (usize, &dyn ReadAt),
+        offset: u64,
+        (len, more): (usize, u64),
+        what: &'static str,
+    ) -> Result<&[u8], Error> {
+        if self.get(file, offset, len).is_none() {
+            let room = more.max(len as u64);
+            if (self.bytes.len() as u64) < room {
+                self.bytes = zeroed(what, room)?;
+            }
+            self.len = 0;
+            let room = usize::try_from(room).unwrap_or(len);
+            let place = self.bytes.get_mut(..room).unwrap_or_default();
+            (self.file, self.offset) = (file, offset);
+            match source.read_full_at(offset, place) {
+                Ok(()) => self.len = place.len(),
+                Err(stopped) if stopped.read >= len => self.len = stopped.read,
+                Err(stopped) => {
+                    let (need, have) = (len as u64, stopped.read as u64);
+                    return Err(match stopped.error {
+                        Error::Truncated { .. } => Error::Truncated { what, offset, need, have },
+                        other => other,
+                    });
+                }
+            }
+        }
+        Ok(self.get(file, offset, len).unwrap_or_default())
+    }
+}
+
+impl PageScratch {
+    /// Copies from the page that was decompressed last, if it is this one.
+    pub(super) fn copy_last(&self, key: (usize, u64), inside: usize, buf: &mut [u8]) -> bool {
+        let found = self.page_of == Some(key);
+        found
+            && inside.checked_add(buf.len()).and_then(|end| self.page.get(inside..end)).is_some_and(|bytes| {
+                buf.copy_from_slice(bytes);
+                true
+            })
+    }
+}
+
+impl Pages<'_> {
+    /// What the descriptor number `index` says of page frame `pfn`. `file` tells this file from
+    /// others that use the same scratch.
+    pub(super) fn place(
+        &self,
+        file: usize,
+        index: u64,
+        pfn: u64,
+        scratch: &mut PageScratch,
+    ) -> Result<Place, Error> {
+        let at = self.table.saturating_add(index.saturating_mul(DESC_LEN as u64));
+        let more = self.data.saturating_sub(at).min((DESC_LEN * DESCS) as u64);
+        let bytes = scratch.descs.load((file, &*self.source), at, (DESC_LEN, more), "page descriptor")?;
+        let desc = match self.endian {
+            Endian::Little => PageDesc::<LE>::ref_from_bytes(bytes).ok().map(PageDesc::get),
+            Endian::Big => PageDesc::<BE>::ref_from_bytes(bytes).ok().map(PageDesc::get),
+        };
+        let (offset, size, flags) = desc.unwrap_or_default();
+        let fault = |cause| Err(Error::Page { pfn, offset, cause });
+        if offset == 0 {
+            return Ok(Place::Lost);
+        }
+        if offset < self.data {
+            return fault(PageFault::Offset { data: self.data });
+        }
+        match Codec::from_flags(flags) {
+            Ok(None) if size != self.page_size => fault(PageFault::RawSize { size, page: self.page_size }),
+            Ok(None) if self.zero && offset == self.data => Ok(Place::Zero),
+            Ok(None) => Ok(Place::Raw(offset)),
+            Ok(Some(_)) if size > self.page_size || size == 0 => {
+                fault(PageFault::Size { size, page: self.page_size })
+            }
+            Ok(Some(codec)) => Ok(Place::Packed(codec, offset, size)),
+            Err(error) => fault(PageFault::Codec(error)),
+        }
+    }
+
+    /// Fills `buf` from byte `inside` of page `pfn` on, which descriptor `index` has. The error
+    /// comes with the number of good bytes.
+    pub(super) fn read(
+        &self,
+        (file, index, pfn): (usize, u64, u64),
+        inside: usize,
+        buf: &mut [u8],
+        scratch: &mut PageScratch,
+    ) -> Result<(), (usize, Error)> {
+        let failed = |error| (0, error);
+        let (codec, offset, size) = match self.place(file, index, pfn, scratch).map_err(failed)? {
+            Place::Zero => {
+                buf.fill(0);
+                return Ok(());
+            }
+            Place::Lost => {
+                let offset = self.table.saturating_add(index.saturating_mul(DESC_LEN as u64));
+                let what = "page that was never written (the dump is incomplete), with its descriptor";
+                return Err(failed(Error::Truncated { what, offset, need: self.page_size.into(), have: 0 }));
+            }
+            Place::Raw(offset) => {
+                let offset = offset.saturating_add(inside as u64);
+                return self.source.read_full_at(offset, buf).map_err(|stopped| match stopped.error {
+                    Error::Truncated { need, have, .. } => {
+                        (stopped.read, Error::Truncated { what: "page", offset: stopped.at, need, have })
+                    }
+                    other => (stopped.read, other),
+                });
+            }
+            Place::Packed(codec, offset, size) => (codec, offset, size),
+        };
+        let len = usize::try_from(size).unwrap_or(usize::MAX);
+        let more = if scratch.data.is_near(file, offset) { AHEAD } else { 0 };
+        let PageScratch { decoder, data, page, page_of, .. } = scratch;
+        let input =
+            data.load((file, &*self.source), offset, (len, more), "compressed page").map_err(failed)?;
+        let fault = |error: CodecError| failed(Error::Page { pfn, offset, cause: PageFault::Codec(error) });
+        let page_size = usize::try_from(self.page_size).unwrap_or(usize::MAX);
+        if buf.len() == page_size {
+            return decoder.decode(codec, input, buf).map_err(fault);
+        }
+        *page_of = None;
+        if page.len() != page_size {
+            *page = zeroed("page", self.page_size.into()).map_err(failed)?;
+        }
+        decoder.decode(codec, input, page).map_err(fault)?;
+        *page_of = Some((file, pfn));
+        let end = inside.saturating_add(buf.len());
+        buf.copy_from_slice(page.get(inside..end).unwrap_or_default());
+        Ok(())
+    }
+
+    /// What the dump has of page `pfn`, as far as its descriptor tells.
+    pub(super) fn kind(&self, file: usize, index: u64, pfn: u64, scratch: &mut PageScratch) -> SpanKind {
+        let fits = |offset: u64, len: u32| match offset.saturating_add(len.into()) <= self.size {
+            true => SpanKind::Stored,
+            false => SpanKind::Missing,
+        };
+        match self.place(file, index, pfn, scratch) {
+            Ok(Place::Zero) => SpanKind::Zero,
+            Ok(Place::Lost) | Err(Error::Truncated { .. }) => SpanKind::Missing,
+            Ok(Place::Raw(offset)) => fits(offset, self.page_size),
+            Ok(Place::Packed(_, offset, size)) => fits(offset, size),
+            Err(Error::Page { .. }) => SpanKind::Corrupt,
+            // Reading will say why.
+            Err(_) => SpanKind::Stored,
+        }
+    }
+
+    /// Where the file should end that has `count` pages: behind the last of them, or behind the
+    /// descriptors when it is too short even for those.
+    pub(super) fn end(&self, file: usize, count: u64, scratch: &mut PageScratch) -> u64 {
+        let table = self.table.saturating_add(count.saturating_mul(DESC_LEN as u64));
+        let near = (count.saturating_sub(4096)..count).rev();
+        let ends = near.filter_map(|index| match self.place(file, index, 0, scratch) {
+            Ok(Place::Raw(offset)) => Some(offset.saturating_add(self.page_size.into())),
+            Ok(Place::Packed(_, offset, size)) => Some(offset.saturating_add(size.into())),
+            Ok(Place::Zero) => Some(self.data.saturating_add(self.page_size.into())),
+            _ => None,
+        });
+        ends.take(64).max().unwrap_or(table).max(table)
+    }
+
+    /// How many of the first `count` pages are in the file as far as it goes, when their data
+    /// lies in their order as every writer puts it.
+    pub(super) fn readable(&self, file: usize, count: u64, scratch: &mut PageScratch) -> u64 {
+        let listed = self.size.saturating_sub(self.table).checked_div(DESC_LEN as u64).unwrap_or(0);
+        let count = count.min(listed);
+        // Zero pages and lost ones say nothing about the end of the file: ask those behind.
+        let mut fits = |index: u64| {
+            let near = index..index.saturating_add(4096).min(count);
+            let ends = near.into_iter().find_map(|index| match self.place(file, index, 0, scratch) {
+                Ok(Place::Raw(offset)) => Some(offset.saturating_add(self.page_size.into())),
+                Ok(Place::Packed(_, offset, size)) => Some(offset.saturating_add(size.into())),
+                _ => None,
+            });
+            ends.is_none_or(|end| end <= self.size)
+        };
+        let last = count.saturating_sub(64);
+        if (last..count).all(&mut fits) {
+            return count;
+        }
+        let (mut low, mut high) = (0, count);
+        while low < high {
+            let middle = low.midpoint(high);
+            if fits(middle) {
+                low = middle.saturating_add(1);
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+}

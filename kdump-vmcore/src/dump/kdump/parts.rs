@@ -1,0 +1,315 @@
+//! The files of a dump: one, or the parts of a set that makedumpfile made with `--split`.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use kdump_elf::{Arch, Endian, PT_NOTE, Phdr};
+
+use super::Kdump;
+use super::bitmap::Bitmap;
+use super::describe::details;
+use super::header::{Extent, Header, fill};
+use super::page::{PageScratch, Pages};
+use super::raw::DESC_LEN;
+use crate::dump::signature::Part;
+use crate::dump::{Completeness, Facts, NoteTable};
+use crate::error::Error;
+use crate::room::{append, tell, zeroed};
+use crate::source::ReadAt;
+
+/// Bit of `status`: the writer could not finish.
+const INCOMPLETE: u32 = 8;
+/// Bit of the dump level: pages of zeros were left out, and share one page here.
+const LEVEL_ZERO: u32 = 1;
+
+/// A file of the dump.
+pub(super) struct File<'s> {
+    pub(super) pages: Pages<'s>,
+    /// The page frames it has.
+    pub(super) pfns: Range<u64>,
+    /// Pages stored before `pfns`.
+    pub(super) rank: u64,
+    /// How many of its pages the file is long enough for.
+    pub(super) readable: u64,
+}
+
+/// A file of which the headers were read.
+struct Opened<'s> {
+    source: Part<'s>,
+    header: Header,
+    /// Its place on the command line, from 1.
+    number: u32,
+}
+
+/// Opens the dump that `parts` are.
+pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
+    let mut defects = Vec::new();
+    let mut opened: Vec<Opened<'_>> = Vec::new();
+    for (number, source) in (1..).zip(parts) {
+        let header = Header::read(&*source, &mut defects)?;
+        opened.push(Opened { source, header, number });
+    }
+    if opened.len() > 1 {
+        check_set(&opened)?;
+    }
+    let whole = |opened: &Opened<'_>| opened.header.split.clone().unwrap_or(0..opened.header.max_mapnr);
+    opened.sort_by_key(|opened| (whole(opened).start, whole(opened).end));
+    let Some((first, header)) = opened.first().map(|first| (&*first.source, first.header.clone())) else {
+        return Err(Error::Unsupported { what: "a dump of no file; name one at least" });
+    };
+    let (ram, stored) = bitmaps(first, &header, &mut defects)?;
+    let notes = notes(first, &header, &mut defects)?;
+    let mut scratch = PageScratch::default();
+    let missing = unknown(ram.as_ref(), &stored, header.max_mapnr).saturating_mul(header.block_size());
+    let mut completeness = Completeness { missing, ..Completeness::default() };
+    if header.main.status & INCOMPLETE != 0 {
+        defects.push(Error::Incomplete);
+    }
+    let mut files = Vec::new();
+    let mut end = 0;
+    for (index, part) in opened.into_iter().enumerate() {
+        let pfns = whole(&part).start..whole(&part).end.min(header.max_mapnr);
+        if pfns.is_empty() {
+            // It may say to have none anywhere, also inside another part.
+            continue;
+        }
+        missing_part(end..pfns.start, &stored, &header, &mut completeness, &mut defects);
+        end = pfns.end;
+        let file = File::new(index, part, pfns, &header, &stored, &mut scratch)?;
+        let lost = file.expect(&stored, &mut completeness, &mut scratch, index);
+        completeness.missing = completeness.missing.saturating_add(lost.saturating_mul(header.block_size()));
+        files.push(file);
+    }
+    missing_part(end..header.max_mapnr, &stored, &header, &mut completeness, &mut defects);
+    let text = files.first().map(|file| erase_info(&file.pages, &header, &mut completeness, &mut defects));
+    completeness.defects = defects;
+    let vmcoreinfo = notes.vmcoreinfo().and_then(|info| info.page_size());
+    let page_size = vmcoreinfo.filter(|size| (0x1000..=0x10_0000).contains(size));
+    // QEMU writes arm64 in blocks of the largest page there is, whatever the kernel's are.
+    let block_size = (header.arch != Some(Arch::Arm64)).then(|| header.block_size());
+    let facts = Facts {
+        e_machine: header.arch.map_or(0, Arch::e_machine),
+        arch: header.arch,
+        page_size: page_size.or(block_size),
+        notes,
+        completeness,
+        details: details(&header, &files, &stored, text.as_deref().unwrap_or_default(), &mut scratch),
+        ..Facts::new(if header.diskdump { "diskdump" } else { "kdump" }, header.encoding)
+    };
+    // Page frame 0 of ARM is where its RAM begins.
+    let base = if header.arch == Some(Arch::Arm) { header.phys_base } else { 0 };
+    let base = base.checked_next_multiple_of(header.block_size()).unwrap_or(0);
+    let (max_mapnr, page_size) = (header.max_mapnr, header.block_size());
+    Ok(Kdump { files, ram, stored, max_mapnr, page_size, base, facts })
+}
+
+/// Whether several files are the parts of one set, each given once.
+fn check_set(parts: &[Opened<'_>]) -> Result<(), Error> {
+    let bad = |part: &Opened<'_>, reason| {
+        let pfns = part.header.split.clone().unwrap_or(0..part.header.max_mapnr);
+        Err(Error::Part { part: part.number, start: pfns.start, end: pfns.end, reason })
+    };
+    for part in parts {
+        let Some(pfns) = &part.header.split else {
+            return bad(part, "is a whole dump: give it alone");
+        };
+        let same = |other: &&Opened<'_>| {
+            let (a, b) = (&part.header, &other.header);
+            a.main == b.main && a.encoding == b.encoding && a.max_mapnr == b.max_mapnr
+        };
+        let Some(first) = parts.first() else { continue };
+        if !same(&first) {
+            return bad(part, "is of another dump: its header differs from that of part 1");
+        }
+        for other in parts.iter().filter(|other| other.number < part.number) {
+            let Some(others) = &other.header.split else { continue };
+            // Where there is little memory makedumpfile leaves parts without any.
+            if pfns.is_empty() || others.is_empty() {
+                continue;
+            }
+            if pfns == others {
+                return bad(part, "has the same page frames as a part in front of it: give each part once");
+            }
+            if pfns.start < others.end && others.start < pfns.end {
+                return bad(part, "has page frames that a part in front of it has too");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Counts the pages of parts that were not given.
+fn missing_part(
+    gap: Range<u64>,
+    stored: &Bitmap,
+    header: &Header,
+    completeness: &mut Completeness,
+    defects: &mut Vec<Error>,
+) {
+    if gap.is_empty() {
+        return;
+    }
+    let pages = stored.rank(gap.end).saturating_sub(stored.rank(gap.start));
+    completeness.missing = completeness.missing.saturating_add(pages.saturating_mul(header.block_size()));
+    defects.push(Error::PartNotGiven { start: gap.start, end: gap.end });
+}
+
+/// The bitmap of RAM, if there are two, and that of the stored pages.
+fn bitmaps(
+    source: &dyn ReadAt,
+    header: &Header,
+    defects: &mut Vec<Error>,
+) -> Result<(Option<Bitmap>, Bitmap), Error> {
+    let blocks = u64::from(header.main.bitmap_blocks);
+    let first = header.block(u64::from(header.main.sub_hdr_size).saturating_add(1));
+    // As crash and libkdumpfile have it: there are two bitmaps when there is room for two.
+    let one = header.max_mapnr.div_ceil(8).div_ceil(header.block_size());
+    let mut read = |offset| {
+        let (bitmap, reason) = Bitmap::read(source, offset, header.max_mapnr)?;
+        defects.extend(reason);
+        Ok(bitmap)
+    };
+    if blocks < one.saturating_mul(2) {
+        return Ok((None, read(first)?));
+    }
+    let ram = read(first)?;
+    Ok((Some(ram), read(first.saturating_add(header.block(blocks / 2)))?))
+}
+
+/// Pages that may be RAM and of which nobody knows whether they were stored, because the file
+/// ends before their bits.
+fn unknown(ram: Option<&Bitmap>, stored: &Bitmap, max_mapnr: u64) -> u64 {
+    let (len, known) = (stored.len(), ram.map_or(0, Bitmap::len));
+    let listed = ram.map_or(0, |ram| ram.ones().saturating_sub(ram.rank(len)));
+    listed.saturating_add(max_mapnr.saturating_sub(len.max(known)))
+}
+
+/// The notes; files of version 3 have the text of VMCOREINFO alone, which becomes a note.
+fn notes(source: &dyn ReadAt, header: &Header, defects: &mut Vec<Error>) -> Result<NoteTable, Error> {
+    let endian = header.encoding.endian;
+    let phdr = |extent: Extent| Phdr {
+        p_type: PT_NOTE,
+        p_offset: extent.offset,
+        p_filesz: extent.size,
+        p_align: 4,
+        ..Phdr::default()
+    };
+    if header.notes.size > 0 || header.vmcoreinfo.size == 0 {
+        return NoteTable::read(source, endian, &[phdr(header.notes)], defects);
+    }
+    match vmcoreinfo_note(source, header) {
+        Ok(note) => {
+            let extent = Extent { offset: 0, size: note.len() as u64 };
+            NoteTable::read(&note, endian, &[phdr(extent)], defects)
+        }
+        Err(error) => {
+            tell(defects, error)?;
+            Ok(NoteTable::new(endian))
+        }
+    }
+}
+
+/// The text of VMCOREINFO as the note it would be.
+fn vmcoreinfo_note(source: &dyn ReadAt, header: &Header) -> Result<Vec<u8>, Error> {
+    const NAME: &[u8] = b"VMCOREINFO\0\0";
+    const MAX: u64 = 1 << 20;
+    let Extent { offset, size } = header.vmcoreinfo;
+    if size > MAX {
+        return Err(Error::TooLarge { what: "size_vmcoreinfo", value: size, limit: MAX });
+    }
+    let (mut text, mut note) = (zeroed("VMCOREINFO", size)?, Vec::new());
+    fill(source, offset, "VMCOREINFO", &mut text)?;
+    let number = |value: u32| match header.encoding.endian {
+        Endian::Little => value.to_le_bytes(),
+        Endian::Big => value.to_be_bytes(),
+    };
+    // Name with its zero, but without the padding.
+    let len = u32::try_from(size).unwrap_or(0);
+    let padding = [0; 3].get(..text.len().wrapping_neg() % 4).unwrap_or_default();
+    for piece in [&number(11)[..], &number(len), &number(0), NAME, &text, padding] {
+        append(&mut note, "VMCOREINFO", piece)?;
+    }
+    Ok(note)
+}
+
+impl<'s> File<'s> {
+    fn new(
+        index: usize,
+        part: Opened<'s>,
+        pfns: Range<u64>,
+        set: &Header,
+        stored: &Bitmap,
+        scratch: &mut PageScratch,
+    ) -> Result<Self, Error> {
+        let header = &part.header;
+        let blocks = u64::from(header.main.sub_hdr_size).saturating_add(header.main.bitmap_blocks.into());
+        let table = header.block(blocks.saturating_add(1));
+        // Each part has room for the descriptors of all pages.
+        let data = table.saturating_add(stored.ones().saturating_mul(DESC_LEN as u64));
+        let mut pages = Pages {
+            size: part.source.size()?,
+            endian: header.encoding.endian,
+            page_size: header.main.block_size,
+            table,
+            data,
+            zero: false,
+            source: part.source,
+        };
+        if set.dump_level & LEVEL_ZERO != 0 {
+            let mut page = zeroed("page", set.block_size())?;
+            let read = pages.source.read_full_at(data, &mut page);
+            pages.zero = read.is_ok() && page.iter().all(|byte| *byte == 0);
+        }
+        let rank = stored.rank(pfns.start);
+        let count = stored.rank(pfns.end).saturating_sub(rank);
+        let readable = pages.readable(index, count, scratch);
+        Ok(Self { pages, pfns, rank, readable })
+    }
+
+    /// Pages that have a descriptor in this file.
+    pub(super) fn count(&self, stored: &Bitmap) -> u64 {
+        stored.rank(self.pfns.end).saturating_sub(self.rank)
+    }
+
+    /// Adds the file's size to what is there and what should be; returns how many of its pages
+    /// are behind the end.
+    fn expect(
+        &self,
+        stored: &Bitmap,
+        sum: &mut Completeness,
+        scratch: &mut PageScratch,
+        index: usize,
+    ) -> u64 {
+        let count = self.count(stored);
+        let end = self.pages.end(index, count, scratch);
+        sum.file_size = sum.file_size.saturating_add(self.pages.size);
+        sum.expected_size = sum.expected_size.saturating_add(end);
+        count.saturating_sub(self.readable)
+    }
+}
+
+/// Text that says what was erased.
+fn erase_info(
+    pages: &Pages<'_>,
+    header: &Header,
+    sum: &mut Completeness,
+    defects: &mut Vec<Error>,
+) -> String {
+    /// Longer texts are cut when shown.
+    const MAX: u64 = 64 << 10;
+    let Extent { offset, size } = header.erase_info;
+    if size == 0 {
+        return String::new();
+    }
+    let read = || {
+        let mut text = zeroed("erase info", size.min(MAX))?;
+        fill(&*pages.source, offset, "erase info", &mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    };
+    sum.expected_size = sum.expected_size.max(offset.saturating_add(size));
+    read().unwrap_or_else(|error| {
+        defects.push(error);
+        String::new()
+    })
+}

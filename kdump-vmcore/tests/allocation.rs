@@ -1,0 +1,137 @@
+//! What a hostile file of a few bytes can make opening and reading allocate.
+#![allow(unsafe_code, reason = "counts what the allocator hands out")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "tests may panic"
+)]
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::alloc::System;
+
+use dumpgen::{CoreFile, Flattened, KdumpFile, PageCodec, Segment, Wire, note, prstatus_x86_64};
+use kdump_elf::Paddr;
+use kdump_vmcore::{Dump, PhysMemory};
+
+/// The system's allocator, and the most that was in use at one time.
+struct Counting;
+
+static USED: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: hands everything on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        PEAK.fetch_max(USED.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        // SAFETY: the caller keeps the rules for us.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        USED.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the caller keeps the rules for us.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The most that `work` had in use at one time, in bytes beyond what was in use before.
+fn peak(work: impl FnOnce()) -> usize {
+    let before = USED.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    work();
+    PEAK.load(Relaxed).saturating_sub(before)
+}
+
+/// Opens the dump and asks for all there is.
+fn exercise(bytes: &[u8]) {
+    let Ok(dump) = Dump::open(bytes) else { return };
+    let mut reader = dump.reader();
+    let mut buf = [0; 64];
+    for span in dump.spans().take(50) {
+        for at in [span.range.start(), span.range.last()] {
+            let _ = reader.read_phys(Paddr(at), &mut buf);
+        }
+    }
+    let _ = (reader.looks().take(50).count(), dump.cpus().count(), dump.notes().iter().count());
+}
+
+const EXTREMES: [u64; 9] =
+    [0, 1, 6, 0x1_0000, 0x4_0000, 0x7fff_ffff, 0xffff_ffff, 1 << 36, 0x7fff_ffff_ffff_ffff];
+
+/// kdump-compressed files of every layout with one member of a header made extreme.
+fn kdumps() -> Vec<(String, Vec<u8>)> {
+    let mut all = Vec::new();
+    for wire in Wire::ALL {
+        let mut file = KdumpFile::new(wire, 60);
+        file.dump_level = 1;
+        file.notes = note(wire, "CORE", 1, &prstatus_x86_64(7, [1; 27]));
+        let file = file.with_vmcoreinfo("OSRELEASE=6.1.0\n").with_pages(2..12, &PageCodec::ALL);
+        for name in file.members() {
+            for value in EXTREMES {
+                let file = file.clone().set(name, value);
+                let diskdump = KdumpFile { signature: *b"DISKDUMP", ..file.clone() };
+                all.push((format!("kdump {wire:?} {name} {value:#x}"), file.build()));
+                all.push((format!("diskdump {wire:?} {name} {value:#x}"), diskdump.build()));
+            }
+        }
+    }
+    all
+}
+
+fn elves() -> Vec<(String, Vec<u8>)> {
+    let mut all = Vec::new();
+    for wire in Wire::ALL {
+        for value in EXTREMES {
+            let segment = |change: fn(&mut Segment, u64)| {
+                let mut segment = Segment::load(0x1000, &[1; 64]);
+                change(&mut segment, value);
+                let notes = Segment { p_type: 4, ..segment.clone() };
+                let file = CoreFile { align: 1, ..CoreFile::new(wire, 62) };
+                file.with(segment).with(notes).build()
+            };
+            let name = |field| format!("elf {wire:?} {field} {value:#x}");
+            all.push((name("p_filesz"), segment(|segment, value| segment.p_filesz = Some(value))));
+            all.push((name("p_memsz"), segment(|segment, value| segment.p_memsz = Some(value))));
+            all.push((name("p_offset"), segment(|segment, value| segment.p_offset = Some(value))));
+            let e_phnum = Some(value as u16);
+            let file = CoreFile { e_phnum, align: 1, ..CoreFile::new(wire, 62) };
+            all.push((name("e_phnum"), file.with(Segment::load(0, &[1; 64])).build()));
+        }
+    }
+    all
+}
+
+// One test: what other threads allocate would count.
+#[test]
+fn few_bytes_cost_little_memory() {
+    // Whatever is allocated once is not the file's doing.
+    exercise(&KdumpFile::new(Wire::LE64, 60).with_pages(2..12, &PageCodec::ALL).build());
+    let kept = vec![0_u8; 3 << 20];
+    assert!(peak(|| drop(kept.clone())) >= 3 << 20, "the count counts");
+    for (name, bytes) in kdumps().into_iter().chain(elves()) {
+        let head = &bytes[..bytes.len().min(200)];
+        let used = peak(|| exercise(head));
+        assert!(used <= 1 << 20, "200 bytes of {name}: {used} bytes");
+        // Not 200, but whole headers: what they say of sizes must be there to cost anything.
+        let used = peak(|| exercise(&bytes));
+        assert!(used <= 1 << 20, "{} bytes of {name}: {used} bytes", bytes.len());
+        let stream = Flattened::of(&bytes, 4096).last(1 << 29, b"far").build();
+        let used = peak(|| exercise(&stream[..stream.len().min(200)]));
+        assert!(used <= 1 << 20, "200 bytes of a stream of {name}: {used} bytes");
+    }
+    // Each record begins before all in front of it end.
+    let mut flat = Flattened::of(&[], 1);
+    let records = 20_000_u32;
+    for at in 0..records {
+        flat = flat.last(at.into(), &[7; 9]);
+    }
+    let stream = flat.build();
+    let used = peak(|| assert!(kdump_vmcore::Flattened::open(stream.as_slice()).is_ok()));
+    assert!(used <= 160 * usize::try_from(records).unwrap(), "{used} bytes for {records} records");
+}

@@ -1,0 +1,543 @@
+//! kdump-compressed and diskdump files of every version, byte order and packing, made by
+//! dumpgen, and what becomes of them when they are damaged.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests may panic"
+)]
+
+use core::ops::Range;
+
+use dumpgen::{KdumpFile, PageCodec, STATUS_INCOMPLETE, Stored, Wire, note, prstatus_x86_64};
+use kdump_elf::{Class, Paddr};
+use kdump_vmcore::codec::CodecError;
+use kdump_vmcore::{Dump, Error, PageFault, PhysMemory, ReadAt, SpanKind, verify};
+
+/// Every way to lay out the headers: word size, byte order, packing.
+fn layouts() -> Vec<(Wire, bool)> {
+    let all = Wire::ALL.into_iter().flat_map(|wire| [(wire, false), (wire, true)]);
+    all.filter(|(wire, packed)| !(wire.wide && *packed)).collect()
+}
+
+/// 700 pages: some RAM, some holes, some excluded, stored in all codecs.
+fn sample(wire: Wire, packed: bool) -> KdumpFile {
+    let mut file = KdumpFile::new(wire, 700);
+    file.packed = packed;
+    if packed && !wire.big {
+        file.utsname[4] = "i586".into();
+    }
+    file.dump_level = 1;
+    file.phys_base = 0x20_0000;
+    file.ram = vec![0..160, 256..651];
+    file.notes = note(wire, "CORE", 1, &prstatus_x86_64(7, [1; 27]));
+    file.with_vmcoreinfo("OSRELEASE=6.1.0-test\nPAGESIZE=4096\n")
+        .with_pages((3..100).chain(300..650).filter(|pfn| pfn % 9 != 4), &PageCodec::ALL)
+        .with(101, Stored::Zero)
+        .with(102, Stored::Zero)
+}
+
+fn open<S: ReadAt + 'static>(bytes: S) -> Dump<'static> {
+    Dump::open(bytes).unwrap()
+}
+
+fn page(dump: &Dump<'_>, pfn: u64) -> Result<Vec<u8>, Error> {
+    let mut page = vec![0xee; 4096];
+    dump.reader().read_phys(Paddr(pfn * 4096), &mut page).map_err(|stopped| stopped.error)?;
+    Ok(page)
+}
+
+/// What the generator put there, page by page.
+fn check_pages(file: &KdumpFile, dump: &Dump<'_>, pfns: Range<u64>) {
+    for pfn in pfns {
+        let got = page(dump, pfn);
+        let ram = file.ram.iter().any(|range| range.contains(&pfn));
+        match file.pages.get(&pfn) {
+            Some(Stored::Page(_, bytes)) => assert_eq!(&got.unwrap(), bytes, "{pfn}"),
+            Some(Stored::Zero) => assert_eq!(got.unwrap(), vec![0; 4096], "{pfn}"),
+            Some(other) => panic!("{other:?}"),
+            None if ram => {
+                assert!(matches!(got, Err(Error::Excluded { paddr }) if paddr == pfn * 4096), "{got:?}")
+            }
+            None => {
+                let next = file.ram.iter().map(|range| range.start).find(|start| *start > pfn);
+                assert_eq!(
+                    got,
+                    Err(Error::Hole { paddr: pfn * 4096, next: next.map(|next| next * 4096) }),
+                    "{pfn}"
+                );
+            }
+        }
+    }
+}
+
+fn kinds(dump: &Dump<'_>) -> Vec<(u64, u64, &'static str)> {
+    let page = |at: u64| at / 4096;
+    dump.spans().map(|span| (page(span.range.start()), page(span.range.end()), span.kind.name())).collect()
+}
+
+#[test]
+fn every_version_byte_order_and_packing() {
+    for (wire, packed) in layouts() {
+        for version in 0..=6 {
+            let mut file = sample(wire, packed);
+            file.version = version;
+            if version < 1 {
+                // Nothing tells that the zero page is shared; it is a page as any other.
+                file.dump_level = 0;
+                file.pages.remove(&101);
+                file.pages.remove(&102);
+            }
+            let dump = open(file.build());
+            let what = format!("{wire:?} {packed} {version}");
+            assert_eq!(dump.format(), "kdump", "{what}");
+            assert_eq!(dump.encoding().class == Class::Elf64, wire.wide, "{what}");
+            assert_eq!(dump.arch().unwrap().class(), dump.encoding().class, "{what}");
+            assert!(dump.completeness().is_complete(), "{what}: {:?}", dump.completeness());
+            assert_eq!(dump.completeness().expected_size, file.build().len() as u64, "{what}");
+            check_pages(&file, &dump, 0..710);
+            let release = dump.vmcoreinfo().and_then(|info| info.release().map(str::to_owned));
+            assert_eq!(release.is_some(), version >= 3, "{what}");
+            assert_eq!(dump.notes().iter().count(), [0, 0, 0, 1, 2, 2, 2][version as usize], "{what}");
+            assert_eq!(dump.page_size(), Some(4096), "{what}");
+        }
+    }
+}
+
+#[test]
+fn spans_tell_stored_excluded_and_holes_apart() {
+    let mut file = sample(Wire::LE64, false);
+    file.pages.retain(|pfn, _| *pfn < 12 || *pfn > 640);
+    let dump = open(file.build());
+    let expected = [
+        (0, 3, "excluded"),
+        (3, 4, "stored"),
+        (4, 5, "excluded"),
+        (5, 12, "stored"),
+        (12, 160, "excluded"),
+        (160, 256, "hole"),
+        (256, 641, "excluded"),
+        (641, 643, "stored"),
+        (643, 644, "excluded"),
+        (644, 650, "stored"),
+        (650, 651, "excluded"),
+    ];
+    assert_eq!(kinds(&dump), expected);
+    assert_eq!(dump.memory_size(), (160 + 395) * 4096);
+    for (start, end, kind) in expected {
+        for pfn in start..end {
+            let span = dump.span(Paddr(pfn * 4096 + 7)).unwrap();
+            assert_eq!(
+                (span.range.start() / 4096, span.range.end() / 4096, span.kind.name()),
+                (start, end, kind)
+            );
+        }
+    }
+    assert_eq!(dump.span(Paddr(651 * 4096)), None);
+    assert_eq!(dump.span(Paddr(u64::MAX)), None);
+}
+
+#[test]
+fn one_bitmap_of_an_old_full_dump_lists_all_ram() {
+    let mut file = KdumpFile::new(Wire::LE64, 5000).with_pages(1..4500, &[PageCodec::Raw]);
+    file.signature = *b"DISKDUMP";
+    file.version = 0;
+    file.one_bitmap = true;
+    let dump = open(file.build());
+    assert_eq!(dump.format(), "diskdump");
+    assert_eq!(kinds(&dump), [(1, 4500, "stored")]);
+    assert_eq!(page(&dump, 4499).unwrap(), file.content(4499));
+    assert!(matches!(page(&dump, 4500), Err(Error::Hole { next: None, .. })));
+    // The same with both bitmaps has excluded pages.
+    file.one_bitmap = false;
+    assert_eq!(
+        kinds(&open(file.build())),
+        [(0, 1, "excluded"), (1, 4500, "stored"), (4500, 5000, "excluded")]
+    );
+}
+
+#[test]
+fn larger_pages() {
+    for block_size in [8192, 65536, 1 << 18] {
+        let mut file = KdumpFile::new(Wire::ALL[1], 40);
+        file.block_size = block_size;
+        let file = file.with_pages(2..30, &PageCodec::ALL[..4]);
+        let dump = open(file.build());
+        assert_eq!(dump.page_size(), Some(block_size.into()));
+        let mut got = vec![0; 28 * block_size as usize];
+        dump.reader().read_phys(Paddr(2 * u64::from(block_size)), &mut got).unwrap();
+        let all: Vec<u8> = (2..30).flat_map(|pfn| file.content(pfn)).collect();
+        assert!(got == all, "{block_size}");
+    }
+}
+
+#[test]
+fn reads_of_any_size_and_place_get_the_same_bytes() {
+    let file = KdumpFile::new(Wire::LE64, 64).with_pages(0..64, &PageCodec::ALL);
+    let all: Vec<u8> = (0..64).flat_map(|pfn| file.content(pfn)).collect();
+    let dump = open(file.build());
+    let mut reader = dump.reader();
+    for (at, len) in (0..400_usize).map(|step| (step * 649 % 260_000, 1 + step * step * 7 % 20_000)) {
+        let len = len.min(all.len() - at);
+        let mut got = vec![0xee; len];
+        reader.read_phys(Paddr(at as u64), &mut got).unwrap();
+        assert!(got == all[at..at + len], "{at} {len}");
+    }
+    // A read that leaves the stored memory tells how far it came.
+    let stopped = reader.read_phys(Paddr(63 * 4096 + 96), &mut [0; 8192]).unwrap_err();
+    assert_eq!((stopped.read, stopped.at), (4000, 64 * 4096));
+}
+
+#[test]
+fn lost_pages_of_incomplete_dumps_are_truncated() {
+    let mut file = KdumpFile::new(Wire::LE64, 20)
+        .with_pages(0..10, &[PageCodec::Lzo])
+        .with(10, Stored::Lost)
+        .with(11, Stored::Lost);
+    file.status = STATUS_INCOMPLETE | 2;
+    let dump = open(file.build());
+    assert!(dump.completeness().defects.contains(&Error::Incomplete));
+    assert!(!dump.completeness().is_complete());
+    assert_eq!(page(&dump, 9).unwrap(), file.content(9));
+    assert!(matches!(page(&dump, 10), Err(Error::Truncated { have: 0, .. })));
+    let found = verify(&dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+    assert_eq!(found.unreadable.bytes, 2 * 4096);
+}
+
+#[test]
+fn damaged_pages_say_which_where_and_why() {
+    let good = PageCodec::Lzo.encode(&KdumpFile::new(Wire::LE64, 1).content(1));
+    let base = KdumpFile::new(Wire::LE64, 20).with_pages([0], &[PageCodec::Raw]);
+    let cause = |stored: Stored| {
+        let dump = open(base.clone().with(1, stored).with_pages([2], &[PageCodec::Zlib]).build());
+        // Neighbours are as good as ever.
+        assert_eq!(page(&dump, 0).unwrap(), base.content(0));
+        assert_eq!(page(&dump, 2).unwrap(), base.content(2));
+        let found = verify(&dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+        assert_eq!(found.unreadable.bytes, 4096);
+        match page(&dump, 1).unwrap_err() {
+            Error::Page { pfn: 1, offset, cause } => (offset, cause),
+            other => panic!("{other}"),
+        }
+    };
+    let data = base.clone().with(1, Stored::Lost).with(2, Stored::Lost).layout().data;
+    assert!(
+        matches!(cause(Stored::Given(2, good[..9].to_vec())), (at, PageFault::Codec(_)) if at == data + 4096)
+    );
+    assert!(matches!(cause(Stored::Given(1, good.clone())), (_, PageFault::Codec(_))));
+    assert!(matches!(
+        cause(Stored::Given(3, good)),
+        (_, PageFault::Codec(CodecError::UnknownFlags { flags: 3 }))
+    ));
+    assert!(matches!(
+        cause(Stored::Given(0, vec![1; 4095])),
+        (_, PageFault::RawSize { size: 4095, page: 4096 })
+    ));
+    assert!(matches!(cause(Stored::Given(4, vec![])), (_, PageFault::Size { size: 0, .. })));
+    assert!(matches!(cause(Stored::Descriptor(data, 4097, 2, 0)), (_, PageFault::Size { size: 4097, .. })));
+    assert!(matches!(cause(Stored::Descriptor(data - 1, 4096, 0, 0)), (_, PageFault::Offset { .. })));
+    // A short page must not be taken for a whole one.
+    let short = PageCodec::Snappy.encode(&base.content(1)[..4000]);
+    assert!(matches!(cause(Stored::Given(4, short)), (_, PageFault::Codec(CodecError::TooShort { .. }))));
+}
+
+#[test]
+fn a_page_of_zeros_is_known_by_its_shared_place_only_when_it_is_zeros() {
+    let mut file = sample(Wire::LE64, false);
+    let at = file.layout().data as usize;
+    let mut bytes = file.build();
+    bytes[at + 5] = 9;
+    let dump = open(bytes);
+    assert_eq!(page(&dump, 101).unwrap()[5], 9);
+    file.dump_level = 0;
+    file.pages.retain(|pfn, _| *pfn > 300);
+    check_pages(&file, &open(file.build()), 0..710);
+}
+
+#[test]
+fn page_frames_beyond_32_bits() {
+    /// A file of pieces with holes between them.
+    struct Sparse(Vec<(u64, Vec<u8>)>, u64);
+    impl ReadAt for Sparse {
+        fn size(&self) -> Result<u64, Error> {
+            Ok(self.1)
+        }
+        fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+            let count = buf.len().min(self.1.saturating_sub(offset) as usize);
+            buf[..count].fill(0);
+            for (at, bytes) in &self.0 {
+                let start = (*at).max(offset);
+                let end = (at + bytes.len() as u64).min(offset + count as u64);
+                if start < end {
+                    buf[(start - offset) as usize..(end - offset) as usize]
+                        .copy_from_slice(&bytes[(start - at) as usize..(end - at) as usize]);
+                }
+            }
+            Ok(count)
+        }
+    }
+    let far = 1 << 33;
+    let mut file = KdumpFile::new(Wire::LE64, far + 100);
+    file.ram = vec![0..10, far..far + 100];
+    let file = file.with_pages([1, far + 7, far + 9], &PageCodec::ALL);
+    let (pieces, size) = file.pieces();
+    let dump = open(Sparse(pieces, size));
+    assert_eq!(page(&dump, far + 9).unwrap(), file.content(far + 9));
+    assert_eq!(page(&dump, far + 8), Err(Error::Excluded { paddr: (far + 8) * 4096 }));
+    assert_eq!(page(&dump, 10), Err(Error::Hole { paddr: 40960, next: Some(far * 4096) }));
+    assert_eq!(kinds(&dump)[3], (10, far, "hole"));
+    // Version 5 has no place for such a number.
+    let mut old = KdumpFile::new(Wire::LE64, 100).with_pages([7], &[PageCodec::Raw]);
+    old.version = 5;
+    assert_eq!(page(&open(old.build()), 7).unwrap(), old.content(7));
+}
+
+fn set(parts: &[Vec<u8>]) -> Result<Dump<'static>, Error> {
+    Dump::open_parts(parts.iter().map(|part| Box::new(part.clone()) as Box<dyn ReadAt>).collect())
+}
+
+#[test]
+fn parts_of_a_split_dump_in_any_order() {
+    for (wire, packed) in layouts() {
+        let file = sample(wire, packed);
+        let parts = [0..40, 40..320, 320..700].map(|pfns| file.part(pfns).build());
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let dump = set(&order.map(|index: usize| parts[index].clone())).unwrap();
+            check_pages(&file, &dump, 0..710);
+            assert!(dump.completeness().is_complete(), "{:?}", dump.completeness());
+        }
+        // Parts may have no pages at all, as in the dumps of small machines.
+        let empty = file.part(700..700).build();
+        let all = file.part(0..700).build();
+        check_pages(&file, &set(&[empty.clone(), all.clone(), empty]).unwrap(), 0..710);
+        // Wherever their no pages are said to be.
+        for (start, end) in [(350, 350), (5, 5), (400, 0)] {
+            let empty = file.part(0..0).set("start_pfn_64", start).set("end_pfn_64", end).build();
+            check_pages(&file, &set(&[all.clone(), empty.clone()]).unwrap(), 0..710);
+            check_pages(
+                &file,
+                &set(&[parts[2].clone(), empty, parts[0].clone(), parts[1].clone()]).unwrap(),
+                0..710,
+            );
+        }
+        // A stream among them.
+        let flat = dumpgen::Flattened::of(&parts[1], 900).build();
+        check_pages(&file, &set(&[parts[0].clone(), flat, parts[2].clone()]).unwrap(), 0..710);
+    }
+}
+
+#[test]
+fn a_part_that_is_not_given_is_told() {
+    let file = sample(Wire::LE64, false);
+    let parts = [0..40, 40..320, 320..700].map(|pfns| file.part(pfns).build());
+    let missing = Error::PartNotGiven { start: 40, end: 320 };
+    let dump = set(&[parts[2].clone(), parts[0].clone()]).unwrap();
+    assert_eq!(dump.completeness().defects, [missing]);
+    assert!(!dump.completeness().is_complete());
+    assert_eq!(page(&dump, 50), Err(missing));
+    assert_eq!(page(&dump, 39).unwrap(), file.content(39));
+    check_pages(&file, &dump, 320..700);
+    assert_eq!(dump.span(Paddr(50 * 4096)).unwrap().kind, SpanKind::Missing);
+    let pages = file.pages.range(40..320).count() as u64;
+    assert_eq!(dump.completeness().missing, pages * 4096);
+    // One part alone lacks the others.
+    let dump = open(parts[1].clone());
+    let gaps = [Error::PartNotGiven { start: 0, end: 40 }, Error::PartNotGiven { start: 320, end: 700 }];
+    assert_eq!(dump.completeness().defects, gaps);
+}
+
+#[test]
+fn parts_that_do_not_belong_together_are_refused() {
+    let file = sample(Wire::LE64, false);
+    let part = |pfns| file.part(pfns).build();
+    let reason = |parts: &[Vec<u8>]| match set(parts).unwrap_err() {
+        Error::Part { part, reason, .. } => (part, reason),
+        other => panic!("{other}"),
+    };
+    let (number, text) = reason(&[part(0..40), part(40..700), part(0..40)]);
+    assert!(number == 3 && text.contains("once"), "{text}");
+    let (number, text) = reason(&[part(0..40), part(39..700)]);
+    assert!(number == 2 && text.contains("has too"), "{text}");
+    let mut other = file.clone();
+    other.timestamp += 1;
+    let (number, text) = reason(&[part(0..40), other.part(40..700).build()]);
+    assert!(number == 2 && text.contains("another dump"), "{text}");
+    let (number, text) = reason(&[part(0..40), file.build()]);
+    assert!(number == 2 && text.contains("whole"), "{text}");
+    let elf = dumpgen::CoreFile::x86_64().build();
+    assert!(matches!(set(&[part(0..40), elf]), Err(Error::UnknownFormat { .. })));
+}
+
+#[test]
+fn a_header_field_that_cannot_be_right_is_named() {
+    let bad =
+        |name: &'static str, value: u64| match Dump::open(sample(Wire::LE64, false).set(name, value).build())
+        {
+            Err(Error::Corrupt { what, value: found, .. } | Error::TooLarge { what, value: found, .. }) => {
+                assert_eq!((what, found), (name, value));
+            }
+            other => panic!("{name}: {other:?}"),
+        };
+    for value in [0, 1, 4095, 6000, 2 << 20, 0x10_0000, 0x8000_0000] {
+        bad("block_size", value);
+    }
+    bad("sub_hdr_size", 0);
+    bad("sub_hdr_size", 0xffff_ffff);
+    bad("bitmap_blocks", 0);
+    bad("max_mapnr", 0);
+    bad("header_version", 0x7700_7700);
+    let dump = open(sample(Wire::LE64, false).set("max_mapnr_64", 1 << 50).build());
+    assert!(matches!(dump.completeness().defects[..], [Error::Corrupt { what: "max_mapnr_64", .. }]));
+    check_pages(&sample(Wire::LE64, false), &dump, 0..710);
+    let huge = sample(Wire::LE64, false).set("max_mapnr", 0xffff_ffff).set("bitmap_blocks", 0xffff_ffff);
+    assert!(matches!(
+        Dump::open(huge.set("max_mapnr_64", 1 << 40).build()),
+        Err(Error::TooLarge { what: "max_mapnr", .. })
+    ));
+}
+
+#[test]
+fn no_value_of_any_header_field_stops_the_reader() {
+    for (wire, packed) in layouts() {
+        let mut file = sample(wire, packed);
+        file.pages.retain(|pfn, _| pfn % 40 == 5);
+        for name in file.members().into_iter().filter(|name| *name != "signature") {
+            for value in [0, 1, 2, 5, 0xffff, 0x10_0000, 0x7fff_ffff, 0xffff_ffff, 1 << 40, 1 << 62, u64::MAX]
+            {
+                let Ok(dump) = Dump::open(file.clone().set(name, value).build()) else { continue };
+                let mut reader = dump.reader();
+                for pfn in (0..720).step_by(61) {
+                    let _ = reader.read_phys(Paddr(pfn * 4096), &mut [0; 64]);
+                }
+                assert!(dump.spans().take(2000).count() <= 2000);
+                let _ = (dump.cpus().count(), dump.notes().iter().count(), dump.facts().details.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn cut_anywhere_a_page_is_right_or_truncated() {
+    for (wire, packed) in layouts() {
+        let file = sample(wire, packed);
+        let whole = file.build();
+        let mut opened = 0;
+        for step in 0..200 {
+            let cut = whole.len() * step / 200;
+            let dump = match Dump::open(whole[..cut].to_vec()) {
+                Ok(dump) => dump,
+                Err(Error::Truncated { .. }) => continue,
+                Err(error) => panic!("cut at {cut}: {error}"),
+            };
+            opened += 1;
+            assert!(!dump.completeness().is_complete(), "cut at {cut}");
+            let mut lost = 0;
+            for (pfn, stored) in &file.pages {
+                match (page(&dump, *pfn), stored) {
+                    (Ok(got), Stored::Page(_, bytes)) => assert!(got == *bytes, "{pfn} cut at {cut}"),
+                    (Ok(got), _) => assert!(got == [0; 4096], "{pfn} cut at {cut}"),
+                    (Err(Error::Truncated { .. }), _) => {
+                        lost += 1;
+                        let kind = dump.span(Paddr(pfn * 4096)).unwrap().kind;
+                        assert_eq!(kind, SpanKind::Missing, "{pfn} cut at {cut}");
+                    }
+                    (Err(error), _) => panic!("{pfn} cut at {cut}: {error}"),
+                }
+            }
+            assert!(lost > 0, "cut at {cut}");
+            assert!(dump.completeness().missing > 0, "cut at {cut}");
+        }
+        assert!(opened > 150, "{opened}");
+    }
+}
+
+#[test]
+fn qemu_leaves_out_names_and_time() {
+    let file = sample(Wire::LE64, false).qemu();
+    let dump = open(dumpgen::Flattened::of(&file.build(), 300).build());
+    check_pages(&file, &dump, 0..710);
+    let details: Vec<_> = dump.facts().details.iter().map(|(name, text)| format!("{name}={text}")).collect();
+    assert!(details.iter().any(|line| line.starts_with("writer=QEMU")), "{details:?}");
+    assert!(details.iter().any(|line| line.starts_with("flattened=")), "{details:?}");
+}
+
+#[test]
+fn details_name_codecs_level_and_what_was_erased() {
+    let mut file = sample(Wire::LE64, false);
+    file.dump_level = 31;
+    file.erase_info = "erase key size 32\n".into();
+    let dump = open(file.build());
+    assert!(dump.completeness().is_complete(), "{:?}", dump.completeness());
+    let find = |name| {
+        dump.facts().details.iter().find(|(other, _)| *other == name).map(|(_, text)| text.clone()).unwrap()
+    };
+    assert!(find("codecs").contains("zstd"), "{}", find("codecs"));
+    assert!(find("dump level").contains("31 (leaves out: zero, cache, cache-private, user, free)"));
+    assert_eq!(find("erase info"), "erase key size 32");
+}
+
+#[test]
+fn a_look_tells_what_the_descriptors_say() {
+    let file = KdumpFile::new(Wire::LE64, 30)
+        .with_pages(0..10, &[PageCodec::Lzo])
+        .with(10, Stored::Zero)
+        .with(11, Stored::Zero)
+        .with(12, Stored::Lost)
+        .with(13, Stored::Given(3, vec![1; 9]))
+        .with(14, Stored::Descriptor(1 << 40, 4096, 0, 0))
+        .with_pages([20], &[PageCodec::Raw]);
+    #[allow(clippy::single_range_in_vec_init, reason = "RAM is a list of ranges")]
+    let file = KdumpFile { ram: vec![0..21], dump_level: 1, ..file };
+    let dump = open(file.build());
+    let mut reader = dump.reader();
+    let page = |at: u64| at / 4096;
+    let kinds: Vec<_> = reader
+        .looks()
+        .map(|span| (page(span.range.start()), page(span.range.end()), span.kind.name()))
+        .collect();
+    let expected = [
+        (0, 10, "stored"),
+        (10, 12, "zero"),
+        (12, 13, "missing"),
+        (13, 14, "corrupt"),
+        (14, 15, "missing"),
+        (15, 20, "excluded"),
+        (20, 21, "stored"),
+    ];
+    assert_eq!(kinds, expected);
+    // What is a corrupt place for the one is so for the other.
+    for (start, end, kind) in expected {
+        for pfn in start..end {
+            let got = reader.read_phys(Paddr(pfn * 4096), &mut [0; 4096]).map_err(|stopped| stopped.error);
+            let fits = match kind {
+                "stored" | "zero" => got.is_ok(),
+                "missing" => matches!(got, Err(Error::Truncated { .. })),
+                "corrupt" => matches!(got, Err(Error::Page { .. })),
+                _ => matches!(got, Err(Error::Excluded { .. })),
+            };
+            assert!(fits, "{pfn} {kind} {got:?}");
+            assert_eq!(reader.kind(Paddr(pfn * 4096 + 5)).unwrap().name(), kind, "{pfn}");
+        }
+    }
+}
+
+#[test]
+fn saved_as_elf_it_reads_the_same() {
+    for (wire, packed) in layouts() {
+        let file = sample(wire, packed);
+        let dump = open(file.build());
+        let dir = std::env::temp_dir().join(format!("kdump-save-{}-{wire:?}-{packed}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        kdump_vmcore::save(&dump, &dir.join("dump.elf"), &mut |_| core::ops::ControlFlow::Continue(()))
+            .unwrap();
+        let saved = Dump::open(std::fs::File::open(dir.join("dump.elf")).unwrap()).unwrap();
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(saved.format(), "elf");
+        check_pages(&file, &saved, 0..651);
+        assert_eq!(kinds(&saved), kinds(&dump));
+        assert_eq!(saved.notes().iter().count(), 2);
+        assert_eq!(saved.arch(), dump.arch());
+    }
+}

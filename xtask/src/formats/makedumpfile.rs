@@ -1,0 +1,112 @@
+//! Dumps of makedumpfile: each codec, each level, in one file, as a stream and split.
+
+use core::slice::from_ref;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use super::compare::Pages;
+use super::{Readers, at, row};
+use crate::error::{Context, Result, failed};
+use crate::progress::{Clock, Row};
+use crate::shell;
+
+const CODECS: [(&str, &str); 5] =
+    [("none", ""), ("zlib", "-c"), ("lzo", "-l"), ("snappy", "-p"), ("zstd", "-z")];
+const LEVELS: [&str; 3] = ["0", "1", "31"];
+
+/// A row for each variant of `dump`.
+pub(super) fn rows(readers: &Readers, dump: &Path, dir: &Path, clock: Clock) -> Result<Vec<Row>> {
+    clock.say(&format!("reading {}", dump.display()));
+    let source = Pages::of_elf(dump)?;
+    let help = shell::text(shell::tool("makedumpfile")?.arg("--help"))?;
+    let mut rows = Vec::new();
+    for (codec, flag) in CODECS {
+        // It would write uncompressed pages and say nothing in its exit status.
+        if help.contains(&format!("('{flag}' option will be ignored")) {
+            let detail = "NOT TESTED: this makedumpfile is built without it".to_owned();
+            rows.push(Row { name: codec.to_owned(), passed: true, detail });
+            continue;
+        }
+        for level in LEVELS {
+            clock.say(&format!("{codec} at level {level}"));
+            let options: Vec<&str> =
+                ["-d", level, flag].into_iter().filter(|word| !word.is_empty()).collect();
+            rows.extend(variants(&format!("{codec} -d {level}"), &options, readers, dump, dir, &source)?);
+        }
+    }
+    clock.say("ELF");
+    let elf = at(dir, "elf");
+    make(dump, &["-E", "-d", "31"], &[elf.as_path()])?;
+    rows.push(row("elf -d 31", readers, from_ref(&elf), &[], &source));
+    let stream = at(dir, "elf.flat");
+    flatten(dump, &["-E", "-d", "31"], &stream)?;
+    rows.push(row("elf -d 31 flattened", readers, from_ref(&stream), &[], &source));
+    remove(&[elf, stream])?;
+    Ok(rows)
+}
+
+/// One file, a stream, three parts.
+fn variants(
+    name: &str,
+    options: &[&str],
+    readers: &Readers,
+    dump: &Path,
+    dir: &Path,
+    source: &Pages,
+) -> Result<Vec<Row>> {
+    let (plain, stream, whole) = (at(dir, "plain"), at(dir, "flat"), at(dir, "rearranged"));
+    let parts = ["part1", "part2", "part3"].map(|name| at(dir, name));
+    make(dump, options, &[plain.as_path()])?;
+    flatten(dump, options, &stream)?;
+    rearrange(&stream, &whole)?;
+    // Small blocks, so that each part has pages.
+    let split = [options, &["--splitblock-size", "1024", "--split"]].concat();
+    make(dump, &split, &parts.each_ref().map(PathBuf::as_path))?;
+    let rows = vec![
+        row(name, readers, from_ref(&plain), from_ref(&plain), source),
+        // The library of Debian 12 knows no streams.
+        row(&format!("{name} flattened"), readers, from_ref(&stream), from_ref(&whole), source),
+        row(&format!("{name} split"), readers, &reversed(&parts), &parts, source),
+    ];
+    remove(&[&[plain, stream, whole], parts.as_slice()].concat())?;
+    Ok(rows)
+}
+
+/// The parts in an order that nobody would expect.
+fn reversed(parts: &[PathBuf]) -> Vec<PathBuf> {
+    parts.iter().rev().cloned().collect()
+}
+
+fn make(dump: &Path, options: &[&str], out: &[&Path]) -> Result {
+    let mut command = shell::tool("makedumpfile")?;
+    let (last, rest) = options.split_last().map_or((None, options), |(last, rest)| (Some(last), rest));
+    command.arg("-f").args(rest).args(last).arg(dump).args(out);
+    shell::stdout(&mut command).map(|_| ())
+}
+
+fn flatten(dump: &Path, options: &[&str], out: &Path) -> Result {
+    let mut command = shell::tool("makedumpfile")?;
+    command.arg("-F").args(options).arg(dump);
+    let file = File::create(out).context(out.display())?;
+    let output = command.stdin(Stdio::null()).stdout(file).output().context(shell::describe(&command))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(failed(format!("{}: {}: {}", shell::describe(&command), output.status, said.trim())))
+}
+
+/// Puts a stream together, as its makers do.
+pub(super) fn rearrange(stream: &Path, out: &Path) -> Result {
+    let mut command = shell::tool("makedumpfile")?;
+    command.args(["-f", "-R"]).arg(out).stdin(File::open(stream).context(stream.display())?);
+    let line = shell::describe(&command);
+    let output = command.output().context(&line)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(()) } else { Err(failed(format!("{line}: {}", said.trim()))) }
+}
+
+pub(super) fn remove(files: &[PathBuf]) -> Result {
+    files.iter().try_for_each(|file| fs::remove_file(file).context(file.display()))
+}
