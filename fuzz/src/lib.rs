@@ -87,7 +87,7 @@ fn damaged(seeds: &[Vec<Vec<u8>>], input: &[u8]) -> Vec<Vec<u8>> {
 pub fn exercise(parts: Vec<Vec<u8>>) {
     let parts = parts.into_iter().map(|part| Box::new(part) as Box<dyn ReadAt>);
     let Ok(dump) = Dump::open_parts(parts.collect()) else { return };
-    let _ = (dump.memory_size(), dump.completeness().is_complete(), dump.cpus().len());
+    let _ = (dump.memory_size(), dump.completeness().is_complete(), dump.cpus().count());
     let _ = (dump.notes().iter().count(), dump.facts().details.len());
     let mut reader = dump.reader();
     let mut buf = [0; 4097];

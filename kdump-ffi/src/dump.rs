@@ -225,7 +225,7 @@ pub extern "C" fn libkdump_dump_get_info(
             elf_class,
             endian,
             phnum: count(dump.phdrs().len()),
-            cpus: count(dump.cpus().len()),
+            cpus: count(dump.cpus().count()),
             ranges: count(handle.ranges().len()),
             defects: count(state.defects.len()),
             complete: u32::from(state.is_complete()),

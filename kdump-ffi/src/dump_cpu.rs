@@ -12,7 +12,7 @@ use kdump_vmcore::Cpu;
 use crate::dump::libkdump_dump;
 use crate::failure::Failure;
 use crate::handle::enter;
-use crate::texts::element;
+use crate::texts::no_element;
 
 /// A CPU that saved its registers.
 #[repr(C)]
@@ -65,8 +65,7 @@ pub extern "C" fn libkdump_dump_cpu(
     call(error, || {
         let handle = enter(dump, "dump")?;
         let place = out.place("out")?;
-        let cpus = handle.dump.cpus();
-        let cpu: &Cpu<'_> = element(&cpus, "CPU", index)?;
+        let cpu = cpu_of(&handle, index)?;
         let status = cpu.prstatus()?;
         place.set(libkdump_cpu {
             size: 0,
@@ -128,6 +127,11 @@ pub extern "C" fn libkdump_dump_register_at(
     })
 }
 
+fn cpu_of(handle: &libkdump_dump, index: u32) -> Result<Cpu<'_>, Failure> {
+    let found = usize::try_from(index).ok().and_then(|index| handle.dump.cpus().nth(index));
+    found.ok_or_else(|| no_element("CPU", index, handle.dump.cpus().count()).into())
+}
+
 fn status_of(handle: &libkdump_dump, cpu: u32) -> Result<PrStatus<'_>, Failure> {
-    Ok(element(&handle.dump.cpus(), "CPU", cpu)?.prstatus()?)
+    Ok(cpu_of(handle, cpu)?.prstatus()?)
 }

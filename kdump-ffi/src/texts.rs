@@ -22,7 +22,12 @@ pub(crate) fn nth(texts: &[CString], index: u32) -> *const c_char {
 /// The element at `index`.
 pub(crate) fn element<'a, T>(list: &'a [T], what: &'static str, index: u32) -> Result<&'a T, Failure> {
     let found = usize::try_from(index).ok().and_then(|index| list.get(index));
-    found.ok_or(Failure::Index { what, index: u64::from(index), count: list.len() as u64 })
+    found.ok_or_else(|| no_element(what, index, list.len()))
+}
+
+/// That a list of `count` has no element `index`.
+pub(crate) fn no_element(what: &'static str, index: u32, count: usize) -> Failure {
+    Failure::Index { what, index: u64::from(index), count: count as u64 }
 }
 
 /// A count as C sees it.

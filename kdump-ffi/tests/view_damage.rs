@@ -323,7 +323,7 @@ fn both_faces_keep_the_same_of_damaged_notes() {
         // C counts PT_NOTEs; of one there may be two things to say.
         assert!((*count..=*count * 2).contains(&rust.damaged), "{name}: {}", rust.damaged);
         let dump = Dump::open(rust.file).unwrap();
-        let found: Vec<_> = dump.cpus().iter().map(|cpu| cpu.prstatus().unwrap().pid()).collect();
+        let found: Vec<_> = dump.cpus().map(|cpu| cpu.prstatus().unwrap().pid()).collect();
         assert_eq!(found, *pids, "{name}");
         assert_eq!(dump.vmcoreinfo().is_some(), *vmcoreinfo, "{name}");
     }

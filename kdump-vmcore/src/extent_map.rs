@@ -9,6 +9,12 @@ use core::cmp::Reverse;
 
 use kdump_elf::PhysRange;
 
+use crate::error::Error;
+use crate::room::{collect, push};
+
+/// What there is no memory for, when there is none.
+const WHAT: &str = "the index of the dump's memory";
+
 /// A range of physical memory and where its bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
@@ -53,35 +59,46 @@ pub(crate) struct ExtentMap {
 impl ExtentMap {
     /// Makes overlapping candidates disjoint: stored bytes win over excluded ones, then the
     /// candidate given first. O(n log n) time and at most 2n extents for n candidates.
-    pub(crate) fn build(candidates: &[Extent]) -> Self {
-        let mut by_start: Vec<(Extent, usize)> = candidates.iter().copied().zip(0..).collect();
-        by_start.sort_by_key(|(extent, _)| extent.range.start());
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub(crate) fn build(candidates: &[Extent]) -> Result<Self, Error> {
+        // Numbers instead of copies: there may be millions.
+        let count = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
+        let extent = |index: u32| usize::try_from(index).ok().and_then(|at| candidates.get(at)).copied();
+        let start = |index: u32| extent(index).map_or(u64::MAX, |extent| extent.range.start());
+        let mut by_start: Vec<u32> = collect(WHAT, 0..count)?;
+        by_start.sort_unstable_by_key(|&index| (start(index), index));
         let mut pending = by_start.into_iter().peekable();
-        let mut active: BinaryHeap<Reverse<Candidate>> = BinaryHeap::new();
+        // By rank, the smallest first: whether it is excluded, then its number.
+        let mut active: BinaryHeap<Reverse<(bool, u32)>> = BinaryHeap::new();
         let mut map = Self::default();
         let mut position = 0;
         loop {
-            while let Some((extent, index)) = pending.next_if(|(e, _)| e.range.start() <= position) {
-                active.push(Reverse(Candidate::new(extent, index)));
+            while let Some(index) = pending.next_if(|&index| start(index) <= position) {
+                let need = (active.len() as u64).saturating_mul(size_of::<(bool, u32)>() as u64);
+                active.try_reserve(1).map_err(|_| Error::OutOfMemory { what: WHAT, need })?;
+                let excluded = extent(index).is_none_or(|extent| extent.stored_at.is_none());
+                active.push(Reverse((excluded, index)));
             }
-            let next_start = pending.peek().map(|(extent, _)| extent.range.start());
-            match (active.peek(), next_start) {
-                (Some(Reverse(best)), _) if best.extent.range.end() <= position => {
+            let best = active.peek().and_then(|&Reverse((_, index))| extent(index));
+            match (best, pending.peek().copied().map(start)) {
+                (Some(best), _) if best.range.end() <= position => {
                     active.pop();
                 }
-                (Some(Reverse(best)), next) => {
-                    let end = best.extent.range.end().min(next.unwrap_or(u64::MAX));
-                    map.push(position, end, best.extent);
+                (Some(best), next) => {
+                    let end = best.range.end().min(next.unwrap_or(u64::MAX));
+                    map.push(position, end, best)?;
                     position = end;
                 }
                 (None, Some(next)) => position = next,
-                (None, None) => return map,
+                (None, None) => return Ok(map),
             }
         }
     }
 
-    fn push(&mut self, start: u64, end: u64, from: Extent) {
-        let Ok(range) = PhysRange::from_half_open(start, end) else { return };
+    fn push(&mut self, start: u64, end: u64, from: Extent) -> Result<(), Error> {
+        let Ok(range) = PhysRange::from_half_open(start, end) else { return Ok(()) };
         let stored_at = from.position(start);
         if let Some(last) = self.extents.last_mut() {
             let continues = match (last.position(start), stored_at) {
@@ -92,11 +109,11 @@ impl ExtentMap {
             if last.range.end() == start && continues {
                 if let Ok(longer) = PhysRange::from_half_open(last.range.start(), end) {
                     last.range = longer;
-                    return;
+                    return Ok(());
                 }
             }
         }
-        self.extents.push(Extent { range, stored_at });
+        push(&mut self.extents, WHAT, Extent { range, stored_at })
     }
 
     /// What stands at `paddr`.
@@ -137,39 +154,6 @@ impl ExtentMap {
     }
 }
 
-/// A candidate with its rank: the smaller, the better.
-#[derive(Clone, Copy, Debug)]
-struct Candidate {
-    rank: (bool, usize),
-    extent: Extent,
-}
-
-impl Candidate {
-    fn new(extent: Extent, index: usize) -> Self {
-        Self { rank: (extent.stored_at.is_none(), index), extent }
-    }
-}
-
-impl PartialEq for Candidate {
-    fn eq(&self, other: &Self) -> bool {
-        self.rank == other.rank
-    }
-}
-
-impl Eq for Candidate {}
-
-impl PartialOrd for Candidate {
-    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Candidate {
-    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
-        self.rank.cmp(&other.rank)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -182,7 +166,8 @@ mod tests {
 
     #[test]
     fn the_first_of_overlapping_ranges_wins() {
-        let map = ExtentMap::build(&[extent(0x2000, 0x1000, Some(5)), extent(0x1000, 0x4000, Some(0x9000))]);
+        let map = ExtentMap::build(&[extent(0x2000, 0x1000, Some(5)), extent(0x1000, 0x4000, Some(0x9000))])
+            .unwrap();
         assert_eq!(map.find(0x1fff), Lookup::Stored { at: 0x9fff, len: 1 });
         assert_eq!(map.find(0x2000), Lookup::Stored { at: 5, len: 0x1000 });
         assert_eq!(map.find(0x3000), Lookup::Stored { at: 0xb000, len: 0x2000 });
@@ -192,7 +177,7 @@ mod tests {
 
     #[test]
     fn stored_bytes_win_over_excluded_ones() {
-        let map = ExtentMap::build(&[extent(0, 0x3000, None), extent(0x1000, 0x1000, Some(7))]);
+        let map = ExtentMap::build(&[extent(0, 0x3000, None), extent(0x1000, 0x1000, Some(7))]).unwrap();
         assert_eq!(map.find(0), Lookup::Excluded { len: 0x1000 });
         assert_eq!(map.find(0x1008), Lookup::Stored { at: 15, len: 0xff8 });
         assert_eq!(map.find(0x2000), Lookup::Excluded { len: 0x1000 });
@@ -205,7 +190,7 @@ mod tests {
         ) {
             let candidates: Vec<Extent> =
                 candidates.into_iter().map(|(start, len, at)| extent(start, len, at)).collect();
-            let map = ExtentMap::build(&candidates);
+            let map = ExtentMap::build(&candidates).unwrap();
             prop_assert!(map.extents().len() <= candidates.len() * 2);
             prop_assert!(map.extents().windows(2).all(|pair| pair[0].range.end() <= pair[1].range.start()));
             for paddr in 0..100 {

@@ -58,7 +58,7 @@ fn exercise(bytes: &[u8]) {
             let _ = reader.read_phys(Paddr(at), &mut buf);
         }
     }
-    let _ = (reader.looks().take(50).count(), dump.cpus().len(), dump.notes().iter().count());
+    let _ = (reader.looks().take(50).count(), dump.cpus().count(), dump.notes().iter().count());
 }
 
 const EXTREMES: [u64; 9] =

@@ -267,7 +267,7 @@ fn damaged_segments_cost_only_themselves() {
     )
     .unwrap();
     assert_eq!(read(&dump, 0x1000, 16).unwrap(), [9; 16]);
-    assert_eq!(dump.cpus().len(), 1);
+    assert_eq!(dump.cpus().count(), 1);
     let defects: Vec<String> = dump.completeness().defects.iter().map(ToString::to_string).collect();
     assert_eq!(defects.len(), 4, "{defects:?}");
     assert!(defects[0].contains("note"), "{defects:?}");
@@ -297,7 +297,7 @@ fn an_unknown_architecture_is_no_damage() {
     let dump = Dump::open(file.build()).unwrap();
     let found = verify(&dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
     assert!(found.is_sound(), "{found:?}");
-    assert!(matches!(dump.cpus()[0].prstatus(), Err(Error::Unsupported { .. })));
+    assert!(matches!(dump.cpus().next().unwrap().prstatus(), Err(Error::Unsupported { .. })));
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn a_note_without_a_name_hides_no_later_one() {
         let notes = Segment::notes(&[nameless, &registers, &info].concat());
         let dump = Dump::open(CoreFile::x86_64().with(notes).build()).unwrap();
         assert_eq!(dump.vmcoreinfo().unwrap().release(), Some("6.1"));
-        assert_eq!(dump.cpus().len(), 1);
+        assert_eq!(dump.cpus().count(), 1);
         assert_eq!(dump.notes().iter().filter(|note| note.name.is_empty()).count(), nameless.len() / 16);
     }
 }
@@ -340,7 +340,7 @@ fn registers_belong_to_notes() {
         CoreFile::x86_64().with(Segment::notes(&notes.concat())).with(Segment::load(0, &[0; 16])).build(),
     )
     .unwrap();
-    let cpus = dump.cpus();
+    let cpus: Vec<_> = dump.cpus().collect();
     assert_eq!(cpus.len(), 2);
     let prstatus = cpus[0].prstatus().unwrap();
     assert_eq!((prstatus.pid(), prstatus.register("rip")), (42, Some(0xffff_ffff_8100_0042)));
@@ -348,6 +348,27 @@ fn registers_belong_to_notes() {
     assert_eq!(dump.notes().iter().count(), 3);
     let found = verify(&dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
     assert_eq!(found.defects.len(), 1);
+}
+
+/// Wherever a file is cut, in its memory, its notes or a segment that is neither, completeness and
+/// verifying say the same.
+#[test]
+fn a_cut_file_is_neither_complete_nor_sound() {
+    let other = Segment { p_type: 0x6000_0000, ..Segment::load(0, &[7; 30]) };
+    let notes = note(Wire::LE64, "OTHER", 1, &[3; 8]);
+    let segments = [Segment::notes(&notes), Segment::load(0x1000, &[5; 30]), other];
+    for first in 0..3 {
+        let mut file = CoreFile::x86_64();
+        file.segments = segments.iter().cycle().skip(first).take(3).cloned().collect();
+        let whole = file.build().len();
+        for cut in 64 + 3 * 56..=whole {
+            file.cut = Some(cut);
+            let dump = Dump::open(file.build()).unwrap();
+            let found = verify(&dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+            let expected = cut == whole;
+            assert_eq!((dump.completeness().is_complete(), found.is_sound()), (expected, expected), "{cut}");
+        }
+    }
 }
 
 proptest! {
@@ -407,7 +428,7 @@ proptest! {
         bytes.truncate(bytes.len().min(cut.max(1)));
         if let Ok(dump) = Dump::open(bytes) {
             let _ = read(&dump, 0x1000, 0x100);
-            let _ = dump.spans().count() + dump.notes().iter().count() + dump.cpus().len();
+            let _ = dump.spans().count() + dump.notes().iter().count() + dump.cpus().count();
             let _ = verify(&dump, &mut |state| {
                 if state.done < 1 << 24 {
                     core::ops::ControlFlow::Continue(())

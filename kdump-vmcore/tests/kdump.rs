@@ -412,7 +412,7 @@ fn no_value_of_any_header_field_stops_the_reader() {
                     let _ = reader.read_phys(Paddr(pfn * 4096), &mut [0; 64]);
                 }
                 assert!(dump.spans().take(2000).count() <= 2000);
-                let _ = (dump.cpus().len(), dump.notes().iter().count(), dump.facts().details.len());
+                let _ = (dump.cpus().count(), dump.notes().iter().count(), dump.facts().details.len());
             }
         }
     }

@@ -143,7 +143,7 @@ fn a_source_with_a_cut_note() {
     let copy = Dump::open(copy).unwrap();
     assert!(!judged(&copy));
     assert!(copy.completeness().defects.contains(&Error::SourceDefects { count: 1 }));
-    assert_eq!(copy.cpus().len(), 1);
+    assert_eq!(copy.cpus().count(), 1);
 }
 
 /// A source some of whose offsets cannot be read; that ends earlier than it did, after so many

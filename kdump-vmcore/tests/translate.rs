@@ -295,6 +295,37 @@ fn a_transient_error_is_the_callers_and_is_forgotten() {
     assert_eq!(kernel.read_u64(DIRECT + 0x90).unwrap(), 0x1090);
 }
 
+/// The check of a `p_vaddr` that stands in for a lost table fails: nothing comes of it, neither
+/// trust nor a verdict that lasts.
+#[test]
+fn a_check_that_failed_confirms_nothing_and_is_made_again() {
+    let p_vaddr = DIRECT + 0x20_0000 - 0x1_0000;
+    for (shift, expected) in [(0, Some(0x88)), (0x1000, None)] {
+        let mut tables = tables(4);
+        tables.map(DIRECT, 0, 1);
+        for page in [0x1_1000, 0x2_2000] {
+            tables.map(p_vaddr + page, page + shift, 1);
+        }
+        let mut file = without_last_table(&tables, 0, Some(excluded()));
+        file.segments[1].p_vaddr = p_vaddr;
+        let bytes = file.build();
+        // Only the table behind the lost one, which the check needs.
+        let tables_at = (bytes.len() + LAST_TABLE as usize + 0x1000 - tables.memory.len()) as u64;
+        let broken = AtomicBool::new(true);
+        let dump = Dump::open(Flaky { bytes, broken: &broken, tables_at }).unwrap();
+        let mut kernel = KernelMemory::new(&dump);
+        for _ in 0..2 {
+            let stopped = kernel.read_u64(p_vaddr + 0x88).unwrap_err();
+            assert!(matches!(stopped.error, Error::Io { cause, .. } if cause.errno() == 5), "{stopped}");
+        }
+        broken.store(false, Ordering::Relaxed);
+        assert_eq!(kernel.read_u64(p_vaddr + 0x88).ok(), expected);
+        // Once confirmed, what the check read is remembered; it is never turned into trust.
+        broken.store(true, Ordering::Relaxed);
+        assert_eq!(kernel.read_u64(p_vaddr + 0x90).ok(), expected.map(|at| at + 8));
+    }
+}
+
 #[test]
 fn neighbours_are_translated_without_reading_tables_again() {
     struct Counting<'a>(Vec<u8>, &'a AtomicUsize);

@@ -51,7 +51,7 @@ fn it_is_an_elf_core() {
     let dump = Dump::open(all(&view)).unwrap();
     assert!(dump.completeness().is_complete());
     assert_eq!(dump.phdrs(), view.phdrs());
-    assert_eq!((dump.cpus().len(), dump.cpus()[0].prstatus().unwrap().pid()), (1, 42));
+    assert_eq!((dump.cpus().count(), dump.cpus().next().unwrap().prstatus().unwrap().pid()), (1, 42));
     assert_eq!(dump.vmcoreinfo().unwrap().release(), Some("6.1"));
     // Header page, one page of notes, 5 and 6 pages of memory.
     assert_eq!(view.file_size(), 0xd000);
@@ -159,7 +159,7 @@ fn damaged_notes_cost_only_themselves() {
     let view = view(&source).unwrap();
     assert_eq!(view.defects().len(), 2, "{:?}", view.defects());
     let dump = Dump::open(all(&view)).unwrap();
-    assert_eq!(dump.cpus().len(), 1);
+    assert_eq!(dump.cpus().count(), 1);
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn notes_in_frames_that_are_no_ram_are_not_touched() {
     let gone = |paddr| Error::Hole { paddr, next: None };
     assert_eq!(view.defects(), [gone(0x3_0000), gone(0x3_0200)]);
     let dump = Dump::open(all(&view)).unwrap();
-    assert_eq!((dump.cpus().len(), dump.vmcoreinfo().unwrap().release()), (0, Some("6.1")));
+    assert_eq!((dump.cpus().count(), dump.vmcoreinfo().unwrap().release()), (0, Some("6.1")));
 }
 
 #[test]

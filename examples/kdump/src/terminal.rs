@@ -78,6 +78,19 @@ macro_rules! tell {
 }
 pub(crate) use tell;
 
+/// Lines of one kind that are told.
+const SHOWN: usize = 16;
+
+/// Says the first of `causes`, a line each behind `what`, and how many more there are.
+pub(crate) fn tell_some<T: fmt::Display>(what: &str, causes: impl IntoIterator<Item = T>) {
+    let mut causes = causes.into_iter();
+    causes.by_ref().take(SHOWN).for_each(|cause| tell!("{what}: {cause}"));
+    let more = causes.count();
+    if more > 0 {
+        tell!("{what}: \u{2026} and {more} more");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;

@@ -14,7 +14,7 @@ use crate::capture::elfcorehdr::read_elfcorehdr;
 use crate::error::elf;
 use crate::error::{Error, Stopped};
 use crate::extent_map::{Extent, ExtentMap, Lookup};
-use crate::room::{append, zeroed};
+use crate::room::{append, collect, zeroed};
 use crate::source::{OldMemory, ReadAt};
 
 /// Says whether a page frame is RAM; frames that are not read as zeros.
@@ -102,10 +102,11 @@ impl<M: OldMemory> VmcoreView<M> {
         });
         let file = file.map_err(elf("elfcorehdr"))?;
         let (size, used) = (file.size(), file.head().len());
-        let phdrs = file.header().phdrs().collect();
-        let candidates: Vec<Extent> = header.core().phdrs().filter_map(|phdr| extent_of(&phdr)).collect();
+        let phdrs = collect("the program headers", file.header().phdrs())?;
+        let extents = header.core().phdrs().filter_map(|phdr| extent_of(&phdr));
+        let candidates: Vec<Extent> = collect("the ranges of old memory", extents)?;
         head.truncate(used);
-        let by_paddr = ExtentMap::build(&candidates);
+        let by_paddr = ExtentMap::build(&candidates)?;
         Ok(Self { memory, options, elfcorehdr, head, size, phdrs, by_paddr, defects })
     }
 

@@ -28,7 +28,8 @@ impl Completeness {
         self.defects.iter().any(|defect| matches!(defect, Error::Unfinished { .. } | Error::Incomplete))
     }
 
-    /// Whether nothing is known to be missing or damaged.
+    /// Whether nothing is known to be missing or damaged. [`verify`](super::verify()) judges by
+    /// the same, for a file that is too short lacks memory or has a defect.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.missing == 0

@@ -6,11 +6,17 @@ use kdump_elf::{ET_CORE, Ehdr, PN_XNUM, Phdr, extended_phnum};
 
 use crate::error::Error;
 use crate::error::elf;
+use crate::room::{push, zeroed};
 use crate::source::ReadAt;
 
-/// The largest number of program headers accepted: the phdrs of a 16 TiB machine whose every
-/// second MiB is filtered out.
+/// The longest table of program headers that is looked through.
 const MAX_PHNUM: u32 = 1 << 23;
+/// The most of them that may be in use: memory and the index of it take 250 bytes for each.
+const MAX_USED: usize = 1 << 20;
+/// The longest table whose unused entries are kept, so that its others keep their numbers.
+const MAX_KEPT: u64 = 1 << 16;
+/// `p_type` of an entry that is not used (gABI).
+const PT_NULL: [u8; 4] = [0; 4];
 /// Bytes of the table read at once; a multiple of both program header sizes.
 const PIECE: usize = 56 * 32 * 64;
 /// Bytes of the longest file header.
@@ -20,6 +26,7 @@ const EHDR_ROOM: usize = 64;
 #[derive(Clone, Debug)]
 pub(crate) struct CoreTable {
     pub(crate) ehdr: Ehdr,
+    /// Without unused ones where there are more than 65536 entries: a sparse file can have millions.
     pub(crate) phdrs: Vec<Phdr>,
 }
 
@@ -71,14 +78,22 @@ fn read_phnum(source: &dyn ReadAt, ehdr: &Ehdr) -> Result<u32, Error> {
 fn read_phdrs(source: &dyn ReadAt, ehdr: &Ehdr, offset: u64, need: u64) -> Result<Vec<Phdr>, Error> {
     let entry = usize::from(ehdr.encoding.phdr_size());
     let mut phdrs = Vec::new();
-    let mut piece = alloc::vec![0; PIECE.min(usize::try_from(need).unwrap_or(PIECE))];
+    let mut piece = zeroed("a piece of the program headers", need.min(PIECE as u64))?;
+    let keep_all = need <= MAX_KEPT.saturating_mul(entry as u64);
     let mut done = 0_u64;
     while done < need {
         let want = need.saturating_sub(done).min(piece.len() as u64);
         let buf = piece.get_mut(..usize::try_from(want).unwrap_or(0)).unwrap_or_default();
         source.read_full_at(offset.saturating_add(done), buf).map_err(|stopped| stopped.error)?;
-        for bytes in buf.chunks_exact(entry) {
-            phdrs.push(Phdr::parse(bytes, ehdr.encoding).map_err(elf("program header"))?);
+        // Both classes begin with `p_type`.
+        for bytes in buf.chunks_exact(entry).filter(|bytes| keep_all || !bytes.starts_with(&PT_NULL)) {
+            if phdrs.len() == MAX_USED {
+                let what = "number of program headers in use, not all counted,";
+                let (value, limit) = (MAX_USED.saturating_add(1) as u64, MAX_USED as u64);
+                return Err(Error::TooLarge { what, value, limit });
+            }
+            let phdr = Phdr::parse(bytes, ehdr.encoding).map_err(elf("program header"))?;
+            push(&mut phdrs, "the program headers", phdr)?;
         }
         done = done.saturating_add(want);
     }

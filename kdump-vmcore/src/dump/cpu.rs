@@ -1,7 +1,5 @@
 //! The registers one CPU saved when the kernel died.
 
-use alloc::vec::Vec;
-
 use kdump_elf::{Arch, Endian, Note, PrStatus};
 
 use super::NoteTable;
@@ -22,13 +20,17 @@ pub struct Cpu<'a> {
 }
 
 impl<'a> Cpu<'a> {
-    pub(crate) fn from_notes(notes: &'a NoteTable, arch: Option<Arch>, endian: Endian) -> Vec<Self> {
-        let parse = |note: Note<'a>| match arch {
+    pub(crate) fn from_notes(
+        notes: &'a NoteTable,
+        arch: Option<Arch>,
+        endian: Endian,
+    ) -> impl Iterator<Item = Self> + use<'a> {
+        let parse = move |note: Note<'a>| match arch {
             Some(arch) => PrStatus::parse(note.desc, arch, endian).map_err(elf("NT_PRSTATUS")),
             None => Err(Error::Unsupported { what: "registers of an unknown architecture (e_machine)" }),
         };
         let cpus = notes.prstatus().enumerate();
-        cpus.map(|(index, note)| Self { index, note, prstatus: parse(note) }).collect()
+        cpus.map(move |(index, note)| Self { index, note, prstatus: parse(note) })
     }
 
     /// The registers and the task that ran.

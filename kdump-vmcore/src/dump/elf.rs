@@ -13,7 +13,14 @@ use super::signature::{Part, only};
 use super::{Completeness, Facts, NoteTable, Span, SpanKind};
 use crate::error::{Error, Stopped};
 use crate::extent_map::{Extent, ExtentMap, Lookup};
+use crate::room::{push, tell};
 use crate::source::ReadAt;
+
+/// How many times over PT_LOADs may list the bytes of the file as memory at different addresses.
+/// No dump stores one byte for two addresses; a crafted one can for thousands.
+const MAX_TIMES: u64 = 16;
+/// Bytes that may be listed in any case.
+const FEW: u64 = 256 << 20;
 
 /// An ELF core file: /proc/vmcore, a copy of it, or what makedumpfile and QEMU write.
 ///
@@ -39,11 +46,16 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
     let size = source.size()?;
     let CoreTable { ehdr, phdrs } = CoreTable::read(&*source, size)?;
     let mut defects = Vec::new();
-    let notes = NoteTable::read(&*source, ehdr.encoding.endian, &phdrs, &mut defects);
-    let remembered = Remembered::read(&notes, ehdr.encoding.endian, ehdr.e_flags, &mut defects);
+    let notes = NoteTable::read(&*source, ehdr.encoding.endian, &phdrs, &mut defects)?;
+    let remembered = Remembered::read(&notes, ehdr.encoding.endian, ehdr.e_flags, &mut defects)?;
     // What an unfinished file holds behind that is not known.
     let written = remembered.good.map_or(size, |good| good.min(size));
-    let map = ExtentMap::build(&candidates(&phdrs, written, &mut defects));
+    let map = ExtentMap::build(&candidates(&phdrs, written, &mut defects)?)?;
+    let (value, limit) = (stored(&map, written), size.saturating_mul(MAX_TIMES).max(FEW));
+    if value > limit {
+        let what = "memory that the PT_LOADs list, many times over the same bytes of the file,";
+        return Err(Error::TooLarge { what, value, limit });
+    }
     let page_size = notes.vmcoreinfo().and_then(|info| info.page_size());
     let mut facts = Facts {
         e_machine: ehdr.e_machine,
@@ -166,6 +178,15 @@ impl Format for ElfDump<'_> {
     }
 }
 
+/// Bytes of memory that a file of `size` bytes has.
+fn stored(map: &ExtentMap, size: u64) -> u64 {
+    let lengths = map.extents().iter().filter_map(|extent| {
+        let have = size.saturating_sub(extent.stored_at?);
+        Some(have.min(extent.range.size()))
+    });
+    lengths.fold(0, u64::saturating_add)
+}
+
 /// The part of a range that is in its first `len` bytes, and the rest.
 fn split(range: PhysRange, len: u64) -> (Option<PhysRange>, Option<PhysRange>) {
     let middle = range.start().saturating_add(len).min(range.end());
@@ -185,12 +206,14 @@ const NO_PADDR: u64 = u64::MAX;
 
 /// What each PT_LOAD says about physical memory in a file of `size` bytes. One that is damaged
 /// is told in `defects`; one that passes the last address is left out.
-fn candidates(phdrs: &[Phdr], size: u64, defects: &mut Vec<Error>) -> Vec<Extent> {
+fn candidates(phdrs: &[Phdr], size: u64, defects: &mut Vec<Error>) -> Result<Vec<Extent>, Error> {
+    const WHAT: &str = "the ranges of memory in the dump";
     let mut extents = Vec::new();
     // Where PT_LOADs overlap, bytes behind the end of the file come after those that are there.
     let mut missing = Vec::new();
     if !phdrs.iter().any(|phdr| phdr.p_type == PT_LOAD) {
-        defects.push(Error::Corrupt { what: "number of PT_LOADs", value: 0, expected: "at least 1" });
+        let expected = "at least 1";
+        tell(defects, Error::Corrupt { what: "number of PT_LOADs", value: 0, expected })?;
     }
     for (index, phdr) in (0_u32..).zip(phdrs).filter(|(_, phdr)| phdr.p_type == PT_LOAD) {
         if phdr.p_paddr == NO_PADDR {
@@ -198,14 +221,14 @@ fn candidates(phdrs: &[Phdr], size: u64, defects: &mut Vec<Error>) -> Vec<Extent
         }
         let mut damaged = |field, value, expected| {
             let error = kdump_elf::Error::Phdr { index, field, value, expected };
-            defects.push(Error::Elf { what: "program headers", error });
+            tell(defects, Error::Elf { what: "program headers", error })
         };
         if !is_usable(phdr) {
-            damaged("p_filesz", phdr.p_filesz, "a segment that ends below 2^64");
+            damaged("p_filesz", phdr.p_filesz, "a segment that ends below 2^64")?;
             continue;
         }
         if phdr.p_filesz > phdr.p_memsz {
-            damaged("p_filesz", phdr.p_filesz, "at most p_memsz");
+            damaged("p_filesz", phdr.p_filesz, "at most p_memsz")?;
         }
         let end = phdr.p_paddr.saturating_add(phdr.p_memsz.max(phdr.p_filesz));
         let Ok(all) = PhysRange::from_half_open(phdr.p_paddr, end) else { continue };
@@ -216,10 +239,10 @@ fn candidates(phdrs: &[Phdr], size: u64, defects: &mut Vec<Error>) -> Vec<Extent
             let skip = range.start().saturating_sub(phdr.p_paddr);
             Extent { range, stored_at: Some(phdr.p_offset.saturating_add(skip)) }
         };
-        extents.extend(here.map(at));
-        missing.extend(behind.map(at));
-        extents.extend(excluded.map(|range| Extent { range, stored_at: None }));
+        let excluded = excluded.map(|range| Extent { range, stored_at: None });
+        here.map(at).into_iter().chain(excluded).try_for_each(|extent| push(&mut extents, WHAT, extent))?;
+        behind.map(at).map_or(Ok(()), |extent| push(&mut missing, WHAT, extent))?;
     }
-    extents.extend(missing);
-    extents
+    missing.into_iter().try_for_each(|extent| push(&mut extents, WHAT, extent))?;
+    Ok(extents)
 }

@@ -21,7 +21,8 @@ pub struct Facts {
     pub arch: Option<Arch>,
     /// Bytes of a page of the dumped kernel; `None` when the dump does not say.
     pub page_size: Option<u64>,
-    /// Program headers, in file order; empty for formats that have none.
+    /// Program headers, in file order, unused ones (PT_NULL) left out where there are more than
+    /// 65536; empty for formats that have none.
     pub phdrs: Vec<Phdr>,
     /// All notes.
     pub notes: NoteTable,

@@ -138,7 +138,7 @@ impl<'s> Dump<'s> {
         self.facts().page_size
     }
 
-    /// Program headers; empty for formats that have none.
+    /// Program headers, unused ones (PT_NULL) left out where there are more than 65536; empty for formats that have none.
     #[must_use]
     pub fn phdrs(&self) -> &[Phdr] {
         &self.facts().phdrs
@@ -157,8 +157,7 @@ impl<'s> Dump<'s> {
     }
 
     /// The registers of the CPUs that saved them, in the order of the notes.
-    #[must_use]
-    pub fn cpus(&self) -> Vec<Cpu<'_>> {
+    pub fn cpus(&self) -> impl Iterator<Item = Cpu<'_>> {
         Cpu::from_notes(self.notes(), self.arch(), self.endian())
     }
 

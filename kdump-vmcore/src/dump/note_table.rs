@@ -9,10 +9,16 @@ use kdump_elf::{
 
 use crate::error::Error;
 use crate::error::elf;
+use crate::room::{push, tell, zeroed};
 use crate::source::ReadAt;
 
-/// Bytes of notes kept in memory: 8192 CPUs with vector registers and device dumps fit.
-const MAX_NOTES: u64 = 128 << 20;
+/// Bytes of all notes together: 8192 CPUs with vector registers and device dumps fit. They are
+/// never more than the file has either, or PT_NOTEs would list the same bytes many times.
+const MAX_NOTES: u64 = 64 << 20;
+/// Notes that are listed: 16 for each of 8192 CPUs.
+const MAX_COUNT: usize = 1 << 17;
+/// Bytes of VMCOREINFO that are looked at; Linux fills a page of at most 64 KiB.
+const MAX_VMCOREINFO: usize = 1 << 20;
 
 /// Where one note lies in [`NoteTable::bytes`].
 #[derive(Clone, Copy, Debug)]
@@ -45,40 +51,62 @@ impl NoteTable {
         Self { endian, segments: Vec::new(), entries: Vec::new() }
     }
 
-    /// Reads all PT_NOTE among `phdrs`. What cannot be read or parsed is left out and told in
-    /// `defects`; the rest stays usable.
+    /// Reads all PT_NOTE among `phdrs`. What cannot be read or parsed, and what is over a limit,
+    /// is left out and told in `defects`; the rest stays usable.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
     pub(crate) fn read(
         source: &dyn ReadAt,
         endian: Endian,
         phdrs: &[Phdr],
         defects: &mut Vec<Error>,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let mut table = Self::new(endian);
-        let mut room = MAX_NOTES;
+        let limit = source.size().map_or(MAX_NOTES, |size| size.min(MAX_NOTES));
+        let mut total = 0_u64;
         for phdr in phdrs.iter().filter(|phdr| phdr.p_type == PT_NOTE) {
-            if phdr.p_filesz > room {
-                let value = phdr.p_filesz;
-                defects.push(Error::TooLarge { what: "size of the notes", value, limit: room });
-            }
-            let want = phdr.p_filesz.min(room);
-            room = room.saturating_sub(want);
-            table.add(read_segment(source, phdr, want, defects), defects);
+            let want = phdr.p_filesz.min(limit.saturating_sub(total));
+            total = total.saturating_add(phdr.p_filesz);
+            let segment = read_segment(source, phdr, want, defects)?;
+            table.add(segment, defects)?;
         }
-        table
+        if total > limit {
+            let what = "size of all PT_NOTEs together";
+            tell(defects, Error::TooLarge { what, value: total, limit })?;
+        }
+        table.tell_of_vmcoreinfo(defects)?;
+        Ok(table)
     }
 
-    fn add(&mut self, segment: Segment, defects: &mut Vec<Error>) {
+    fn add(&mut self, segment: Segment, defects: &mut Vec<Error>) -> Result<(), Error> {
         let index = self.segments.len();
         for note in Notes::in_file(&segment.bytes, self.endian, segment.align) {
             match note {
+                Ok(_) if self.entries.len() >= MAX_COUNT => {
+                    let (value, limit) = (MAX_COUNT.saturating_add(1) as u64, MAX_COUNT as u64);
+                    let what = "number of notes, those behind not counted,";
+                    tell(defects, Error::TooLarge { what, value, limit })?;
+                    break;
+                }
                 Ok(note) => {
                     let start = usize::try_from(note.offset).unwrap_or(usize::MAX);
-                    self.entries.push(Entry { segment: index, start });
+                    push(&mut self.entries, "the list of notes", Entry { segment: index, start })?;
                 }
-                Err(error) => defects.push(elf("notes")(error)),
+                Err(error) => tell(defects, elf("notes")(error))?,
             }
         }
-        self.segments.push(segment);
+        push(&mut self.segments, "the list of PT_NOTEs", segment)
+    }
+
+    /// Tells when only a part of VMCOREINFO is looked at.
+    fn tell_of_vmcoreinfo(&self, defects: &mut Vec<Error>) -> Result<(), Error> {
+        let (value, limit) = (self.vmcoreinfo_note().map_or(0, |note| note.desc.len()), MAX_VMCOREINFO);
+        if value <= limit {
+            return Ok(());
+        }
+        let what = "size of VMCOREINFO";
+        tell(defects, Error::TooLarge { what, value: value as u64, limit: limit as u64 })
     }
 
     /// Every note; [`Note::offset`] is the offset of its header in the file.
@@ -97,13 +125,16 @@ impl NoteTable {
         self.segments.iter().map(|segment| segment.bytes.as_slice())
     }
 
-    /// VMCOREINFO, when the dump has it.
+    /// VMCOREINFO, when the dump has it; of more than 1 MiB the beginning.
     #[must_use]
     pub fn vmcoreinfo(&self) -> Option<VmcoreInfo<'_>> {
-        self.iter()
-            .find(|note| note.name == VMCOREINFO_NOTE_NAME && note.n_type == NT_VMCOREINFO)
-            .map(|note| VmcoreInfo::new(note.desc))
-            .filter(|info| !info.as_bytes().is_empty())
+        let note = self.vmcoreinfo_note()?;
+        let info = VmcoreInfo::new(note.desc.get(..MAX_VMCOREINFO).unwrap_or(note.desc));
+        Some(info).filter(|info| !info.as_bytes().is_empty())
+    }
+
+    fn vmcoreinfo_note(&self) -> Option<Note<'_>> {
+        self.iter().find(|note| note.name == VMCOREINFO_NOTE_NAME && note.n_type == NT_VMCOREINFO)
     }
 
     /// The notes with the registers of a CPU, in file order.
@@ -112,28 +143,22 @@ impl NoteTable {
     }
 }
 
-fn read_segment(source: &dyn ReadAt, phdr: &Phdr, want: u64, defects: &mut Vec<Error>) -> Segment {
-    let mut bytes = Vec::new();
-    let len = usize::try_from(want).unwrap_or(0);
+fn read_segment(
+    source: &dyn ReadAt,
+    phdr: &Phdr,
+    want: u64,
+    defects: &mut Vec<Error>,
+) -> Result<Segment, Error> {
     // The size is the file's word: the room is taken only when there is that much to read.
-    let available = source.size().map_or(0, |size| size.saturating_sub(phdr.p_offset));
-    if available < want {
-        defects.push(Error::Truncated {
-            what: "PT_NOTE",
-            offset: phdr.p_offset,
-            need: want,
-            have: available,
-        });
+    let have = source.size().map_or(0, |size| size.saturating_sub(phdr.p_offset));
+    if have < want {
+        let (what, offset) = ("PT_NOTE", phdr.p_offset);
+        tell(defects, Error::Truncated { what, offset, need: want, have })?;
     }
-    let len = len.min(usize::try_from(available).unwrap_or(len));
-    if bytes.try_reserve_exact(len).is_ok() {
-        bytes.resize(len, 0);
-        if let Err(stopped) = source.read_full_at(phdr.p_offset, &mut bytes) {
-            bytes.truncate(stopped.read);
-            defects.push(stopped.error);
-        }
-    } else {
-        defects.push(Error::TooLarge { what: "size of the notes", value: want, limit: 0 });
+    let mut bytes = zeroed("the notes", want.min(have))?;
+    if let Err(stopped) = source.read_full_at(phdr.p_offset, &mut bytes) {
+        bytes.truncate(stopped.read);
+        tell(defects, stopped.error)?;
     }
-    Segment { bytes, file_offset: phdr.p_offset, align: NoteAlign::from_p_align(phdr.p_align) }
+    Ok(Segment { bytes, file_offset: phdr.p_offset, align: NoteAlign::from_p_align(phdr.p_align) })
 }

@@ -9,6 +9,7 @@ use kdump_elf::{
 use super::{NoteTable, PageClass, Span, SpanKind};
 use crate::error::Error;
 use crate::error::elf;
+use crate::room::tell;
 
 /// Ranges that are kept; twice what is ever written.
 const MAX_RANGES: usize = 1 << 17;
@@ -27,7 +28,12 @@ pub(super) struct Remembered {
 impl Remembered {
     /// From the notes of a file with these `e_flags`. What it says about the whole dump is told
     /// in `defects`.
-    pub(super) fn read(notes: &NoteTable, endian: Endian, e_flags: u32, defects: &mut Vec<Error>) -> Self {
+    pub(super) fn read(
+        notes: &NoteTable,
+        endian: Endian,
+        e_flags: u32,
+        defects: &mut Vec<Error>,
+    ) -> Result<Self, Error> {
         let mut this = Self::default();
         let mut unfinished = e_flags & EF_INCOMPLETE != 0;
         for note in notes.iter() {
@@ -37,9 +43,9 @@ impl Remembered {
             match SaveNote::parse(note.desc, endian) {
                 Ok(found) => {
                     unfinished |= found.state().good.is_some();
-                    this.add(&found, defects);
+                    this.add(&found, defects)?;
                 }
-                Err(error) => defects.push(elf("note of a saved dump")(error)),
+                Err(error) => tell(defects, elf("note of a saved dump")(error))?,
             }
         }
         if unfinished {
@@ -54,34 +60,35 @@ impl Remembered {
             end = rest.end();
             true
         });
-        this
+        Ok(this)
     }
 
-    fn add(&mut self, note: &SaveNote<'_>, defects: &mut Vec<Error>) {
+    fn add(&mut self, note: &SaveNote<'_>, defects: &mut Vec<Error>) -> Result<(), Error> {
         let state = note.state();
         if let Some(good) = state.good {
             self.good = Some(self.good.map_or(good, |other| other.min(good)));
         }
         self.given_up = self.given_up.saturating_add(state.given_up);
         if state.defects != 0 {
-            defects.push(Error::SourceDefects { count: state.defects });
+            tell(defects, Error::SourceDefects { count: state.defects })?;
         }
         if note.is_cut() {
             let (value, expected) = (u64::from(state.count), "as many ranges as are listed");
-            defects.push(Error::Corrupt { what: "number of ranges of a saved dump", value, expected });
+            tell(defects, Error::Corrupt { what: "number of ranges of a saved dump", value, expected })?;
         }
         for lost in note.ranges() {
             if self.ranges.len() >= MAX_RANGES || self.ranges.try_reserve(1).is_err() {
                 let (what, limit) = ("number of ranges of a saved dump", MAX_RANGES as u64);
-                defects.push(Error::TooLarge { what, value: u64::from(state.count), limit });
+                tell(defects, Error::TooLarge { what, value: u64::from(state.count), limit })?;
                 // Which bytes are memory is no longer known: none are taken for it.
                 self.ranges.clear();
                 let all = PhysRange::from_half_open(0, u64::MAX);
                 self.ranges.extend(all.map(|range| Span { range, kind: SpanKind::Unreadable }));
-                return;
+                return Ok(());
             }
             self.ranges.push(span_of(lost));
         }
+        Ok(())
     }
 
     /// Whether no range is known.

@@ -49,7 +49,7 @@ impl Unreadable {
                 return;
             }
         }
-        if self.ranges.len() < MAX_UNREADABLE {
+        if self.ranges.len() < MAX_UNREADABLE && self.ranges.try_reserve(1).is_ok() {
             self.ranges.push(UnreadableRange { range, error });
         } else {
             self.unlisted = self.unlisted.saturating_add(1);

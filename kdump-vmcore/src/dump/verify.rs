@@ -8,6 +8,7 @@ use super::scan::read_or_zero;
 use super::{Dump, Unreadable};
 use crate::error::Error;
 use crate::progress::Progress;
+use crate::room::{collect, tell, zeroed};
 
 /// Bytes read at once.
 const BATCH: usize = 2 << 20;
@@ -26,7 +27,7 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Whether nothing is damaged.
+    /// Whether nothing is damaged; never of a dump that is not complete.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.unreadable.is_empty() && self.defects.is_empty()
@@ -37,18 +38,26 @@ impl Verification {
 /// and may end the work with [`ControlFlow::Break`].
 ///
 /// # Errors
-/// [`Error::Cancelled`] when `progress` breaks.
+/// [`Error::Cancelled`] when `progress` breaks, [`Error::OutOfMemory`].
 pub fn verify(
     dump: &Dump<'_>,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Verification, Error> {
-    let mut found = Verification { defects: dump.completeness().defects.clone(), ..Verification::default() };
+    let defects = collect("what is wrong with the dump", dump.completeness().defects.iter().copied())?;
+    let mut found = Verification { defects, ..Verification::default() };
+    let state = dump.completeness();
+    if found.defects.is_empty() && state.missing == 0 && !state.is_complete() {
+        let (offset, need) = (state.file_size, state.expected_size.saturating_sub(state.file_size));
+        let what = "what the headers list besides memory";
+        tell(&mut found.defects, Error::Truncated { what, offset, need, have: 0 })?;
+    }
     // Registers of an architecture that is not known here are not damaged.
     let damaged = |error: &Error| !matches!(error, Error::Unsupported { .. });
-    found.defects.extend(dump.cpus().iter().filter_map(|cpu| cpu.prstatus().err()).filter(damaged));
+    let mut wrong = dump.cpus().filter_map(|cpu| cpu.prstatus().err()).filter(damaged);
+    wrong.try_for_each(|error| tell(&mut found.defects, error))?;
     let listed = || dump.spans().filter(|span| span.kind.is_readable() || span.kind.is_lost());
     found.memory = listed().map(|span| span.range.size()).fold(0, u64::saturating_add);
-    let mut buffer = alloc::vec![0; BATCH];
+    let mut buffer = zeroed("a batch of memory", BATCH as u64)?;
     let mut done = 0_u64;
     let unit = dump.page_size().unwrap_or(SMALLEST_PAGE);
     let mut reader = dump.reader();

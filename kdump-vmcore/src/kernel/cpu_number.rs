@@ -11,10 +11,11 @@ use kdump_elf::{CORE_NOTE_NAME, NT_PRSTATUS, Note, NoteAlign, Notes, note_size};
 use crate::dump::Dump;
 use crate::error::Error;
 use crate::kernel::{Kallsyms, KernelMemory};
+use crate::room::{collect, zeroed};
 use crate::source::PhysMemory;
 
-/// More CPUs than any kernel can be built for.
-const MAX_CPUS: u32 = 1 << 16;
+/// Twice the CPUs that any kernel can be built for (NR_CPUS of 8192).
+const MAX_CPUS: u32 = 1 << 14;
 /// A `crash_notes` buffer lies within one page, the smallest being 4 KiB.
 const MAX_PRSTATUS: usize = 4096;
 
@@ -39,17 +40,17 @@ pub fn cpu_numbers(dump: &Dump<'_>) -> Result<Vec<Option<u32>>, Error> {
         let (value, limit) = (u64::from(count), u64::from(MAX_CPUS));
         return Err(Error::TooLarge { what: "nr_cpu_ids", value, limit });
     }
-    let notes: Vec<Note<'_>> = dump.notes().prstatus().collect();
-    let mut numbers: Vec<Option<u32>> = alloc::vec![None; notes.len()];
+    const WHAT: &str = "the numbers of the CPUs";
+    let notes: Vec<Note<'_>> = collect(WHAT, dump.notes().prstatus())?;
+    let mut numbers: Vec<Option<u32>> = collect(WHAT, notes.iter().map(|_| None))?;
     // By content, and of equal ones in the order of the notes.
-    let mut by_content: Vec<usize> = (0..notes.len()).collect();
+    let mut by_content: Vec<usize> = collect(WHAT, 0..notes.len())?;
     let desc = |index: &usize| notes.get(*index).map_or(&[][..], |note| note.desc);
-    by_content.sort_by(|a, b| desc(a).cmp(desc(b)).then(a.cmp(b)));
+    by_content.sort_unstable_by(|a, b| desc(a).cmp(desc(b)).then(a.cmp(b)));
     // How many of the equal ones that begin at a place have got their CPU.
-    let mut taken: Vec<usize> = alloc::vec![0; notes.len()];
+    let mut taken: Vec<usize> = collect(WHAT, notes.iter().map(|_| 0))?;
     let longest = notes.iter().map(|note| note.desc.len()).max().unwrap_or(0).min(MAX_PRSTATUS);
-    let room = usize::try_from(note_size(CORE_NOTE_NAME.len(), longest)).unwrap_or(0);
-    let mut buffer = alloc::vec![0; room];
+    let mut buffer = zeroed("the note of a CPU", note_size(CORE_NOTE_NAME.len(), longest))?;
     for cpu in 0..count {
         let slot = offsets.wrapping_add(u64::from(cpu).wrapping_mul(kernel.word_size()));
         let Ok(offset) = kernel.read_word(slot) else { continue };

@@ -7,6 +7,7 @@ use kdump_elf::VmcoreInfo;
 
 use super::KernelMemory;
 use crate::error::{Error, Stopped};
+use crate::room::push;
 use crate::source::PhysMemory;
 
 /// Who printed a record (CONFIG_PRINTK_CALLER).
@@ -64,10 +65,38 @@ pub struct Dmesg {
 }
 
 const MAX_DEFECTS: usize = 64;
+/// Records that are read: as many as `log_buf_len=16M` has descriptors.
+const MAX_RECORDS: u64 = 1 << 19;
+/// Records looked at in vain before the rest is given up: between the first and the last of a
+/// log that is not damaged there are few, but a crafted one has as many as it likes.
+const MAX_LOST: u64 = 1 << 16;
+/// Characters of all texts as they are printed, which crafted page tables can make out of a few
+/// pages; `log_buf_len=32M` has no room for more.
+const MAX_TEXT: u64 = 32 << 20;
+
+/// Characters that a byte of a text becomes, at most: the time in front of a line, an escape.
+fn printed(byte: &u8) -> u64 {
+    match byte {
+        b'\n' => 16,
+        b' '..=b'~' => 1,
+        _ => 4,
+    }
+}
+
+/// Whether there is more to read.
+pub(crate) type Go = core::ops::ControlFlow<()>;
+
+/// Counts what a log costs.
+#[derive(Debug, Default)]
+pub(crate) struct Cost {
+    records: u64,
+    text: u64,
+    in_vain: u64,
+}
 
 impl Dmesg {
     pub(crate) fn note(&mut self, error: Error) {
-        if self.defects.len() < MAX_DEFECTS {
+        if self.defects.len() < MAX_DEFECTS && self.defects.try_reserve(1).is_ok() {
             self.defects.push(error);
         }
     }
@@ -77,10 +106,49 @@ impl Dmesg {
         self.note(error);
     }
 
+    /// Adds what one place of the log holds; `None` is no complete record. Ends the log where
+    /// it costs too much, which the last defect tells.
+    pub(crate) fn take(&mut self, cost: &mut Cost, found: Result<Option<LogRecord>, Error>) -> Go {
+        match found {
+            Ok(Some(record)) => {
+                cost.records = cost.records.saturating_add(1);
+                cost.text = cost.text.saturating_add(record.text.iter().map(printed).sum());
+                match push(&mut self.records, "the records of the log", record) {
+                    Ok(()) => {}
+                    Err(error) => return self.give_up(error),
+                }
+            }
+            Ok(None) => cost.in_vain = cost.in_vain.saturating_add(1),
+            Err(error @ Error::OutOfMemory { .. }) => return self.give_up(error),
+            Err(error) => {
+                cost.in_vain = cost.in_vain.saturating_add(1);
+                self.lose(error);
+            }
+        }
+        let reached = [
+            ("number of records of the log, the others not counted,", cost.records, MAX_RECORDS),
+            ("number of broken records of the log, the others not counted,", cost.in_vain, MAX_LOST),
+            ("size of the texts of the log, the others not counted,", cost.text, MAX_TEXT),
+        ];
+        let over = reached.into_iter().find(|&(_, value, limit)| value > limit);
+        over.map_or(Go::Continue(()), |(what, value, limit)| {
+            self.give_up(Error::TooLarge { what, value, limit })
+        })
+    }
+
+    /// Tells why the rest of the log is not read, in the place of the last defect if need be.
+    fn give_up(&mut self, error: Error) -> Go {
+        self.defects.truncate(MAX_DEFECTS.saturating_sub(1));
+        self.note(error);
+        Go::Break(())
+    }
+
     /// Reads the log of the kernel in `memory`, described by its VMCOREINFO: the lockless
     /// ring of Linux 5.10 and later, or the records of 3.5 to 5.9.
     ///
-    /// Damage in one record loses only this one.
+    /// Damage in one record loses only this one. Of a log that costs too much, because it was
+    /// crafted, the newest records are read (of the old kind the oldest), and the last defect
+    /// tells the limit.
     ///
     /// # Errors
     /// When VMCOREINFO does not describe a log, or its descriptor cannot be read.

@@ -7,12 +7,15 @@ use kdump_elf::VmcoreInfo;
 
 use crate::error::Error;
 use crate::kernel::KernelMemory;
+use crate::room::zeroed;
 use crate::source::PhysMemory;
 
 /// More symbols than any kernel has.
-const MAX_SYMBOLS: u32 = 1 << 22;
-/// Bytes of compressed names that are looked at.
-const MAX_NAMES: u64 = 64 << 20;
+const MAX_SYMBOLS: u32 = 1 << 21;
+/// Bytes of compressed names that are looked at; large kernels have less than 8 MiB.
+const MAX_NAMES: u64 = 32 << 20;
+/// Characters of all names, which a crafted table makes out of one byte for each name.
+const MAX_EXPANDED: u64 = 256 << 20;
 /// `KSYM_NAME_LEN` with the type in front.
 const MAX_NAME: usize = 513;
 /// Tokens: one per value of a byte.
@@ -63,7 +66,7 @@ impl Kallsyms {
         let token_index: Vec<u16> =
             (0..TOKENS as u64).filter_map(|token| memory.u16_in(&bytes, token.saturating_mul(2))).collect();
         let last = token_index.iter().max().copied().unwrap_or(0);
-        let mut tokens = alloc::vec![0; usize::from(last).saturating_add(MAX_NAME)];
+        let mut tokens = zeroed("the tokens of kallsyms", u64::from(last).saturating_add(MAX_NAME as u64))?;
         let table = symbol("kallsyms_token_table", "SYMBOL(kallsyms_token_table)")?;
         if let Err(stopped) = memory.read(table, &mut tokens) {
             // Nobody says where the table ends: what could be read may be all of it.
@@ -100,8 +103,13 @@ impl Kallsyms {
         let mut found: Vec<Option<u32>> = alloc::vec![None; wanted.len()];
         let mut names = Names::new(memory, self.names);
         let mut name = Vec::new();
+        let mut expanded = 0_u64;
         for symbol in 0..self.count {
-            self.expand(names.next()?, &mut name);
+            expanded = expanded.saturating_add(self.expand(names.next()?, &mut name));
+            if expanded > MAX_EXPANDED {
+                let what = "size of the names in kallsyms, the others not counted,";
+                return Err(Error::TooLarge { what, value: expanded, limit: MAX_EXPANDED });
+            }
             // The first character is the type.
             let Some((_, name)) = name.split_first() else { continue };
             if name == WITNESS {
@@ -134,17 +142,22 @@ impl Kallsyms {
     }
 
     /// Puts the name together from its tokens; left empty when it is longer than any name.
-    fn expand(&self, tokens: &[u8], name: &mut Vec<u8>) {
+    /// Returns how many characters that took.
+    fn expand(&self, tokens: &[u8], name: &mut Vec<u8>) -> u64 {
         name.clear();
         for &token in tokens {
             let start = self.token_index.get(usize::from(token)).copied().map_or(usize::MAX, usize::from);
             let text = self.tokens.get(start..).unwrap_or_default();
-            name.extend(text.iter().copied().take_while(|&byte| byte != 0).take(MAX_NAME));
+            let text = text.get(..MAX_NAME).unwrap_or(text);
+            let end = text.iter().position(|&byte| byte == 0).unwrap_or(text.len());
+            name.extend_from_slice(text.get(..end).unwrap_or_default());
             if name.len() > MAX_NAME {
+                let cost = name.len() as u64;
                 name.clear();
-                return;
+                return cost;
             }
         }
+        name.len() as u64
     }
 
     fn address<M: PhysMemory>(

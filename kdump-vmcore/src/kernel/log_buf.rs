@@ -1,19 +1,21 @@
 //! The log records of Linux 3.5 to 5.9: a byte ring of variable-length records
 //! (kernel/printk/printk.c of these versions, `struct printk_log`).
 
-use alloc::vec::Vec;
-
 use kdump_elf::VmcoreInfo;
 
 use crate::error::Error;
+use crate::kernel::dmesg::Cost;
 use crate::kernel::memory::offset;
 use crate::kernel::{Dmesg, KernelMemory, LogRecord};
+use crate::room::zeroed;
 use crate::source::PhysMemory;
 
 /// The largest ring a kernel can be configured for.
 const MAX_RING: u64 = 1 << 31;
 /// `SIZE(printk_log)` is 16, or 24 with the caller.
-const HEADERS: core::ops::RangeInclusive<u64> = 16..=64;
+const HEADERS: core::ops::RangeInclusive<u64> = 16..=MAX_HEADER as u64;
+/// The largest header accepted.
+const MAX_HEADER: usize = 64;
 
 struct Shape {
     ts_nsec: u64,
@@ -64,18 +66,20 @@ fn records<M: PhysMemory>(
     let mut dmesg = Dmesg::default();
     let (mut index, mut walked) = (first, 0_u64);
     let mut wrapped = false;
+    let mut cost = Cost::default();
+    let mut header = [0; MAX_HEADER];
+    let header = header.get_mut(..usize::try_from(shape.size).unwrap_or(0)).unwrap_or_default();
     while index != next && walked < ring_size {
         let corrupt = Error::Corrupt {
             what: "printk_log.len",
             value: index,
             expected: "a record inside the ring at this index",
         };
-        let mut header = alloc::vec![0; usize::try_from(shape.size).unwrap_or(0)];
-        if let Err(stopped) = memory.read(ring.wrapping_add(index), &mut header) {
+        if let Err(stopped) = memory.read(ring.wrapping_add(index), header) {
             dmesg.lose(stopped.error);
             break;
         }
-        let len = memory.u16_in(&header, shape.len).map_or(0, u64::from);
+        let len = memory.u16_in(header, shape.len).map_or(0, u64::from);
         if len == 0 {
             // The rest of the ring is unused: the next record is at its beginning.
             if wrapped {
@@ -90,12 +94,10 @@ fn records<M: PhysMemory>(
             dmesg.lose(corrupt);
             break;
         }
-        match record(memory, shape, ring.wrapping_add(index), &header, len) {
-            Ok(mut record) => {
-                record.seq = dmesg.records.len() as u64;
-                dmesg.records.push(record);
-            }
-            Err(error) => dmesg.lose(error),
+        let found = record(memory, shape, ring.wrapping_add(index), header, len);
+        let seq = dmesg.records.len() as u64;
+        if dmesg.take(&mut cost, found.map(|record| Some(LogRecord { seq, ..record }))).is_break() {
+            break;
         }
         walked = walked.saturating_add(len);
         index = index.saturating_add(len);
@@ -113,7 +115,7 @@ fn record<M: PhysMemory>(
     let missing = Error::MissingKey { key: "OFFSET(printk_log.*) below SIZE(printk_log)" };
     let text_len = u64::from(memory.u16_in(header, shape.text_len).ok_or(missing)?);
     let text_len = text_len.min(len.saturating_sub(shape.size));
-    let mut text: Vec<u8> = alloc::vec![0; usize::try_from(text_len).unwrap_or(0)];
+    let mut text = zeroed("the text of a record", text_len)?;
     memory.read(at.wrapping_add(shape.size), &mut text).map_err(|stopped| stopped.error)?;
     // `u8 facility; u8 flags:5, level:3` follow `u16 text_len, dict_len`.
     let byte = |skip: u64| {

@@ -8,16 +8,18 @@ use alloc::vec::Vec;
 use kdump_elf::VmcoreInfo;
 
 use crate::error::Error;
+use crate::kernel::dmesg::Cost;
 use crate::kernel::memory::offset;
 use crate::kernel::{Caller, Dmesg, KernelMemory, LogRecord};
+use crate::room::zeroed;
 use crate::source::PhysMemory;
 
 /// `log_buf_len=` ends at 2 GiB of text.
 const MAX_TEXT_BITS: u32 = 31;
 /// One descriptor per 32 bytes of text: enough for `log_buf_len=512M`.
 const MAX_COUNT_BITS: u32 = 24;
-/// A structure of the ring is far smaller.
-const MAX_STRUCT: u64 = 4096;
+/// Bytes; the structures of the ring have 24 and 88.
+const MAX_STRUCT: usize = 512;
 /// `u16 text_len`.
 const MAX_TEXT: u64 = 0xffff;
 
@@ -81,8 +83,8 @@ impl Shape {
     fn new(info: VmcoreInfo<'_>, counter: u64) -> Result<Self, Error> {
         let size = |name: &'static str| {
             let size = info.size(name).ok_or(Error::MissingKey { key: name })?;
-            if size == 0 || size > MAX_STRUCT {
-                return Err(Error::TooLarge { what: name, value: size, limit: MAX_STRUCT });
+            if size == 0 || size > MAX_STRUCT as u64 {
+                return Err(Error::TooLarge { what: name, value: size, limit: MAX_STRUCT as u64 });
             }
             Ok(size)
         };
@@ -112,19 +114,19 @@ impl<M: PhysMemory> Ring<'_, M> {
             let expected = "fewer ids from tail_id to head_id than there are descriptors";
             dmesg.note(Error::Corrupt { what: "prb_desc_ring.head_id", value: head, expected });
         }
-        // The newest ids are the ones that can still be in the ring.
+        // The newest ids are the ones that can still be in the ring, and those that matter most.
         let span = span.min(self.count.saturating_sub(1));
-        let mut room = self.text_size;
-        for back in (0..=span).rev() {
-            match self.record(head.wrapping_sub(back) & mask, room) {
-                Ok(Some(record)) => {
-                    room = room.saturating_sub(record.text.len() as u64);
-                    dmesg.records.push(record);
-                }
-                Ok(None) => {}
-                Err(error) => dmesg.lose(error),
+        let (mut room, mut cost) = (self.text_size, Cost::default());
+        for back in 0..=span {
+            let found = self.record(head.wrapping_sub(back) & mask, room);
+            if let Ok(Some(record)) = &found {
+                room = room.saturating_sub(record.text.len() as u64);
+            }
+            if dmesg.take(&mut cost, found).is_break() {
+                break;
             }
         }
+        dmesg.records.reverse();
         dmesg
     }
 
@@ -139,8 +141,9 @@ impl<M: PhysMemory> Ring<'_, M> {
     /// complete. `room` is what the texts of the other records leave of the ring.
     fn record(&mut self, id: u64, room: u64) -> Result<Option<LogRecord>, Error> {
         let index = id & self.count.saturating_sub(1);
-        let desc = self.read_struct(self.descs, index, self.shape.desc_size)?;
-        let field = |at: u64| self.memory.word_in(&desc, at).ok_or(BAD_SHAPE);
+        let (mut desc, mut info) = ([0; MAX_STRUCT], [0; MAX_STRUCT]);
+        let desc = self.read_struct(self.descs, index, self.shape.desc_size, &mut desc)?;
+        let field = |at: u64| self.memory.word_in(desc, at).ok_or(BAD_SHAPE);
         let state_var = field(self.shape.state_var)?;
         let (begin, next) = (field(self.shape.lpos_begin), field(self.shape.lpos_next));
         let state = state_var & !self.id_mask() & self.word_mask();
@@ -149,8 +152,8 @@ impl<M: PhysMemory> Ring<'_, M> {
         if state_var & self.id_mask() != id || !matches!(state, 1 | 2) {
             return Ok(None);
         }
-        let info = self.read_struct(self.infos, index, self.shape.info_size)?;
-        let text_len = u64::from(self.memory.u16_in(&info, self.shape.text_len).ok_or(BAD_SHAPE)?);
+        let info = self.read_struct(self.infos, index, self.shape.info_size, &mut info)?;
+        let text_len = u64::from(self.memory.u16_in(info, self.shape.text_len).ok_or(BAD_SHAPE)?);
         if text_len > room {
             let expected = "no more text in all records than the ring has room for";
             return Err(Error::Corrupt { what: "printk_info.text_len", value: text_len, expected });
@@ -164,10 +167,10 @@ impl<M: PhysMemory> Ring<'_, M> {
             let at = usize::try_from(self.shape.text_len.saturating_add(skip)).ok();
             at.and_then(|at| info.get(at)).copied().unwrap_or(0)
         };
-        let caller = self.shape.caller_id.and_then(|at| self.memory.u32_in(&info, at));
+        let caller = self.shape.caller_id.and_then(|at| self.memory.u32_in(info, at));
         Ok(Some(LogRecord {
-            seq: self.memory.u64_in(&info, self.shape.seq).ok_or(BAD_SHAPE)?,
-            ts_nsec: self.memory.u64_in(&info, self.shape.ts_nsec).ok_or(BAD_SHAPE)?,
+            seq: self.memory.u64_in(info, self.shape.seq).ok_or(BAD_SHAPE)?,
+            ts_nsec: self.memory.u64_in(info, self.shape.ts_nsec).ok_or(BAD_SHAPE)?,
             level: self.memory.bit_field(byte(3), 5, 3),
             facility: byte(2),
             caller: caller.map(Caller::from_id),
@@ -189,7 +192,7 @@ impl<M: PhysMemory> Ring<'_, M> {
         // The block begins with the id of its descriptor.
         let id = self.memory.word_size();
         let len = text_len.min(size.saturating_sub(id)).min(MAX_TEXT);
-        let mut text = alloc::vec![0; usize::try_from(len).unwrap_or(0)];
+        let mut text = zeroed("the text of a record", len)?;
         let at = self.text.wrapping_add(start).wrapping_add(id);
         self.memory.read(at, &mut text).map_err(|stopped| stopped.error)?;
         Ok(text)
@@ -226,10 +229,16 @@ impl<M: PhysMemory> Ring<'_, M> {
         self.id_mask().count_ones()
     }
 
-    fn read_struct(&mut self, array: u64, index: u64, size: u64) -> Result<Vec<u8>, Error> {
-        let mut bytes = alloc::vec![0; usize::try_from(size).unwrap_or(0)];
+    fn read_struct<'b>(
+        &mut self,
+        array: u64,
+        index: u64,
+        size: u64,
+        room: &'b mut [u8],
+    ) -> Result<&'b [u8], Error> {
+        let bytes = room.get_mut(..usize::try_from(size).unwrap_or(0)).unwrap_or_default();
         let at = array.wrapping_add(index.wrapping_mul(size));
-        self.memory.read(at, &mut bytes).map_err(|stopped| stopped.error)?;
+        self.memory.read(at, bytes).map_err(|stopped| stopped.error)?;
         Ok(bytes)
     }
 }

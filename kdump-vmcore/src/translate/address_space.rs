@@ -10,6 +10,7 @@ use super::radix::{Mapping, Radix};
 use crate::dump::Facts;
 use crate::error::{Error, Stopped};
 use crate::extent_map::{Extent, ExtentMap, Lookup};
+use crate::room::collect;
 use crate::source::PhysMemory;
 
 /// PT_LOADs that [`AddressSpace::contradicted`] looks at.
@@ -32,8 +33,11 @@ const CHECKED_LOADS: usize = 256;
 pub struct AddressSpace {
     /// By `p_vaddr`.
     loads: ExtentMap,
+    /// Why `loads` is empty.
+    no_loads: Option<Error>,
     linear: Vec<Linear>,
     tables: Option<Radix>,
+    /// The first [`CHECKED_LOADS`].
     listed: Vec<Phdr>,
 }
 
@@ -52,14 +56,19 @@ impl AddressSpace {
     #[must_use]
     pub fn new(facts: &Facts) -> Self {
         let row = Architecture::of(facts.arch);
-        let loads = facts.phdrs.iter().filter(|phdr| phdr.p_type == PT_LOAD && (row.has_vaddr)(phdr));
-        let listed: Vec<Phdr> = loads.copied().collect();
-        let extents: Vec<Extent> = listed.iter().filter_map(by_vaddr).collect();
+        let listed = || facts.phdrs.iter().filter(|phdr| phdr.p_type == PT_LOAD && (row.has_vaddr)(phdr));
+        let extents: Result<Vec<Extent>, Error> =
+            collect("the ranges of virtual addresses", listed().filter_map(by_vaddr));
+        let (loads, no_loads) = match extents.and_then(|extents| ExtentMap::build(&extents)) {
+            Ok(loads) => (loads, None),
+            Err(error) => (ExtentMap::default(), Some(error)),
+        };
         Self {
-            loads: ExtentMap::build(&extents),
+            loads,
+            no_loads,
             linear: (row.linear)(facts),
             tables: (row.tables)(facts),
-            listed,
+            listed: listed().take(CHECKED_LOADS).copied().collect(),
         }
     }
 
@@ -82,7 +91,7 @@ impl AddressSpace {
             let verdict = by_vaddr(phdr).map(|extent| judge(&tables, memory, cache, &extent));
             verdict == Some(Ok(Verdict::Contradicted))
         };
-        self.listed.iter().take(CHECKED_LOADS).filter(|phdr| wrong(phdr)).copied().collect()
+        self.listed.iter().filter(|phdr| wrong(phdr)).copied().collect()
     }
 
     /// Translates one address.
@@ -138,6 +147,9 @@ impl AddressSpace {
 
     /// Without page tables: what PT_LOADs and the kernel say.
     fn untabled(&self, vaddr: u64) -> Result<Mapping, Error> {
+        if let Some(error) = self.no_loads {
+            return Err(error);
+        }
         if let Lookup::Stored { at, len } = self.loads.find(vaddr) {
             return Ok(Mapping { paddr: Paddr(at), len });
         }

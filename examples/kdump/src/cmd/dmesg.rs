@@ -33,16 +33,17 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
         .map_err(|error| Failure::new(format!("the log cannot be read: {error}")))?;
     if matches.get_flag("json") {
         let document = json!({
-            "records": dmesg.records.iter().map(record).collect::<Vec<_>>(),
             "lost": dmesg.lost,
             "defects": dmesg.defects.iter().map(ToString::to_string).collect::<Vec<_>>(),
         });
-        return Ok(crate::json::print(&document)?);
+        let records = dmesg.records.iter().map(record);
+        return Ok(crate::json::print_long(&document, vec![("records", Box::new(records))])?);
     }
     print(&dmesg)?;
-    for defect in dmesg.defects.iter().take(5) {
-        crate::terminal::tell!("kdump dmesg: {defect}");
-    }
+    // Limits first: they say that there is more than what is shown.
+    let is_limit = |error: &&Error| matches!(error, Error::TooLarge { .. } | Error::OutOfMemory { .. });
+    let (limits, others): (Vec<&Error>, Vec<&Error>) = dmesg.defects.iter().partition(is_limit);
+    crate::terminal::tell_some("kdump dmesg", limits.into_iter().chain(others));
     if dmesg.lost > 0 {
         crate::terminal::tell!("kdump dmesg: {} records could not be read and are left out", dmesg.lost);
     }

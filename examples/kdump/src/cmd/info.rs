@@ -30,7 +30,7 @@ pub(crate) fn command() -> Command {
 pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let dump = open(matches)?;
     if matches.get_flag("json") {
-        return Ok(crate::json::print(&document(&dump))?);
+        return Ok(crate::json::print_long(&document(&dump), vec![("phdrs", Box::new(phdrs(&dump)))])?);
     }
     Ok(print(&dump)?)
 }
@@ -110,16 +110,19 @@ pub(crate) fn human_size(bytes: u64) -> String {
     format!("{bytes} bytes")
 }
 
-fn document(dump: &Dump<'_>) -> Value {
-    let encoding = dump.encoding();
-    let (page_size, page_size_guessed) = page_size(dump);
-    let phdrs = dump.phdrs().iter().map(|phdr| {
+fn phdrs(dump: &Dump<'_>) -> impl Iterator<Item = Value> {
+    dump.phdrs().iter().map(|phdr| {
         json!({
             "type": phdr_type(phdr.p_type), "offset": hex(phdr.p_offset), "vaddr": hex(phdr.p_vaddr),
             "paddr": hex(phdr.p_paddr), "filesz": phdr.p_filesz, "memsz": phdr.p_memsz,
             "flags": hex(u64::from(phdr.p_flags)),
         })
-    });
+    })
+}
+
+fn document(dump: &Dump<'_>) -> Value {
+    let encoding = dump.encoding();
+    let (page_size, page_size_guessed) = page_size(dump);
     let state = dump.completeness();
     let details: serde_json::Map<String, Value> = dump
         .facts()
@@ -134,13 +137,12 @@ fn document(dump: &Dump<'_>) -> Value {
         "endian": encoding.endian.to_string(),
         "release": dump.vmcoreinfo().and_then(|info| info.release()),
         "crash_time": dump.vmcoreinfo().and_then(|info| info.decimal("CRASHTIME")),
-        "cpus": dump.cpus().len(),
+        "cpus": dump.cpus().count(),
         "memory": dump.memory_size(),
         "page_size": page_size,
         "page_size_guessed": page_size_guessed,
         "compression": compression(dump),
         "details": details,
-        "phdrs": phdrs.collect::<Vec<_>>(),
         "completeness": {
             "complete": state.is_complete(),
             "file_size": state.file_size,
@@ -167,7 +169,7 @@ fn print(dump: &Dump<'_>) -> std::io::Result<()> {
     if let Some(time) = info.and_then(|info| info.decimal("CRASHTIME")) {
         line("crash time", format!("{time} seconds since 1970"))?;
     }
-    line("cpus", format!("{} saved their registers", dump.cpus().len()))?;
+    line("cpus", format!("{} saved their registers", dump.cpus().count()))?;
     let (page_size, guessed) = page_size(dump);
     line("page size", format!("{page_size}{}", if guessed { " (assumed)" } else { "" }))?;
     let ranges = || dump.spans().filter(|span| span.kind != SpanKind::Hole);

@@ -63,7 +63,8 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
         return file.keep();
     }
     if matches.get_flag("json") {
-        return Ok(crate::json::print(&document(&ranges))?);
+        let list = ranges.iter().map(entry);
+        return Ok(crate::json::print_long(&document(&ranges), vec![("ranges", Box::new(list))])?);
     }
     Ok(print(&ranges)?)
 }
@@ -91,14 +92,15 @@ fn class(kind: SpanKind) -> Option<&'static str> {
 fn document(ranges: &[Span]) -> Value {
     let totals: serde_json::Map<String, Value> =
         totals(ranges).map(|(kind, bytes)| (kind.name().to_owned(), bytes.into())).collect();
-    let ranges = ranges.iter().map(|Span { range, kind }| {
-        let mut entry = json!({ "start": hex(range.start()), "size": range.size(), "kind": kind.name() });
-        if let (Some(class), Some(entry)) = (class(*kind), entry.as_object_mut()) {
-            entry.insert("class".to_owned(), class.into());
-        }
-        entry
-    });
-    json!({ "ranges": ranges.collect::<Vec<_>>(), "totals": totals })
+    json!({ "totals": totals })
+}
+
+fn entry(Span { range, kind }: &Span) -> Value {
+    let mut entry = json!({ "start": hex(range.start()), "size": range.size(), "kind": kind.name() });
+    if let (Some(class), Some(entry)) = (class(*kind), entry.as_object_mut()) {
+        entry.insert("class".to_owned(), class.into());
+    }
+    entry
 }
 
 fn print(ranges: &[Span]) -> std::io::Result<()> {

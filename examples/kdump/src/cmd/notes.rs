@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::info;
 use crate::failure::CommandResult;
-use crate::json::hex;
+use crate::json::{List, hex};
 
 const EXAMPLES: &str = "\
 A CPU that did not answer the crashing one left no note: the index of the registers counts
@@ -30,7 +30,10 @@ pub(crate) fn command() -> Command {
 pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let dump = info::open(matches)?;
     if matches.get_flag("json") {
-        return Ok(crate::json::print(&document(&dump))?);
+        let (numbers, unknown) = numbers(&dump);
+        let lists: Vec<List<'_>> =
+            vec![("notes", Box::new(notes(&dump))), ("cpus", Box::new(cpus(&dump, &numbers)))];
+        return Ok(crate::json::print_long(&document(&dump, unknown), lists)?);
     }
     Ok(print(&dump)?)
 }
@@ -47,32 +50,37 @@ fn numbers(dump: &Dump<'_>) -> (Vec<Option<u32>>, Option<String>) {
     }
 }
 
-fn document(dump: &Dump<'_>) -> Value {
-    let notes = dump.notes().iter().map(|note| {
+fn notes(dump: &Dump<'_>) -> impl Iterator<Item = Value> {
+    dump.notes().iter().map(|note| {
         json!({
             "name": name(&note), "type": note.n_type, "size": note.desc.len(), "offset": hex(note.offset),
         })
-    });
-    let (numbers, unknown) = numbers(dump);
-    let number = |index: usize| numbers.get(index).copied().flatten();
-    let cpus = dump.cpus().into_iter().map(|cpu| match cpu.prstatus() {
-        Ok(prstatus) => {
-            let registers: Map<String, Value> =
-                prstatus.registers().map(|(name, value)| (name.to_owned(), hex(value))).collect();
-            json!({
-                "index": cpu.index, "cpu": number(cpu.index), "pid": prstatus.pid(), "registers": registers,
-            })
+    })
+}
+
+fn cpus(dump: &Dump<'_>, numbers: &[Option<u32>]) -> impl Iterator<Item = Value> {
+    dump.cpus().map(|cpu| {
+        let number = numbers.get(cpu.index).copied().flatten();
+        match cpu.prstatus() {
+            Ok(prstatus) => {
+                let registers: Map<String, Value> =
+                    prstatus.registers().map(|(name, value)| (name.to_owned(), hex(value))).collect();
+                json!({
+                    "index": cpu.index, "cpu": number, "pid": prstatus.pid(), "registers": registers,
+                })
+            }
+            Err(error) => json!({ "index": cpu.index, "cpu": number, "error": error.to_string() }),
         }
-        Err(error) => json!({ "index": cpu.index, "cpu": number(cpu.index), "error": error.to_string() }),
-    });
+    })
+}
+
+fn document(dump: &Dump<'_>, cpu_unknown: Option<String>) -> Value {
     let info = dump.vmcoreinfo().map(|info| {
         let entries = info.entries().map(|(key, value)| (key.to_owned(), Value::from(value)));
         entries.collect::<Map<String, Value>>()
     });
     json!({
-        "notes": notes.collect::<Vec<_>>(),
-        "cpus": cpus.collect::<Vec<_>>(),
-        "cpu_unknown": unknown,
+        "cpu_unknown": cpu_unknown,
         "vmcoreinfo": info,
         "defects": dump.completeness().defects.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
@@ -85,7 +93,7 @@ fn print(dump: &Dump<'_>) -> std::io::Result<()> {
         writeln!(out, "note {name} type {:#x} size {size} offset {:#x}", note.n_type, note.offset)?;
     }
     let (numbers, unknown) = numbers(dump);
-    if let Some(cause) = unknown.filter(|_| !dump.cpus().is_empty()) {
+    if let Some(cause) = unknown.filter(|_| dump.cpus().next().is_some()) {
         writeln!(out, "\nwhich CPU the registers are of is unknown: {cause}")?;
     }
     for cpu in dump.cpus() {

@@ -14,6 +14,10 @@ use crate::new_file::NewFile;
 
 /// Bytes copied at once.
 const BATCH: usize = 1 << 20;
+/// How many times over memory may be listed: the kernel's text stands in most headers twice.
+const MAX_TIMES: u64 = 4;
+/// Bytes that may be listed in any case.
+const FEW: u64 = 64 << 20;
 /// An elfcorehdr has fewer than 65535 program headers of 56 bytes.
 const MAX_HEADER: u64 = 4 << 20;
 
@@ -57,9 +61,8 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let options = ViewOptions { page_size, ..ViewOptions::default() };
     let view = VmcoreView::from_header(&header, memory, options)
         .map_err(|error| Failure::new(format!("{}: {error}", header_path.display())))?;
-    for defect in view.defects() {
-        crate::terminal::tell!("kdump view: a note is left out: {defect}");
-    }
+    crate::terminal::tell_some("kdump view: a note is left out", view.defects().iter());
+    refuse_repeated(&view, open(path("memory")?)?)?;
     let out = path("out")?;
     let file = NewFile::create(out, &[header_path, path("memory")?])?;
     let stopped = write_view(&view, file.file())
@@ -69,6 +72,18 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
         Some(cause) => Err(Failure::new(format!("{} is incomplete: {cause}", out.display()))),
         None => Ok(()),
     }
+}
+
+/// Refuses a header that lists the same memory many times over: a few of them fill any disk.
+fn refuse_repeated<S: ReadAt, M: ReadAt>(view: &S, memory: M) -> CommandResult {
+    let (size, limit) = (view.size()?, memory.size()?.saturating_mul(MAX_TIMES).saturating_add(FEW));
+    if size <= limit {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "the header lists {size} bytes, more than {MAX_TIMES} times the size of the memory image and \
+         {FEW} bytes; only a header that lists the same memory many times does"
+    )))
 }
 
 fn open(path: &Path) -> Result<File, Failure> {

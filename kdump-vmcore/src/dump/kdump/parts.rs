@@ -15,7 +15,7 @@ use super::raw::DESC_LEN;
 use crate::dump::signature::Part;
 use crate::dump::{Completeness, Facts, NoteTable};
 use crate::error::Error;
-use crate::room::{append, zeroed};
+use crate::room::{append, tell, zeroed};
 use crate::source::ReadAt;
 
 /// Bit of `status`: the writer could not finish.
@@ -59,7 +59,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
         return Err(Error::Unsupported { what: "a dump of no file; name one at least" });
     };
     let (ram, stored) = bitmaps(first, &header, &mut defects)?;
-    let notes = notes(first, &header, &mut defects);
+    let notes = notes(first, &header, &mut defects)?;
     let mut scratch = PageScratch::default();
     let missing = unknown(ram.as_ref(), &stored, header.max_mapnr).saturating_mul(header.block_size());
     let mut completeness = Completeness { missing, ..Completeness::default() };
@@ -186,7 +186,7 @@ fn unknown(ram: Option<&Bitmap>, stored: &Bitmap, max_mapnr: u64) -> u64 {
 }
 
 /// The notes; files of version 3 have the text of VMCOREINFO alone, which becomes a note.
-fn notes(source: &dyn ReadAt, header: &Header, defects: &mut Vec<Error>) -> NoteTable {
+fn notes(source: &dyn ReadAt, header: &Header, defects: &mut Vec<Error>) -> Result<NoteTable, Error> {
     let endian = header.encoding.endian;
     let phdr = |extent: Extent| Phdr {
         p_type: PT_NOTE,
@@ -204,8 +204,8 @@ fn notes(source: &dyn ReadAt, header: &Header, defects: &mut Vec<Error>) -> Note
             NoteTable::read(&note, endian, &[phdr(extent)], defects)
         }
         Err(error) => {
-            defects.push(error);
-            NoteTable::new(endian)
+            tell(defects, error)?;
+            Ok(NoteTable::new(endian))
         }
     }
 }

@@ -37,7 +37,10 @@ pub(super) fn write(
     }
     draft("plan.txt".to_owned(), text.as_bytes())?;
     // Last, for it describes the others.
-    draft("plan.json".to_owned(), crate::json::text(document)?.as_bytes())?;
+    let place = dir.join("plan.json");
+    let file = NewFile::create(&place, inputs)?;
+    crate::json::write(document, file.file()).map_err(|error| failure(&place, &error))?;
+    drafts.push(file);
     for path in old {
         fs::remove_file(&path).map_err(|error| failure(&path, &error))?;
     }
