@@ -10,12 +10,12 @@ pub(crate) const ALL: [(&str, Fill); 7] = [
     ("iomem", |case| {
         machine(case);
         let start = |n: u64| 0x2000_0000 + (n << 13);
-        let lines = (0..60_000).map(|n| format!("{:x}-{:x} : System RAM\n", start(n), start(n) + 0xfff));
+        let lines = (0..30_000).map(|n| format!("{:x}-{:x} : System RAM\n", start(n), start(n) + 0xfff));
         case.put("root/proc/iomem", (IOMEM.to_owned() + &lines.collect::<String>()).as_bytes());
     }),
     ("nonsense", |case| {
         machine(case);
-        case.put("root/proc/iomem", "x\n".repeat(7 << 20).as_bytes());
+        case.put("root/proc/iomem", "x\n".repeat(1 << 20).as_bytes());
     }),
     ("cpus", |case| {
         machine(case);
@@ -38,13 +38,13 @@ pub(crate) const ALL: [(&str, Fill); 7] = [
     }),
     ("kallsyms", |case| {
         machine(case);
-        case.put("root/proc/kallsyms", "ffffffff81000000 T x\n".repeat(3 << 20).as_bytes());
+        case.put("root/proc/kallsyms", "ffffffff81000000 T x\n".repeat(1 << 18).as_bytes());
     }),
     ("words", |case| {
         machine(case);
-        case.put("root/proc/cmdline", "crashkernel=1M ".repeat(1 << 20).as_bytes());
-        case.put("root/sys/kernel/vmcoreinfo", "f".repeat(15 << 20).as_bytes());
-        case.put("root/proc/cpuinfo", "flags : sha_ni\n".repeat(1 << 20).as_bytes());
+        case.put("root/proc/cmdline", "crashkernel=1M ".repeat(1 << 18).as_bytes());
+        case.put("root/sys/kernel/vmcoreinfo", "f".repeat(4 << 20).as_bytes());
+        case.put("root/proc/cpuinfo", "flags : sha_ni\n".repeat(1 << 18).as_bytes());
     }),
 ];
 

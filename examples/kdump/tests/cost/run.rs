@@ -34,6 +34,9 @@ pub(crate) const DUMP_COMMANDS: &[&[&str]] = &[
     &["save", "--progress", "none", "dump", "copy"],
 ];
 
+/// Of a dump whose log alone is odd.
+pub(crate) const LOG_COMMANDS: &[&[&str]] = &[&["dmesg", "--json", "dump"]];
+
 pub(crate) const QUICK_COMMANDS: &[&[&str]] = &[
     &["notes", "--json", "dump"],
     &["dmesg", "--json", "dump"],
