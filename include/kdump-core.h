@@ -800,8 +800,8 @@ int libkdump_elfcorehdr_parse(const void *buf,
  * Reads one program header of an elfcorehdr or core file.
  *
  * Parameters: `buf` and `len` as for libkdump_elfcorehdr_parse(); `index` from 0; `out`
- * receives the program header; `error` may be NULL. Errors: those of
- * libkdump_elfcorehdr_parse(), LIBKDUMP_ERR_NOT_FOUND for an index beyond the last.
+ * receives the program header; `error` may be NULL. Returns LIBKDUMP_END behind the last. Errors:
+ * those of libkdump_elfcorehdr_parse().
  */
 int libkdump_elfcorehdr_phdr(const void *buf,
                              size_t len,
@@ -986,7 +986,7 @@ int libkdump_vmcore_get_layout(const void *elfcorehdr,
  * One program header of the predicted file. Takes time proportional to `index`.
  *
  * Parameters: as for libkdump_vmcore_get_layout(); `index` from 0, the merged notes first.
- * Errors: those of libkdump_vmcore_get_layout(), LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * Returns LIBKDUMP_END behind the last. Errors: those of libkdump_vmcore_get_layout().
  */
 int libkdump_vmcore_get_phdr(const void *elfcorehdr,
                              size_t len,

@@ -577,6 +577,10 @@ struct libkdump_log_record {
      * nor ended by a NUL; lent until the log is freed.
      */
     const void *text;
+    /**
+     * NULL.
+     */
+    const void *reserved;
 };
 
 /**
@@ -709,6 +713,10 @@ struct libkdump_cpu {
      * The note's descriptor, for the libkdump_prstatus_ functions; lent until the dump is freed.
      */
     const void *desc;
+    /**
+     * NULL.
+     */
+    const void *reserved_pointer;
 };
 
 /**
@@ -869,21 +877,21 @@ struct libkdump_plan_options {
      */
     const void *kernel_data;
     /**
-     * Bytes of `kernel_data`.
-     */
-    uint64_t kernel_len;
-    /**
      * The initial ramdisk itself, when `initrd` is NULL.
      */
     const void *initrd_data;
     /**
-     * Bytes of `initrd_data`; 0 for none.
-     */
-    uint64_t initrd_len;
-    /**
      * A relocatable object to be used as purgatory; NULL for the library's own.
      */
     const void *purgatory;
+    /**
+     * Bytes of `kernel_data`.
+     */
+    uint64_t kernel_len;
+    /**
+     * Bytes of `initrd_data`; 0 for none.
+     */
+    uint64_t initrd_len;
     /**
      * Bytes of `purgatory`.
      */
@@ -980,6 +988,10 @@ struct libkdump_segment {
      * The content, lent until the plan is freed.
      */
     const void *buf;
+    /**
+     * NULL.
+     */
+    const void *reserved;
 };
 
 /**
@@ -1268,7 +1280,7 @@ int libkdump_dmesg_record(const struct libkdump_dmesg *dmesg,
  * One thing that was damaged in the log.
  *
  * Parameters: `dmesg` the log; `index` from 0; `out` is filled as if a call had failed with it;
- * `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * `error` may be NULL. Returns LIBKDUMP_END behind the last.
  */
 int libkdump_dmesg_defect(const struct libkdump_dmesg *dmesg,
                           uint32_t index,
@@ -1303,7 +1315,7 @@ int libkdump_dump_get_info(const struct libkdump_dump *dump,
  * One defect that was found at opening.
  *
  * Parameters: `dump` the dump; `index` from 0; `out` is filled as if a call had failed with it;
- * `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * `error` may be NULL. Returns LIBKDUMP_END behind the last.
  */
 int libkdump_dump_defect(const struct libkdump_dump *dump,
                          uint32_t index,
@@ -1314,7 +1326,7 @@ int libkdump_dump_defect(const struct libkdump_dump *dump,
  * One program header of the dump.
  *
  * Parameters: `dump` the dump; `index` from 0; `out` receives the program header; `error` may be
- * NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * NULL. Returns LIBKDUMP_END behind the last.
  */
 int libkdump_dump_phdr(const struct libkdump_dump *dump,
                        uint32_t index,
@@ -1579,7 +1591,7 @@ int libkdump_machine_get_info(const struct libkdump_machine *machine,
  * The ranges of one list one after the other, ascending.
  *
  * Parameters: `machine` the machine; `list` a LIBKDUMP_RANGES_ constant; `index` from 0; `out`
- * receives the range; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last,
+ * receives the range; `error` may be NULL. Returns LIBKDUMP_END behind the last. Errors:
  * LIBKDUMP_ERR_INVALID when there is no such list.
  */
 int libkdump_machine_range(const struct libkdump_machine *machine,
@@ -1592,7 +1604,7 @@ int libkdump_machine_range(const struct libkdump_machine *machine,
  * Where the CPUs leave their registers, by CPU number.
  *
  * Parameters: `machine` the machine; `index` from 0; `out` receives the place; `error` may be NULL.
- * Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * Returns LIBKDUMP_END behind the last.
  */
 int libkdump_machine_cpu_note(const struct libkdump_machine *machine,
                               uint32_t index,
@@ -1602,21 +1614,27 @@ int libkdump_machine_cpu_note(const struct libkdump_machine *machine,
 /**
  * A sentence about something that was dropped, rounded or could not be found out.
  *
- * Parameters: `machine` the machine; `index` from 0. Returns a text that is lent until the machine
- * is freed; NULL behind the last.
+ * Parameters: `machine` the machine; `index` from 0; `text` receives the sentence, lent until the machine is
+ * freed; `error` may be NULL. Returns LIBKDUMP_END behind the last.
  */
-const char *libkdump_machine_note(const struct libkdump_machine *machine, uint32_t index);
+int libkdump_machine_note(const struct libkdump_machine *machine,
+                          uint32_t index,
+                          const char **text,
+                          struct libkdump_error *error);
 
 /**
  * A sentence about what stands in the way of a dump on this machine.
  *
- * Parameters: `machine` the machine; `index` from 0. Returns a text that is lent until the machine
- * is freed; NULL behind the last.
+ * Parameters: `machine` the machine; `index` from 0; `text` receives the sentence, lent until the machine is
+ * freed; `error` may be NULL. Returns LIBKDUMP_END behind the last.
  */
-const char *libkdump_machine_advice(const struct libkdump_machine *machine, uint32_t index);
+int libkdump_machine_advice(const struct libkdump_machine *machine,
+                            uint32_t index,
+                            const char **text,
+                            struct libkdump_error *error);
 
 /**
- * The running kernel's command line, lent until the machine is freed; NULL only for NULL.
+ * The running kernel's command line, lent until the machine is freed; NULL for what is no machine.
  */
 const char *libkdump_machine_cmdline(const struct libkdump_machine *machine);
 
@@ -1659,7 +1677,7 @@ int libkdump_plan_get_info(const struct libkdump_plan *plan,
  * The segments one after the other, in the order of the system call.
  *
  * Parameters: `plan` the plan; `index` from 0; `out` receives the segment; `error` may be NULL.
- * Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * Returns LIBKDUMP_END behind the last.
  */
 int libkdump_plan_segment(const struct libkdump_plan *plan,
                           uint32_t index,
@@ -1678,7 +1696,7 @@ const char *libkdump_segment_name(uint32_t kind);
  * One program header of the elfcorehdr.
  *
  * Parameters: `plan` the plan; `index` from 0; `out` receives the program header; `error` may be
- * NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * NULL. Returns LIBKDUMP_END behind the last.
  */
 int libkdump_plan_phdr(const struct libkdump_plan *plan,
                        uint32_t index,
@@ -1689,7 +1707,7 @@ int libkdump_plan_phdr(const struct libkdump_plan *plan,
  * One program header of the vmcore the capture kernel will export.
  *
  * Parameters: `plan` the plan; `index` from 0; `out` receives the program header; `error` may be
- * NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * NULL. Returns LIBKDUMP_END behind the last.
  */
 int libkdump_plan_vmcore_phdr(const struct libkdump_plan *plan,
                               uint32_t index,
@@ -1700,7 +1718,7 @@ int libkdump_plan_vmcore_phdr(const struct libkdump_plan *plan,
  * One range of the memory map the capture kernel is given.
  *
  * Parameters: `plan` the plan; `index` from 0; `out` receives the range with a LIBKDUMP_MEMORY_
- * kind; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * kind; `error` may be NULL. Returns LIBKDUMP_END behind the last.
  */
 int libkdump_plan_e820(const struct libkdump_plan *plan,
                        uint32_t index,
@@ -1708,17 +1726,20 @@ int libkdump_plan_e820(const struct libkdump_plan *plan,
                        struct libkdump_error *error);
 
 /**
- * The capture kernel's command line, lent until the plan is freed; NULL only for NULL.
+ * The capture kernel's command line, lent until the plan is freed; NULL for what is no plan.
  */
 const char *libkdump_plan_cmdline(const struct libkdump_plan *plan);
 
 /**
  * A sentence about something that was dropped, rounded or guessed.
  *
- * Parameters: `plan` the plan; `index` from 0. Returns a text that is lent until the plan is freed;
- * NULL behind the last.
+ * Parameters: `plan` the plan; `index` from 0; `text` receives the sentence, lent until the plan is
+ * freed; `error` may be NULL. Returns LIBKDUMP_END behind the last.
  */
-const char *libkdump_plan_note(const struct libkdump_plan *plan, uint32_t index);
+int libkdump_plan_note(const struct libkdump_plan *plan,
+                       uint32_t index,
+                       const char **text,
+                       struct libkdump_error *error);
 
 /**
  * The plan as one JSON document in ASCII, the same that `kdump plan --json` prints. Hashes every
@@ -1764,7 +1785,7 @@ int libkdump_preflight_get_info(const struct libkdump_preflight *preflight,
  * The rules one after the other, in the order the kernel applies them.
  *
  * Parameters: `preflight` the result; `index` from 0; `out` receives the finding; `error` may be
- * NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * NULL. Returns LIBKDUMP_END behind the last.
  */
 int libkdump_preflight_finding(const struct libkdump_preflight *preflight,
                                uint32_t index,
@@ -1917,7 +1938,7 @@ int libkdump_verification_get_info(const struct libkdump_verification *verificat
  *
  * Parameters: `verification` the result; `index` from 0; `range` receives the range, of kind
  * LIBKDUMP_PAGE_STORED; `cause` (may be NULL) is filled as if reading its first byte had failed
- * with it; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * with it; `error` may be NULL. Returns LIBKDUMP_END behind the last.
  */
 int libkdump_verification_unreadable(const struct libkdump_verification *verification,
                                      uint32_t index,
@@ -1929,7 +1950,7 @@ int libkdump_verification_unreadable(const struct libkdump_verification *verific
  * One defect of headers, notes or registers.
  *
  * Parameters: `verification` the result; `index` from 0; `cause` is filled as if a call had failed
- * with it; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * with it; `error` may be NULL. Returns LIBKDUMP_END behind the last.
  */
 int libkdump_verification_defect(const struct libkdump_verification *verification,
                                  uint32_t index,

@@ -348,7 +348,7 @@ static int plan(struct load *load)
     if (libkdump_machine_collect(NULL, &load->machine, &load->error) ||
         libkdump_machine_get_info(load->machine, &load->facts, &load->error))
         return fail(load, "description of this machine");
-    for (i = 0; (text = libkdump_machine_note(load->machine, i)); i++)
+    for (i = 0; libkdump_machine_note(load->machine, i, &text, NULL) == LIBKDUMP_OK; i++)
         fprintf(stderr, "libkdump: %s\n", text);
     place_backup(load);
     failed = place_elfcorehdr(load);

@@ -10,9 +10,9 @@ use kdump_ffi_core::{
 use kdump_vmcore::{AddressSpace, Dump, KernelMemory, Reader, TranslationCache};
 
 use crate::failure::Failure;
-use crate::handle::{Handle, Poison, enter, free};
+use crate::handle::{Given, Handle, Lent, enter, free};
 use crate::range::{LIBKDUMP_PAGE_UNKNOWN, libkdump_range};
-use crate::texts::{count, element};
+use crate::texts::{count, phdr_step, step};
 
 /// An ELF core.
 pub const LIBKDUMP_FORMAT_ELF: u32 = 1;
@@ -28,7 +28,6 @@ pub const LIBKDUMP_FORMAT_UNKNOWN: u32 = 0;
 /// An open dump. Any number of threads may use one at the same time.
 #[derive(Debug)]
 pub struct libkdump_dump {
-    pub(crate) poison: Poison,
     pub(crate) dump: Dump<'static>,
     pub(crate) zero_excluded: bool,
     /// Bytes of a page; 4096 when the dump does not say.
@@ -39,16 +38,14 @@ pub struct libkdump_dump {
 }
 
 impl Handle for libkdump_dump {
-    fn poison(&self) -> &Poison {
-        &self.poison
-    }
+    const TAG: u32 = 0x706d7564;
 }
 
 impl libkdump_dump {
     pub(crate) fn new(dump: Dump<'static>, zero_excluded: bool) -> Self {
         let (ranges, space, caches) = (OnceLock::new(), OnceLock::new(), Mutex::default());
         let page_size = dump.page_size().unwrap_or(4096);
-        Self { poison: Poison::default(), dump, zero_excluded, page_size, ranges, space, caches }
+        Self { dump, zero_excluded, page_size, ranges, space, caches }
     }
 
     /// The ranges of memory, listed at the first call that needs them.
@@ -169,7 +166,7 @@ extensible!(libkdump_dump_info {
 ///
 /// Parameters: `dump` may be NULL. No other thread may be using it.
 #[unsafe(no_mangle)]
-pub extern "C" fn libkdump_dump_free(dump: Option<Box<libkdump_dump>>) {
+pub extern "C" fn libkdump_dump_free(dump: Given<'_, libkdump_dump>) {
     free(dump);
 }
 
@@ -194,7 +191,7 @@ pub extern "C" fn libkdump_format_name(format: u32) -> *const c_char {
 /// Parameters: `dump` the dump; `out` receives the facts; `error` may be NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_get_info(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     out: InOut<'_, libkdump_dump_info>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
@@ -228,37 +225,35 @@ pub extern "C" fn libkdump_dump_get_info(
 /// One defect that was found at opening.
 ///
 /// Parameters: `dump` the dump; `index` from 0; `out` is filled as if a call had failed with it;
-/// `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+/// `error` may be NULL. Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_defect(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     index: u32,
     out: InOut<'_, libkdump_error>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let defect = element(&handle.dump.completeness().defects, "defect", index)?;
-        out.place("out")?.set(libkdump_error::of(&Failure::Vmcore(*defect)));
-        Ok::<_, Failure>(())
+        let told = |defect: &kdump_vmcore::Error| libkdump_error::of(&Failure::Vmcore(*defect));
+        Ok::<_, Failure>(step(out, &handle.dump.completeness().defects, index, told)?)
     })
 }
 
 /// One program header of the dump.
 ///
 /// Parameters: `dump` the dump; `index` from 0; `out` receives the program header; `error` may be
-/// NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+/// NULL. Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_phdr(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     index: u32,
     out: Out<'_, libkdump_phdr>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let phdr = element(handle.dump.phdrs(), "program header", index)?;
-        Ok::<_, Failure>(out.set("out", (*phdr).into())?)
+        Ok::<_, Failure>(phdr_step(out, handle.dump.phdrs(), index)?)
     })
 }
 
@@ -268,14 +263,14 @@ pub extern "C" fn libkdump_dump_phdr(
 /// kind; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_range(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     index: u32,
     out: InOut<'_, libkdump_range>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        Ok::<_, Failure>(out.set("out", *element(handle.ranges(), "range", index)?)?)
+        Ok::<_, Failure>(step(out, handle.ranges(), index, |range| *range)?)
     })
 }
 
@@ -286,7 +281,7 @@ pub extern "C" fn libkdump_dump_range(
 /// libkdump_dump_find_range() gives; `error` may be NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_page_state(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     pfn: u64,
     state: Out<'_, u32>,
     error: InOut<'_, libkdump_error>,
@@ -306,7 +301,7 @@ pub extern "C" fn libkdump_dump_page_state(
 /// LIBKDUMP_PAGE_ kind; `error` may be NULL. Errors: LIBKDUMP_ERR_HOLE behind the last range.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_find_range(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     paddr: u64,
     out: InOut<'_, libkdump_range>,
     error: InOut<'_, libkdump_error>,
@@ -325,7 +320,7 @@ pub extern "C" fn libkdump_dump_find_range(
 /// has none.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_vmcoreinfo(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     text: Out<'_, *const c_void>,
     len: Out<'_, usize>,
     error: InOut<'_, libkdump_error>,

@@ -11,7 +11,7 @@ use kdump_vmcore::Cpu;
 
 use crate::dump::libkdump_dump;
 use crate::failure::Failure;
-use crate::handle::enter;
+use crate::handle::{Lent, enter};
 use crate::texts::element;
 
 /// A CPU that saved its registers.
@@ -37,6 +37,8 @@ pub struct libkdump_cpu {
     pub desc_len: u64,
     /// The note's descriptor, for the libkdump_prstatus_ functions; lent until the dump is freed.
     pub desc: *const c_void,
+    /// NULL.
+    pub reserved_pointer: *const c_void,
 }
 
 extensible!(libkdump_cpu {
@@ -48,6 +50,7 @@ extensible!(libkdump_cpu {
     note_offset: u64,
     desc_len: u64,
     desc: *const c_void,
+    reserved_pointer: *const c_void,
 });
 
 /// One CPU that saved its registers. Takes time proportional to the number of notes.
@@ -57,7 +60,7 @@ extensible!(libkdump_cpu {
 /// short, LIBKDUMP_ERR_UNSUPPORTED for an unknown architecture.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_cpu(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     index: u32,
     out: InOut<'_, libkdump_cpu>,
     error: InOut<'_, libkdump_error>,
@@ -78,6 +81,7 @@ pub extern "C" fn libkdump_dump_cpu(
             note_offset: cpu.note.offset,
             desc_len: cpu.note.desc.len() as u64,
             desc: cpu.note.desc.as_ptr().cast(),
+            reserved_pointer: core::ptr::null(),
         });
         Ok::<_, Failure>(())
     })
@@ -90,7 +94,7 @@ pub extern "C" fn libkdump_dump_cpu(
 /// libkdump_dump_cpu(), LIBKDUMP_ERR_NOT_FOUND for an unknown name.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_register(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     cpu: u32,
     name: Chars<'_>,
     value: Out<'_, u64>,
@@ -111,7 +115,7 @@ pub extern "C" fn libkdump_dump_register(
 /// of libkdump_dump_cpu().
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_register_at(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     cpu: u32,
     index: u32,
     out: InOut<'_, libkdump_register>,

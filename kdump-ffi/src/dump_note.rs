@@ -7,7 +7,7 @@ use kdump_ffi_core::{Flow, InOut, call, libkdump_error, libkdump_note};
 
 use crate::dump::libkdump_dump;
 use crate::failure::Failure;
-use crate::handle::enter;
+use crate::handle::{Lent, enter};
 
 /// The notes of a dump one after the other, in file order.
 ///
@@ -16,7 +16,7 @@ use crate::handle::enter;
 /// LIBKDUMP_END behind the last note. Takes time proportional to `index`.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_note(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     index: u32,
     out: InOut<'_, libkdump_note>,
     error: InOut<'_, libkdump_error>,

@@ -9,12 +9,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use kdump_ffi_core::{
-    Chars, In, InOut, Items, Out, Reader, call, chars, extensible, libkdump_error, libkdump_read_fn, slice,
+    Chars, In, InOut, Items, Out, call, chars, extensible, known_flags, libkdump_error, libkdump_read_fn,
+    reader, slice,
 };
 use kdump_vmcore::{Dump, ReadAt};
 
 use crate::dump::libkdump_dump;
 use crate::failure::Failure;
+use crate::handle::give;
 use crate::source::Source;
 
 /// `flags` of struct libkdump_open_options: memory that was left out of the dump reads as zeros
@@ -44,7 +46,7 @@ pub extern "C" fn libkdump_dump_open(
     paths: Items<'_, *const c_char>,
     count: usize,
     options: In<'_, libkdump_open_options>,
-    dump: Out<'_, Option<Box<libkdump_dump>>>,
+    dump: Out<'_, *mut libkdump_dump>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
@@ -75,7 +77,7 @@ pub extern "C" fn libkdump_dump_open(
 pub extern "C" fn libkdump_dump_open_fd(
     fd: c_int,
     options: In<'_, libkdump_open_options>,
-    dump: Out<'_, Option<Box<libkdump_dump>>>,
+    dump: Out<'_, *mut libkdump_dump>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
@@ -104,25 +106,22 @@ pub extern "C" fn libkdump_dump_open_callback(
     read: libkdump_read_fn,
     user: *mut c_void,
     options: In<'_, libkdump_open_options>,
-    dump: Out<'_, Option<Box<libkdump_dump>>>,
+    dump: Out<'_, *mut libkdump_dump>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
-    call(error, || open(vec![Box::new(Source { reader: Reader::new(read, user)?, size })], options, dump))
+    call(error, || open(vec![Box::new(Source { reader: reader!(read, user)?, size })], options, dump))
 }
 
 fn open(
     parts: Vec<Box<dyn ReadAt>>,
     options: In<'_, libkdump_open_options>,
-    out: Out<'_, Option<Box<libkdump_dump>>>,
+    out: Out<'_, *mut libkdump_dump>,
 ) -> Result<(), Failure> {
     let libkdump_open_options { size: _, flags } = options.or_default("options")?;
-    if flags & !LIBKDUMP_OPEN_ZERO_EXCLUDED != 0 {
-        let (value, expected) = (u64::from(flags), "0 or LIBKDUMP_OPEN_ZERO_EXCLUDED");
-        return Err(kdump_ffi_core::Failure::Argument { name: "flags", value, expected }.into());
-    }
+    known_flags("flags", flags, LIBKDUMP_OPEN_ZERO_EXCLUDED)?;
     let dump = Dump::open_parts(parts)?;
     let handle = libkdump_dump::new(dump, flags & LIBKDUMP_OPEN_ZERO_EXCLUDED != 0);
-    Ok(out.set("dump", Some(Box::new(handle)))?)
+    Ok(give(out, "dump", handle)?)
 }
 
 /// A path as the system takes it: any bytes but NUL.

@@ -13,7 +13,6 @@ mod dump_read;
 mod failure;
 mod feature;
 mod handle;
-mod held;
 mod layouts;
 mod load;
 mod machine;

@@ -3,7 +3,7 @@
 
 use core::ffi::{c_char, c_void};
 
-use kdump_ffi_core::{Bytes, chars, extensible, slice};
+use kdump_ffi_core::{Bytes, chars, extensible, known_flags, slice};
 use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::Error;
 use kdump_segments::image::elf_extent;
@@ -83,14 +83,14 @@ pub struct libkdump_plan_options {
     pub cmdline: *const c_char,
     /// The image itself, when `kernel` is NULL.
     pub kernel_data: *const c_void,
-    /// Bytes of `kernel_data`.
-    pub kernel_len: u64,
     /// The initial ramdisk itself, when `initrd` is NULL.
     pub initrd_data: *const c_void,
-    /// Bytes of `initrd_data`; 0 for none.
-    pub initrd_len: u64,
     /// A relocatable object to be used as purgatory; NULL for the library's own.
     pub purgatory: *const c_void,
+    /// Bytes of `kernel_data`.
+    pub kernel_len: u64,
+    /// Bytes of `initrd_data`; 0 for none.
+    pub initrd_len: u64,
     /// Bytes of `purgatory`.
     pub purgatory_len: u64,
 }
@@ -108,10 +108,10 @@ extensible!(libkdump_plan_options {
     initrd: *const c_char,
     cmdline: *const c_char,
     kernel_data: *const c_void,
-    kernel_len: u64,
     initrd_data: *const c_void,
-    initrd_len: u64,
     purgatory: *const c_void,
+    kernel_len: u64,
+    initrd_len: u64,
     purgatory_len: u64,
 });
 
@@ -138,9 +138,7 @@ pub(crate) fn convert(options: &libkdump_plan_options) -> Result<PlanOptions, Fa
         purgatory_len: _,
     } = *options;
     let has = |flag: u32| flags & flag != 0;
-    if flags & !ALL_FLAGS != 0 {
-        return Err(senseless("flags", flags, "LIBKDUMP_PLAN_ flags"));
-    }
+    known_flags("flags", flags, ALL_FLAGS)?;
     let rng_seed = match (has(LIBKDUMP_PLAN_SEED), has(LIBKDUMP_PLAN_RANDOM_SEED)) {
         (true, true) => return Err(senseless("flags", flags, "one kind of seed")),
         (true, false) => Some(rng_seed),

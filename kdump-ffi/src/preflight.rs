@@ -8,9 +8,9 @@ use kdump_ffi_core::{InOut, Out, call, extensible, libkdump_error};
 use kdump_segments::preflight::{Report, Verdict};
 
 use crate::failure::Failure;
-use crate::handle::{Handle, Poison, enter, free};
+use crate::handle::{Given, Handle, Lent, enter, free, give};
 use crate::plan::libkdump_plan;
-use crate::texts::{count, element, text};
+use crate::texts::{count, step, text};
 
 /// The kernel will not object.
 pub const LIBKDUMP_VERDICT_PASS: u32 = 1;
@@ -22,15 +22,26 @@ pub const LIBKDUMP_VERDICT_UNKNOWN: u32 = 3;
 /// What the rules say about a plan. Any number of threads may use one at the same time.
 #[derive(Debug)]
 pub struct libkdump_preflight {
-    poison: Poison,
     report: Report,
-    texts: Vec<(CString, CString)>,
+    /// Verdict, rule and detail of each finding.
+    findings: Vec<(u32, CString, CString)>,
+}
+
+impl libkdump_preflight {
+    pub(crate) fn new(report: Report) -> Self {
+        let number = |verdict| match verdict {
+            Verdict::Pass => LIBKDUMP_VERDICT_PASS,
+            Verdict::Fail => LIBKDUMP_VERDICT_FAIL,
+            Verdict::Unknown => LIBKDUMP_VERDICT_UNKNOWN,
+        };
+        let findings = report.findings.iter();
+        let findings = findings.map(|found| (number(found.verdict), text(found.rule), text(&found.detail)));
+        Self { findings: findings.collect(), report }
+    }
 }
 
 impl Handle for libkdump_preflight {
-    fn poison(&self) -> &Poison {
-        &self.poison
-    }
+    const TAG: u32 = 0x66657270;
 }
 
 /// The sum of a preflight.
@@ -81,17 +92,13 @@ extensible!(libkdump_finding { verdict: u32, rule: *const c_char, detail: *const
 /// libkdump_preflight_free(); `error` may be NULL. A rule that fails is no failure of this call.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_plan_preflight(
-    plan: Option<&libkdump_plan>,
-    preflight: Out<'_, Option<Box<libkdump_preflight>>>,
+    plan: Lent<'_, libkdump_plan>,
+    preflight: Out<'_, *mut libkdump_preflight>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(plan, "plan")?;
-        let report = handle.preflight();
-        let texts = report.findings.iter().map(|finding| (text(finding.rule), text(&finding.detail)));
-        let texts = texts.collect();
-        let made = libkdump_preflight { poison: Poison::default(), report, texts };
-        Ok::<_, Failure>(preflight.set("preflight", Some(Box::new(made)))?)
+        Ok::<_, Failure>(give(preflight, "preflight", libkdump_preflight::new(handle.preflight()))?)
     })
 }
 
@@ -99,7 +106,7 @@ pub extern "C" fn libkdump_plan_preflight(
 ///
 /// Parameters: `preflight` may be NULL.
 #[unsafe(no_mangle)]
-pub extern "C" fn libkdump_preflight_free(preflight: Option<Box<libkdump_preflight>>) {
+pub extern "C" fn libkdump_preflight_free(preflight: Given<'_, libkdump_preflight>) {
     free(preflight);
 }
 
@@ -108,7 +115,7 @@ pub extern "C" fn libkdump_preflight_free(preflight: Option<Box<libkdump_preflig
 /// Parameters: `preflight` the result; `out` receives it; `error` may be NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_preflight_get_info(
-    preflight: Option<&libkdump_preflight>,
+    preflight: Lent<'_, libkdump_preflight>,
     out: InOut<'_, libkdump_preflight_info>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
@@ -131,24 +138,21 @@ pub extern "C" fn libkdump_preflight_get_info(
 /// The rules one after the other, in the order the kernel applies them.
 ///
 /// Parameters: `preflight` the result; `index` from 0; `out` receives the finding; `error` may be
-/// NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+/// NULL. Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_preflight_finding(
-    preflight: Option<&libkdump_preflight>,
+    preflight: Lent<'_, libkdump_preflight>,
     index: u32,
     out: InOut<'_, libkdump_finding>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(preflight, "preflight")?;
-        let finding = element(&handle.report.findings, "finding", index)?;
-        let (rule, detail) = element(&handle.texts, "finding", index)?;
-        let verdict = match finding.verdict {
-            Verdict::Pass => LIBKDUMP_VERDICT_PASS,
-            Verdict::Fail => LIBKDUMP_VERDICT_FAIL,
-            Verdict::Unknown => LIBKDUMP_VERDICT_UNKNOWN,
-        };
-        let (rule, detail) = (rule.as_ptr(), detail.as_ptr());
-        Ok::<_, Failure>(out.set("out", libkdump_finding { size: 0, verdict, rule, detail })?)
+        Ok::<_, Failure>(step(out, &handle.findings, index, |(verdict, rule, detail)| libkdump_finding {
+            size: 0,
+            verdict: *verdict,
+            rule: rule.as_ptr(),
+            detail: detail.as_ptr(),
+        })?)
     })
 }

@@ -3,13 +3,13 @@
 
 use core::ffi::{c_int, c_void};
 
-use kdump_ffi_core::{Chars, In, InOut, call, extensible, libkdump_error};
+use kdump_ffi_core::{Chars, In, InOut, call, extensible, known_flags, libkdump_error};
 use kdump_vmcore::SaveReport;
 
 use crate::dump::{LIBKDUMP_FORMAT_ELF, LIBKDUMP_FORMAT_UNKNOWN, libkdump_dump};
 use crate::dump_open::path_of;
 use crate::failure::Failure;
-use crate::handle::enter;
+use crate::handle::{Lent, enter};
 use crate::progress::{libkdump_progress_fn, tell};
 use crate::texts::count;
 
@@ -83,7 +83,7 @@ extensible!(libkdump_save_report {
 /// Memory that cannot be read is no error: see the report.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_save(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     path: Chars<'_>,
     options: In<'_, libkdump_save_options>,
     progress: libkdump_progress_fn,
@@ -108,6 +108,7 @@ pub extern "C" fn libkdump_dump_save(
 
 fn check(options: libkdump_save_options) -> Result<(), Failure> {
     let libkdump_save_options { size: _, format, compression, exclude, threads: _, flags } = options;
+    known_flags("flags", flags, 0)?;
     let refuse = |what| Err(Failure::Unsupported { what });
     match format {
         LIBKDUMP_FORMAT_UNKNOWN | LIBKDUMP_FORMAT_ELF => {}
@@ -118,9 +119,6 @@ fn check(options: libkdump_save_options) -> Result<(), Failure> {
     }
     if exclude != 0 {
         return refuse("pages cannot be excluded");
-    }
-    if flags != 0 {
-        return refuse("a flag this version does not know");
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ const PLACES: [&str; 7] = [
     "core/src/pointer.rs",
     "core/src/sized.rs",
     "src/dump_open.rs",
-    "src/held.rs",
+    "src/handle.rs",
     "src/progress.rs",
 ];
 

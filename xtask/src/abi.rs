@@ -27,6 +27,8 @@ pub(crate) const NEEDS: &[Need] = &[
     Need { what: "abidw", package: "abigail-tools" },
     Need { what: "/usr/include/libkdumpfile/kdumpfile.h", package: "libkdumpfile-dev" },
     Need { what: "crash", package: "crash" },
+    Need { what: "i686-linux-gnu-gcc", package: "gcc-i686-linux-gnu" },
+    Need { what: "arm-linux-gnueabihf-gcc", package: "gcc-arm-linux-gnueabihf" },
 ];
 const BASELINE: &str = "kdump-ffi/abi/libkdump.abi";
 const LAYOUT: &str = "kdump-ffi/abi/layout.c";
@@ -130,13 +132,16 @@ fn dialects() -> Result<String> {
     Ok("C99, C11, C17, C++17, C++20".to_owned())
 }
 
-/// C finds every field where Rust put it.
+/// C finds every field where Rust put it, with pointers of 64 and of 32 bits, and where 64-bit
+/// numbers are aligned to 8 bytes and to 4.
 fn layout() -> Result<String> {
     let root = repo::root()?;
-    let mut cc = shell::tool("cc")?;
-    cc.args(["-std=c11", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I"]);
-    shell::stdout(cc.arg(root.join("include")).arg(root.join(LAYOUT)))?;
-    Ok("every field where Rust has it".to_owned())
+    for compiler in ["cc", "i686-linux-gnu-gcc", "arm-linux-gnueabihf-gcc"] {
+        let mut cc = shell::tool(compiler)?;
+        cc.args(["-std=c11", "-ffreestanding", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]);
+        shell::stdout(cc.arg("-Wpadded").arg("-I").arg(root.join("include")).arg(root.join(LAYOUT)))?;
+    }
+    Ok("every field where Rust has it, no padding: x86_64, i686, armv7".to_owned())
 }
 
 /// The types and prototypes as C sees them: a library with the functions of the headers and no

@@ -6,7 +6,7 @@ use core::ffi::c_int;
 use kdump_elf::write_crash_note;
 
 use crate::error::libkdump_error;
-use crate::{BytesMut, Failure, InOut, Items, Out, call, slice};
+use crate::{BytesMut, Failure, InOut, Items, Out, buffer, call, slice};
 
 /// Fills a CPU's `crash_notes` buffer: one NT_PRSTATUS note and the null note that ends it.
 ///
@@ -41,7 +41,7 @@ pub extern "C" fn libkdump_crash_note_write(
             let expected = "at most the number of registers of the architecture";
             return Err(Failure::Argument { name: "nregs", value: nregs as u64, expected });
         }
-        let size = write_crash_note(slice!(buf, len)?, arch, endian, |status| {
+        let size = write_crash_note(buffer!(buf, len, len)?, arch, endian, |status| {
             status.set_pid(pid);
             status.set_registers(regs);
         })?;

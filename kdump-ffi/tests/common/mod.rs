@@ -158,3 +158,33 @@ pub unsafe extern "C" fn read_memory(user: *mut c_void, at: u64, buf: *mut c_voi
     unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), buf.cast(), len) };
     0
 }
+
+/// A bzImage with a valid setup header and a protected-mode part of 64 KiB
+/// (Documentation/arch/x86/boot.rst).
+pub fn bzimage() -> Vec<u8> {
+    let mut file = vec![0; 5 * 512 + 0x10000];
+    let mut put = |offset: usize, bytes: &[u8]| file[offset..offset + bytes.len()].copy_from_slice(bytes);
+    put(0x1f1, &[4]);
+    put(0x1fe, &[0x55, 0xaa, 0xeb, 0x6a]);
+    put(0x202, b"HdrS\x0f\x02");
+    put(0x211, &[1]);
+    put(0x22c, &0x7fff_ffff_u32.to_le_bytes());
+    put(0x230, &0x20_0000_u32.to_le_bytes());
+    put(0x234, &[1, 0, 0x7f]);
+    put(0x238, &2047_u32.to_le_bytes());
+    put(0x258, &0x100_0000_u64.to_le_bytes());
+    put(0x260, &0x200_0000_u32.to_le_bytes());
+    file
+}
+
+/// A dump with registers of one CPU, 16 pages at 1 MiB and a log of one record.
+pub fn dump_with_log() -> Vec<u8> {
+    use dumpgen::{CoreFile, LogBuf, Segment, Wire};
+    let (base, paddr) = (0xffff_8880_0010_0000, 0x10_0000);
+    let (mut image, info) = LogBuf { base, size: 256, first_idx: 0 }.build(&[(5_000, "a record")]);
+    image.resize(16 * 4096, 0);
+    let mut notes = dumpgen::note(Wire::LE64, "CORE", 1, &dumpgen::prstatus_x86_64(31, [0; 27]));
+    notes.extend(dumpgen::note(Wire::LE64, "VMCOREINFO", 0, format!("PAGESIZE=4096\n{info}").as_bytes()));
+    let memory = Segment { p_vaddr: base, ..Segment::load(paddr, &image) };
+    CoreFile::x86_64().with(Segment::notes(&notes)).with(memory).build()
+}

@@ -105,6 +105,32 @@ impl<'a> Plan<'a> {
         Layout::new(inputs)?.seal(inputs.purgatory)
     }
 
+    /// The plan with all its content, without what it was made from.
+    ///
+    /// # Errors
+    /// [`crate::Error::OutOfMemory`].
+    pub fn into_owned(self) -> Result<Plan<'static>, crate::Error> {
+        let Self { arch, entry, flags, segments, elfcorehdr, vmcore, cmdline, e820, .. } = self;
+        let owned: Result<Vec<_>, _> = segments.into_iter().map(Segment::into_owned).collect();
+        Ok(Plan {
+            arch,
+            entry,
+            flags,
+            segments: owned?,
+            elfcorehdr,
+            vmcore,
+            cmdline,
+            e820,
+            low_memory: self.low_memory,
+            region: self.region,
+            leftover: self.leftover,
+            initrd_limit: self.initrd_limit,
+            cmdline_limit: self.cmdline_limit,
+            need: self.need,
+            notes: self.notes,
+        })
+    }
+
     /// The first segment of this kind.
     #[must_use]
     pub fn segment(&self, kind: SegmentKind) -> Option<&Segment<'a>> {
