@@ -91,6 +91,12 @@
 #define LIBKDUMP_END 1
 
 /**
+ * Done, and what it was done to lacked something, which the call says; returned by
+ * libkdump_dump_save(). Not an error.
+ */
+#define LIBKDUMP_LACKING 2
+
+/**
  * A parameter is NULL, senseless or not UTF-8.
  */
 #define LIBKDUMP_ERR_INVALID -4097
@@ -167,7 +173,8 @@
 #define LIBKDUMP_ERR_TOO_LARGE -4111
 
 /**
- * The kernel would refuse the plan, or did.
+ * The kernel would refuse the plan, or did; or a file or device is not written, because that
+ * would destroy something.
  */
 #define LIBKDUMP_ERR_REFUSED -4112
 

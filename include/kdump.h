@@ -409,6 +409,12 @@
 #define LIBKDUMP_PAGE_UNKNOWN 0
 
 /**
+ * `flags` of struct libkdump_save_options: write over a block device even if its first MiB holds
+ * something else than zeros or a dump.
+ */
+#define LIBKDUMP_SAVE_FORCE 1
+
+/**
  * The log of a dead kernel, read out of a dump. It does not need the dump any more. Any number of
  * threads may use one at the same time.
  */
@@ -644,9 +650,22 @@ struct libkdump_dump_info {
      */
     uint64_t expected_size;
     /**
-     * Bytes of memory that are behind the end of the file.
+     * Bytes of memory that are behind the end of the file, were behind the end of the one it was
+     * saved from, or were not written because saving ended early.
      */
     uint64_t missing;
+    /**
+     * Bytes of memory lost in another way before the dump was saved, or corrupt.
+     */
+    uint64_t unreadable;
+    /**
+     * 1 when saving the dump was not finished, else 0.
+     */
+    uint32_t unfinished;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
 };
 
 /**
@@ -1094,7 +1113,7 @@ struct libkdump_save_options {
      */
     uint32_t threads;
     /**
-     * 0.
+     * 0 or LIBKDUMP_SAVE_FORCE.
      */
     uint32_t flags;
 };
@@ -1140,7 +1159,7 @@ struct libkdump_save_report {
      */
     uint32_t size;
     /**
-     * Number of ranges of memory that could not be read and stand as zeros.
+     * Number of ranges of memory that the source lacked or that could not be read.
      */
     uint32_t unreadable_ranges;
     /**
@@ -1148,9 +1167,9 @@ struct libkdump_save_report {
      */
     uint32_t dropped_phdrs;
     /**
-     * Zero.
+     * Defects of the source besides lost memory (libkdump_dump_defect()).
      */
-    uint32_t reserved;
+    uint32_t source_defects;
     /**
      * Bytes of the saved file.
      */
@@ -1164,13 +1183,27 @@ struct libkdump_save_report {
      */
     uint64_t written;
     /**
-     * Bytes of memory that could not be read.
+     * Bytes of memory that the source lacked or that could not be read; the saved dump says where
+     * and why.
      */
     uint64_t unreadable;
     /**
      * Bytes that several program headers list and the saved file holds once.
      */
     uint64_t shared;
+    /**
+     * Of the bytes in `unreadable`, those behind the end of the source.
+     */
+    uint64_t missing;
+    /**
+     * Of the bytes in `unreadable`, those that are damaged.
+     */
+    uint64_t corrupt;
+    /**
+     * Bytes besides, which could be read and are told to be unreadable, because the list of what
+     * could not be read was full.
+     */
+    uint64_t given_up;
 };
 
 /**
@@ -1883,18 +1916,25 @@ int libkdump_purgatory_set(const struct libkdump_purgatory *purgatory,
                            struct libkdump_error *error);
 
 /**
- * Saves a dump into a file, which appears under its name only when it is complete, or onto a
+ * Saves a dump into a file, which appears under its name only when it is finished, or onto a
  * block device.
  *
- * Until then the file is named with ".incomplete" appended, is readable by its owner only, and
- * replaces what is there in one step. When saving ends early the ".incomplete" file stays, cut to
- * what is good.
+ * Until then the file is named with ".incomplete" appended, is locked and readable by its owner
+ * only, and replaces what is there in one step. When saving ends early the ".incomplete" file stays,
+ * cut to what is good, and says that it is unfinished; one that no process has locked is removed by
+ * the next call. What the dump is read from is never written over, a directory, FIFO or symbolic
+ * link is refused, and a device that is in use or, without LIBKDUMP_SAVE_FORCE, holds something else
+ * than a dump.
+ *
+ * Returns LIBKDUMP_OK when the source lacked nothing; LIBKDUMP_LACKING when the dump is saved, but memory
+ * was lost or damaged, or the source had other defects: the report counts them, and the saved dump
+ * remembers them.
  *
  * Parameters: `dump` the source; `path` the destination; `options` may be NULL; `progress` (may be
  * NULL) is called with `user` about every 2 MiB; `report` (may be NULL) receives what was done,
  * also on failure as far as it went; `error` may be NULL. Errors: LIBKDUMP_ERR_IO with `os_errno`
- * (ENOSPC: what is usable is in the message), LIBKDUMP_ERR_CANCELLED, LIBKDUMP_ERR_UNSUPPORTED.
- * Memory that cannot be read is no error: see the report.
+ * (ENOSPC: what is usable is in the message), LIBKDUMP_ERR_REFUSED, LIBKDUMP_ERR_CANCELLED,
+ * LIBKDUMP_ERR_UNSUPPORTED. In all of these there is no saved dump.
  */
 int libkdump_dump_save(const struct libkdump_dump *dump,
                        const char *path,

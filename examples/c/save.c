@@ -47,6 +47,9 @@ int main(int argc, char **argv)
     fputc('\n', stderr);
     check(code, "save");
     libkdump_dump_free(dump);
+    if (code == LIBKDUMP_LACKING)
+        printf("the source lacked %" PRIu64 " bytes of memory, %" PRIu64 " of them behind its end, and had %u other defects\n",
+               report.unreadable + report.given_up, report.missing, report.source_defects);
     printf("%" PRIu64 " bytes, %" PRIu64 " written, %" PRIu64 " unreadable\n", report.file_size, report.written,
            report.unreadable);
 
@@ -54,7 +57,7 @@ int main(int argc, char **argv)
     check(libkdump_dump_open(saved, 1, NULL, &dump, &error), "open");
     check(libkdump_dump_verify(dump, NULL, NULL, &verification, &error), "verify");
     check(libkdump_verification_get_info(verification, &found, &error), "verify");
-    printf("%s\n", found.sound ? "sound" : "DAMAGED");
+    printf("%s\n", found.sound ? "sound" : "NOT WHOLE");
     libkdump_verification_free(verification);
     libkdump_dump_free(dump);
     return !found.sound;

@@ -23,6 +23,7 @@ mod note;
 mod phdr;
 mod prstatus;
 mod raw;
+mod save_note;
 mod vmcore_file;
 mod vmcore_layout;
 mod vmcore_notes;
@@ -44,6 +45,10 @@ pub use note::{
 };
 pub use phdr::{PF_RWX, PT_LOAD, PT_NOTE, Phdr};
 pub use prstatus::{PrStatus, PrStatusMut, prstatus_size};
+pub use save_note::{
+    EF_INCOMPLETE, LIBKDUMP_NOTE_NAME, LossReason, LostRange, NT_LIBKDUMP_SAVE, SAVE_NOTE_ENTRY,
+    SAVE_NOTE_HEAD, SaveNote, SaveState,
+};
 pub use vmcore_file::{VmcoreCopied, VmcoreFile, VmcorePiece};
 pub use vmcore_layout::{VmcoreExtent, VmcoreLayout, VmcorePhdr};
 pub use vmcore_notes::{NoteCause, NoteDefect};

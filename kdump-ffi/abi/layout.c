@@ -228,7 +228,7 @@ _Static_assert(sizeof(struct libkdump_open_options) == 8, "libkdump_open_options
 FIELD(libkdump_open_options, size, 0, 4);
 FIELD(libkdump_open_options, flags, 4, 4);
 
-_Static_assert(sizeof(struct libkdump_dump_info) == 80, "libkdump_dump_info");
+_Static_assert(sizeof(struct libkdump_dump_info) == 96, "libkdump_dump_info");
 FIELD(libkdump_dump_info, size, 0, 4);
 FIELD(libkdump_dump_info, format, 4, 4);
 FIELD(libkdump_dump_info, arch, 8, 4);
@@ -244,6 +244,9 @@ FIELD(libkdump_dump_info, memory, 48, 8);
 FIELD(libkdump_dump_info, file_size, 56, 8);
 FIELD(libkdump_dump_info, expected_size, 64, 8);
 FIELD(libkdump_dump_info, missing, 72, 8);
+FIELD(libkdump_dump_info, unreadable, 80, 8);
+FIELD(libkdump_dump_info, unfinished, 88, 4);
+FIELD(libkdump_dump_info, reserved, 92, 4);
 
 _Static_assert(sizeof(struct libkdump_cpu) == 48 + 2 * WORD, "libkdump_cpu");
 FIELD(libkdump_cpu, size, 0, 4);
@@ -291,16 +294,19 @@ FIELD(libkdump_save_options, exclude, 12, 4);
 FIELD(libkdump_save_options, threads, 16, 4);
 FIELD(libkdump_save_options, flags, 20, 4);
 
-_Static_assert(sizeof(struct libkdump_save_report) == 56, "libkdump_save_report");
+_Static_assert(sizeof(struct libkdump_save_report) == 80, "libkdump_save_report");
 FIELD(libkdump_save_report, size, 0, 4);
 FIELD(libkdump_save_report, unreadable_ranges, 4, 4);
 FIELD(libkdump_save_report, dropped_phdrs, 8, 4);
-FIELD(libkdump_save_report, reserved, 12, 4);
+FIELD(libkdump_save_report, source_defects, 12, 4);
 FIELD(libkdump_save_report, file_size, 16, 8);
 FIELD(libkdump_save_report, memory, 24, 8);
 FIELD(libkdump_save_report, written, 32, 8);
 FIELD(libkdump_save_report, unreadable, 40, 8);
 FIELD(libkdump_save_report, shared, 48, 8);
+FIELD(libkdump_save_report, missing, 56, 8);
+FIELD(libkdump_save_report, corrupt, 64, 8);
+FIELD(libkdump_save_report, given_up, 72, 8);
 
 _Static_assert(sizeof(struct libkdump_verification_info) == 40, "libkdump_verification_info");
 FIELD(libkdump_verification_info, size, 0, 4);

@@ -141,8 +141,15 @@ pub struct libkdump_dump_info {
     pub file_size: u64,
     /// Bytes the file must have to hold all it says.
     pub expected_size: u64,
-    /// Bytes of memory that are behind the end of the file.
+    /// Bytes of memory that are behind the end of the file, were behind the end of the one it was
+    /// saved from, or were not written because saving ended early.
     pub missing: u64,
+    /// Bytes of memory lost in another way before the dump was saved, or corrupt.
+    pub unreadable: u64,
+    /// 1 when saving the dump was not finished, else 0.
+    pub unfinished: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 extensible!(libkdump_dump_info {
@@ -160,6 +167,9 @@ extensible!(libkdump_dump_info {
     file_size: u64,
     expected_size: u64,
     missing: u64,
+    unreadable: u64,
+    unfinished: u32,
+    reserved: u32,
 });
 
 /// Closes a dump and gives everything back that was lent by it.
@@ -217,6 +227,9 @@ pub extern "C" fn libkdump_dump_get_info(
             file_size: state.file_size,
             expected_size: state.expected_size,
             missing: state.missing,
+            unreadable: state.unreadable,
+            unfinished: u32::from(state.is_unfinished()),
+            reserved: 0,
         });
         Ok::<_, Failure>(())
     })

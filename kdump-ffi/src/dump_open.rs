@@ -12,7 +12,7 @@ use kdump_ffi_core::{
     Chars, In, InOut, Items, Out, call, chars, extensible, known_flags, libkdump_error, libkdump_read_fn,
     reader, slice,
 };
-use kdump_vmcore::{Dump, ReadAt};
+use kdump_vmcore::{Dump, ReadAt, open_dump_file};
 
 use crate::dump::libkdump_dump;
 use crate::failure::Failure;
@@ -57,7 +57,7 @@ pub extern "C" fn libkdump_dump_open(
         let (mut parts, mut names): (Vec<Box<dyn ReadAt>>, Vec<PathBuf>) = (Vec::new(), Vec::new());
         for path in paths {
             let path = path_of(chars!(*path), "path")?;
-            let file = File::open(&path).map_err(|error| Failure::Io { path: path.clone(), error })?;
+            let file = open_dump_file(&path).map_err(|error| Failure::Io { path: path.clone(), error })?;
             parts.push(Box::new(file));
             names.push(path);
         }

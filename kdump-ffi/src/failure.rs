@@ -256,7 +256,8 @@ fn vmcore_code(error: &kdump_vmcore::Error) -> c_int {
         Error::PageTable { cause: TableFault::Hole, .. } => LIBKDUMP_ERR_HOLE,
         Error::PageTable { cause: TableFault::Truncated, .. } => LIBKDUMP_ERR_TRUNCATED,
         Error::PageTable { cause: TableFault::Unreadable, .. } | Error::Unreadable { .. } => LIBKDUMP_ERR_IO,
-        Error::Truncated { .. } => LIBKDUMP_ERR_TRUNCATED,
+        Error::Truncated { .. } | Error::Missing { .. } | Error::Unfinished { .. } => LIBKDUMP_ERR_TRUNCATED,
+        Error::Refused { .. } | Error::Occupied { .. } => LIBKDUMP_ERR_REFUSED,
         Error::Elf { error, .. } => elf_code(error),
         Error::MissingKey { .. } => LIBKDUMP_ERR_NOT_FOUND,
         Error::UnknownFormat { .. } => LIBKDUMP_ERR_FORMAT,
@@ -273,9 +274,11 @@ fn vmcore_place(error: &kdump_vmcore::Error) -> Place {
     use kdump_vmcore::Error;
     let none = Place::default();
     match *error {
-        Error::Excluded { paddr } | Error::Hole { paddr, .. } | Error::Unreadable { paddr } => {
-            Place { address: Some(paddr), ..none }
-        }
+        Error::Excluded { paddr }
+        | Error::Hole { paddr, .. }
+        | Error::Missing { paddr }
+        | Error::Unreadable { paddr } => Place { address: Some(paddr), ..none },
+        Error::Unfinished { good } => Place { offset: good, ..none },
         Error::NotMapped { vaddr, .. }
         | Error::NoTranslation { vaddr, .. }
         | Error::PageTable { vaddr, .. } => Place { address: Some(vaddr), ..none },

@@ -20,7 +20,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use common::{
-    Memory, libkdump_dump, libkdump_dump_info, libkdump_error, libkdump_open_options, message, sized,
+    Memory, libkdump_dump, libkdump_dump_info, libkdump_error, libkdump_open_options, libkdump_save_report,
+    message, sized,
 };
 use dumpgen::{CoreFile, Segment, Wire};
 use kdump_ffi::{
@@ -30,8 +31,8 @@ use kdump_ffi::{
 use kdump_ffi_core::{
     LIBKDUMP_ARCH_X86_64, LIBKDUMP_ERR_CANCELLED, LIBKDUMP_ERR_EXCLUDED, LIBKDUMP_ERR_FORMAT,
     LIBKDUMP_ERR_HOLE, LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_IO, LIBKDUMP_ERR_NOT_FOUND,
-    LIBKDUMP_ERR_NOT_MAPPED, LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_UNSUPPORTED, LIBKDUMP_ERROR_ADDRESS,
-    LIBKDUMP_ERROR_PFN, LIBKDUMP_OK,
+    LIBKDUMP_ERR_NOT_MAPPED, LIBKDUMP_ERR_REFUSED, LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_UNSUPPORTED,
+    LIBKDUMP_ERROR_ADDRESS, LIBKDUMP_ERROR_PFN, LIBKDUMP_LACKING, LIBKDUMP_OK,
 };
 
 const STORED: u64 = 0x10_0000;
@@ -265,6 +266,38 @@ fn saving_can_be_cancelled_and_tells_what_it_did() {
     assert_eq!(read(&dump, STORED, &mut one).0, LIBKDUMP_OK);
     assert_eq!(read(&again, STORED, &mut other).0, LIBKDUMP_OK);
     assert_eq!(one, other);
+}
+
+#[test]
+fn what_a_source_lacked_is_a_status_of_its_own_and_is_remembered() {
+    let path = temporary("lacking-source");
+    let whole = core();
+    std::fs::write(&path, &whole[..whole.len() - 4096]).unwrap();
+    let (name, mut dump) = (c_path(&path), null_mut());
+    let names = [name.as_ptr()];
+    let code = common::libkdump_dump_open(names.as_ptr(), 1, null(), &raw mut dump, null_mut());
+    assert_eq!(code, LIBKDUMP_OK);
+    let dump = Open(dump);
+    let copy = temporary("lacking-copy");
+    let mut report: libkdump_save_report = sized();
+    let mut error = sized();
+    let save = |target: &std::path::Path, report: &mut libkdump_save_report, error: &mut libkdump_error| {
+        let target = c_path(target);
+        common::libkdump_dump_save(dump.0, target.as_ptr(), null(), None, null_mut(), report, error)
+    };
+    assert_eq!(save(&copy, &mut report, &mut error), LIBKDUMP_LACKING, "{}", message(&error));
+    assert_eq!((report.unreadable, report.missing, report.given_up), (4096, 4096, 0));
+    let saved = Memory::new(std::fs::read(&copy).unwrap());
+    std::fs::remove_file(&copy).unwrap();
+    let again = open(&saved, LIBKDUMP_OPEN_ZERO_EXCLUDED).unwrap();
+    let mut info: libkdump_dump_info = sized();
+    assert_eq!(common::libkdump_dump_get_info(again.0, &raw mut info, null_mut()), LIBKDUMP_OK);
+    assert_eq!((info.complete, info.missing, info.unreadable, info.unfinished), (0, 4096, 0, 0));
+    // Over the source itself nothing is written.
+    assert_eq!(save(&path, &mut report, &mut error), LIBKDUMP_ERR_REFUSED);
+    assert!(message(&error).contains("destroy"), "{}", message(&error));
+    assert_eq!(std::fs::read(&path).unwrap(), whole[..whole.len() - 4096]);
+    std::fs::remove_file(&path).unwrap();
 }
 
 /// The first table of pages for `VMALLOC`.

@@ -1,5 +1,8 @@
 //! Why a dump or a piece of old memory could not be read, opened or written.
 
+use alloc::format;
+use alloc::string::String;
+
 use thiserror::Error;
 
 use crate::io_error::IoError;
@@ -53,6 +56,27 @@ pub enum Error {
     Unreadable {
         /// First address that is missing.
         paddr: u64,
+    },
+    /// Memory that was lost before this copy was made or while it was made: it lay behind the
+    /// end of the file that was saved, or saving ended before it was written.
+    #[error(
+        "physical address {paddr:#x} is missing: the file it was saved from ended before it, or saving did"
+    )]
+    Missing {
+        /// First address that is missing.
+        paddr: u64,
+    },
+    /// Saving the dump was not finished.
+    #[error("saving this dump was not finished{}", up_to(*good))]
+    Unfinished {
+        /// The file offset, exclusive, up to which it is written; `None` when that is not known.
+        good: Option<u64>,
+    },
+    /// The dump is a copy, and what it was copied from had defects besides lost memory.
+    #[error("the dump this is a copy of had {count} defects besides lost memory")]
+    SourceDefects {
+        /// How many.
+        count: u32,
     },
     /// No known way leads from the virtual address to a physical one.
     #[error("virtual address {vaddr:#x} cannot be translated: {reason}")]
@@ -136,6 +160,18 @@ pub enum Error {
         /// What the system said.
         cause: IoError,
     },
+    /// A file is not written, because that would destroy something or cannot be meant.
+    #[error("{reason}")]
+    Refused {
+        /// Why, and what to do instead.
+        reason: &'static str,
+    },
+    /// A device holds something that is no dump, and writing over it was not asked for.
+    #[error("the device holds {found}: it is only written over when that is asked for (--force)")]
+    Occupied {
+        /// What was found.
+        found: &'static str,
+    },
     /// A file could not be made or put in its place.
     #[error("cannot {action}: {cause}")]
     File {
@@ -182,7 +218,7 @@ impl TableFault {
         match error {
             Error::Excluded { .. } => Self::Excluded,
             Error::Hole { .. } => Self::Hole,
-            Error::Truncated { .. } => Self::Truncated,
+            Error::Truncated { .. } | Error::Missing { .. } => Self::Truncated,
             Error::Unreadable { .. } => Self::Unreadable,
             Error::Corrupt { .. } => Self::Corrupt,
             _ => Self::Other,
@@ -209,6 +245,10 @@ impl Stopped {
     pub fn new(start: u64, read: usize, error: Error) -> Self {
         Self { read, at: start.saturating_add(read as u64), error }
     }
+}
+
+fn up_to(good: Option<u64>) -> String {
+    good.map(|good| format!(": it is written up to offset {good:#x}")).unwrap_or_default()
 }
 
 pub(crate) const fn elf(what: &'static str) -> impl Fn(kdump_elf::Error) -> Error {

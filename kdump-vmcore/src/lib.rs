@@ -60,10 +60,12 @@ pub use error::{Error, Stopped, TableFault};
 pub use io_error::IoError;
 pub use kernel::{Caller, Dmesg, Kallsyms, KernelMemory, LogRecord, cpu_numbers};
 pub use progress::Progress;
+#[cfg(feature = "std")]
+pub use save::{Draft, SaveFailure, SaveOptions, save};
 pub use save::{Interrupted, SavePlan, SaveReport, WriteAt};
 #[cfg(feature = "std")]
-pub use save::{SaveFailure, save};
-pub use source::{MemoryImage, OldMemory, PhysMemory, ReadAt};
+pub use source::open_dump_file;
+pub use source::{FileId, MemoryImage, OldMemory, PhysMemory, ReadAt};
 pub use translate::{AddressSpace, Mapping, Radix, TranslationCache};
 
 /// Compiles the example of the project's README.

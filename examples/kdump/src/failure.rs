@@ -10,7 +10,7 @@ pub(crate) type CommandResult = Result<(), Failure>;
 #[derive(Debug)]
 pub(crate) struct Failure {
     message: String,
-    usage: bool,
+    status: u8,
     /// Whoever read standard output has had enough: nothing to be told.
     silent: bool,
 }
@@ -18,12 +18,17 @@ pub(crate) struct Failure {
 impl Failure {
     /// The command was understood but could not be done; exit status 1.
     pub(crate) fn new(message: impl fmt::Display) -> Self {
-        Self { message: message.to_string(), usage: false, silent: false }
+        Self { message: message.to_string(), status: 1, silent: false }
     }
 
     /// The command makes no sense as given; exit status 2.
     pub(crate) fn usage(message: impl fmt::Display) -> Self {
-        Self { message: message.to_string(), usage: true, silent: false }
+        Self { message: message.to_string(), status: 2, silent: false }
+    }
+
+    /// The command is done, and what it worked on lacked something; exit status 3.
+    pub(crate) fn lacking(message: impl fmt::Display) -> Self {
+        Self { message: message.to_string(), status: 3, silent: false }
     }
 
     /// Whether there is something to be told.
@@ -32,7 +37,7 @@ impl Failure {
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(if self.usage { 2 } else { 1 })
+        ExitCode::from(self.status)
     }
 }
 
@@ -58,6 +63,6 @@ impl<E: core::error::Error + 'static> From<E> for Failure {
         let any: &(dyn core::error::Error + 'static) = &error;
         let io = any.downcast_ref::<std::io::Error>();
         let silent = io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
-        Self { message, usage: false, silent }
+        Self { message, status: 1, silent }
     }
 }

@@ -22,7 +22,7 @@ Examples:
   kdump save /proc/vmcore /var/crash/vmcore
   kdump dmesg /var/crash/vmcore
 
-Exit status: 0 done, 1 failed, 2 bad usage. Addresses and sizes are 0x-hex or decimal with K, M or G.";
+Exit status: 0 done, 1 failed, 2 bad usage, 3 done but the dump lacked something (save, verify). Addresses and sizes are 0x-hex or decimal with K, M or G.";
 
 fn command() -> clap::Command {
     clap::Command::new("kdump")

@@ -23,7 +23,7 @@ const BUSY: u8 = 0x80;
 const DATA_REQUEST: u8 = 0x08;
 const FAULT: u8 = 0x21;
 
-/// Writes one file from the first sector on, in ascending order.
+/// Writes one file from the first sector on, in ascending order, and whole sectors of it again.
 pub(crate) struct Disk {
     /// Bytes on the disk; a multiple of the sector size.
     written: u64,
@@ -39,8 +39,15 @@ impl Disk {
 
     /// Appends whole sectors.
     fn write_sectors(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        for batch in bytes.chunks(BATCH * SECTOR) {
-            let lba = (self.written / SECTOR as u64).to_le_bytes();
+        self.put_sectors(self.written, bytes)?;
+        self.written += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Writes whole sectors at `offset`, a multiple of their size.
+    fn put_sectors(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        for (offset, batch) in (offset..).step_by(BATCH * SECTOR).zip(bytes.chunks(BATCH * SECTOR)) {
+            let lba = (offset / SECTOR as u64).to_le_bytes();
             self.wait(0)?;
             // Device 0, LBA, and bits 24 to 27 of the address: 128 GiB can be reached.
             cpu::outb(DEVICE, 0xe0 | lba[3] & 0xf);
@@ -53,7 +60,6 @@ impl Disk {
                 self.wait(DATA_REQUEST)?;
                 cpu::out_words(DATA, sector);
             }
-            self.written += batch.len() as u64;
         }
         Ok(())
     }
@@ -83,6 +89,10 @@ impl Disk {
 
 impl WriteAt for Disk {
     fn write_all_at(&mut self, offset: u64, mut bytes: &[u8]) -> Result<(), Error> {
+        let end = offset.saturating_add(bytes.len() as u64);
+        if end <= self.written && offset % SECTOR as u64 == 0 && bytes.len() % SECTOR == 0 {
+            return self.put_sectors(offset, bytes);
+        }
         if offset != self.written + self.filled as u64 {
             return Err(self.error("a write that does not follow the one before"));
         }
@@ -112,14 +122,18 @@ impl WriteAt for Disk {
         false
     }
 
-    /// Writes the last sector, padded with zeros, and waits until all is on the medium.
     fn finish(&mut self, _size: u64) -> Result<(), Error> {
-        let (partial, filled) = (self.partial, core::mem::take(&mut self.filled));
+        self.sync()
+    }
+
+    /// Writes the last sector, padded with zeros, and waits until all is on the medium.
+    fn sync(&mut self) -> Result<(), Error> {
+        let (partial, filled) = (self.partial, self.filled);
         if filled != 0 {
             let padded = partial.iter().zip(0..).map(|(byte, at)| if at < filled { *byte } else { 0 });
             let mut sector = [0; SECTOR];
             sector.iter_mut().zip(padded).for_each(|(slot, byte)| *slot = byte);
-            self.write_sectors(&sector)?;
+            self.put_sectors(self.written, &sector)?;
         }
         cpu::outb(COMMAND, FLUSH_CACHE);
         self.wait(0)

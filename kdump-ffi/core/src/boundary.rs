@@ -2,7 +2,7 @@
 
 use core::ffi::c_int;
 
-use crate::code::{LIBKDUMP_END, LIBKDUMP_OK};
+use crate::code::{LIBKDUMP_END, LIBKDUMP_LACKING, LIBKDUMP_OK};
 use crate::error::{libkdump_error, report};
 use crate::{Fail, InOut};
 
@@ -13,6 +13,8 @@ pub enum Flow {
     Done,
     /// Nothing more to come.
     End,
+    /// Done, and what it was done to lacked something.
+    Lacking,
 }
 
 impl From<()> for Flow {
@@ -32,6 +34,7 @@ where
         Ok(Ok(flow)) => match flow.into() {
             Flow::Done => LIBKDUMP_OK,
             Flow::End => LIBKDUMP_END,
+            Flow::Lacking => LIBKDUMP_LACKING,
         },
         Ok(Err(failure)) => report(error, &failure),
         Err(panic) => report(error, &panic),

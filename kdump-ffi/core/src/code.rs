@@ -10,6 +10,9 @@ use core::ffi::{c_char, c_int};
 pub const LIBKDUMP_OK: c_int = 0;
 /// Nothing more to come; returned by functions that iterate. Not an error.
 pub const LIBKDUMP_END: c_int = 1;
+/// Done, and what it was done to lacked something, which the call says; returned by
+/// libkdump_dump_save(). Not an error.
+pub const LIBKDUMP_LACKING: c_int = 2;
 /// A parameter is NULL, senseless or not UTF-8.
 pub const LIBKDUMP_ERR_INVALID: c_int = -4097;
 /// The size field of a structure is not set, or a field is used that this version does not
@@ -41,7 +44,8 @@ pub const LIBKDUMP_ERR_NOT_MAPPED: c_int = -4109;
 pub const LIBKDUMP_ERR_NOT_FOUND: c_int = -4110;
 /// A value does not fit where it must go, or passes a limit.
 pub const LIBKDUMP_ERR_TOO_LARGE: c_int = -4111;
-/// The kernel would refuse the plan, or did.
+/// The kernel would refuse the plan, or did; or a file or device is not written, because that
+/// would destroy something.
 pub const LIBKDUMP_ERR_REFUSED: c_int = -4112;
 /// The caller's progress function asked to stop.
 pub const LIBKDUMP_ERR_CANCELLED: c_int = -4113;
@@ -59,6 +63,7 @@ pub extern "C" fn libkdump_strerror(code: c_int) -> *const c_char {
     let text = match code {
         LIBKDUMP_OK => c"done",
         LIBKDUMP_END => c"nothing more to come",
+        LIBKDUMP_LACKING => c"done, but something was lacking",
         LIBKDUMP_ERR_INVALID => c"invalid argument",
         LIBKDUMP_ERR_ABI => c"the structure is of another version",
         LIBKDUMP_ERR_BUFFER => c"the buffer is too small",

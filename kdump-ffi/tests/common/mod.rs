@@ -16,7 +16,7 @@ use core::ffi::{c_char, c_int, c_void};
 pub use kdump_ffi::{
     libkdump_crashkernel, libkdump_dmesg, libkdump_dump, libkdump_dump_info, libkdump_machine,
     libkdump_machine_info, libkdump_open_options, libkdump_plan, libkdump_plan_options, libkdump_progress_fn,
-    libkdump_purgatory, libkdump_purgatory_info, libkdump_range, libkdump_save_options,
+    libkdump_purgatory, libkdump_purgatory_info, libkdump_range, libkdump_save_options, libkdump_save_report,
 };
 pub use kdump_ffi_core::{
     libkdump_arch_info, libkdump_elf_params, libkdump_error, libkdump_note, libkdump_phdr, libkdump_read_fn,
@@ -84,7 +84,7 @@ declare! {
     libkdump_dmesg_read(dump: *const libkdump_dump, dmesg: *mut *mut libkdump_dmesg,
         error: *mut libkdump_error) -> c_int;
     libkdump_dump_save(dump: *const libkdump_dump, path: *const c_char, options: *const libkdump_save_options,
-        progress: libkdump_progress_fn, user: *mut c_void, report: *mut c_void,
+        progress: libkdump_progress_fn, user: *mut c_void, report: *mut libkdump_save_report,
         error: *mut libkdump_error) -> c_int;
     libkdump_machine_collect(root: *const c_char, machine: *mut *mut libkdump_machine,
         error: *mut libkdump_error) -> c_int;

@@ -11,16 +11,29 @@ pub struct Completeness {
     pub file_size: u64,
     /// Bytes the file must have to hold all that its headers list.
     pub expected_size: u64,
-    /// Bytes of memory that are behind the end of the file.
+    /// Bytes of memory that are behind the end of the file, were behind the end of the one it was
+    /// saved from, or were not written because saving ended early.
     pub missing: u64,
+    /// Bytes of memory the dump is known to have lost in another way: they could not be read
+    /// when it was saved, or their place cannot be right.
+    pub unreadable: u64,
     /// Everything else that was found damaged and is left out.
     pub defects: Vec<Error>,
 }
 
 impl Completeness {
+    /// Whether saving the dump was not finished.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        self.defects.iter().any(|defect| matches!(defect, Error::Unfinished { .. }))
+    }
+
     /// Whether nothing is known to be missing or damaged.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.missing == 0 && self.expected_size <= self.file_size && self.defects.is_empty()
+        self.missing == 0
+            && self.unreadable == 0
+            && self.expected_size <= self.file_size
+            && self.defects.is_empty()
     }
 }

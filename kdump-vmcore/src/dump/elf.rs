@@ -1,12 +1,14 @@
 //! An ELF core as a dump: memory by physical address, notes, and what is missing.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::vec::Vec;
 
 use kdump_elf::{Arch, PT_LOAD, Paddr, Phdr, PhysRange};
 
 use super::core_table::CoreTable;
 use super::format::{Format, Scratch};
+use super::remembered::{Remembered, error_of};
 use super::signature::{Part, only};
 use super::{Completeness, Facts, NoteTable, Span, SpanKind};
 use crate::error::{Error, Stopped};
@@ -21,7 +23,9 @@ use crate::source::ReadAt;
 /// `p_memsz` was excluded by the tool that wrote the dump.
 struct ElfDump<'s> {
     source: Part<'s>,
+    /// Bytes of the file that are of the dump.
     size: u64,
+    remembered: Remembered,
     map: ExtentMap,
     facts: Facts,
 }
@@ -36,26 +40,42 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
     let CoreTable { ehdr, phdrs } = CoreTable::read(&*source, size)?;
     let mut defects = Vec::new();
     let notes = NoteTable::read(&*source, ehdr.encoding.endian, &phdrs, &mut defects);
-    let map = ExtentMap::build(&candidates(&phdrs, size, &mut defects));
+    let remembered = Remembered::read(&notes, ehdr.encoding.endian, ehdr.e_flags, &mut defects);
+    // What an unfinished file holds behind that is not known.
+    let written = remembered.good.map_or(size, |good| good.min(size));
+    let map = ExtentMap::build(&candidates(&phdrs, written, &mut defects));
     let page_size = notes.vmcoreinfo().and_then(|info| info.page_size());
-    let facts = Facts {
+    let mut facts = Facts {
         e_machine: ehdr.e_machine,
         arch: Arch::from_elf(ehdr.e_machine, ehdr.encoding.class),
         page_size: page_size.filter(|size| (0x1000..=0x10_0000).contains(size)),
-        completeness: completeness(size, &phdrs, &map, defects),
         phdrs,
         notes,
         ..Facts::new("elf", ehdr.encoding)
     };
-    Ok(Box::new(ElfDump { source, size, map, facts }))
+    if remembered.given_up != 0 {
+        let text = format!("{} readable bytes for which the list of losses had no room", remembered.given_up);
+        facts.details.push(("given up", text));
+    }
+    let mut dump = ElfDump { source, size: written, remembered, map, facts };
+    dump.facts.completeness = dump.completeness(size, defects);
+    Ok(Box::new(dump))
 }
 
 impl ElfDump<'_> {
     /// Reads the longest piece at `paddr` that is stored without a break.
     fn read_piece(&self, paddr: u64, buf: &mut [u8], hint: &mut usize) -> Result<usize, Stopped> {
         let stop = |error| Err(Stopped::new(paddr, 0, error));
-        let (at, len) = match self.map.find_near(paddr, hint) {
-            Lookup::Stored { at, len } => (at, len),
+        let found = self.map.find_near(paddr, hint);
+        let mut room = u64::MAX;
+        if !self.remembered.is_empty() && !matches!(found, Lookup::Hole { .. }) {
+            match self.remembered.around(paddr) {
+                Ok(span) => return stop(error_of(span.kind, paddr)),
+                Err((_, end)) => room = end.saturating_sub(paddr),
+            }
+        }
+        let (at, len) = match found {
+            Lookup::Stored { at, len } => (at, len.min(room)),
             Lookup::Excluded { .. } => return stop(Error::Excluded { paddr }),
             Lookup::Hole { next } => return stop(Error::Hole { paddr, next }),
         };
@@ -64,6 +84,9 @@ impl ElfDump<'_> {
         let count = usize::try_from(want.min(have)).unwrap_or(usize::MAX).min(buf.len());
         let piece = buf.get_mut(..count).unwrap_or_default();
         if piece.is_empty() {
+            if self.remembered.good.is_some() {
+                return stop(Error::Missing { paddr });
+            }
             return stop(Error::Truncated { what: "memory", offset: at, need: want, have });
         }
         match self.source.read_full_at(at, piece) {
@@ -71,14 +94,9 @@ impl ElfDump<'_> {
             Err(stopped) => Err(Stopped::new(paddr, stopped.read, stopped.error)),
         }
     }
-}
 
-impl Format for ElfDump<'_> {
-    fn facts(&self) -> &Facts {
-        &self.facts
-    }
-
-    fn span(&self, at: Paddr) -> Option<Span> {
+    /// What the program headers and the length of the file say of the memory at `at`.
+    fn listed(&self, at: Paddr) -> Option<Span> {
         let index = self.map.index(at.0);
         let extent = self.map.extents().get(index)?;
         if !extent.range.contains(at.0) {
@@ -96,6 +114,40 @@ impl Format for ElfDump<'_> {
         }
     }
 
+    /// What the file, which has `file_size` bytes, lacks of what its program headers list.
+    fn completeness(&self, file_size: u64, mut defects: Vec<Error>) -> Completeness {
+        let listed = self.facts.phdrs.iter().filter(|phdr| phdr.p_filesz != 0);
+        let expected_size = listed.map(|phdr| phdr.p_offset.saturating_add(phdr.p_filesz)).max().unwrap_or(0);
+        let (mut missing, mut unreadable) = (0_u64, 0_u64);
+        let mut at = 0;
+        while let Some(span) = self.span(Paddr(at)) {
+            match span.kind {
+                SpanKind::Missing => missing = missing.saturating_add(span.range.size()),
+                kind if kind.is_lost() => unreadable = unreadable.saturating_add(span.range.size()),
+                _ => {}
+            }
+            at = span.range.end();
+        }
+        if missing == 0 && defects.is_empty() && expected_size > file_size {
+            let (offset, need) = (file_size, expected_size.saturating_sub(file_size));
+            let what = "what program headers list besides memory";
+            defects.push(Error::Truncated { what, offset, need, have: 0 });
+        }
+        Completeness { file_size, expected_size, missing, unreadable, defects }
+    }
+}
+
+impl Format for ElfDump<'_> {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn span(&self, at: Paddr) -> Option<Span> {
+        let span = self.listed(at)?;
+        let ram = span.kind != SpanKind::Hole && !self.remembered.is_empty();
+        Some(if ram { self.remembered.narrow(span, at.0) } else { span })
+    }
+
     fn read(&self, at: Paddr, buf: &mut [u8], scratch: &mut Scratch) -> Result<(), Stopped> {
         let mut read = 0_usize;
         while let Some(rest) = buf.get_mut(read..).filter(|rest| !rest.is_empty()) {
@@ -110,24 +162,6 @@ impl Format for ElfDump<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// What a file of `size` bytes lacks of what its program headers list.
-fn completeness(size: u64, phdrs: &[Phdr], map: &ExtentMap, defects: Vec<Error>) -> Completeness {
-    let ends = phdrs
-        .iter()
-        .filter(|phdr| phdr.p_filesz != 0)
-        .map(|phdr| phdr.p_offset.saturating_add(phdr.p_filesz));
-    let missing = map.extents().iter().filter_map(|extent| {
-        let len = extent.range.size();
-        Some(extent.stored_at?.saturating_add(len).saturating_sub(size).min(len))
-    });
-    Completeness {
-        file_size: size,
-        expected_size: ends.max().unwrap_or(0),
-        missing: missing.fold(0, u64::saturating_add),
-        defects,
     }
 }
 

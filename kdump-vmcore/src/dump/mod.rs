@@ -8,6 +8,7 @@ mod facts;
 mod format;
 mod note_table;
 mod reader;
+mod remembered;
 pub(crate) mod scan;
 mod signature;
 mod span;
@@ -31,8 +32,8 @@ pub use span::{PageClass, Span, SpanKind};
 pub use unreadable::{MAX_UNREADABLE, Unreadable, UnreadableRange};
 pub use verify::{Verification, verify};
 
-use crate::error::Error;
-use crate::source::ReadAt;
+use crate::error::{Error, Stopped};
+use crate::source::{FileId, PhysMemory, ReadAt};
 
 /// A dump of a crashed kernel, in whatever format.
 ///
@@ -40,6 +41,7 @@ use crate::source::ReadAt;
 /// is how long what it is read from lives: `'static` for files.
 pub struct Dump<'s> {
     format: Box<dyn Format + 's>,
+    files: Vec<FileId>,
 }
 
 impl<'s> Dump<'s> {
@@ -59,12 +61,19 @@ impl<'s> Dump<'s> {
     /// As [`Dump::open`], and [`Error::Unsupported`] for several parts in a format that is
     /// never split.
     pub fn open_parts(parts: Vec<Box<dyn ReadAt + 's>>) -> Result<Self, Error> {
-        signature::open(parts).map(|format| Self { format })
+        let files = parts.iter().filter_map(|part| part.file_id()).collect();
+        signature::open(parts).map(|format| Self { format, files })
     }
 
     /// A dump in a format that is not known here.
     pub fn from_format<F: Format + 's>(format: F) -> Self {
-        Self { format: Box::new(format) }
+        Self { format: Box::new(format), files: Vec::new() }
+    }
+
+    /// The files it is read from, as far as they are files of the system.
+    #[must_use]
+    pub fn files(&self) -> &[FileId] {
+        &self.files
     }
 
     /// A reader of the memory, for one thread.
@@ -182,6 +191,15 @@ impl<'s> Dump<'s> {
                 Error::Corrupt { what: "place of the page at this physical address", value: paddr, expected }
             }
             _ => {
+                // Behind the end of this file, or already of the one it is a copy of: reading
+                // tells, and costs no I/O.
+                let told = self.reader().read_stored(Paddr(paddr), &mut [0]);
+                if let Err(Stopped {
+                    error: error @ (Error::Missing { .. } | Error::Truncated { .. }), ..
+                }) = told
+                {
+                    return error;
+                }
                 let (offset, need) = (self.completeness().file_size, span.range.size());
                 Error::Truncated { what: "memory", offset, need, have: 0 }
             }

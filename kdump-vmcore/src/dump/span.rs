@@ -33,6 +33,24 @@ impl PageClass {
             Self::Offline => "offline",
         }
     }
+
+    /// The number in the note of a saved dump; 0 there means that the reason is not known.
+    pub(crate) const fn number(self) -> u32 {
+        match self {
+            Self::Cache => 1,
+            Self::CachePrivate => 2,
+            Self::User => 3,
+            Self::Free => 4,
+            Self::HwPoison => 5,
+            Self::Offline => 6,
+        }
+    }
+
+    /// The class of a number in the note of a saved dump.
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
+        let all = [Self::Cache, Self::CachePrivate, Self::User, Self::Free, Self::HwPoison, Self::Offline];
+        all.into_iter().find(|class| class.number() == number)
+    }
 }
 
 /// What a dump has of a piece of memory. Three ways to be without bytes that are RAM are never

@@ -4,16 +4,21 @@
 use core::ops::ControlFlow;
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
+use kdump_elf::{LossReason, LostRange, PhysRange};
 use thiserror::Error;
 
-use super::plan::Region;
+use super::layout::Region;
+use super::losses::{FOUND_ROOM, Losses, reason_for};
+use super::note::{BLOCK, mark, stub};
+use super::plan::source_defects;
 use super::{SavePlan, SaveReport, WriteAt};
 use crate::dump::Reader;
 use crate::dump::scan::{offset_in, read_or_zero};
-use crate::error::Error;
+use crate::error::{Error, elf};
 use crate::progress::Progress;
-use crate::room::zeroed;
+use crate::room::{append, zeroed};
 
 /// Bytes read at once.
 const BATCH: usize = 2 << 20;
@@ -21,6 +26,8 @@ const BATCH: usize = 2 << 20;
 const PAGE: usize = 4096;
 /// What such a block is compared with.
 static ZEROS: [u8; PAGE] = [0; PAGE];
+/// Bytes of the file after which what was written is made to last and noted as good.
+const CHECKPOINT: u64 = 64 << 20;
 
 /// Saving that ended early.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -41,8 +48,8 @@ impl SavePlan<'_> {
     /// Writes the file into `sink`. `progress` is called after every batch of about 2 MiB and
     /// may end the work with [`ControlFlow::Break`].
     ///
-    /// Memory that cannot be read is reported and ends nothing. It becomes zeros, but for what
-    /// is behind the end of a truncated source: that is no part of the file.
+    /// Memory that cannot be read is reported and ends nothing: the file remembers where it is
+    /// and why. Until the last write the file says that it is not finished, and how far it is.
     ///
     /// # Errors
     /// [`Interrupted`] when `sink` fails, `progress` breaks or there is no memory for a batch.
@@ -78,15 +85,27 @@ impl SavePlan<'_> {
             file_size: self.size,
             memory: self.memory,
             shared: self.shared,
-            unreadable: self.missing.clone(),
+            unreadable: self.known.clone(),
+            missing: self.missing,
+            corrupt: self.corrupt,
+            source_defects: source_defects(self.dump),
             dropped_phdrs: self.dropped_phdrs.clone(),
             ..SaveReport::default()
         };
-        let reader = self.dump.reader();
-        let mut copy = Copy { plan: self, reader, sink, report, good: 0, done: 0, buffer };
-        match copy.run(progress).and_then(|()| copy.sink.finish(self.size)) {
+        let mut note = Vec::new();
+        let blocks = self.head.get(self.note.blocks()).unwrap_or_default();
+        append(&mut note, "the note of the new file", blocks).map_err(|error| self.interrupted(error))?;
+        let (reader, found) = (self.dump.reader(), Losses::new(FOUND_ROOM));
+        let (good, done, noted) = (0, 0, self.head.len() as u64);
+        let mut copy = Copy { plan: self, reader, sink, report, found, note, good, noted, done, buffer };
+        match copy.run(progress) {
             Ok(()) => Ok(copy.report),
             Err(error) => {
+                // The error that ended the work is the one to tell; without the note the file
+                // says less than it could, and nothing wrong.
+                if copy.good >= self.head.len() as u64 {
+                    let _ = copy.checkpoint();
+                }
                 Err(Interrupted { error, good: copy.good, size: self.size, report: Box::new(copy.report) })
             }
         }
@@ -104,8 +123,14 @@ struct Copy<'a, 'd, W: ?Sized> {
     reader: Reader<'a>,
     sink: &'a mut W,
     report: SaveReport,
+    /// What could not be read.
+    found: Losses,
+    /// The blocks of the header with the note.
+    note: Vec<u8>,
     /// File offset up to which everything is written.
     good: u64,
+    /// The same, as the file says.
+    noted: u64,
     done: u64,
     /// Whole pages.
     buffer: &'a mut [u8],
@@ -114,19 +139,93 @@ struct Copy<'a, 'd, W: ?Sized> {
 impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
     fn run(&mut self, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<(), Error> {
         let plan = self.plan;
-        self.write(0, &plan.head)?;
+        self.begin()?;
         for region in &plan.regions {
             self.fill_gap(region.offset)?;
             let mut paddr = region.range.start();
+            // What lies between is a hole, or listed already.
+            self.found.pass(1, false);
             while paddr < region.range.end() {
                 paddr = self.batch(region, paddr)?;
+                if self.good.saturating_sub(self.noted) >= CHECKPOINT {
+                    self.checkpoint()?;
+                }
                 let state = Progress { done: self.done, total: plan.memory, written: self.report.written };
                 if progress(state).is_break() {
                     return Err(Error::Cancelled);
                 }
             }
         }
+        self.fill_gap(plan.size)?;
+        self.end()
+    }
+
+    /// Takes the place of what was there: from the first write on there is no older dump.
+    fn begin(&mut self) -> Result<(), Error> {
+        let plan = self.plan;
+        self.sink.write_all_at(0, &stub(plan.dump.encoding(), plan.dump.facts().e_machine)?)?;
+        self.sink.sync()?;
+        let (first, rest) = plan.head.split_at_checked(BLOCK).unwrap_or_default();
+        self.sink.write_all_at(BLOCK as u64, rest)?;
+        self.sink.sync()?;
+        self.write(0, first)?;
+        self.report.written = self.report.written.saturating_add(rest.len() as u64);
+        self.good = plan.head.len() as u64;
         Ok(())
+    }
+
+    /// Notes in the file what could not be read so far and how much of the file is good.
+    fn checkpoint(&mut self) -> Result<(), Error> {
+        self.sink.sync()?;
+        let plan = self.plan;
+        let (found, good) = (&self.found, self.good);
+        let given_up = plan.given_up.saturating_add(found.given_up);
+        let start = plan.note.blocks().start;
+        plan.note.fill(&mut self.note, start, Some(good), &found.ranges, given_up);
+        for blocks in [plan.note.found_blocks(found.ranges.len()), plan.note.head_block()] {
+            let range = blocks.start.saturating_sub(start)..blocks.end.saturating_sub(start);
+            let bytes = self.note.get(range).unwrap_or_default();
+            self.sink.write_all_at(blocks.start as u64, bytes)?;
+        }
+        self.noted = good;
+        Ok(())
+    }
+
+    /// Makes the file a finished one. One that lacks nothing has no note.
+    fn end(&mut self) -> Result<(), Error> {
+        let plan = self.plan;
+        // Without the note nothing says how much of the memory is on the medium.
+        self.sink.sync()?;
+        self.report.given_up = plan.given_up.saturating_add(self.found.given_up);
+        let whole = self.report.is_whole() && plan.note.is_empty(&self.found.ranges);
+        let blocks = plan.note.blocks();
+        if whole {
+            plan.note.erase(&mut self.note, blocks.start);
+        } else {
+            let given_up = self.report.given_up;
+            plan.note.fill(&mut self.note, blocks.start, None, &self.found.ranges, given_up);
+        }
+        self.sink.write_all_at(blocks.start as u64, &self.note)?;
+        // The program header of the notes, in one or two blocks, with the first one last.
+        let entry = usize::from(plan.dump.encoding().phdr_size());
+        let entry = plan.note.phdr_at..plan.note.phdr_at.saturating_add(entry);
+        let end = entry.end.next_multiple_of(BLOCK);
+        let mut head = Vec::new();
+        append(&mut head, "the header of the new file", plan.head.get(..end).unwrap_or_default())?;
+        if whole {
+            let place = head.get_mut(entry.clone()).unwrap_or_default();
+            plan.note.whole.encode(plan.dump.encoding(), place).map_err(elf("new program header"))?;
+        }
+        mark(&mut head, false)?;
+        let (first, rest) = head.split_at_checked(BLOCK).unwrap_or_default();
+        let skip = (entry.start & !BLOCK.saturating_sub(1)).saturating_sub(BLOCK).min(rest.len());
+        let behind = rest.get(skip..).unwrap_or_default();
+        if !behind.is_empty() {
+            self.sink.write_all_at(BLOCK.saturating_add(skip) as u64, behind)?;
+        }
+        self.sink.sync()?;
+        self.sink.write_all_at(0, first)?;
+        self.sink.finish(plan.size)
     }
 
     /// Copies from `paddr` on, at most one buffer; returns the address behind what is done.
@@ -138,12 +237,16 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
         let len = usize::try_from(rest).unwrap_or(room).min(room);
         let buffer = core::mem::take(&mut self.buffer);
         let bytes = buffer.get_mut(..len).unwrap_or_default();
-        let report = &mut self.report;
+        let (report, found) = (&mut self.report, &mut self.found);
+        let mut reached = paddr;
         let unit = self.plan.dump.page_size().unwrap_or(PAGE as u64);
         let advance =
             read_or_zero(&mut self.reader, paddr, bytes, region.range.end(), unit, &mut |range, error| {
-                report.unreadable.add(range, error);
+                found.pass(range.start().saturating_sub(reached), true);
+                reached = range.end();
+                note_loss(report, found, range, error);
             });
+        found.pass(paddr.saturating_add(advance).saturating_sub(reached), true);
         let written = self.write_sparse(offset, bytes);
         self.buffer = buffer;
         written?;
@@ -208,4 +311,16 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
         self.good = self.good.max(offset.saturating_add(bytes.len() as u64));
         Ok(())
     }
+}
+
+/// Takes down memory that was to be copied and could not be read.
+fn note_loss(report: &mut SaveReport, found: &mut Losses, range: PhysRange, error: Error) {
+    let reason = reason_for(&error);
+    found.add(LostRange { range, reason });
+    match reason {
+        LossReason::Missing => report.missing = report.missing.saturating_add(range.size()),
+        LossReason::Corrupt => report.corrupt = report.corrupt.saturating_add(range.size()),
+        _ => {}
+    }
+    report.unreadable.add(range, error);
 }

@@ -2,15 +2,14 @@
 //! looks complete.
 
 use core::ops::ControlFlow;
-use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::{Interrupted, SavePlan, SaveReport, WriteAt};
+use super::device::{self, Device};
+use super::draft::{Draft, failed};
+use super::{Interrupted, SavePlan, SaveReport};
 use crate::dump::Dump;
 use crate::error::Error;
 use crate::progress::Progress;
@@ -21,7 +20,8 @@ use crate::progress::Progress;
 pub struct SaveFailure {
     /// Why.
     pub error: Error,
-    /// Where the part that was saved is, with valid headers; `None` when there is none.
+    /// Where the part that was saved is, which says that it is unfinished; `None` when there is
+    /// none.
     pub kept: Option<PathBuf>,
     /// Bytes from the start of the file that are good.
     pub good: u64,
@@ -47,130 +47,98 @@ impl SaveFailure {
     }
 }
 
+/// What the caller of [`save`] allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SaveOptions {
+    /// Write over a device that holds something else than zeros or a dump.
+    pub force: bool,
+}
+
 /// Saves `dump` as an ELF core at `destination`.
 ///
-/// A regular file is written under its name with `.incomplete` appended, synced, and renamed
-/// when it is complete; whatever was there is replaced in one step, and an `.incomplete` file
-/// of an earlier attempt is removed. Zero pages become holes. When the file system is full,
-/// or saving ends early for another reason, the `.incomplete` file stays, cut to what is
-/// good: its headers are valid and a reader can tell how much is missing. The file is
+/// A regular file is written under its name with `.incomplete` appended ([`Draft`]), synced, and
+/// renamed when it is finished; whatever was there is replaced in one step. An `.incomplete` file
+/// that no process has locked was left by one that was killed, and is removed first. Zero pages
+/// become holes. When the file system is full, or saving ends early for another reason, the
+/// `.incomplete` file stays, cut to what is good: it says that it is unfinished. The file is
 /// readable by its owner only: it holds the secrets of the dead kernel.
 ///
-/// A block device is written in place, zeros included.
+/// A block device is written in place, zeros included; nobody else may be using it, and its
+/// first MiB must be zeros or begin with a dump, unless `options` say otherwise.
+///
+/// Neither is anything the dump is read from. What the source lacked is no failure: the copy
+/// remembers it, and [`SaveReport::is_whole`] tells.
 ///
 /// # Errors
 /// [`SaveFailure`].
 pub fn save(
     dump: &Dump<'_>,
     destination: &Path,
+    options: SaveOptions,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<SaveReport, SaveFailure> {
-    let plan = SavePlan::elf(dump).map_err(SaveFailure::early)?;
     match std::fs::metadata(destination) {
-        Ok(found) if found.file_type().is_block_device() => save_to_device(&plan, destination, progress),
-        Ok(found) if !found.is_file() => Err(SaveFailure::early(Error::Unsupported {
-            what: "the destination is neither a file nor a block device",
-        })),
-        _ => save_to_file(&plan, destination, progress),
+        Ok(found) if found.file_type().is_block_device() => {
+            let plan = SavePlan::elf(dump).map_err(SaveFailure::early)?;
+            save_to_device(&plan, destination, options, progress)
+        }
+        _ => save_to_file(dump, destination, progress),
     }
 }
 
 fn save_to_file(
-    plan: &SavePlan<'_>,
+    dump: &Dump<'_>,
     destination: &Path,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<SaveReport, SaveFailure> {
-    let failed = |action| move |error| SaveFailure::early(file_error(action, &error));
-    let incomplete = incomplete_name(destination);
-    match std::fs::remove_file(&incomplete) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(failed("remove the .incomplete file of an earlier attempt")(error));
-        }
-        _ => {}
-    }
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&incomplete);
-    let file = file.map_err(failed("create the .incomplete file"))?;
-    let report = match plan.copy(&mut &file, progress) {
+    // First, so that nothing long is done for a name that cannot be used.
+    let mut draft = Draft::create(destination, dump.files()).map_err(SaveFailure::early)?;
+    let plan = SavePlan::elf(dump).map_err(SaveFailure::early)?;
+    let mut report = match plan.copy(&mut draft.file(), progress) {
         Ok(report) => report,
-        Err(interrupted) => return Err(keep(&file, &incomplete, interrupted)),
+        Err(interrupted) => return Err(keep(draft, interrupted)),
     };
-    let kept = |good, action| {
-        let (kept, report) = (Some(incomplete.clone()), Box::new(report.clone()));
-        move |error| SaveFailure { error: file_error(action, &error), kept, good, size: plan.size(), report }
-    };
-    let synced = file.sync_all();
-    synced.map_err(kept(0, "sync the file"))?;
-    std::fs::rename(&incomplete, destination).map_err(kept(plan.size(), "rename the complete file"))?;
-    sync_directory(destination).map_err(failed("sync the directory"))?;
-    Ok(report)
+    report.removed_leftover = draft.removed_leftover();
+    match draft.place_it() {
+        Ok(()) => Ok(report),
+        Err(error) => {
+            let placed = draft.is_placed();
+            let (kept, good) =
+                (Some(if placed { destination.to_owned() } else { draft.leave() }), plan.size());
+            Err(SaveFailure { error, kept, good, size: plan.size(), report: Box::new(report) })
+        }
+    }
 }
 
 /// Cuts the file to its good part, or removes it when there is none.
-fn keep(file: &File, path: &Path, interrupted: Interrupted) -> SaveFailure {
+fn keep(draft: Draft, interrupted: Interrupted) -> SaveFailure {
     let Interrupted { error, good, size, report } = interrupted;
-    // Neither step can help when it fails: the error that ended the work is the one to tell.
-    let kept = if good == 0 {
-        let _ = std::fs::remove_file(path);
-        None
-    } else {
-        let _ = file.set_len(good).and_then(|()| file.sync_all());
-        Some(path.to_owned())
-    };
+    let kept = (good != 0).then(|| {
+        // Neither step can help when it fails: the error that ended the work is the one to tell.
+        let _ = draft.file().set_len(good).and_then(|()| draft.file().sync_all());
+        draft.leave()
+    });
     SaveFailure { error, kept, good, size, report }
-}
-
-/// A block device keeps its old content where nothing is written.
-struct Device<'a>(&'a File);
-
-impl WriteAt for Device<'_> {
-    fn write_all_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
-        let mut file = self.0;
-        WriteAt::write_all_at(&mut file, offset, bytes)
-    }
-
-    fn is_sparse(&self) -> bool {
-        false
-    }
-
-    /// A device keeps its size.
-    fn finish(&mut self, _size: u64) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 fn save_to_device(
     plan: &SavePlan<'_>,
     destination: &Path,
+    options: SaveOptions,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<SaveReport, SaveFailure> {
-    let failed = |action| move |error| SaveFailure::early(file_error(action, &error));
-    let mut device = OpenOptions::new().write(true).open(destination).map_err(failed("open the device"))?;
-    let capacity = device.seek(SeekFrom::End(0)).map_err(failed("find the size of the device"))?;
-    if capacity < plan.size() {
-        let (value, limit) = (plan.size(), capacity);
-        return Err(SaveFailure::early(Error::TooLarge { what: "size of the dump", value, limit }));
-    }
+    let device = device::open(destination, plan.dump.files(), plan.size(), options.force);
+    let device = device.map_err(SaveFailure::early)?;
     let report = plan.copy(&mut Device(&device), progress).map_err(|interrupted| {
         let Interrupted { error, good, size, report } = interrupted;
         let kept = (good != 0).then(|| destination.to_owned());
         SaveFailure { error, kept, good, size, report }
     })?;
-    device.sync_all().map_err(failed("sync the device"))?;
-    Ok(report)
-}
-
-fn incomplete_name(destination: &Path) -> PathBuf {
-    let mut name = OsString::from(destination);
-    name.push(".incomplete");
-    name.into()
-}
-
-/// Makes a rename last.
-fn sync_directory(path: &Path) -> std::io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-fn file_error(action: &'static str, error: &std::io::Error) -> Error {
-    Error::File { action, cause: error.into() }
+    match device.sync_all().map_err(failed("sync the device")) {
+        Ok(()) => Ok(report),
+        Err(error) => {
+            let (kept, size, report) = (Some(destination.to_owned()), plan.size(), Box::new(report));
+            Err(SaveFailure { error, kept, good: 0, size, report })
+        }
+    }
 }

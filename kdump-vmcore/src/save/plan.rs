@@ -2,37 +2,37 @@
 
 use alloc::vec::Vec;
 
-use kdump_elf::{HeaderLayout, PT_LOAD, PT_NOTE, Phdr, PhysRange, align_up};
+use kdump_elf::{HeaderLayout, LossReason, LostRange, PT_LOAD, PT_NOTE, Phdr, PhysRange, align_up};
 
+use super::layout::{self, PAGE, Region};
+use super::losses::{Losses, MAX_KNOWN, reason_of};
+use super::note::{Cleaned, NotePlace, holder, mark};
 use crate::dump::is_usable;
-use crate::dump::{Dump, Unreadable};
+use crate::dump::{Dump, SpanKind, Unreadable};
 use crate::error::Error;
 use crate::error::elf;
 use crate::room::zeroed;
 
-/// Offsets in the file are congruent to physical addresses modulo this, as in /proc/vmcore.
-const PAGE: u64 = 0x1000;
-
-/// Memory without a break, in the dump and in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Region {
-    pub(super) range: PhysRange,
-    /// Of the first byte, in the saved file.
-    pub(super) offset: u64,
-}
-
 /// How a dump is saved as an ELF core: known before a byte is written.
 ///
 /// The program headers are those of the source with new offsets. Memory that several of them
-/// list, such as the kernel's text in /proc/vmcore, is stored once.
+/// list, such as the kernel's text in /proc/vmcore, is stored once. Behind the last note of the
+/// last PT_NOTE in order there is room to remember what the source lacked; a source without such
+/// a PT_NOTE gets one.
 #[derive(Debug)]
 pub struct SavePlan<'d> {
     pub(super) dump: &'d Dump<'d>,
-    /// Header and notes, from offset 0 on.
+    /// Header and notes, from offset 0 on, as they are while the file is not finished.
     pub(super) head: Vec<u8>,
+    pub(super) note: NotePlace,
     pub(super) regions: Vec<Region>,
     /// Memory the source is known to have lost.
-    pub(super) missing: Unreadable,
+    pub(super) known: Unreadable,
+    /// Of this, bytes behind the end of the source and bytes that are damaged.
+    pub(super) missing: u64,
+    pub(super) corrupt: u64,
+    /// Readable bytes that are given up for want of room to list losses.
+    pub(super) given_up: u64,
     pub(super) size: u64,
     pub(super) memory: u64,
     pub(super) shared: u64,
@@ -46,42 +46,50 @@ impl<'d> SavePlan<'d> {
     /// When the source has no program headers to keep, or the file would need offsets that
     /// its ELF class does not have.
     pub fn elf(dump: &'d Dump<'d>) -> Result<Self, Error> {
-        let mut dropped_phdrs = Vec::new();
-        let mut kept = Vec::new();
-        for (index, phdr) in (0_u32..).zip(dump.phdrs()) {
-            match phdr.p_type {
-                PT_NOTE => kept.push(*phdr),
-                PT_LOAD if is_usable(phdr) => kept.push(*phdr),
-                _ => dropped_phdrs.push(index),
-            }
-        }
+        let (mut kept, dropped_phdrs) = sort(dump.phdrs());
         if kept.is_empty() {
             return Err(Error::Corrupt { what: "number of segments", value: 0, expected: "at least 1" });
         }
-        let phnum = u32::try_from(kept.len()).unwrap_or(u32::MAX);
-        let header = HeaderLayout::file(dump.encoding(), dump.facts().e_machine, phnum);
-        let notes_at = align_up(header.size(), PAGE).unwrap_or(u64::MAX);
-        let mut head = zeroed("the header of the new file", notes_at)?;
-        place_notes(dump, &mut kept, &mut head);
-        let (regions, size) = place_memory(dump, head.len() as u64)?;
-        let memory = regions.iter().map(|region| region.range.size()).fold(0, u64::saturating_add);
-        let runs = runs(&regions);
-        let mut listed = 0_u64;
-        let mut writer = header.writer(&mut head).map_err(elf("new ELF header"))?;
-        for phdr in &mut kept {
-            if phdr.p_type == PT_LOAD {
-                place(&runs, phdr);
-                listed = listed.saturating_add(phdr.p_filesz);
-            }
-            writer.push(phdr).map_err(elf("new program header"))?;
+        let readable = layout::readable(dump);
+        let runs = layout::cut(&mut kept, &readable);
+        let losses = known(dump, &runs);
+        let (head, note) = head_of(dump, &mut kept, &losses)?;
+        let (runs, size) = layout::place(&runs, dump.encoding(), head.len() as u64)?;
+        let mut plan = Self {
+            dump,
+            head,
+            note,
+            regions: Vec::new(),
+            known: Unreadable::default(),
+            missing: 0,
+            corrupt: 0,
+            given_up: losses.given_up,
+            size,
+            memory: 0,
+            shared: 0,
+            dropped_phdrs,
+        };
+        plan.write_head(&mut kept, &runs)?;
+        for range in readable {
+            let Some(run) = layout::run_at(&runs, range.start()) else {
+                plan.given_up = plan.given_up.saturating_add(range.size());
+                continue;
+            };
+            plan.memory = plan.memory.saturating_add(range.size());
+            plan.regions.push(Region { range, offset: run.offset_of(range.start()) });
         }
-        writer.finish().map_err(elf("new ELF header"))?;
-        let mut missing = Unreadable::default();
         for span in dump.spans().filter(|span| span.kind.is_lost()) {
-            missing.add(span.range, dump.loss(span));
+            match span.kind {
+                SpanKind::Missing => plan.missing = plan.missing.saturating_add(span.range.size()),
+                SpanKind::Corrupt => plan.corrupt = plan.corrupt.saturating_add(span.range.size()),
+                _ => {}
+            }
+            plan.known.add(span.range, dump.loss(span));
         }
-        let shared = listed.saturating_sub(memory);
-        Ok(Self { dump, head, regions, missing, size, memory, shared, dropped_phdrs })
+        let given_up = plan.given_up;
+        let good = plan.head.len() as u64;
+        plan.note.fill(&mut plan.head, 0, Some(good), &[], given_up);
+        Ok(plan)
     }
 
     /// Bytes the file will have, holes included.
@@ -95,70 +103,107 @@ impl<'d> SavePlan<'d> {
     pub fn memory(&self) -> u64 {
         self.memory
     }
-}
 
-/// Appends the notes behind the header. Each segment keeps its alignment; what of it could
-/// not be read is no longer claimed.
-fn place_notes(dump: &Dump<'_>, phdrs: &mut [Phdr], head: &mut Vec<u8>) {
-    let notes = phdrs.iter_mut().filter(|phdr| phdr.p_type == PT_NOTE);
-    for (phdr, bytes) in notes.zip(dump.notes().segments()) {
-        head.resize(head.len().next_multiple_of(8), 0);
-        phdr.p_offset = head.len() as u64;
-        phdr.p_filesz = bytes.len() as u64;
-        phdr.p_memsz = phdr.p_filesz;
-        head.extend_from_slice(bytes);
+    /// Writes the ELF header, with the mark of an unfinished file, and the program headers.
+    fn write_head(&mut self, kept: &mut [Phdr], runs: &[Region]) -> Result<(), Error> {
+        let header = layout_of(self.dump, kept);
+        let mut listed = 0_u64;
+        let mut writer = header.writer(&mut self.head).map_err(elf("new ELF header"))?;
+        for phdr in kept {
+            if phdr.p_type == PT_LOAD {
+                let run = layout::run_at(runs, phdr.p_paddr).filter(|_| phdr.p_filesz != 0);
+                phdr.p_offset = run.map_or(0, |run| run.offset_of(phdr.p_paddr));
+                listed = listed.saturating_add(phdr.p_filesz);
+            }
+            writer.push(phdr).map_err(elf("new program header"))?;
+        }
+        writer.finish().map_err(elf("new ELF header"))?;
+        let stored = runs.iter().map(|run| run.range.size()).fold(0, u64::saturating_add);
+        self.shared = listed.saturating_sub(stored);
+        mark(&mut self.head, true)
     }
 }
 
-/// Gives stored memory places in the file by ascending address, from `start` on. Returns
-/// them and the size of the file.
-fn place_memory(dump: &Dump<'_>, start: u64) -> Result<(Vec<Region>, u64), Error> {
-    let limit = dump.encoding().word_max().min(i64::MAX.unsigned_abs());
-    let mut regions: Vec<Region> = Vec::new();
-    let mut cursor = start;
-    for span in dump.spans().filter(|span| span.kind.is_readable()) {
-        let range = span.range;
-        let joined = regions.last().filter(|last| last.range.end() == range.start());
-        let offset = match joined {
-            Some(_) => Some(cursor),
-            None => {
-                let low = range.start() & PAGE.wrapping_sub(1);
-                align_up(cursor, PAGE).and_then(|offset| offset.checked_add(low))
-            }
-        };
-        let end = offset.and_then(|offset| offset.checked_add(range.size())).filter(|&end| end <= limit);
-        let (Some(offset), Some(end)) = (offset, end) else {
-            return Err(Error::TooLarge { what: "size of the saved file", value: cursor, limit });
-        };
-        regions.push(Region { range, offset });
-        cursor = end;
-    }
-    Ok((regions, cursor))
+fn layout_of(dump: &Dump<'_>, phdrs: &[Phdr]) -> HeaderLayout {
+    let phnum = u32::try_from(phdrs.len()).unwrap_or(u32::MAX);
+    HeaderLayout::file(dump.encoding(), dump.facts().e_machine, phnum)
 }
 
-/// Regions that follow each other without a break, as one.
-fn runs(regions: &[Region]) -> Vec<Region> {
-    let mut runs: Vec<Region> = Vec::new();
-    for region in regions {
-        match runs.last_mut() {
-            Some(last) if last.range.end() == region.range.start() => {
-                let joined = PhysRange::from_half_open(last.range.start(), region.range.end());
-                last.range = joined.unwrap_or(last.range);
-            }
-            _ => runs.push(*region),
+/// The program headers that are kept, and the indexes of the others.
+fn sort(phdrs: &[Phdr]) -> (Vec<Phdr>, Vec<u32>) {
+    let (mut kept, mut dropped) = (Vec::new(), Vec::new());
+    for (index, phdr) in (0_u32..).zip(phdrs) {
+        match phdr.p_type {
+            PT_NOTE => kept.push(*phdr),
+            PT_LOAD if is_usable(phdr) => kept.push(*phdr),
+            _ => dropped.push(index),
         }
     }
-    runs
+    (kept, dropped)
 }
 
-/// Points a PT_LOAD at its bytes in the file, as far as they are there.
-fn place(runs: &[Region], phdr: &mut Phdr) {
-    let index = runs.partition_point(|run| run.range.end() <= phdr.p_paddr);
-    let run = runs.get(index).filter(|run| run.range.contains(phdr.p_paddr));
-    let (offset, len) = run.map_or((0, 0), |run| {
-        let skip = phdr.p_paddr.saturating_sub(run.range.start());
-        (run.offset.saturating_add(skip), run.range.end().saturating_sub(phdr.p_paddr))
-    });
-    phdr.p_filesz = phdr.p_filesz.min(len);
-    phdr.p_offset = if phdr.p_filesz == 0 { 0 } else { offset };
+/// What the source is known to lack and the program headers, cut to `runs`, do not say.
+fn known(dump: &Dump<'_>, runs: &[PhysRange]) -> Losses {
+    let mut losses = Losses::new(MAX_KNOWN);
+    for span in dump.spans() {
+        let inside = || {
+            let index = runs.partition_point(|run| run.end() <= span.range.start());
+            runs.get(index).is_some_and(|run| run.start() < span.range.end())
+        };
+        match reason_of(span.kind) {
+            Some(LossReason::Excluded(0)) if !inside() => losses.pass(span.range.size(), false),
+            Some(reason) => losses.add(LostRange { range: span.range, reason }),
+            None if span.kind.is_readable() => losses.pass(span.range.size(), true),
+            None => {}
+        }
+    }
+    losses
+}
+
+/// Room for the header, and the notes behind it with ours among them. Each segment keeps its
+/// alignment; what of it could not be read is no longer claimed.
+fn head_of(dump: &Dump<'_>, phdrs: &mut Vec<Phdr>, losses: &Losses) -> Result<(Vec<u8>, NotePlace), Error> {
+    let encoding = dump.encoding();
+    let mut cleaned = Vec::new();
+    for (phdr, bytes) in phdrs.iter().filter(|phdr| phdr.p_type == PT_NOTE).zip(dump.notes().segments()) {
+        cleaned.push(Cleaned::new(bytes, encoding.endian, phdr.p_align)?);
+    }
+    let holder = match holder(phdrs, &cleaned) {
+        Some(index) => index,
+        None => {
+            phdrs.push(Phdr { p_type: PT_NOTE, p_align: 4, ..Phdr::default() });
+            cleaned.push(Cleaned::new(&[], encoding.endian, 4)?);
+            phdrs.len().saturating_sub(1)
+        }
+    };
+    let layout = layout_of(dump, phdrs);
+    let mut head = zeroed("the header of the new file", align_up(layout.size(), PAGE).unwrap_or(u64::MAX))?;
+    let defects = source_defects(dump);
+    let mut place = None;
+    let notes = phdrs.iter_mut().enumerate().filter(|(_, phdr)| phdr.p_type == PT_NOTE);
+    for ((index, phdr), cleaned) in notes.zip(&cleaned) {
+        if index == holder {
+            place = Some(NotePlace::append(&mut head, encoding, phdr, cleaned, &losses.ranges, defects)?);
+            continue;
+        }
+        cleaned.append(&mut head, phdr)?;
+    }
+    let mut place =
+        place.ok_or(Error::Corrupt { what: "number of PT_NOTEs", value: 0, expected: "at least 1" })?;
+    let entry = usize::from(encoding.phdr_size());
+    let table = layout.size().saturating_sub((phdrs.len() as u64).saturating_mul(entry as u64));
+    place.phdr_at = usize::try_from(table).unwrap_or(usize::MAX).saturating_add(holder.saturating_mul(entry));
+    place.whole.p_offset = phdrs.get(holder).map_or(0, |phdr| phdr.p_offset);
+    let padding = (head.len() as u64).next_multiple_of(PAGE).saturating_sub(head.len() as u64);
+    crate::room::append(&mut head, "the header of the new file", &zeroed("padding", padding)?)?;
+    Ok((head, place))
+}
+
+/// Defects of the source besides lost memory; those a copy has inherited are counted one by one.
+pub(super) fn source_defects(dump: &Dump<'_>) -> u32 {
+    let count = |defect: &Error| match defect {
+        Error::SourceDefects { count } => *count,
+        _ => 1,
+    };
+    dump.completeness().defects.iter().map(count).fold(0, u32::saturating_add)
 }

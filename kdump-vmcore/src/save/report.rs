@@ -13,13 +13,37 @@ pub struct SaveReport {
     pub memory: u64,
     /// Bytes that were written; the others are holes that read as zeros.
     pub written: u64,
-    /// Memory that could not be read. What is behind the end of a truncated source
-    /// ([`Error::Truncated`](crate::error::Error::Truncated)) is not in the saved file: its PT_LOADs
-    /// have a smaller `p_filesz`. The rest stands as zeros.
+    /// Memory the source should have had and had not: it is no memory in the saved dump, which
+    /// says why (docs/dump-note.md).
     pub unreadable: Unreadable,
+    /// Of the bytes in `unreadable`, those behind the end of the source or never written to it.
+    pub missing: u64,
+    /// Of the bytes in `unreadable`, those whose place cannot be right or that cannot be decoded.
+    pub corrupt: u64,
+    /// Bytes besides that could be read and are told to be unreadable in the saved dump, which
+    /// had no room to list more ranges.
+    pub given_up: u64,
+    /// Other defects the source had; its completeness lists them.
+    pub source_defects: u32,
+    /// Whether the unfinished file of a process that was killed was removed.
+    pub removed_leftover: bool,
     /// Bytes that several PT_LOADs of the source list and the saved file holds once.
     pub shared: u64,
     /// Indexes of program headers of the source that have no place in the saved file: those
     /// that are neither PT_LOAD nor PT_NOTE and those that pass the last address.
     pub dropped_phdrs: Vec<u32>,
+}
+
+impl SaveReport {
+    /// Whether the source lacked nothing.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.unreadable.is_empty() && self.given_up == 0 && self.source_defects == 0
+    }
+
+    /// Bytes of memory that the saved dump lacks.
+    #[must_use]
+    pub fn lacking(&self) -> u64 {
+        self.unreadable.bytes.saturating_add(self.given_up)
+    }
 }

@@ -6,6 +6,10 @@ use crate::error::Error;
 
 /// Something bytes can be written to at any offset, in any order. A later write of the same
 /// bytes replaces an earlier one.
+///
+/// [`SavePlan::copy`](crate::SavePlan::copy) uses less: the header is written in whole blocks of
+/// 512 bytes at multiples of 512, some of them again later; behind it everything comes once and in
+/// ascending order, without gaps unless the sink is sparse.
 pub trait WriteAt {
     /// Writes all of `bytes` at `offset`.
     ///
@@ -15,6 +19,14 @@ pub trait WriteAt {
 
     /// Whether what was never written reads as zeros, so that zeros need not be written.
     fn is_sparse(&self) -> bool;
+
+    /// Makes what was written last, so that no later write is on the medium before it.
+    ///
+    /// # Errors
+    /// Why that cannot be.
+    fn sync(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Called once, when everything is written: the file has `size` bytes, of which the last
     /// ones may never have been written because they are zero. Makes it as long as that.
@@ -63,6 +75,10 @@ impl WriteAt for &std::fs::File {
     /// A new regular file.
     fn is_sparse(&self) -> bool {
         true
+    }
+
+    fn sync(&mut self) -> Result<(), Error> {
+        self.sync_data().map_err(|error| Error::File { action: "sync the file", cause: (&error).into() })
     }
 
     fn finish(&mut self, size: u64) -> Result<(), Error> {

@@ -6,6 +6,17 @@ use alloc::vec::Vec;
 
 use crate::error::{Error, Stopped};
 
+/// A file or block device of the running system, whatever its names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileId {
+    /// Whether it is a device; `inode` is 0 then.
+    pub is_device: bool,
+    /// Number of the device, or of the one the file is on.
+    pub device: u64,
+    /// Number of the file on it.
+    pub inode: u64,
+}
+
 /// Bytes that can be read at any offset, by many threads at once.
 ///
 /// Reading keeps no state: what has to be remembered between reads, as a block cache, is the
@@ -23,6 +34,12 @@ pub trait ReadAt: Send + Sync {
     /// # Errors
     /// Why not even the first byte could be read.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Error>;
+
+    /// Which file of the system this is, so that it is not written over while it is read;
+    /// `None` when it is none, or that is not known.
+    fn file_id(&self) -> Option<FileId> {
+        None
+    }
 
     /// Fills all of `buf` from `offset` on.
     ///
@@ -80,6 +97,10 @@ macro_rules! forward {
 
             fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
                 (**self).read_at(offset, buf)
+            }
+
+            fn file_id(&self) -> Option<FileId> {
+                (**self).file_id()
             }
         }
     )*};

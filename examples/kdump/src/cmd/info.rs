@@ -1,10 +1,9 @@
 //! `kdump info`: what a dump is and whether it is complete. Opens dumps for all commands.
 
-use std::fs::File;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use kdump_vmcore::{Dump, ReadAt, SpanKind};
+use kdump_vmcore::{Dump, Error, ReadAt, SpanKind, open_dump_file};
 use serde_json::{Value, json};
 
 use crate::failure::{CommandResult, Failure};
@@ -52,7 +51,8 @@ pub(crate) fn open(matches: &ArgMatches) -> Result<Dump<'static>, Failure> {
     let paths: Vec<&PathBuf> = matches.get_many::<PathBuf>("dump").unwrap_or_default().collect();
     let mut parts: Vec<Box<dyn ReadAt>> = Vec::new();
     for path in &paths {
-        let file = File::open(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
+        let file =
+            open_dump_file(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
         parts.push(Box::new(file));
     }
     let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
@@ -112,6 +112,8 @@ fn document(dump: &Dump<'_>) -> Value {
             "file_size": state.file_size,
             "expected_size": state.expected_size,
             "missing": state.missing,
+            "unreadable": state.unreadable,
+            "unfinished": state.is_unfinished(),
             "defects": state.defects.iter().map(ToString::to_string).collect::<Vec<_>>(),
         },
     })
@@ -154,8 +156,22 @@ fn print(dump: &Dump<'_>) -> std::io::Result<()> {
             "truncated",
             format!("{have} of {expected} bytes are there, {} bytes of memory are missing", state.missing),
         )?;
+    } else if state.missing > 0 {
+        line(
+            "missing",
+            format!("{} bytes of memory, lost before or while this copy was made", state.missing),
+        )?;
     }
-    state.defects.iter().try_for_each(|defect| line("damaged", defect.to_string()))?;
+    if state.unreadable > 0 {
+        line(
+            "unreadable",
+            format!("{} bytes of memory, lost before or while this copy was made", state.unreadable),
+        )?;
+    }
+    for defect in &state.defects {
+        let name = if matches!(defect, Error::Unfinished { .. }) { "unfinished" } else { "damaged" };
+        line(name, defect.to_string())?;
+    }
     out.flush()
 }
 

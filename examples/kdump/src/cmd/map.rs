@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::info;
 use crate::failure::{CommandResult, Failure};
-use crate::files;
 use crate::json::hex;
+use crate::new_file::NewFile;
 
 const EXAMPLES: &str = "\
 Kinds: stored, zero (known without reading), excluded (left out by the tool that wrote the dump),
@@ -56,9 +56,9 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let ranges: Vec<Span> = dump.spans().collect();
     if let Some(path) = matches.get_one::<PathBuf>("svg") {
         let dump = matches.get_one::<PathBuf>("dump").ok_or_else(|| Failure::usage("DUMP is missing"))?;
-        files::refuse_same(path, dump)?;
-        return std::fs::write(path, svg(&ranges))
-            .map_err(|error| Failure::new(format!("{}: {error}", path.display())));
+        let mut file = NewFile::create(path, &[dump])?;
+        file.write(svg(&ranges).as_bytes())?;
+        return file.keep();
     }
     if matches.get_flag("json") {
         return Ok(crate::json::print(&document(&ranges))?);

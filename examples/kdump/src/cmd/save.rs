@@ -2,19 +2,27 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Command, value_parser};
-use kdump_vmcore::{Error, SaveReport};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use kdump_vmcore::{SaveOptions, SaveReport};
+use serde_json::{Value, json};
 
 use super::info;
 use crate::failure::{CommandResult, Failure};
-use crate::files;
+use crate::new_file;
 use crate::progress::{self, Reporter};
 
+/// Lines about one thing at most; the rest is counted.
+const LINES: usize = 32;
+
 const EXAMPLES: &str = "\
-The dump is written as DST.incomplete, synced and renamed: a file called DST is complete. When
-saving ends early, DST.incomplete stays with what is good. Zero pages become holes. Memory that
-cannot be read becomes zeros and is listed on standard error; it does not end the work. What is
-behind the end of a truncated SRC is no part of DST and is listed, too. DST may be a block device. Saving as ELF is done by one thread.
+The dump is written as DST.incomplete, synced and renamed: a file called DST is finished. When
+saving ends early, DST.incomplete stays with what is good and says that it is unfinished; the next
+save to DST removes it, unless its process still lives. Zero pages become holes. Memory that cannot
+be read does not end the work: the copy remembers which it is and why, as it does for what SRC
+lacked already. DST may be a block device nobody uses: what is no dump there is written over with
+--force only. Saving as ELF is done by one thread.
+
+Exit status: 0 saved; 3 saved, but SRC lacked something; 1 not saved.
 
 Examples:
   kdump save /proc/vmcore /var/crash/vmcore
@@ -49,6 +57,12 @@ pub(crate) fn command() -> Command {
         )
         .arg(option("threads", "N", "At most this many threads").value_parser(value_parser!(u16).range(1..)))
         .arg(option("split", "N", "Split into N files").value_parser(value_parser!(u16).range(1..)))
+        .arg(
+            Arg::new("force")
+                .long("force")
+                .action(ArgAction::SetTrue)
+                .help("Write over a device even if it holds something else than zeros or a dump"),
+        )
         .arg(progress::arg())
 }
 
@@ -60,20 +74,74 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     refuse_unsupported(matches)?;
     let dump = info::open(matches)?;
     let destination = matches.get_one::<PathBuf>("dst").ok_or_else(|| Failure::usage("DST is missing"))?;
-    for defect in &dump.completeness().defects {
+    let defects = &dump.completeness().defects;
+    for defect in defects.iter().take(LINES) {
         crate::terminal::tell!("kdump save: the source is damaged: {defect}");
     }
-    // The library removes what an earlier attempt has left there.
-    let mut incomplete = destination.clone().into_os_string();
-    incomplete.push(".incomplete");
-    let source = matches.get_one::<PathBuf>("dump").ok_or_else(|| Failure::usage("SRC is missing"))?;
-    files::refuse_same(&PathBuf::from(incomplete), source)?;
+    if let Some(more) = defects.len().checked_sub(LINES).filter(|&more| more > 0) {
+        crate::terminal::tell!("kdump save: and {more} more defects");
+    }
+    let options = SaveOptions { force: matches.get_flag("force") };
     let mut reporter = Reporter::new(matches);
-    let result = kdump_vmcore::save(&dump, destination, &mut |state| reporter.show(state));
+    let result = kdump_vmcore::save(&dump, destination, options, &mut |state| reporter.show(state));
     reporter.finish();
     let report = result.map_err(|failure| Failure::new(format!("{}: {failure}", destination.display())))?;
+    if report.removed_leftover {
+        let mut name = destination.clone().into_os_string();
+        name.push(".incomplete");
+        new_file::leftover(&PathBuf::from(name));
+    }
     tell(&report);
-    Ok(())
+    if matches.get_one::<String>("progress").is_some_and(|how| how == "json") {
+        crate::terminal::tell!("{}", document(&report));
+    }
+    if report.is_whole() {
+        return Ok(());
+    }
+    Err(Failure::lacking(format!("{} is saved, but {}", destination.display(), lacking(&report))))
+}
+
+/// What the source lacked, in a sentence.
+fn lacking(report: &SaveReport) -> String {
+    let unreadable = unreadable(report);
+    let kinds = [
+        (report.missing, "missing: behind the end of the source"),
+        (unreadable, "could not be read"),
+        (report.corrupt, "corrupt"),
+        (report.given_up, "given up, because the list of what could not be read was full"),
+    ];
+    let kinds = kinds.iter().filter(|(bytes, _)| *bytes > 0);
+    let mut text = format!("the source lacked {} bytes of memory", report.lacking());
+    for (index, (bytes, kind)) in kinds.enumerate() {
+        let separator = if index == 0 { " (" } else { ", " };
+        text.push_str(&format!("{separator}{bytes} {kind}"));
+    }
+    if report.lacking() > 0 {
+        text.push(')');
+    }
+    if report.source_defects > 0 {
+        text.push_str(&format!(", and had {} other defects", report.source_defects));
+    }
+    text
+}
+
+/// Bytes that could not be read, those told apart left out.
+fn unreadable(report: &SaveReport) -> u64 {
+    report.unreadable.bytes.saturating_sub(report.missing).saturating_sub(report.corrupt)
+}
+
+fn document(report: &SaveReport) -> Value {
+    json!({
+        "saved": true,
+        "whole": report.is_whole(),
+        "file_size": report.file_size,
+        "memory": report.memory,
+        "missing": report.missing,
+        "unreadable": unreadable(report),
+        "corrupt": report.corrupt,
+        "given_up": report.given_up,
+        "source_defects": report.source_defects,
+    })
 }
 
 /// What needs a format or a filter this version does not have ends here, before anything is
@@ -129,14 +197,12 @@ fn tell(report: &SaveReport) {
         return;
     }
     crate::terminal::tell!("{} bytes of memory could not be read:", unreadable.bytes);
-    for bad in &unreadable.ranges {
-        let fate = match bad.error {
-            Error::Truncated { .. } => "not in the copy",
-            _ => "zeros in the copy",
-        };
-        crate::terminal::tell!("  {}, {fate}: {}", bad.range, bad.error);
+    for bad in unreadable.ranges.iter().take(LINES) {
+        crate::terminal::tell!("  {}: {}", bad.range, bad.error);
     }
-    if unreadable.unlisted > 0 {
-        crate::terminal::tell!("  and {} more ranges", unreadable.unlisted);
+    let more = unreadable.ranges.len().saturating_sub(LINES) as u64;
+    let more = more.saturating_add(unreadable.unlisted);
+    if more > 0 {
+        crate::terminal::tell!("  and {more} more ranges; `kdump map` of the copy has them all");
     }
 }

@@ -12,7 +12,7 @@ use crate::json::hex;
 use crate::progress::{self, Reporter};
 
 const EXAMPLES: &str = "\
-Exit status 1 when anything is damaged.
+Exit status 3 when anything is damaged or missing, 1 when the dump cannot be opened.
 
 Examples:
   kdump verify /var/crash/vmcore
@@ -43,7 +43,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
         return Ok(());
     }
     let (bytes, defects) = (found.unreadable.bytes, found.defects.len());
-    Err(Failure::new(format!("{bytes} bytes of memory cannot be read, {defects} other defects")))
+    Err(Failure::lacking(format!("{bytes} bytes of memory cannot be read, {defects} other defects")))
 }
 
 /// First and last page frame number, both inclusive.

@@ -61,7 +61,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
         crate::terminal::tell!("kdump view: a note is left out: {defect}");
     }
     let out = path("out")?;
-    let mut file = NewFile::create(out, &[header_path, path("memory")?])?;
+    let file = NewFile::create(out, &[header_path, path("memory")?])?;
     let stopped = write_view(&view, file.file())
         .map_err(|error| Failure::new(format!("{}: {error}", out.display())))?;
     file.keep()?;
@@ -72,7 +72,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
 }
 
 fn open(path: &Path) -> Result<File, Failure> {
-    File::open(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+    kdump_vmcore::open_dump_file(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
 }
 
 fn read_header(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -91,7 +91,7 @@ fn read_header(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// Copies all bytes, leaving holes for zeros. When some cannot be read, those before them are
 /// written, and the reason is returned.
-fn write_view<S: ReadAt>(view: &S, file: &mut File) -> Result<Option<String>, Box<dyn core::error::Error>> {
+fn write_view<S: ReadAt>(view: &S, mut file: &File) -> Result<Option<String>, Box<dyn core::error::Error>> {
     let size = view.size()?;
     let mut buffer = vec![0; BATCH];
     let zeros = vec![0; BATCH];
