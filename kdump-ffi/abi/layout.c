@@ -142,6 +142,19 @@ FIELD(libkdump_cpu_note, cpu, 4, 4);
 FIELD(libkdump_cpu_note, paddr, 8, 8);
 FIELD(libkdump_cpu_note, length, 16, 8);
 
+_Static_assert(sizeof(struct libkdump_low_memory) == 32, "libkdump_low_memory");
+FIELD(libkdump_low_memory, size, 0, 4);
+FIELD(libkdump_low_memory, fate, 4, 4);
+FIELD(libkdump_low_memory, source, 8, 8);
+FIELD(libkdump_low_memory, length, 16, 8);
+FIELD(libkdump_low_memory, destination, 24, 8);
+
+_Static_assert(sizeof(struct libkdump_extent) == 24, "libkdump_extent");
+FIELD(libkdump_extent, start, 0, 8);
+FIELD(libkdump_extent, length, 8, 8);
+FIELD(libkdump_extent, kind, 16, 4);
+FIELD(libkdump_extent, reserved, 20, 4);
+
 _Static_assert(sizeof(struct libkdump_crashkernel) == 40, "libkdump_crashkernel");
 FIELD(libkdump_crashkernel, size, 0, 4);
 FIELD(libkdump_crashkernel, flags, 4, 4);
@@ -217,6 +230,12 @@ FIELD(libkdump_finding, size, 0, 4);
 FIELD(libkdump_finding, verdict, 4, 4);
 FIELD(libkdump_finding, rule, 8, WORD);
 FIELD(libkdump_finding, detail, 8 + 1 * WORD, WORD);
+
+_Static_assert(sizeof(struct libkdump_kexec_segment) == 0 + 4 * WORD, "libkdump_kexec_segment");
+FIELD(libkdump_kexec_segment, buf, 0, WORD);
+FIELD(libkdump_kexec_segment, bufsz, 0 + 1 * WORD, WORD);
+FIELD(libkdump_kexec_segment, mem, 0 + 2 * WORD, WORD);
+FIELD(libkdump_kexec_segment, memsz, 0 + 3 * WORD, WORD);
 
 _Static_assert(sizeof(struct libkdump_purgatory_info) == 24, "libkdump_purgatory_info");
 FIELD(libkdump_purgatory_info, size, 0, 4);

@@ -35,6 +35,7 @@ pub struct libkdump_dump {
     ranges: OnceLock<Vec<libkdump_range>>,
     space: OnceLock<Arc<AddressSpace>>,
     caches: Mutex<Vec<TranslationCache>>,
+    cpu_numbers: OnceLock<Vec<Option<u32>>>,
 }
 
 impl Handle for libkdump_dump {
@@ -45,13 +46,23 @@ impl libkdump_dump {
     pub(crate) fn new(dump: Dump<'static>, zero_excluded: bool) -> Self {
         let (ranges, space, caches) = (OnceLock::new(), OnceLock::new(), Mutex::default());
         let page_size = dump.page_size().unwrap_or(4096);
-        Self { dump, zero_excluded, page_size, ranges, space, caches }
+        let cpu_numbers = OnceLock::new();
+        Self { dump, zero_excluded, page_size, ranges, space, caches, cpu_numbers }
     }
 
     /// The ranges of memory, listed at the first call that needs them.
     pub(crate) fn ranges(&self) -> &[libkdump_range] {
         let list = || self.dump.spans().map(libkdump_range::stored).collect();
         published::<Vec<_>>(&self.ranges, list)
+    }
+
+    /// The numbers of the CPUs, found out at the first call that needs them.
+    pub(crate) fn cpu_numbers(&self) -> Result<&[Option<u32>], kdump_vmcore::Error> {
+        if let Some(numbers) = self.cpu_numbers.get() {
+            return Ok(numbers);
+        }
+        let numbers = kdump_vmcore::cpu_numbers(&self.dump)?;
+        Ok(published::<Vec<_>>(&self.cpu_numbers, || numbers))
     }
 
     /// The range an address lies in.
@@ -218,7 +229,7 @@ pub extern "C" fn libkdump_dump_get_info(
             elf_class,
             endian,
             phnum: count(dump.phdrs().len()),
-            cpus: count(dump.cpus().len()),
+            cpus: count(dump.cpu_count()),
             ranges: count(handle.ranges().len()),
             defects: count(state.defects.len()),
             complete: u32::from(state.is_complete()),

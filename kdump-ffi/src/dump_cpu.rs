@@ -53,11 +53,11 @@ extensible!(libkdump_cpu {
     reserved_pointer: *const c_void,
 });
 
-/// One CPU that saved its registers. Takes time proportional to the number of notes.
+/// The CPUs that saved their registers, in the order of their notes.
 ///
-/// Parameters: `dump` the dump; `index` from 0; `out` receives the CPU; `error` may be NULL.
-/// Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last, LIBKDUMP_ERR_TRUNCATED for a note that is too
-/// short, LIBKDUMP_ERR_UNSUPPORTED for an unknown architecture.
+/// Parameters: `dump` the dump; `index` from 0; `out` receives the CPU; `error` may be NULL. Returns
+/// LIBKDUMP_END behind the last. Errors: LIBKDUMP_ERR_TRUNCATED for a note that is too short,
+/// LIBKDUMP_ERR_UNSUPPORTED for an unknown architecture.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_cpu(
     dump: Lent<'_, libkdump_dump>,
@@ -68,8 +68,7 @@ pub extern "C" fn libkdump_dump_cpu(
     call(error, || {
         let handle = enter(dump, "dump")?;
         let place = out.place("out")?;
-        let cpus = handle.dump.cpus();
-        let cpu: &Cpu<'_> = element(&cpus, "CPU", index)?;
+        let Some(cpu) = cpu_of(&handle, index) else { return Ok::<_, Failure>(Flow::End) };
         let status = cpu.prstatus()?;
         place.set(libkdump_cpu {
             size: 0,
@@ -83,7 +82,7 @@ pub extern "C" fn libkdump_dump_cpu(
             desc: cpu.note.desc.as_ptr().cast(),
             reserved_pointer: core::ptr::null(),
         });
-        Ok::<_, Failure>(())
+        Ok(Flow::Done)
     })
 }
 
@@ -132,6 +131,36 @@ pub extern "C" fn libkdump_dump_register_at(
     })
 }
 
+fn cpu_of(handle: &libkdump_dump, cpu: u32) -> Option<Cpu<'_>> {
+    handle.dump.cpu(usize::try_from(cpu).ok()?)
+}
+
 fn status_of(handle: &libkdump_dump, cpu: u32) -> Result<PrStatus<'_>, Failure> {
-    Ok(element(&handle.dump.cpus(), "CPU", cpu)?.prstatus()?)
+    let count = handle.dump.cpu_count() as u64;
+    let missing = kdump_ffi_core::Failure::Index { what: "CPU", index: u64::from(cpu), count };
+    Ok(cpu_of(handle, cpu).ok_or(missing)?.prstatus()?)
+}
+
+/// The number of a CPU that saved its registers, as the dead kernel's own memory tells: the notes
+/// of a dump do not, and a CPU that did not answer left none. The first call for a dump reads the
+/// kernel's symbols.
+///
+/// Parameters: `dump` the dump; `cpu` as `index` of libkdump_dump_cpu(); `number` receives the
+/// number; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND when there is no such note, when it
+/// is in no CPU's buffer (those that a hypervisor makes are not), or without the keys of VMCOREINFO;
+/// LIBKDUMP_ERR_UNSUPPORTED when the dump does not tell where the buffers are; why they could not be
+/// read.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_dump_cpu_number(
+    dump: Lent<'_, libkdump_dump>,
+    cpu: u32,
+    number: Out<'_, u32>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(dump, "dump")?;
+        let found = element(handle.cpu_numbers()?, "CPU", cpu)?;
+        let missing = kdump_ffi_core::Failure::NotFound { what: "buffer with this CPU's registers" };
+        Ok::<_, Failure>(number.set("number", found.ok_or(missing)?)?)
+    })
 }

@@ -13,7 +13,7 @@ use crate::handle::{Lent, enter};
 ///
 /// Parameters: `dump` the dump; `index` from 0; `out` receives the note, whose `offset` is that
 /// in the file and whose pointers are lent until the dump is freed; `error` may be NULL. Returns
-/// LIBKDUMP_END behind the last note. Takes time proportional to `index`.
+/// LIBKDUMP_END behind the last note.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_note(
     dump: Lent<'_, libkdump_dump>,
@@ -25,7 +25,7 @@ pub extern "C" fn libkdump_dump_note(
         let handle = enter(dump, "dump")?;
         let place = out.place("out")?;
         let at = usize::try_from(index).unwrap_or(usize::MAX);
-        let Some(note) = handle.dump.notes().iter().nth(at) else { return Ok::<_, Failure>(Flow::End) };
+        let Some(note) = handle.dump.notes().get(at) else { return Ok::<_, Failure>(Flow::End) };
         place.set(libkdump_note::new(note.name, note.n_type, note.desc, note.offset));
         Ok(Flow::Done)
     })

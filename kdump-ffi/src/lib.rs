@@ -3,6 +3,7 @@
 #![allow(non_camel_case_types, reason = "the names are those of the C interface")]
 #![allow(unreachable_pub, reason = "the functions are reached by the names of their symbols")]
 
+mod capture;
 mod crashkernel;
 mod dmesg;
 mod dump;
@@ -25,6 +26,7 @@ mod progress;
 mod purgatory;
 mod range;
 mod save;
+mod save_to;
 mod source;
 mod texts;
 mod verify;
@@ -32,6 +34,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use capture::*;
 pub use crashkernel::*;
 pub use dmesg::*;
 pub use dump::*;
@@ -52,4 +55,5 @@ pub use progress::*;
 pub use purgatory::*;
 pub use range::*;
 pub use save::*;
+pub use save_to::*;
 pub use verify::*;

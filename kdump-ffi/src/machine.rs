@@ -24,7 +24,7 @@ pub struct libkdump_machine {
     /// Where its files were read.
     pub(crate) root: PathBuf,
     /// By LIBKDUMP_RANGES_ number.
-    pub(crate) ranges: [Vec<libkdump_range>; 6],
+    pub(crate) ranges: [Vec<libkdump_range>; 7],
     pub(crate) notes: Vec<CString>,
     pub(crate) advice: Vec<CString>,
     pub(crate) cmdline: CString,
@@ -76,6 +76,7 @@ pub(crate) fn describe(machine: Machine, root: PathBuf) -> libkdump_machine {
             ram(&machine.dump_ranges()),
             ram(machine.cma_ranges.as_slice()),
             ram(machine.gart.as_slice()),
+            ram(machine.crash_claimed.as_slice()),
         ],
         notes: machine.notes.iter().map(text).collect(),
         advice: Status::new(&machine).advice.into_iter().map(text).collect(),

@@ -23,6 +23,9 @@ pub const LIBKDUMP_RANGES_DUMP: u32 = 3;
 pub const LIBKDUMP_RANGES_CMA: u32 = 4;
 /// List of ranges: graphics apertures.
 pub const LIBKDUMP_RANGES_GART: u32 = 5;
+/// List of ranges: parts of the crash regions that something else claimed; nothing may be loaded
+/// there.
+pub const LIBKDUMP_RANGES_CLAIMED: u32 = 6;
 
 /// `flags` of struct libkdump_machine_info: `vmcoreinfo_paddr` and `vmcoreinfo_size` are set.
 pub const LIBKDUMP_MACHINE_VMCOREINFO: u32 = 1;

@@ -148,12 +148,7 @@ pub(crate) fn convert(options: &libkdump_plan_options) -> Result<PlanOptions, Fa
     Ok(PlanOptions {
         cmdline: chars!(cmdline).optional("cmdline")?.unwrap_or_default().to_owned(),
         reuse_cmdline: has(LIBKDUMP_PLAN_REUSE_CMDLINE),
-        backup: match backup {
-            LIBKDUMP_BACKUP_AUTO => BackupPolicy::Auto,
-            LIBKDUMP_BACKUP_ALWAYS => BackupPolicy::Always,
-            LIBKDUMP_BACKUP_NEVER => BackupPolicy::Never,
-            other => return Err(senseless("backup", other, "a LIBKDUMP_BACKUP_ constant")),
-        },
+        backup: backup_policy(backup)?,
         entry_32bit: has(LIBKDUMP_PLAN_ENTRY_32BIT),
         memmap_cmdline: has(LIBKDUMP_PLAN_MEMMAP_CMDLINE),
         no_efi: has(LIBKDUMP_PLAN_NO_EFI),
@@ -170,6 +165,16 @@ pub(crate) fn convert(options: &libkdump_plan_options) -> Result<PlanOptions, Fa
             other => return Err(senseless("on_mismatch", other, "a LIBKDUMP_MISMATCH_ constant")),
         },
     })
+}
+
+/// The policy with this number.
+pub(crate) fn backup_policy(number: u32) -> Result<BackupPolicy, Failure> {
+    match number {
+        LIBKDUMP_BACKUP_AUTO => Ok(BackupPolicy::Auto),
+        LIBKDUMP_BACKUP_ALWAYS => Ok(BackupPolicy::Always),
+        LIBKDUMP_BACKUP_NEVER => Ok(BackupPolicy::Never),
+        other => Err(senseless("backup", other, "a LIBKDUMP_BACKUP_ constant")),
+    }
 }
 
 /// The capture kernel's image: of a file at most `limit` bytes that are loaded.

@@ -1,14 +1,16 @@
 //! The kernel's rules applied to a plan.
 #![allow(unsafe_code, reason = "exports symbols")]
 
-use core::ffi::{c_char, c_int};
+use core::ffi::{c_char, c_int, c_void};
 use std::ffi::CString;
 
-use kdump_ffi_core::{InOut, Out, call, extensible, libkdump_error};
-use kdump_segments::preflight::{Report, Verdict};
+use kdump_ffi_core::{InOut, Items, Out, c_layout, call, extensible, libkdump_error, slice};
+use kdump_segments::load::probe_environment;
+use kdump_segments::preflight::{Buffer, Candidate, CandidateSegment, Report, Verdict, check};
 
 use crate::failure::Failure;
 use crate::handle::{Given, Handle, Lent, enter, free, give};
+use crate::machine::libkdump_machine;
 use crate::plan::libkdump_plan;
 use crate::texts::{count, step, text};
 
@@ -99,6 +101,64 @@ pub extern "C" fn libkdump_plan_preflight(
     call(error, || {
         let handle = enter(plan, "plan")?;
         Ok::<_, Failure>(give(preflight, "preflight", libkdump_preflight::new(handle.preflight()))?)
+    })
+}
+
+/// A segment of kexec_load(2): the kernel's own `struct kexec_segment` (linux/kexec.h), of which an
+/// array may be given as it is. It never grows.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct libkdump_kexec_segment {
+    /// The content; of a preflight only looked at for NULL.
+    pub buf: *const c_void,
+    /// Bytes of content; the rest is zero.
+    pub bufsz: usize,
+    /// Physical address.
+    pub mem: *const c_void,
+    /// Bytes of memory.
+    pub memsz: usize,
+}
+
+c_layout!(libkdump_kexec_segment {
+    buf: *const c_void,
+    bufsz: usize,
+    mem: *const c_void,
+    memsz: usize,
+});
+
+/// Applies the kernel's rules to a load that the caller put together itself, in the state the
+/// machine is in now. Nothing is loaded. The rules are those of kexec_load(2) alone: what makes a
+/// capture kernel work, such as its memory map, only a plan can be asked for.
+///
+/// Parameters: `machine` the machine; `entry`, `segments`, `count` and `flags` what kexec_load(2) is
+/// to be given, the architecture in the upper half of `flags`; `preflight` receives the handle, to be
+/// freed with libkdump_preflight_free(); `error` may be NULL. A rule that fails is no failure of
+/// this call, and senseless segments only make rules fail.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_machine_preflight(
+    machine: Lent<'_, libkdump_machine>,
+    entry: u64,
+    segments: Items<'_, libkdump_kexec_segment>,
+    count: usize,
+    flags: u64,
+    preflight: Out<'_, *mut libkdump_preflight>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(machine, "machine")?;
+        let given = slice!(segments, count)?;
+        let mut segments = Vec::new();
+        let need = (given.len() as u64).saturating_mul(size_of::<CandidateSegment>() as u64);
+        segments.try_reserve_exact(given.len()).map_err(|_| Failure::NoMemory { need })?;
+        segments.extend(given.iter().map(|segment| CandidateSegment {
+            mem: segment.mem.addr() as u64,
+            memsz: segment.memsz as u64,
+            bufsz: segment.bufsz as u64,
+            buffer: if segment.buf.is_null() { Buffer::Bad } else { Buffer::Readable },
+        }));
+        let environment = probe_environment(&handle.machine, &handle.root);
+        let report = check(&Candidate { entry, flags, segments }, &environment);
+        Ok::<_, Failure>(give(preflight, "preflight", libkdump_preflight::new(report))?)
     })
 }
 

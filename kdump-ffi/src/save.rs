@@ -129,7 +129,7 @@ pub extern "C" fn libkdump_dump_save(
     })
 }
 
-fn check(options: libkdump_save_options) -> Result<SaveOptions, Failure> {
+pub(crate) fn check(options: libkdump_save_options) -> Result<SaveOptions, Failure> {
     let libkdump_save_options { size: _, format, compression, exclude, threads: _, flags } = options;
     known_flags("flags", flags, LIBKDUMP_SAVE_FORCE)?;
     let refuse = |what| Err(Failure::Unsupported { what });
@@ -146,7 +146,7 @@ fn check(options: libkdump_save_options) -> Result<SaveOptions, Failure> {
     Ok(SaveOptions { force: flags & LIBKDUMP_SAVE_FORCE != 0 })
 }
 
-fn convert(report: &SaveReport) -> libkdump_save_report {
+pub(crate) fn convert(report: &SaveReport) -> libkdump_save_report {
     let SaveReport { file_size, memory, written, unreadable, shared, dropped_phdrs, .. } = report;
     let SaveReport { missing, corrupt, given_up, source_defects, .. } = report;
     libkdump_save_report {

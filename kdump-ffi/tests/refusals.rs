@@ -69,6 +69,7 @@ declare! {
     libkdump_crashkernel_parse(cmdline: *const c_char, ram: u64, arch: u32, out: Any, error: Any);
     libkdump_crashkernel_reserve(machine: Any, request: Any, out: Any, error: Any);
     libkdump_plan_new(machine: Any, options: Any, plan: *mut Any, error: Any);
+    libkdump_machine_low_memory(machine: Any, backup: u32, out: Any, error: Any);
     libkdump_plan_get_info(plan: Any, out: Any, error: Any);
     libkdump_plan_segment(plan: Any, index: u32, out: Any, error: Any);
     libkdump_plan_preflight(plan: Any, preflight: *mut Any, error: Any);
@@ -191,6 +192,7 @@ impl World {
                 }),
             ),
             ("libkdump_reservation", Box::new(move |s| self.reserve(self.request(0), s))),
+            ("libkdump_low_memory", Box::new(move |s| libkdump_machine_low_memory(self.machine, 0, s, none))),
             ("libkdump_plan_info", Box::new(move |s| libkdump_plan_get_info(self.plan, s, none))),
             ("libkdump_segment", Box::new(move |s| libkdump_plan_segment(self.plan, 0, s, none))),
             (
@@ -299,8 +301,14 @@ fn no_call_takes_a_size_below_that_of_the_first_version() {
         assert_eq!(call(place.as_mut_ptr().cast()), LIBKDUMP_OK, "{name}");
     }
     // The error is tested elsewhere; the library itself makes the progress, and view_init the view.
-    let others =
-        ["libkdump_error", "libkdump_phdr", "libkdump_progress", "libkdump_view", "libkdump_kexec_segment"];
+    let others = [
+        "libkdump_error",
+        "libkdump_phdr",
+        "libkdump_progress",
+        "libkdump_view",
+        "libkdump_kexec_segment",
+        "libkdump_extent",
+    ];
     for layout in layouts().filter(|layout| !others.contains(&layout.name)) {
         assert!(calls.iter().any(|(name, _)| *name == layout.name), "no call with a {}", layout.name);
     }

@@ -45,7 +45,7 @@ pub use error::*;
 pub use failure::{Fail, Failure, Place, elf_code, elf_place};
 pub use layout::{CLayout, Field, Layout, core_layouts, is_word};
 pub use note::*;
-pub use pointer::{Bytes, BytesMut, Chars, CharsMut, Items, Out, known_flags};
+pub use pointer::{Bytes, BytesMut, Chars, CharsMut, Items, ItemsMut, Out, known_flags};
 pub use prstatus::*;
 pub use sized::{Extensible, Extent, In, InOut};
 pub use text::copy_text;

@@ -158,6 +158,34 @@ impl<'a> BytesMut<'a> {
     }
 }
 
+/// An array to be filled: `T *`, its capacity in the next parameter.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug)]
+pub struct ItemsMut<'a, T>(*mut T, PhantomData<&'a mut T>);
+
+impl<'a, T: crate::CLayout> ItemsMut<'a, T> {
+    /// The array of `len` elements, cleared from `keep` on as [`BytesMut::slice`] does; NULL is fine
+    /// for none.
+    ///
+    /// # Safety
+    /// As [`BytesMut::slice`], and all zero bytes are a valid element.
+    ///
+    /// # Errors
+    /// [`Failure::Null`], [`Failure::Unaligned`] or [`Failure::Argument`] naming the parameter.
+    pub unsafe fn slice(self, name: &'static str, len: usize, keep: usize) -> Result<&'a mut [T], Failure> {
+        check(self.0.cast_const(), name, len)?;
+        let (bytes, keep) = (len.saturating_mul(size_of::<T>()), keep.saturating_mul(size_of::<T>()));
+        // SAFETY: passed on to the caller.
+        unsafe { BytesMut(self.0.cast(), PhantomData).slice(name, bytes, keep) }?;
+        if len == 0 {
+            return Ok(&mut []);
+        }
+        // SAFETY: not NULL, aligned, cleared; the caller vouches for `len` elements that overlap no
+        // other parameter.
+        Ok(unsafe { core::slice::from_raw_parts_mut(self.0, len) })
+    }
+}
+
 /// A text to be read: `const char *`, ended by a NUL.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug)]

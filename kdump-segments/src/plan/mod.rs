@@ -22,10 +22,12 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Arch, PhysRange};
 
+pub use capture_map::capture_map;
 pub use flags::KexecFlags;
 #[cfg(feature = "json")]
 pub use json::json_to_ascii;
 pub use layout::Layout;
+pub use low_memory::{Decision as LowMemoryDecision, decide as decide_low_memory};
 pub use options::{BackupPolicy, PlanOptions};
 
 use crate::capture_need::CaptureNeed;

@@ -23,12 +23,16 @@ pub struct Cpu<'a> {
 
 impl<'a> Cpu<'a> {
     pub(crate) fn from_notes(notes: &'a NoteTable, arch: Option<Arch>, endian: Endian) -> Vec<Self> {
-        let parse = |note: Note<'a>| match arch {
+        let cpus = notes.prstatus().enumerate();
+        cpus.map(|(index, note)| Self::new(index, note, arch, endian)).collect()
+    }
+
+    pub(crate) fn new(index: usize, note: Note<'a>, arch: Option<Arch>, endian: Endian) -> Self {
+        let prstatus = match arch {
             Some(arch) => PrStatus::parse(note.desc, arch, endian).map_err(elf("NT_PRSTATUS")),
             None => Err(Error::Unsupported { what: "registers of an unknown architecture (e_machine)" }),
         };
-        let cpus = notes.prstatus().enumerate();
-        cpus.map(|(index, note)| Self { index, note, prstatus: parse(note) }).collect()
+        Self { index, note, prstatus }
     }
 
     /// The registers and the task that ran.
