@@ -89,7 +89,7 @@ pub(crate) fn install(places: &Places) -> Result {
         copy(&root.join("include").join(header), &include.join(header))?;
     }
     let pc = lib.join("pkgconfig/libkdump.pc");
-    fs::write(&pc, pkg_config(places, &built.native_libs)).context(pc.display())?;
+    fs::write(&pc, pkg_config(places, &private_libs(&built.native_libs))).context(pc.display())?;
     man_pages(&root.join("man"), places)?;
     manual::write(&places.dir("share/man/man3"))?;
     println!("installed libkdump {} below {}", version(), places.dir("").display());
@@ -177,6 +177,13 @@ pub(crate) fn core_functions() -> Result<Vec<String>> {
     let code: Vec<_> = text.lines().filter(|line| !line.trim_start().starts_with('*')).collect();
     let declared = |name: &String| code.iter().any(|line| line.contains(&format!("{name}(")));
     Ok(functions()?.into_iter().filter(declared).collect())
+}
+
+/// What the archive must be linked with. The unwinder of the compiler comes as a shared library of
+/// its own or, for programs without any, in two archives that every compiler has.
+fn private_libs(native_libs: &str) -> String {
+    let libs = native_libs.split_whitespace();
+    libs.map(|lib| if lib == "-lgcc_s" { "-lgcc_eh -lgcc" } else { lib }).collect::<Vec<_>>().join(" ")
 }
 
 fn pkg_config(places: &Places, native_libs: &str) -> String {

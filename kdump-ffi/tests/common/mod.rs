@@ -83,6 +83,12 @@ declare! {
         done: *mut usize, error: *mut libkdump_error) -> c_int;
     libkdump_dump_register(dump: *const libkdump_dump, cpu: u32, name: *const c_char, value: *mut u64,
         error: *mut libkdump_error) -> c_int;
+    libkdump_dump_cpu(dump: *const libkdump_dump, index: u32, out: *mut kdump_ffi::libkdump_cpu,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_dump_note(dump: *const libkdump_dump, index: u32, out: *mut libkdump_note,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_dump_register_at(dump: *const libkdump_dump, cpu: u32, index: u32,
+        out: *mut kdump_ffi_core::libkdump_register, error: *mut libkdump_error) -> c_int;
     libkdump_dump_cpu_number(dump: *const libkdump_dump, cpu: u32, number: *mut u32,
         error: *mut libkdump_error) -> c_int;
     libkdump_dump_save_fd(dump: *const libkdump_dump, fd: c_int, options: *const libkdump_save_options,
