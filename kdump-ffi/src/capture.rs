@@ -5,13 +5,14 @@ use core::ffi::c_int;
 
 use kdump_elf::{Class, PhysRange};
 use kdump_ffi_core::{
-    BytesMut, Failure as Refusal, In, InOut, Items, ItemsMut, Out, buffer, c_layout, call, extensible,
+    BytesMut, Failure as Refusal, In, InOut, Items, ItemsMut, Out, buffer, c_layout, extensible,
     libkdump_error, slice,
 };
 use kdump_segments::RangeSet;
 use kdump_segments::elfcorehdr::{ElfCoreHeader, LowMemory};
 use kdump_segments::plan::{LowMemoryDecision, capture_map, decide_low_memory};
 
+use crate::boundary::call;
 use crate::failure::Failure;
 use crate::handle::{Lent, enter};
 use crate::machine::libkdump_machine;

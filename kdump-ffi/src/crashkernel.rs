@@ -3,9 +3,10 @@
 
 use core::ffi::c_int;
 
-use kdump_ffi_core::{Chars, In, InOut, call, extensible, known_flags, libkdump_error};
+use kdump_ffi_core::{Chars, In, InOut, extensible, known_flags, libkdump_error};
 use kdump_segments::{CrashkernelLimits, CrashkernelRequest};
 
+use crate::boundary::call;
 use crate::failure::Failure;
 use crate::handle::{Lent, enter};
 use crate::machine::libkdump_machine;

@@ -4,11 +4,10 @@
 use core::ffi::{c_char, c_int, c_void};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use kdump_ffi_core::{
-    InOut, Out, arch_number, call, encoding_numbers, extensible, libkdump_error, libkdump_phdr,
-};
+use kdump_ffi_core::{InOut, Out, arch_number, encoding_numbers, extensible, libkdump_error, libkdump_phdr};
 use kdump_vmcore::{AddressSpace, Dump, KernelMemory, Reader, TranslationCache};
 
+use crate::boundary::call;
 use crate::failure::Failure;
 use crate::handle::{Given, Handle, Lent, enter, free};
 use crate::range::{LIBKDUMP_PAGE_UNKNOWN, libkdump_range};

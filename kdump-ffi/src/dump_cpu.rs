@@ -4,11 +4,10 @@
 use core::ffi::{c_int, c_void};
 
 use kdump_elf::PrStatus;
-use kdump_ffi_core::{
-    Chars, Flow, InOut, Out, call, extensible, libkdump_error, libkdump_register, register_at,
-};
+use kdump_ffi_core::{Chars, Flow, InOut, Out, extensible, libkdump_error, libkdump_register, register_at};
 use kdump_vmcore::Cpu;
 
+use crate::boundary::call;
 use crate::dump::libkdump_dump;
 use crate::failure::Failure;
 use crate::handle::{Lent, enter};

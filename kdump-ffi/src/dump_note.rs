@@ -3,8 +3,9 @@
 
 use core::ffi::c_int;
 
-use kdump_ffi_core::{Flow, InOut, call, libkdump_error, libkdump_note};
+use kdump_ffi_core::{Flow, InOut, libkdump_error, libkdump_note};
 
+use crate::boundary::call;
 use crate::dump::libkdump_dump;
 use crate::failure::Failure;
 use crate::handle::{Lent, enter};

@@ -9,11 +9,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use kdump_ffi_core::{
-    Chars, In, InOut, Items, Out, call, chars, extensible, known_flags, libkdump_error, libkdump_read_fn,
-    reader, slice,
+    Chars, In, InOut, Items, Out, chars, extensible, known_flags, libkdump_error, libkdump_read_fn, reader,
+    slice,
 };
 use kdump_vmcore::{Dump, ReadAt, open_dump_file};
 
+use crate::boundary::call;
 use crate::dump::libkdump_dump;
 use crate::failure::Failure;
 use crate::handle::give;

@@ -4,9 +4,10 @@
 use core::ffi::c_int;
 
 use kdump_elf::{Paddr, Vaddr};
-use kdump_ffi_core::{BytesMut, InOut, Out, buffer, call, libkdump_error};
+use kdump_ffi_core::{BytesMut, InOut, Out, buffer, libkdump_error};
 use kdump_vmcore::{PhysMemory, Stopped};
 
+use crate::boundary::call;
 use crate::dump::libkdump_dump;
 use crate::failure::Failure;
 use crate::handle::{Lent, enter};

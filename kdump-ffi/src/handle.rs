@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kdump_ffi_core::{Out, guarded};
 
 use crate::failure::Failure;
+use crate::reserve;
 
 /// A type C holds pointers to.
 pub trait Handle {
@@ -117,9 +118,18 @@ pub(crate) fn enter<'a, T: Handle>(
 pub(crate) fn give<T: Handle>(out: Out<'_, *mut T>, name: &'static str, value: T) -> Result<(), Failure> {
     let head = Head { spare: [0; 2], tag: AtomicU32::new(T::TAG), poisoned: AtomicBool::new(false) };
     let layout = Layout::new::<Slot<T>>();
+    // What was set aside for a shortage must not end up in a handle that lives on.
+    if reserve::ran_short() {
+        return Err(Failure::NoMemory { need: layout.size() as u64 });
+    }
     // SAFETY: the head alone makes the layout larger than nothing.
     let room = NonNull::new(unsafe { std::alloc::alloc(layout) }.cast::<Slot<T>>());
     let room = room.ok_or(Failure::NoMemory { need: layout.size() as u64 })?;
+    if reserve::ran_short() {
+        // SAFETY: just allocated with this layout.
+        unsafe { std::alloc::dealloc(room.as_ptr().cast(), layout) };
+        return Err(Failure::NoMemory { need: layout.size() as u64 });
+    }
     // SAFETY: just allocated with the layout of a slot.
     unsafe { room.write(Slot { head, value }) };
     out.set(name, room.as_ptr().cast()).map_err(|failure| {

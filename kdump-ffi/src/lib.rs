@@ -3,6 +3,7 @@
 #![allow(non_camel_case_types, reason = "the names are those of the C interface")]
 #![allow(unreachable_pub, reason = "the functions are reached by the names of their symbols")]
 
+mod boundary;
 mod capture;
 mod crashkernel;
 mod dmesg;
@@ -25,6 +26,7 @@ mod preflight;
 mod progress;
 mod purgatory;
 mod range;
+mod reserve;
 mod save;
 mod save_to;
 mod source;
@@ -54,6 +56,8 @@ pub use preflight::*;
 pub use progress::*;
 pub use purgatory::*;
 pub use range::*;
+#[doc(hidden)]
+pub use reserve::Reserve;
 pub use save::*;
 pub use save_to::*;
 pub use verify::*;

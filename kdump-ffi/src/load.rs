@@ -4,11 +4,12 @@
 use core::ffi::c_int;
 use std::path::Path;
 
-use kdump_ffi_core::{Chars, InOut, call, libkdump_error};
+use kdump_ffi_core::{Chars, InOut, libkdump_error};
 use kdump_segments::Machine;
 use kdump_segments::cmdline::CommandLine;
 use kdump_segments::load::{FileLoad, load_files, probe_environment, rights_refusal};
 
+use crate::boundary::call;
 use crate::dump_open::{optional_path, path_of};
 use crate::failure::Failure;
 use crate::handle::{Lent, enter};

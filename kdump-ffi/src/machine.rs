@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kdump_elf::PhysRange;
-use kdump_ffi_core::{Chars, InOut, Out, call, libkdump_error};
+use kdump_ffi_core::{Chars, InOut, Out, libkdump_error};
 use kdump_segments::load::Status;
 use kdump_segments::{Machine, MemoryMap};
 
+use crate::boundary::call;
 use crate::dump_open::optional_path;
 use crate::failure::Failure;
 use crate::handle::{Given, Handle, free, give};

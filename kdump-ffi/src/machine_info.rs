@@ -3,8 +3,9 @@
 
 use core::ffi::{c_char, c_int};
 
-use kdump_ffi_core::{InOut, Out, arch_number, call, endian_number, extensible, libkdump_error};
+use kdump_ffi_core::{InOut, Out, arch_number, endian_number, extensible, libkdump_error};
 
+use crate::boundary::call;
 use crate::failure::Failure;
 use crate::handle::{Lent, enter};
 use crate::machine::libkdump_machine;

@@ -6,13 +6,14 @@ use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kdump_ffi_core::{In, InOut, Out, call, libkdump_error};
+use kdump_ffi_core::{In, InOut, Out, libkdump_error};
 use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::Machine;
 use kdump_segments::load::probe_environment;
 use kdump_segments::plan::{Plan, PlanInputs};
 use kdump_segments::preflight::{Report, check_plan};
 
+use crate::boundary::call;
 use crate::failure::Failure;
 use crate::handle::{Given, Handle, Lent, enter, free, give};
 use crate::machine::libkdump_machine;

@@ -4,12 +4,13 @@
 use core::ffi::{c_char, c_int, c_void};
 
 use kdump_ffi_core::{
-    CharsMut, InOut, Out, arch_number, call, copy_text, extensible, libkdump_error, libkdump_phdr, slice,
+    CharsMut, InOut, Out, arch_number, copy_text, extensible, libkdump_error, libkdump_phdr, slice,
 };
 use kdump_segments::e820::E820Entry;
 use kdump_segments::plan::json_to_ascii;
 use kdump_segments::segment::SegmentKind;
 
+use crate::boundary::call;
 use crate::failure::Failure;
 use crate::handle::{Lent, enter};
 use crate::plan::libkdump_plan;

@@ -223,7 +223,16 @@ fn content(data: *const c_void, len: u64) -> Result<Option<Vec<u8>>, Failure> {
         return Ok(None);
     }
     let data = Bytes::new(data);
-    Ok(Some(slice!(data, usize::try_from(len).unwrap_or(usize::MAX))?.to_vec()))
+    copied(slice!(data, usize::try_from(len).unwrap_or(usize::MAX))?).map(Some)
+}
+
+/// A copy of bytes of the caller.
+pub(crate) fn copied(bytes: &[u8]) -> Result<Vec<u8>, Failure> {
+    let mut copy = Vec::new();
+    let need = bytes.len() as u64;
+    copy.try_reserve_exact(bytes.len()).map_err(|_| Failure::NoMemory { need })?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
 }
 
 fn serial(base: u32, baud: u32) -> Result<Option<SerialPort>, Failure> {

@@ -4,10 +4,11 @@
 use core::ffi::{c_char, c_int, c_void};
 use std::ffi::CString;
 
-use kdump_ffi_core::{InOut, Items, Out, c_layout, call, extensible, libkdump_error, slice};
+use kdump_ffi_core::{InOut, Items, Out, c_layout, extensible, libkdump_error, slice};
 use kdump_segments::load::probe_environment;
 use kdump_segments::preflight::{Buffer, Candidate, CandidateSegment, Report, Verdict, check};
 
+use crate::boundary::call;
 use crate::failure::Failure;
 use crate::handle::{Given, Handle, Lent, enter, free, give};
 use crate::machine::libkdump_machine;

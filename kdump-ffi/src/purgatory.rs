@@ -5,12 +5,14 @@ use core::ffi::{c_int, c_void};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kdump_ffi_core::{
-    Bytes, BytesMut, Chars, InOut, Out, arch_number, buffer, call, extensible, libkdump_error, slice,
+    Bytes, BytesMut, Chars, InOut, Out, arch_number, buffer, extensible, libkdump_error, slice,
 };
 use kdump_purgatory::{Image, ObjectPurgatory};
 
+use crate::boundary::call;
 use crate::failure::Failure;
 use crate::handle::{Given, Handle, Lent, enter, free, give};
+use crate::plan_options::copied;
 
 /// A purgatory object and what it was linked to. Threads may use one at the same time; pointers it
 /// lends are valid until it is linked again, a symbol is set, or it is freed.
@@ -65,7 +67,7 @@ pub extern "C" fn libkdump_purgatory_new(
     call(error, || {
         let object = match slice!(object, len)? {
             [] => ObjectPurgatory::builtin(kdump_ffi_core::arch(arch)?)?,
-            bytes => ObjectPurgatory::from_object(bytes.to_vec())?,
+            bytes => ObjectPurgatory::from_object(copied(bytes)?)?,
         };
         let made = libkdump_purgatory { object, image: Mutex::new(None) };
         Ok::<_, Failure>(give(purgatory, "purgatory", made)?)

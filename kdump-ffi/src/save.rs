@@ -3,9 +3,10 @@
 
 use core::ffi::{c_int, c_void};
 
-use kdump_ffi_core::{Chars, Flow, In, InOut, call, extensible, known_flags, libkdump_error};
+use kdump_ffi_core::{Chars, Flow, In, InOut, extensible, known_flags, libkdump_error};
 use kdump_vmcore::{SaveOptions, SaveReport};
 
+use crate::boundary::call;
 use crate::dump::{LIBKDUMP_FORMAT_ELF, LIBKDUMP_FORMAT_UNKNOWN, libkdump_dump};
 use crate::dump_open::path_of;
 use crate::failure::Failure;

@@ -7,9 +7,10 @@ use std::io::Write;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
-use kdump_ffi_core::{Flow, In, InOut, call, libkdump_error};
+use kdump_ffi_core::{Flow, In, InOut, libkdump_error};
 use kdump_vmcore::{Error, IoError, SavePlan, WriteAt};
 
+use crate::boundary::call;
 use crate::dump::{LIBKDUMP_FORMAT_FLATTENED, libkdump_dump};
 use crate::failure::Failure;
 use crate::handle::{Lent, enter};

@@ -3,9 +3,10 @@
 
 use core::ffi::{c_int, c_void};
 
-use kdump_ffi_core::{Flow, InOut, Out, call, extensible, libkdump_error};
+use kdump_ffi_core::{Flow, InOut, Out, extensible, libkdump_error};
 use kdump_vmcore::Verification;
 
+use crate::boundary::call;
 use crate::dump::libkdump_dump;
 use crate::failure::Failure;
 use crate::handle::{Given, Handle, Lent, enter, free, give};

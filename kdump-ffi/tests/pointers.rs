@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 /// Files that may have unsafe blocks.
-const PLACES: [&str; 8] = [
+const PLACES: [&str; 9] = [
     "core/src/callback.rs",
     "core/src/layout.rs",
     "core/src/pointer.rs",
@@ -12,6 +12,7 @@ const PLACES: [&str; 8] = [
     "src/dump_open.rs",
     "src/handle.rs",
     "src/progress.rs",
+    "src/reserve.rs",
     "src/save_to.rs",
 ];
 

@@ -107,6 +107,10 @@ declare! {
     libkdump_machine_preflight(machine: *const libkdump_machine, entry: u64,
         segments: *const libkdump_kexec_segment, count: usize, flags: u64,
         preflight: *mut *mut libkdump_preflight, error: *mut libkdump_error) -> c_int;
+    libkdump_plan_preflight(plan: *const libkdump_plan, preflight: *mut *mut libkdump_preflight,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_dump_verify(dump: *const libkdump_dump, progress: libkdump_progress_fn, user: *mut c_void,
+        verification: *mut *mut kdump_ffi::libkdump_verification, error: *mut libkdump_error) -> c_int;
     libkdump_preflight_get_info(preflight: *const libkdump_preflight, out: *mut libkdump_preflight_info,
         error: *mut libkdump_error) -> c_int;
     libkdump_preflight_finding(preflight: *const libkdump_preflight, index: u32, out: *mut libkdump_finding,

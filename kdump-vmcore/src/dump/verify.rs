@@ -8,6 +8,7 @@ use super::scan::read_or_zero;
 use super::{Dump, Unreadable};
 use crate::error::Error;
 use crate::progress::Progress;
+use crate::room::zeroed;
 
 /// Bytes read at once.
 const BATCH: usize = 2 << 20;
@@ -37,7 +38,7 @@ impl Verification {
 /// and may end the work with [`ControlFlow::Break`].
 ///
 /// # Errors
-/// [`Error::Cancelled`] when `progress` breaks.
+/// [`Error::Cancelled`] when `progress` breaks, [`Error::OutOfMemory`] without a buffer.
 pub fn verify(
     dump: &Dump<'_>,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
@@ -48,7 +49,7 @@ pub fn verify(
     found.defects.extend(dump.cpus().iter().filter_map(|cpu| cpu.prstatus().err()).filter(damaged));
     let listed = || dump.spans().filter(|span| span.kind.is_readable() || span.kind.is_lost());
     found.memory = listed().map(|span| span.range.size()).fold(0, u64::saturating_add);
-    let mut buffer = alloc::vec![0; BATCH];
+    let mut buffer = zeroed("a batch to verify", BATCH as u64)?;
     let mut done = 0_u64;
     let unit = dump.page_size().unwrap_or(SMALLEST_PAGE);
     let mut reader = dump.reader();
