@@ -5,6 +5,7 @@
 
 mod manual;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -168,6 +169,21 @@ pub(crate) fn functions() -> Result<Vec<String>> {
     let text = fs::read_to_string(&path).context(path.display())?;
     let lines = text.lines().filter_map(|line| line.trim().strip_suffix(';'));
     Ok(lines.filter(|name| name.starts_with("libkdump_")).map(str::to_owned).collect())
+}
+
+/// The version in which each function appeared: that of its node in the version script.
+pub(crate) fn since() -> Result<BTreeMap<String, String>> {
+    let path = repo::root()?.join(MAP);
+    let text = fs::read_to_string(&path).context(path.display())?;
+    let (mut found, mut version) = (BTreeMap::new(), "");
+    for line in text.lines().map(str::trim) {
+        if let Some(node) = line.strip_prefix("LIBKDUMP_").and_then(|rest| rest.strip_suffix(" {")) {
+            version = node;
+        } else if let Some(name) = line.strip_suffix(';').filter(|name| name.starts_with("libkdump_")) {
+            found.insert(name.to_owned(), version.to_owned());
+        }
+    }
+    Ok(found)
 }
 
 /// Those of them that kdump-core.h declares.

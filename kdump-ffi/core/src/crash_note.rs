@@ -13,8 +13,8 @@ use crate::{BytesMut, Failure, InOut, Items, Out, buffer, call, slice};
 /// Takes no lock and no memory. Whoever reads the buffer meanwhile finds no note or a whole
 /// one. Writing again replaces the note.
 ///
-/// Parameters: `buf` and `len` the buffer, at least `crash_note_size` of
-/// libkdump_arch_get_info(); `arch` a LIBKDUMP_ARCH_ constant; `endian` the byte order; `pid`
+/// Parameters: `buf` and `len` the buffer, which holds something already, at least `crash_note_size`
+/// of libkdump_arch_get_info(); `arch` a LIBKDUMP_ARCH_ constant; `endian` the byte order; `pid`
 /// the task that runs; `regs` and `nregs` the registers in the order of `pr_reg`
 /// (libkdump_register_index()), of which missing ones are zero; `written` (may be NULL)
 /// receives the bytes written; `error` may be NULL. Errors: LIBKDUMP_ERR_BUFFER,
