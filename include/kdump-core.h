@@ -7,6 +7,9 @@
  * - A function that can fail returns LIBKDUMP_OK (0) or a negative LIBKDUMP_ERR_ code; one that
  *   takes an index or a cursor and iterates returns LIBKDUMP_END (1) behind the last element, and
  *   then writes nothing.
+ * - Of the codes every function may give, those listed with each are the ones besides these:
+ *   LIBKDUMP_ERR_INVALID and LIBKDUMP_ERR_ABI for what it was given, LIBKDUMP_ERR_NO_MEMORY,
+ *   LIBKDUMP_ERR_PANIC and LIBKDUMP_ERR_POISONED.
  * - Results go through the last parameters and are written on success only. Reads also tell on
  *   failure how many bytes are good.
  * - `error` is the caller's, may be NULL, and is written on failure only.

@@ -105,7 +105,7 @@ pub extern "C" fn libkdump_dmesg_read(
         let info = handle.dump.vmcoreinfo().ok_or(missing)?;
         let log = Dmesg::read(&mut handle.kernel(), info)?;
         let handle = libkdump_dmesg { log };
-        Ok::<_, Failure>(give(dmesg, "dmesg", handle)?)
+        give(dmesg, "dmesg", handle)
     })
 }
 

@@ -122,7 +122,7 @@ fn open(
     known_flags("flags", flags, LIBKDUMP_OPEN_ZERO_EXCLUDED)?;
     let dump = Dump::open_parts(parts)?;
     let handle = libkdump_dump::new(dump, flags & LIBKDUMP_OPEN_ZERO_EXCLUDED != 0);
-    Ok(give(out, "dump", handle)?)
+    give(out, "dump", handle)
 }
 
 /// A path as the system takes it: any bytes but NUL.

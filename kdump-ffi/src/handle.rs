@@ -70,10 +70,12 @@ fn checked<'a, T: Handle>(start: *mut T, name: &'static str) -> Result<&'a Slot<
     if !slot.is_aligned() {
         return Err(kdump_ffi_core::Failure::Unaligned { name }.into());
     }
+    // SAFETY: aligned and not NULL: an address behind it, which is not followed yet.
+    let tag = unsafe { &raw const (*slot).head.tag };
     // SAFETY: aligned; every handle begins with a `Head`. Of a handle that was freed the memory may
     // belong to someone else by now, which is a defect of the caller that the look at the tag
     // catches mostly, and no worse than going on.
-    let tag = unsafe { (&raw const (*slot).head.tag).read_volatile() }.into_inner();
+    let tag = unsafe { tag.read_volatile() }.into_inner();
     if tag != T::TAG {
         return Err(Failure::NoHandle { name, freed: tag == FREED });
     }

@@ -13,7 +13,6 @@ use kdump_segments::{Machine, MemoryMap};
 
 use crate::boundary::call;
 use crate::dump_open::optional_path;
-use crate::failure::Failure;
 use crate::handle::{Given, Handle, free, give};
 use crate::range::{LIBKDUMP_MEMORY_RAM, libkdump_range};
 use crate::texts::text;
@@ -52,7 +51,7 @@ pub extern "C" fn libkdump_machine_collect(
     call(error, || {
         let root = optional_path(root).unwrap_or_else(|| PathBuf::from("/"));
         let found = Machine::collect(&root)?;
-        Ok::<_, Failure>(give(machine, "machine", describe(found, root))?)
+        give(machine, "machine", describe(found, root))
     })
 }
 

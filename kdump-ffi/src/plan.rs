@@ -57,8 +57,12 @@ impl libkdump_plan {
 /// Parameters: `machine` the machine that may crash; `options` what the plan is made from; `plan`
 /// receives the handle, to be freed with libkdump_plan_free(); `error` may be NULL. Nothing is loaded.
 /// Errors: LIBKDUMP_ERR_NOT_FOUND when no crash region is reserved, LIBKDUMP_ERR_IO,
-/// LIBKDUMP_ERR_FORMAT when the file is no kernel image, LIBKDUMP_ERR_TOO_LARGE with `need` when
-/// there is no room, LIBKDUMP_ERR_UNSUPPORTED for an architecture (libkdump_has()).
+/// LIBKDUMP_ERR_FORMAT when the file is no kernel image or no regular file, LIBKDUMP_ERR_TRUNCATED
+/// for an image that is cut, LIBKDUMP_ERR_CORRUPT for one with a field that cannot be right or a
+/// purgatory that cannot be linked, LIBKDUMP_ERR_TOO_LARGE with `need` when there is no room or the
+/// command line is too long, LIBKDUMP_ERR_REFUSED when a part with a fixed address lies outside the
+/// crash region, LIBKDUMP_ERR_INVALID also for options that contradict each other or the machine,
+/// LIBKDUMP_ERR_UNSUPPORTED for an architecture (libkdump_has()).
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_plan_new(
     machine: Lent<'_, libkdump_machine>,
@@ -70,7 +74,7 @@ pub extern "C" fn libkdump_plan_new(
         let handle = enter(machine, "machine")?;
         let options = options.get("options")?;
         let made = make(&handle, &options)?;
-        Ok::<_, Failure>(give(plan, "plan", made)?)
+        give(plan, "plan", made)
     })
 }
 

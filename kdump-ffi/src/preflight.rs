@@ -101,7 +101,7 @@ pub extern "C" fn libkdump_plan_preflight(
 ) -> c_int {
     call(error, || {
         let handle = enter(plan, "plan")?;
-        Ok::<_, Failure>(give(preflight, "preflight", libkdump_preflight::new(handle.preflight()))?)
+        give(preflight, "preflight", libkdump_preflight::new(handle.preflight()))
     })
 }
 
@@ -159,7 +159,7 @@ pub extern "C" fn libkdump_machine_preflight(
         }));
         let environment = probe_environment(&handle.machine, &handle.root);
         let report = check(&Candidate { entry, flags, segments }, &environment);
-        Ok::<_, Failure>(give(preflight, "preflight", libkdump_preflight::new(report))?)
+        give(preflight, "preflight", libkdump_preflight::new(report))
     })
 }
 

@@ -70,7 +70,7 @@ pub extern "C" fn libkdump_purgatory_new(
             bytes => ObjectPurgatory::from_object(copied(bytes)?)?,
         };
         let made = libkdump_purgatory { object, image: Mutex::new(None) };
-        Ok::<_, Failure>(give(purgatory, "purgatory", made)?)
+        give(purgatory, "purgatory", made)
     })
 }
 

@@ -11,7 +11,8 @@
 mod common;
 
 use core::ptr::{null, null_mut};
-use std::time::{Duration, Instant};
+use core::time::Duration;
+use std::time::Instant;
 
 use common::{Memory, libkdump_dump, message, sized};
 use dumpgen::{CoreFile, Kallsyms, Segment, Wire, crash_notes_buffer, note, prstatus_x86_64};
