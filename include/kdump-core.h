@@ -5,21 +5,35 @@
  * Conventions of this header and of kdump.h:
  *
  * - A function that can fail returns LIBKDUMP_OK (0) or a negative LIBKDUMP_ERR_ code; one that
- *   iterates returns LIBKDUMP_END (1) behind the last element.
+ *   takes an index or a cursor and iterates returns LIBKDUMP_END (1) behind the last element, and
+ *   then writes nothing.
+ * - Of the codes every function may give, those listed with each are the ones besides these:
+ *   LIBKDUMP_ERR_INVALID and LIBKDUMP_ERR_ABI for what it was given, LIBKDUMP_ERR_NO_MEMORY,
+ *   LIBKDUMP_ERR_PANIC and LIBKDUMP_ERR_POISONED.
  * - Results go through the last parameters and are written on success only. Reads also tell on
  *   failure how many bytes are good.
  * - `error` is the caller's, may be NULL, and is written on failure only.
  * - Structures begin with `size`, set by the caller to sizeof. What the caller's structure has and
  *   the library does not know must be zero; what the library has and the caller does not know
- *   counts as zero.
+ *   counts as zero. A size that no version had gives LIBKDUMP_ERR_ABI, a flag that is not known
+ *   LIBKDUMP_ERR_INVALID. There is no padding: of one structure only the pointers differ between
+ *   machines.
  * - Texts given to the library end with a NUL. Pointers given are used during the call only, unless
- *   the function says otherwise, and must be aligned. Buffers must not overlap.
+ *   the function says otherwise, and must be aligned. Buffers must not overlap; those that are
+ *   filled need not be initialised and may be cleared where less than all of them is used.
  * - Pointers in results are lent, never to be freed: they live as long as the handle or buffer they
  *   came from.
  * - Handles are freed by the function named after them, which takes NULL. Any number of threads may
  *   use a handle at the same time; freeing it needs it alone. After fork() both processes may use it.
+ *   A pointer to something else, or to a handle that was freed, mostly gives LIBKDUMP_ERR_INVALID
+ *   and is not freed again; memory that was given to someone else since cannot be told.
  * - Nothing is printed, no signal is handled, no environment variable is read, no thread is started
  *   unless asked for. Callbacks must return, not longjmp or throw.
+ * - Without memory a call gives LIBKDUMP_ERR_NO_MEMORY. One process has 1 MiB set aside for the small
+ *   allocations of calls that run out of it; a call that would need more of these than that ends the
+ *   process by abort(), with a line on standard error: the one time that something is printed.
+ * - The manual page of a function says in which version it appeared. One that is to be avoided is
+ *   declared with LIBKDUMP_DEPRECATED and keeps working.
  *
  * Made from the Rust sources by `cargo xtask header`; changes go there.
  */
@@ -29,6 +43,13 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+/** Marks a function that a newer one replaces. */
+#if defined(__GNUC__) || defined(__clang__)
+#define LIBKDUMP_DEPRECATED(text) __attribute__((deprecated(text)))
+#else
+#define LIBKDUMP_DEPRECATED(text)
+#endif
 
 /**
  * An architecture the library does not know.
@@ -747,8 +768,8 @@ const char *libkdump_strerror(int code);
  * Takes no lock and no memory. Whoever reads the buffer meanwhile finds no note or a whole
  * one. Writing again replaces the note.
  *
- * Parameters: `buf` and `len` the buffer, at least `crash_note_size` of
- * libkdump_arch_get_info(); `arch` a LIBKDUMP_ARCH_ constant; `endian` the byte order; `pid`
+ * Parameters: `buf` and `len` the buffer, which holds something already, at least `crash_note_size`
+ * of libkdump_arch_get_info(); `arch` a LIBKDUMP_ARCH_ constant; `endian` the byte order; `pid`
  * the task that runs; `regs` and `nregs` the registers in the order of `pr_reg`
  * (libkdump_register_index()), of which missing ones are zero; `written` (may be NULL)
  * receives the bytes written; `error` may be NULL. Errors: LIBKDUMP_ERR_BUFFER,
@@ -807,8 +828,8 @@ int libkdump_elfcorehdr_parse(const void *buf,
  * Reads one program header of an elfcorehdr or core file.
  *
  * Parameters: `buf` and `len` as for libkdump_elfcorehdr_parse(); `index` from 0; `out`
- * receives the program header; `error` may be NULL. Errors: those of
- * libkdump_elfcorehdr_parse(), LIBKDUMP_ERR_NOT_FOUND for an index beyond the last.
+ * receives the program header; `error` may be NULL. Returns LIBKDUMP_END behind the last. Errors:
+ * those of libkdump_elfcorehdr_parse().
  */
 int libkdump_elfcorehdr_phdr(const void *buf,
                              size_t len,
@@ -993,7 +1014,7 @@ int libkdump_vmcore_get_layout(const void *elfcorehdr,
  * One program header of the predicted file. Takes time proportional to `index`.
  *
  * Parameters: as for libkdump_vmcore_get_layout(); `index` from 0, the merged notes first.
- * Errors: those of libkdump_vmcore_get_layout(), LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * Returns LIBKDUMP_END behind the last. Errors: those of libkdump_vmcore_get_layout().
  */
 int libkdump_vmcore_get_phdr(const void *elfcorehdr,
                              size_t len,

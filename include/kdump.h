@@ -12,6 +12,21 @@
 #include "kdump-core.h"
 
 /**
+ * `fate` of low memory: the capture kernel may use it, and it is not dumped.
+ */
+#define LIBKDUMP_LOW_NOT_DUMPED 1
+
+/**
+ * `fate` of low memory: what is saved from it is dumped, and the capture kernel may use it.
+ */
+#define LIBKDUMP_LOW_BACKED_UP 2
+
+/**
+ * `fate` of low memory: it is dumped where it lies, and the capture kernel does not use it.
+ */
+#define LIBKDUMP_LOW_AS_IS 3
+
+/**
  * `flags` of struct libkdump_crashkernel: `base` is set.
  */
 #define LIBKDUMP_CRASHKERNEL_BASE 1
@@ -177,6 +192,12 @@
  * List of ranges: graphics apertures.
  */
 #define LIBKDUMP_RANGES_GART 5
+
+/**
+ * List of ranges: parts of the crash regions that something else claimed; nothing may be loaded
+ * there.
+ */
+#define LIBKDUMP_RANGES_CLAIMED 6
 
 /**
  * `flags` of struct libkdump_machine_info: `vmcoreinfo_paddr` and `vmcoreinfo_size` are set.
@@ -464,6 +485,55 @@ struct libkdump_purgatory;
 struct libkdump_verification;
 
 /**
+ * What becomes of the memory below 1 MiB, which an x86 capture kernel boots through.
+ */
+struct libkdump_low_memory {
+    /**
+     * `sizeof (struct libkdump_low_memory)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * LIBKDUMP_LOW_ number.
+     */
+    uint32_t fate;
+    /**
+     * With LIBKDUMP_LOW_BACKED_UP: first address of what is to be saved.
+     */
+    uint64_t source;
+    /**
+     * Its bytes.
+     */
+    uint64_t length;
+    /**
+     * Physical address of the copy, as deep in a page as `source`. libkdump_machine_low_memory()
+     * gives 0; the caller puts in where it found room.
+     */
+    uint64_t destination;
+};
+
+/**
+ * A range of a memory map. It never grows, so arrays of it are plain arrays.
+ */
+struct libkdump_extent {
+    /**
+     * First address.
+     */
+    uint64_t start;
+    /**
+     * Bytes.
+     */
+    uint64_t length;
+    /**
+     * LIBKDUMP_MEMORY_ number; not looked at where only the addresses matter.
+     */
+    uint32_t kind;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
+};
+
+/**
  * What `crashkernel=` asks for.
  */
 struct libkdump_crashkernel {
@@ -594,6 +664,10 @@ struct libkdump_log_record {
      * nor ended by a NUL; lent until the log is freed.
      */
     const void *text;
+    /**
+     * NULL.
+     */
+    const void *reserved;
 };
 
 /**
@@ -739,6 +813,10 @@ struct libkdump_cpu {
      * The note's descriptor, for the libkdump_prstatus_ functions; lent until the dump is freed.
      */
     const void *desc;
+    /**
+     * NULL.
+     */
+    const void *reserved_pointer;
 };
 
 /**
@@ -903,21 +981,21 @@ struct libkdump_plan_options {
      */
     const void *kernel_data;
     /**
-     * Bytes of `kernel_data`.
-     */
-    uint64_t kernel_len;
-    /**
      * The initial ramdisk itself, when `initrd` is NULL.
      */
     const void *initrd_data;
     /**
-     * Bytes of `initrd_data`; 0 for none.
-     */
-    uint64_t initrd_len;
-    /**
      * A relocatable object to be used as purgatory; NULL for the library's own.
      */
     const void *purgatory;
+    /**
+     * Bytes of `kernel_data`.
+     */
+    uint64_t kernel_len;
+    /**
+     * Bytes of `initrd_data`; 0 for none.
+     */
+    uint64_t initrd_len;
     /**
      * Bytes of `purgatory`.
      */
@@ -1014,6 +1092,33 @@ struct libkdump_segment {
      * The content, lent until the plan is freed.
      */
     const void *buf;
+    /**
+     * NULL.
+     */
+    const void *reserved;
+};
+
+/**
+ * A segment of kexec_load(2): the kernel's own `struct kexec_segment` (linux/kexec.h), of which an
+ * array may be given as it is. It never grows.
+ */
+struct libkdump_kexec_segment {
+    /**
+     * The content; of a preflight only looked at for NULL.
+     */
+    const void *buf;
+    /**
+     * Bytes of content; the rest is zero.
+     */
+    size_t bufsz;
+    /**
+     * Physical address.
+     */
+    const void *mem;
+    /**
+     * Bytes of memory.
+     */
+    size_t memsz;
 };
 
 /**
@@ -1210,6 +1315,15 @@ struct libkdump_save_report {
 };
 
 /**
+ * Writes all `len` bytes of `buf` at the offset `offset` of the file that is made and returns 0, or
+ * returns an errno value to end the work. The head of the file is written again later; behind it the
+ * offsets ascend. The last call, which only a dump that is saved whole gets, has NULL in `buf` and the
+ * size of the file in `offset`: what was never written below it reads as zeros. Called on the calling
+ * thread. Must not longjmp or throw.
+ */
+typedef int (*libkdump_write_fn)(void *user, uint64_t offset, const void *buf, size_t len);
+
+/**
  * The sum of a verification.
  */
 struct libkdump_verification_info {
@@ -1246,6 +1360,53 @@ struct libkdump_verification_info {
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/**
+ * Decides whether low memory must be saved before a capture kernel runs through it.
+ *
+ * Parameters: `machine` the machine that may crash; `backup` a LIBKDUMP_BACKUP_ constant; `out`
+ * receives the decision; `error` may be NULL. Errors: LIBKDUMP_ERR_INVALID.
+ */
+int libkdump_machine_low_memory(const struct libkdump_machine *machine,
+                                uint32_t backup,
+                                struct libkdump_low_memory *out,
+                                struct libkdump_error *error);
+
+/**
+ * The ELF core header of a machine, which the capture kernel is to find through elfcorehdr=.
+ *
+ * Parameters: `machine` the machine that may crash; `low` what becomes of its low memory; `elf_class`
+ * a LIBKDUMP_CLASS_ constant, 0 for that of 64 bits; `buf` and `len` the buffer, NULL and 0 to ask
+ * for the size; `written` (may be NULL) receives the size, also when the buffer is too small; `error`
+ * may be NULL. Errors: LIBKDUMP_ERR_BUFFER with `need`, LIBKDUMP_ERR_TOO_LARGE for 65535 program
+ * headers or more, LIBKDUMP_ERR_INVALID when 32 bits cannot hold an address.
+ */
+int libkdump_machine_elfcorehdr(const struct libkdump_machine *machine,
+                                const struct libkdump_low_memory *low,
+                                uint32_t elf_class,
+                                void *buf,
+                                size_t len,
+                                uint64_t *written,
+                                struct libkdump_error *error);
+
+/**
+ * The memory map an x86 capture kernel is to be given: what is not RAM as the running kernel
+ * knows it, and as RAM only what it may use.
+ *
+ * Parameters: `machine` the machine that may crash; `low` what becomes of its low memory; `kept` and
+ * `kept_count` the segments the capture kernel must not overwrite: elfcorehdr and the copy of low
+ * memory; `map` and `capacity` receive the ranges, ascending and disjoint; `count` (may be NULL)
+ * receives how many there are, also when there is no room for them; `error` may be NULL. Errors:
+ * LIBKDUMP_ERR_BUFFER with `need` in ranges, LIBKDUMP_ERR_INVALID for a range without bytes.
+ */
+int libkdump_machine_capture_map(const struct libkdump_machine *machine,
+                                 const struct libkdump_low_memory *low,
+                                 const struct libkdump_extent *kept,
+                                 size_t kept_count,
+                                 struct libkdump_extent *map,
+                                 size_t capacity,
+                                 size_t *count,
+                                 struct libkdump_error *error);
 
 /**
  * Reads a command line as a kernel does.
@@ -1316,7 +1477,7 @@ int libkdump_dmesg_record(const struct libkdump_dmesg *dmesg,
  * One thing that was damaged in the log.
  *
  * Parameters: `dmesg` the log; `index` from 0; `out` is filled as if a call had failed with it;
- * `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * `error` may be NULL. Returns LIBKDUMP_END behind the last.
  */
 int libkdump_dmesg_defect(const struct libkdump_dmesg *dmesg,
                           uint32_t index,
@@ -1351,7 +1512,7 @@ int libkdump_dump_get_info(const struct libkdump_dump *dump,
  * One defect that was found at opening.
  *
  * Parameters: `dump` the dump; `index` from 0; `out` is filled as if a call had failed with it;
- * `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * `error` may be NULL. Returns LIBKDUMP_END behind the last.
  */
 int libkdump_dump_defect(const struct libkdump_dump *dump,
                          uint32_t index,
@@ -1362,7 +1523,7 @@ int libkdump_dump_defect(const struct libkdump_dump *dump,
  * One program header of the dump.
  *
  * Parameters: `dump` the dump; `index` from 0; `out` receives the program header; `error` may be
- * NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * NULL. Returns LIBKDUMP_END behind the last.
  */
 int libkdump_dump_phdr(const struct libkdump_dump *dump,
                        uint32_t index,
@@ -1420,11 +1581,11 @@ int libkdump_dump_vmcoreinfo(const struct libkdump_dump *dump,
                              struct libkdump_error *error);
 
 /**
- * One CPU that saved its registers. Takes time proportional to the number of notes.
+ * The CPUs that saved their registers, in the order of their notes.
  *
- * Parameters: `dump` the dump; `index` from 0; `out` receives the CPU; `error` may be NULL.
- * Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last, LIBKDUMP_ERR_TRUNCATED for a note that is too
- * short, LIBKDUMP_ERR_UNSUPPORTED for an unknown architecture.
+ * Parameters: `dump` the dump; `index` from 0; `out` receives the CPU; `error` may be NULL. Returns
+ * LIBKDUMP_END behind the last. Errors: LIBKDUMP_ERR_TRUNCATED for a note that is too short,
+ * LIBKDUMP_ERR_UNSUPPORTED for an unknown architecture.
  */
 int libkdump_dump_cpu(const struct libkdump_dump *dump,
                       uint32_t index,
@@ -1458,11 +1619,27 @@ int libkdump_dump_register_at(const struct libkdump_dump *dump,
                               struct libkdump_error *error);
 
 /**
+ * The number of a CPU that saved its registers, as the dead kernel's own memory tells: the notes
+ * of a dump do not, and a CPU that did not answer left none. The first call for a dump reads the
+ * kernel's symbols.
+ *
+ * Parameters: `dump` the dump; `cpu` as `index` of libkdump_dump_cpu(); `number` receives the
+ * number; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND when there is no such note, when it
+ * is in no CPU's buffer (those that a hypervisor makes are not), or without the keys of VMCOREINFO;
+ * LIBKDUMP_ERR_UNSUPPORTED when the dump does not tell where the buffers are; why they could not be
+ * read.
+ */
+int libkdump_dump_cpu_number(const struct libkdump_dump *dump,
+                             uint32_t cpu,
+                             uint32_t *number,
+                             struct libkdump_error *error);
+
+/**
  * The notes of a dump one after the other, in file order.
  *
  * Parameters: `dump` the dump; `index` from 0; `out` receives the note, whose `offset` is that
  * in the file and whose pointers are lent until the dump is freed; `error` may be NULL. Returns
- * LIBKDUMP_END behind the last note. Takes time proportional to `index`.
+ * LIBKDUMP_END behind the last note.
  */
 int libkdump_dump_note(const struct libkdump_dump *dump,
                        uint32_t index,
@@ -1631,7 +1808,7 @@ int libkdump_machine_get_info(const struct libkdump_machine *machine,
  * The ranges of one list one after the other, ascending.
  *
  * Parameters: `machine` the machine; `list` a LIBKDUMP_RANGES_ constant; `index` from 0; `out`
- * receives the range; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last,
+ * receives the range; `error` may be NULL. Returns LIBKDUMP_END behind the last. Errors:
  * LIBKDUMP_ERR_INVALID when there is no such list.
  */
 int libkdump_machine_range(const struct libkdump_machine *machine,
@@ -1644,7 +1821,7 @@ int libkdump_machine_range(const struct libkdump_machine *machine,
  * Where the CPUs leave their registers, by CPU number.
  *
  * Parameters: `machine` the machine; `index` from 0; `out` receives the place; `error` may be NULL.
- * Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * Returns LIBKDUMP_END behind the last.
  */
 int libkdump_machine_cpu_note(const struct libkdump_machine *machine,
                               uint32_t index,
@@ -1654,21 +1831,27 @@ int libkdump_machine_cpu_note(const struct libkdump_machine *machine,
 /**
  * A sentence about something that was dropped, rounded or could not be found out.
  *
- * Parameters: `machine` the machine; `index` from 0. Returns a text that is lent until the machine
- * is freed; NULL behind the last.
+ * Parameters: `machine` the machine; `index` from 0; `text` receives the sentence, lent until the machine is
+ * freed; `error` may be NULL. Returns LIBKDUMP_END behind the last.
  */
-const char *libkdump_machine_note(const struct libkdump_machine *machine, uint32_t index);
+int libkdump_machine_note(const struct libkdump_machine *machine,
+                          uint32_t index,
+                          const char **text,
+                          struct libkdump_error *error);
 
 /**
  * A sentence about what stands in the way of a dump on this machine.
  *
- * Parameters: `machine` the machine; `index` from 0. Returns a text that is lent until the machine
- * is freed; NULL behind the last.
+ * Parameters: `machine` the machine; `index` from 0; `text` receives the sentence, lent until the machine is
+ * freed; `error` may be NULL. Returns LIBKDUMP_END behind the last.
  */
-const char *libkdump_machine_advice(const struct libkdump_machine *machine, uint32_t index);
+int libkdump_machine_advice(const struct libkdump_machine *machine,
+                            uint32_t index,
+                            const char **text,
+                            struct libkdump_error *error);
 
 /**
- * The running kernel's command line, lent until the machine is freed; NULL only for NULL.
+ * The running kernel's command line, lent until the machine is freed; NULL for what is no machine.
  */
 const char *libkdump_machine_cmdline(const struct libkdump_machine *machine);
 
@@ -1683,8 +1866,12 @@ const char *libkdump_machine_release(const struct libkdump_machine *machine);
  * Parameters: `machine` the machine that may crash; `options` what the plan is made from; `plan`
  * receives the handle, to be freed with libkdump_plan_free(); `error` may be NULL. Nothing is loaded.
  * Errors: LIBKDUMP_ERR_NOT_FOUND when no crash region is reserved, LIBKDUMP_ERR_IO,
- * LIBKDUMP_ERR_FORMAT when the file is no kernel image, LIBKDUMP_ERR_TOO_LARGE with `need` when
- * there is no room, LIBKDUMP_ERR_UNSUPPORTED for an architecture (libkdump_has()).
+ * LIBKDUMP_ERR_FORMAT when the file is no kernel image or no regular file, LIBKDUMP_ERR_TRUNCATED
+ * for an image that is cut, LIBKDUMP_ERR_CORRUPT for one with a field that cannot be right or a
+ * purgatory that cannot be linked, LIBKDUMP_ERR_TOO_LARGE with `need` when there is no room or the
+ * command line is too long, LIBKDUMP_ERR_REFUSED when a part with a fixed address lies outside the
+ * crash region, LIBKDUMP_ERR_INVALID also for options that contradict each other or the machine,
+ * LIBKDUMP_ERR_UNSUPPORTED for an architecture (libkdump_has()).
  */
 int libkdump_plan_new(const struct libkdump_machine *machine,
                       const struct libkdump_plan_options *options,
@@ -1711,7 +1898,7 @@ int libkdump_plan_get_info(const struct libkdump_plan *plan,
  * The segments one after the other, in the order of the system call.
  *
  * Parameters: `plan` the plan; `index` from 0; `out` receives the segment; `error` may be NULL.
- * Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * Returns LIBKDUMP_END behind the last.
  */
 int libkdump_plan_segment(const struct libkdump_plan *plan,
                           uint32_t index,
@@ -1730,7 +1917,7 @@ const char *libkdump_segment_name(uint32_t kind);
  * One program header of the elfcorehdr.
  *
  * Parameters: `plan` the plan; `index` from 0; `out` receives the program header; `error` may be
- * NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * NULL. Returns LIBKDUMP_END behind the last.
  */
 int libkdump_plan_phdr(const struct libkdump_plan *plan,
                        uint32_t index,
@@ -1741,7 +1928,7 @@ int libkdump_plan_phdr(const struct libkdump_plan *plan,
  * One program header of the vmcore the capture kernel will export.
  *
  * Parameters: `plan` the plan; `index` from 0; `out` receives the program header; `error` may be
- * NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * NULL. Returns LIBKDUMP_END behind the last.
  */
 int libkdump_plan_vmcore_phdr(const struct libkdump_plan *plan,
                               uint32_t index,
@@ -1752,7 +1939,7 @@ int libkdump_plan_vmcore_phdr(const struct libkdump_plan *plan,
  * One range of the memory map the capture kernel is given.
  *
  * Parameters: `plan` the plan; `index` from 0; `out` receives the range with a LIBKDUMP_MEMORY_
- * kind; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * kind; `error` may be NULL. Returns LIBKDUMP_END behind the last.
  */
 int libkdump_plan_e820(const struct libkdump_plan *plan,
                        uint32_t index,
@@ -1760,17 +1947,20 @@ int libkdump_plan_e820(const struct libkdump_plan *plan,
                        struct libkdump_error *error);
 
 /**
- * The capture kernel's command line, lent until the plan is freed; NULL only for NULL.
+ * The capture kernel's command line, lent until the plan is freed; NULL for what is no plan.
  */
 const char *libkdump_plan_cmdline(const struct libkdump_plan *plan);
 
 /**
  * A sentence about something that was dropped, rounded or guessed.
  *
- * Parameters: `plan` the plan; `index` from 0. Returns a text that is lent until the plan is freed;
- * NULL behind the last.
+ * Parameters: `plan` the plan; `index` from 0; `text` receives the sentence, lent until the plan is
+ * freed; `error` may be NULL. Returns LIBKDUMP_END behind the last.
  */
-const char *libkdump_plan_note(const struct libkdump_plan *plan, uint32_t index);
+int libkdump_plan_note(const struct libkdump_plan *plan,
+                       uint32_t index,
+                       const char **text,
+                       struct libkdump_error *error);
 
 /**
  * The plan as one JSON document in ASCII, the same that `kdump plan --json` prints. Hashes every
@@ -1797,6 +1987,24 @@ int libkdump_plan_preflight(const struct libkdump_plan *plan,
                             struct libkdump_error *error);
 
 /**
+ * Applies the kernel's rules to a load that the caller put together itself, in the state the
+ * machine is in now. Nothing is loaded. The rules are those of kexec_load(2) alone: what makes a
+ * capture kernel work, such as its memory map, only a plan can be asked for.
+ *
+ * Parameters: `machine` the machine; `entry`, `segments`, `count` and `flags` what kexec_load(2) is
+ * to be given, the architecture in the upper half of `flags`; `preflight` receives the handle, to be
+ * freed with libkdump_preflight_free(); `error` may be NULL. A rule that fails is no failure of
+ * this call, and senseless segments only make rules fail.
+ */
+int libkdump_machine_preflight(const struct libkdump_machine *machine,
+                               uint64_t entry,
+                               const struct libkdump_kexec_segment *segments,
+                               size_t count,
+                               uint64_t flags,
+                               struct libkdump_preflight **preflight,
+                               struct libkdump_error *error);
+
+/**
  * Frees a preflight and the texts lent by it.
  *
  * Parameters: `preflight` may be NULL.
@@ -1816,7 +2024,7 @@ int libkdump_preflight_get_info(const struct libkdump_preflight *preflight,
  * The rules one after the other, in the order the kernel applies them.
  *
  * Parameters: `preflight` the result; `index` from 0; `out` receives the finding; `error` may be
- * NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * NULL. Returns LIBKDUMP_END behind the last.
  */
 int libkdump_preflight_finding(const struct libkdump_preflight *preflight,
                                uint32_t index,
@@ -1943,6 +2151,44 @@ int libkdump_dump_save(const struct libkdump_dump *dump,
                        struct libkdump_error *error);
 
 /**
+ * Saves a dump by a descriptor, which stays the caller's.
+ *
+ * A regular file is written from its start on, whatever its offset, and should be empty. Nothing
+ * is made to last, nothing renamed: until the call returns the file says that it is unfinished. What
+ * cannot be written at offsets, such as a pipe or a socket, takes LIBKDUMP_FORMAT_FLATTENED only: a
+ * stream that `makedumpfile -R` and this library put in order.
+ *
+ * Parameters: `dump` the source; `fd` a descriptor open for writing; `options` as for
+ * libkdump_dump_save(), of which LIBKDUMP_SAVE_FORCE does not matter, or NULL; `progress`, `user`
+ * and `report` as for libkdump_dump_save(); `error` may be NULL. Returns LIBKDUMP_OK or LIBKDUMP_LACKING
+ * as libkdump_dump_save(). Errors: LIBKDUMP_ERR_IO with `os_errno`, LIBKDUMP_ERR_CANCELLED,
+ * LIBKDUMP_ERR_UNSUPPORTED.
+ */
+int libkdump_dump_save_fd(const struct libkdump_dump *dump,
+                          int fd,
+                          const struct libkdump_save_options *options,
+                          libkdump_progress_fn progress,
+                          void *user,
+                          struct libkdump_save_report *report,
+                          struct libkdump_error *error);
+
+/**
+ * Saves a dump through a function of the caller.
+ *
+ * Parameters: `dump` the source; `write` and `write_user` the function and its first argument; the
+ * others, the results and the errors as for libkdump_dump_save_fd(), with LIBKDUMP_ERR_IO for what the
+ * function returns.
+ */
+int libkdump_dump_save_callback(const struct libkdump_dump *dump,
+                                libkdump_write_fn write,
+                                void *write_user,
+                                const struct libkdump_save_options *options,
+                                libkdump_progress_fn progress,
+                                void *user,
+                                struct libkdump_save_report *report,
+                                struct libkdump_error *error);
+
+/**
  * Reads all notes, registers and memory of a dump.
  *
  * Parameters: `dump` the dump; `progress` (may be NULL) is called with `user` about every 2 MiB;
@@ -1976,7 +2222,7 @@ int libkdump_verification_get_info(const struct libkdump_verification *verificat
  *
  * Parameters: `verification` the result; `index` from 0; `range` receives the range, of kind
  * LIBKDUMP_PAGE_STORED; `cause` (may be NULL) is filled as if reading its first byte had failed
- * with it; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * with it; `error` may be NULL. Returns LIBKDUMP_END behind the last.
  */
 int libkdump_verification_unreadable(const struct libkdump_verification *verification,
                                      uint32_t index,
@@ -1988,7 +2234,7 @@ int libkdump_verification_unreadable(const struct libkdump_verification *verific
  * One defect of headers, notes or registers.
  *
  * Parameters: `verification` the result; `index` from 0; `cause` is filled as if a call had failed
- * with it; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * with it; `error` may be NULL. Returns LIBKDUMP_END behind the last.
  */
 int libkdump_verification_defect(const struct libkdump_verification *verification,
                                  uint32_t index,

@@ -18,7 +18,7 @@ static int status(void)
     for (uint32_t i = 0;
          libkdump_machine_range(machine, LIBKDUMP_RANGES_CRASH, i, &region, NULL) == LIBKDUMP_OK; i++)
         printf("crash region: %#" PRIx64 ", %" PRIu64 " MiB\n", region.start, region.length >> 20);
-    for (uint32_t i = 0; (advice = libkdump_machine_advice(machine, i)) != NULL; i++)
+    for (uint32_t i = 0; libkdump_machine_advice(machine, i, &advice, NULL) == LIBKDUMP_OK; i++)
         printf("advice: %s\n", advice);
     libkdump_machine_free(machine);
     return !loaded;

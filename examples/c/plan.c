@@ -69,9 +69,9 @@ int main(int argc, char **argv)
     if (flag(argc, argv, "--json")) {
         print_json(plan);
     } else {
-        for (uint32_t i = 0; (text = libkdump_machine_note(machine, i)) != NULL; i++)
+        for (uint32_t i = 0; libkdump_machine_note(machine, i, &text, NULL) == LIBKDUMP_OK; i++)
             printf("machine %s\n", text);
-        for (uint32_t i = 0; (text = libkdump_plan_note(plan, i)) != NULL; i++)
+        for (uint32_t i = 0; libkdump_plan_note(plan, i, &text, NULL) == LIBKDUMP_OK; i++)
             printf("note    %s\n", text);
         print_segments(plan);
         check(libkdump_plan_get_info(plan, &info, &error), "plan");

@@ -25,11 +25,6 @@
 #define PAGE_UP(size)   (((size) + PAGE - 1) & ~(PAGE - 1))
 #define KIB     1024ULL
 
-/* A half-open range of physical addresses. */
-struct span {
-    uint64_t start, end;
-};
-
 /* One crash load. */
 struct load {
     struct kexec_info *info;
@@ -37,8 +32,9 @@ struct load {
     unsigned long min, max;     /* where segments may lie */
     struct libkdump_machine *machine;
     struct libkdump_machine_info facts;
-    struct span low;        /* what the purgatory saves; empty for nothing */
-    struct span kept[2];        /* segments the capture kernel must not use, ascending */
+    struct libkdump_low_memory low; /* what the purgatory saves */
+    struct libkdump_extent kept[2]; /* segments the capture kernel must not use */
+    size_t nr_kept;
     uint64_t elfcorehdr;
     struct libkdump_error error;
 };
@@ -54,175 +50,65 @@ static int fail(const struct load *load, const char *what)
     return EFAILED;
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
+static void keep(struct load *load, uint64_t start, uint64_t length)
 {
-    return a < b ? a : b;
+    load->kept[load->nr_kept++] = (struct libkdump_extent){ .start = start, .length = length };
 }
 
-static uint64_t most(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-static struct span span_of(const struct libkdump_range *range)
-{
-    return (struct span){ range->start, range->start + range->length };
-}
-
-/* Whether the list has a range of this index; fetches it. */
-static int nth(const struct load *load, uint32_t list, uint32_t index, struct libkdump_range *out)
-{
-    *out = (struct libkdump_range){ .size = sizeof(*out) };
-    return libkdump_machine_range(load->machine, list, index, out, NULL) == LIBKDUMP_OK;
-}
-
-/* Room for the low memory the capture kernel boots through: its first range, up to 640 KiB. */
-static void place_backup(struct load *load)
+/* Room for the low memory the capture kernel boots through. */
+static int place_backup(struct load *load)
 {
     struct kexec_info *info = load->info;
-    struct libkdump_range range;
     unsigned long size, inside;
 
-    if (!nth(load, LIBKDUMP_RANGES_DUMP, 0, &range) || range.start > BACKUP_SRC_END)
-        return;
-    load->low = span_of(&range);
-    load->low.end = least(load->low.end, BACKUP_SRC_END + 1);
+    load->low.size = sizeof(load->low);
+    if (libkdump_machine_low_memory(load->machine, LIBKDUMP_BACKUP_ALWAYS, &load->low, &load->error))
+        return fail(load, "low memory");
+    if (load->low.fate != LIBKDUMP_LOW_BACKED_UP)
+        return 0;
     /* /proc/vmcore rounds both addresses down to a page: they must lie equally deep in one. */
-    inside = load->low.start % PAGE;
-    size = load->low.end - load->low.start;
-    info->backup_src_start = load->low.start;
-    info->backup_src_size = size;
-    size = PAGE_UP(inside + size);
+    inside = load->low.source % PAGE;
+    info->backup_src_start = load->low.source;
+    info->backup_src_size = load->low.length;
+    size = PAGE_UP(inside + load->low.length);
     info->backup_start = add_buffer(info, NULL, 0, size, PAGE, load->min, load->max, -1);
-    load->kept[0] = (struct span){ info->backup_start, info->backup_start + size };
+    keep(load, info->backup_start, size);
     info->backup_start += inside;
+    load->low.destination = info->backup_start;
     dbgprintf("libkdump: low memory 0x%lx+0x%lx is saved to 0x%lx\n", info->backup_src_start,
           info->backup_src_size, info->backup_start);
-}
-
-static struct libkdump_phdr note(uint64_t paddr, uint64_t size)
-{
-    return (struct libkdump_phdr){
-        .p_type = LIBKDUMP_PT_NOTE, .p_offset = paddr, .p_paddr = paddr,
-        .p_filesz = size, .p_memsz = size,
-    };
-}
-
-static struct libkdump_phdr memory(uint64_t offset, uint64_t vaddr, struct span span)
-{
-    return (struct libkdump_phdr){
-        .p_type = LIBKDUMP_PT_LOAD, .p_flags = LIBKDUMP_PF_RWX, .p_offset = offset,
-        .p_vaddr = vaddr, .p_paddr = span.start,
-        .p_filesz = span.end - span.start, .p_memsz = span.end - span.start,
-    };
-}
-
-/* Program headers of one range of RAM: of the saved part, which is read from its copy, and of
- * the rest. */
-static uint32_t describe_ram(const struct load *load, struct span ram, struct libkdump_phdr *out)
-{
-    uint64_t base = load->facts.direct_map_base;
-    int known = load->facts.flags & LIBKDUMP_MACHINE_DIRECT_MAP;
-    uint32_t count = 0;
-
-    if (load->low.end > load->low.start && ram.start == load->low.start) {
-        out[count++] = memory(load->info->backup_start, known ? base + ram.start : UINT64_MAX, load->low);
-        ram.start = load->low.end;
-    }
-    if (ram.start < ram.end)
-        out[count++] = memory(ram.start, known ? base + ram.start : UINT64_MAX, ram);
-    return count;
-}
-
-/* All program headers, in memory of xmalloc(). */
-static struct libkdump_phdr *describe(struct load *load, uint32_t *phnum)
-{
-    const struct libkdump_machine_info *facts = &load->facts;
-    struct libkdump_cpu_note cpu = { .size = sizeof(cpu) };
-    struct libkdump_range range;
-    struct libkdump_phdr *phdrs;
-    uint32_t i, n = 0, ranges = 0;
-
-    while (nth(load, LIBKDUMP_RANGES_DUMP, ranges, &range))
-        ranges++;
-    /* VMCOREINFO, the kernel's text, and low memory that is cut in two add one each. */
-    phdrs = xmalloc((facts->cpu_notes + (size_t)ranges + 3) * sizeof(*phdrs));
-    for (i = 0; i < facts->cpu_notes; i++) {
-        if (libkdump_machine_cpu_note(load->machine, i, &cpu, &load->error))
-            return NULL;
-        phdrs[n++] = note(cpu.paddr, cpu.length);
-    }
-    if (facts->flags & LIBKDUMP_MACHINE_VMCOREINFO)
-        phdrs[n++] = note(facts->vmcoreinfo_paddr, facts->vmcoreinfo_size);
-    if (facts->flags & LIBKDUMP_MACHINE_TEXT)
-        phdrs[n++] = memory(facts->text_paddr, facts->text_vaddr,
-                    (struct span){ facts->text_paddr, facts->text_paddr + facts->text_size });
-    for (i = 0; nth(load, LIBKDUMP_RANGES_DUMP, i, &range); i++)
-        n += describe_ram(load, span_of(&range), phdrs + n);
-    for (i = 0; i < n; i++)
-        dbgprintf("libkdump: p_type %" PRIu32 " p_offset 0x%" PRIx64 " p_vaddr 0x%" PRIx64
-              " p_paddr 0x%" PRIx64 " p_memsz 0x%" PRIx64 "\n", phdrs[i].p_type, phdrs[i].p_offset,
-              phdrs[i].p_vaddr, phdrs[i].p_paddr, phdrs[i].p_memsz);
-    *phnum = n;
-    return phdrs;
+    return 0;
 }
 
 static int place_elfcorehdr(struct load *load)
 {
-    struct libkdump_arch_info arch = { .size = sizeof(arch) };
-    struct libkdump_elf_params params = { .size = sizeof(params) };
-    struct libkdump_phdr *phdrs = describe(load, &params.phnum);
-    uint64_t size;
+    struct libkdump_phdr phdr;
+    uint64_t size = 0;
+    uint32_t i;
     void *bytes;
 
-    if (!phdrs || libkdump_arch_get_info(load->facts.arch, &arch, &load->error))
-        return fail(load, "ELF core header");
-    params.elf_class = arch.elf_class;
-    params.endian = load->facts.endian;
-    params.e_machine = arch.e_machine;
-    if (libkdump_elfcorehdr_size(&params, &size, &load->error))
+    /* Without a buffer the size is told all the same. */
+    if (libkdump_machine_elfcorehdr(load->machine, &load->low, 0, NULL, 0, &size, &load->error) != LIBKDUMP_ERR_BUFFER)
         return fail(load, "ELF core header");
     bytes = xmalloc(size);      /* the segment needs it until the system call */
-    if (libkdump_elfcorehdr_encode(&params, phdrs, bytes, size, NULL, &load->error))
+    if (libkdump_machine_elfcorehdr(load->machine, &load->low, 0, bytes, size, NULL, &load->error))
         return fail(load, "ELF core header");
-    free(phdrs);
+    for (i = 0; libkdump_elfcorehdr_phdr(bytes, size, i, &phdr, NULL) == LIBKDUMP_OK; i++)
+        dbgprintf("libkdump: p_type %" PRIu32 " p_offset 0x%" PRIx64 " p_vaddr 0x%" PRIx64
+              " p_paddr 0x%" PRIx64 " p_memsz 0x%" PRIx64 "\n", phdr.p_type, phdr.p_offset,
+              phdr.p_vaddr, phdr.p_paddr, phdr.p_memsz);
     load->elfcorehdr = add_buffer(load->info, bytes, size, PAGE_UP(size), PAGE, load->min, load->max, -1);
-    load->kept[1] = (struct span){ load->elfcorehdr, load->elfcorehdr + PAGE_UP(size) };
+    keep(load, load->elfcorehdr, PAGE_UP(size));
     dbgprintf("libkdump: ELF core header at 0x%" PRIx64 "\n", load->elfcorehdr);
     return 0;
 }
 
-static void put(struct kexec_info *info, struct span span, unsigned type)
-{
-    struct memory_range *range = &info->crash_range[info->nr_crash_ranges++];
-
-    /* Both ends belong to the range. */
-    *range = (struct memory_range){ .start = span.start, .end = span.end - 1, .type = type };
-}
-
-/* Gives the capture kernel what `ram` and `usable` share, without the segments it must keep. */
-static void put_usable(struct load *load, struct span ram, struct span usable)
-{
-    uint64_t at = most(ram.start, usable.start), end = least(ram.end, usable.end);
-    int i;
-
-    for (i = 0; i < 2; i++) {
-        struct span kept = load->kept[i];
-
-        if (kept.start >= end || kept.end <= at)
-            continue;
-        if (at < kept.start)
-            put(load->info, (struct span){ at, kept.start }, RANGE_RAM);
-        at = kept.end;
-    }
-    if (at < end)
-        put(load->info, (struct span){ at, end }, RANGE_RAM);
-}
-
-/* The tool's number for memory that is not RAM. */
+/* The tool's number for a kind of memory. */
 static unsigned range_type(uint32_t kind)
 {
     switch (kind) {
+    case LIBKDUMP_MEMORY_RAM:
+        return RANGE_RAM;
     case LIBKDUMP_MEMORY_ACPI:
         return RANGE_ACPI;
     case LIBKDUMP_MEMORY_NVS:
@@ -236,48 +122,30 @@ static unsigned range_type(uint32_t kind)
     }
 }
 
-static int by_start(const void *a, const void *b)
+/* The memory map of the capture kernel. */
+static int make_map(struct load *load)
 {
-    const struct memory_range *one = a, *other = b;
-
-    return one->start < other->start ? -1 : one->start > other->start;
-}
-
-/* The memory map of the capture kernel: of RAM only low memory and what was reserved for it. */
-static void make_map(struct load *load)
-{
-    static const uint32_t reserved[] = { LIBKDUMP_RANGES_CRASH, LIBKDUMP_RANGES_CMA };
     struct kexec_info *info = load->info;
-    struct libkdump_range range, own;
-    size_t room = 8;
-    uint32_t i, j, list;
+    struct libkdump_extent *map = NULL;
+    size_t count = 0, i;
+    int code;
 
-    if (load->kept[0].start > load->kept[1].start) {
-        struct span swap = load->kept[0];
-
-        load->kept[0] = load->kept[1];
-        load->kept[1] = swap;
-    }
-    /* Two ascending lists of m and n ranges share less than m + n; each segment cuts one. */
-    for (i = 0; nth(load, LIBKDUMP_RANGES_MEMORY, i, &range); i++)
-        room += 3;
-    for (list = 0; list < 2; list++)
-        for (i = 0; nth(load, reserved[list], i, &own); i++)
-            room += 1;
-    info->crash_range = xmalloc(room * sizeof(*info->crash_range));
+    libkdump_machine_capture_map(load->machine, &load->low, load->kept, load->nr_kept, NULL, 0, &count, NULL);
+    map = xmalloc((count + 1) * sizeof(*map));
+    code = libkdump_machine_capture_map(load->machine, &load->low, load->kept, load->nr_kept, map, count,
+                        &count, &load->error);
+    if (code)
+        return fail(load, "map of the capture kernel");
+    info->crash_range = xmalloc((count + 1) * sizeof(*info->crash_range));
     info->nr_crash_ranges = 0;
-    for (i = 0; nth(load, LIBKDUMP_RANGES_MEMORY, i, &range); i++) {
-        if (range.kind != LIBKDUMP_MEMORY_RAM) {
-            put(info, span_of(&range), range_type(range.kind));
-            continue;
-        }
-        put_usable(load, span_of(&range), load->low);
-        for (list = 0; list < 2; list++)
-            for (j = 0; nth(load, reserved[list], j, &own); j++)
-                put_usable(load, span_of(&range), span_of(&own));
-    }
-    qsort(info->crash_range, info->nr_crash_ranges, sizeof(*info->crash_range), by_start);
+    for (i = 0; i < count; i++)
+        /* Both ends belong to the range. */
+        info->crash_range[info->nr_crash_ranges++] = (struct memory_range){
+            .start = map[i].start, .end = map[i].start + (map[i].length - 1), .type = range_type(map[i].kind),
+        };
+    free(map);
     dbgprint_mem_range("libkdump: map of the capture kernel", info->crash_range, info->nr_crash_ranges);
+    return 0;
 }
 
 __attribute__((format(printf, 2, 3)))
@@ -348,14 +216,14 @@ static int plan(struct load *load)
     if (libkdump_machine_collect(NULL, &load->machine, &load->error) ||
         libkdump_machine_get_info(load->machine, &load->facts, &load->error))
         return fail(load, "description of this machine");
-    for (i = 0; (text = libkdump_machine_note(load->machine, i)); i++)
+    for (i = 0; libkdump_machine_note(load->machine, i, &text, NULL) == LIBKDUMP_OK; i++)
         fprintf(stderr, "libkdump: %s\n", text);
-    place_backup(load);
-    failed = place_elfcorehdr(load);
-    if (failed)
-        return failed;
-    make_map(load);
-    return extend_cmdline(load);
+    failed = place_backup(load);
+    if (!failed)
+        failed = place_elfcorehdr(load);
+    if (!failed)
+        failed = make_map(load);
+    return failed ? failed : extend_cmdline(load);
 }
 
 int __wrap_load_crashdump_segments(struct kexec_info *info, char *mod_cmdline,

@@ -3,6 +3,9 @@
  * Written by the test kdump-ffi layout when UPDATE_LAYOUT is set. */
 #include <kdump.h>
 
+/* A pointer: all that differs between machines. */
+#define WORD sizeof(void *)
+
 #define FIELD(type, name, at, bytes) \
     _Static_assert(offsetof(struct type, name) == at, #type "." #name); \
     _Static_assert(sizeof(((struct type *)0)->name) == bytes, #type "." #name)
@@ -57,14 +60,14 @@ FIELD(libkdump_elf_header, phnum, 24, 4);
 FIELD(libkdump_elf_header, e_flags, 28, 4);
 FIELD(libkdump_elf_header, e_phoff, 32, 8);
 
-_Static_assert(sizeof(struct libkdump_note) == 48, "libkdump_note");
+_Static_assert(sizeof(struct libkdump_note) == 32 + 2 * WORD, "libkdump_note");
 FIELD(libkdump_note, size, 0, 4);
 FIELD(libkdump_note, n_type, 4, 4);
 FIELD(libkdump_note, offset, 8, 8);
 FIELD(libkdump_note, name_len, 16, 8);
 FIELD(libkdump_note, desc_len, 24, 8);
-FIELD(libkdump_note, name, 32, 8);
-FIELD(libkdump_note, desc, 40, 8);
+FIELD(libkdump_note, name, 32, WORD);
+FIELD(libkdump_note, desc, 32 + 1 * WORD, WORD);
 
 _Static_assert(sizeof(struct libkdump_register) == 40, "libkdump_register");
 FIELD(libkdump_register, size, 0, 4);
@@ -72,13 +75,13 @@ FIELD(libkdump_register, index, 4, 4);
 FIELD(libkdump_register, value, 8, 8);
 FIELD(libkdump_register, name, 16, 24);
 
-_Static_assert(sizeof(struct libkdump_vmcoreinfo_entry) == 40, "libkdump_vmcoreinfo_entry");
+_Static_assert(sizeof(struct libkdump_vmcoreinfo_entry) == 24 + 2 * WORD, "libkdump_vmcoreinfo_entry");
 FIELD(libkdump_vmcoreinfo_entry, size, 0, 4);
 FIELD(libkdump_vmcoreinfo_entry, reserved, 4, 4);
 FIELD(libkdump_vmcoreinfo_entry, key_len, 8, 8);
 FIELD(libkdump_vmcoreinfo_entry, value_len, 16, 8);
-FIELD(libkdump_vmcoreinfo_entry, key, 24, 8);
-FIELD(libkdump_vmcoreinfo_entry, value, 32, 8);
+FIELD(libkdump_vmcoreinfo_entry, key, 24, WORD);
+FIELD(libkdump_vmcoreinfo_entry, value, 24 + 1 * WORD, WORD);
 
 _Static_assert(sizeof(struct libkdump_vmcore_layout) == 32, "libkdump_vmcore_layout");
 FIELD(libkdump_vmcore_layout, size, 0, 4);
@@ -95,7 +98,7 @@ FIELD(libkdump_vmcore_phdr, extent_offset, 64, 8);
 FIELD(libkdump_vmcore_phdr, extent_paddr, 72, 8);
 FIELD(libkdump_vmcore_phdr, extent_size, 80, 8);
 
-_Static_assert(sizeof(struct libkdump_view) == 88, "libkdump_view");
+_Static_assert(sizeof(struct libkdump_view) == 56 + 4 * WORD, "libkdump_view");
 FIELD(libkdump_view, size, 0, 4);
 FIELD(libkdump_view, phnum, 4, 4);
 FIELD(libkdump_view, damaged_notes, 8, 4);
@@ -104,12 +107,12 @@ FIELD(libkdump_view, file_size, 16, 8);
 FIELD(libkdump_view, memory_offset, 24, 8);
 FIELD(libkdump_view, page_size, 32, 8);
 FIELD(libkdump_view, elfcorehdr_len, 40, 8);
-FIELD(libkdump_view, elfcorehdr, 48, 8);
-FIELD(libkdump_view, workspace, 56, 8);
-FIELD(libkdump_view, read, 64, 8);
-FIELD(libkdump_view, user, 72, 8);
-FIELD(libkdump_view, first_damaged, 80, 4);
-FIELD(libkdump_view, first_damage, 84, 4);
+FIELD(libkdump_view, elfcorehdr, 48, WORD);
+FIELD(libkdump_view, workspace, 48 + 1 * WORD, WORD);
+FIELD(libkdump_view, read, 48 + 2 * WORD, WORD);
+FIELD(libkdump_view, user, 48 + 3 * WORD, WORD);
+FIELD(libkdump_view, first_damaged, 48 + 4 * WORD, 4);
+FIELD(libkdump_view, first_damage, 52 + 4 * WORD, 4);
 
 _Static_assert(sizeof(struct libkdump_range) == 24, "libkdump_range");
 FIELD(libkdump_range, size, 0, 4);
@@ -139,6 +142,19 @@ FIELD(libkdump_cpu_note, cpu, 4, 4);
 FIELD(libkdump_cpu_note, paddr, 8, 8);
 FIELD(libkdump_cpu_note, length, 16, 8);
 
+_Static_assert(sizeof(struct libkdump_low_memory) == 32, "libkdump_low_memory");
+FIELD(libkdump_low_memory, size, 0, 4);
+FIELD(libkdump_low_memory, fate, 4, 4);
+FIELD(libkdump_low_memory, source, 8, 8);
+FIELD(libkdump_low_memory, length, 16, 8);
+FIELD(libkdump_low_memory, destination, 24, 8);
+
+_Static_assert(sizeof(struct libkdump_extent) == 24, "libkdump_extent");
+FIELD(libkdump_extent, start, 0, 8);
+FIELD(libkdump_extent, length, 8, 8);
+FIELD(libkdump_extent, kind, 16, 4);
+FIELD(libkdump_extent, reserved, 20, 4);
+
 _Static_assert(sizeof(struct libkdump_crashkernel) == 40, "libkdump_crashkernel");
 FIELD(libkdump_crashkernel, size, 0, 4);
 FIELD(libkdump_crashkernel, flags, 4, 4);
@@ -156,7 +172,7 @@ FIELD(libkdump_reservation, low_start, 24, 8);
 FIELD(libkdump_reservation, low_length, 32, 8);
 FIELD(libkdump_reservation, cma, 40, 8);
 
-_Static_assert(sizeof(struct libkdump_plan_options) == 144, "libkdump_plan_options");
+_Static_assert(sizeof(struct libkdump_plan_options) == 96 + 6 * WORD, "libkdump_plan_options");
 FIELD(libkdump_plan_options, size, 0, 4);
 FIELD(libkdump_plan_options, flags, 4, 4);
 FIELD(libkdump_plan_options, backup, 8, 4);
@@ -166,15 +182,15 @@ FIELD(libkdump_plan_options, serial_baud, 20, 4);
 FIELD(libkdump_plan_options, mem_min, 24, 8);
 FIELD(libkdump_plan_options, mem_max, 32, 8);
 FIELD(libkdump_plan_options, rng_seed, 40, 32);
-FIELD(libkdump_plan_options, kernel, 72, 8);
-FIELD(libkdump_plan_options, initrd, 80, 8);
-FIELD(libkdump_plan_options, cmdline, 88, 8);
-FIELD(libkdump_plan_options, kernel_data, 96, 8);
-FIELD(libkdump_plan_options, kernel_len, 104, 8);
-FIELD(libkdump_plan_options, initrd_data, 112, 8);
-FIELD(libkdump_plan_options, initrd_len, 120, 8);
-FIELD(libkdump_plan_options, purgatory, 128, 8);
-FIELD(libkdump_plan_options, purgatory_len, 136, 8);
+FIELD(libkdump_plan_options, kernel, 72, WORD);
+FIELD(libkdump_plan_options, initrd, 72 + 1 * WORD, WORD);
+FIELD(libkdump_plan_options, cmdline, 72 + 2 * WORD, WORD);
+FIELD(libkdump_plan_options, kernel_data, 72 + 3 * WORD, WORD);
+FIELD(libkdump_plan_options, initrd_data, 72 + 4 * WORD, WORD);
+FIELD(libkdump_plan_options, purgatory, 72 + 5 * WORD, WORD);
+FIELD(libkdump_plan_options, kernel_len, 72 + 6 * WORD, 8);
+FIELD(libkdump_plan_options, initrd_len, 80 + 6 * WORD, 8);
+FIELD(libkdump_plan_options, purgatory_len, 88 + 6 * WORD, 8);
 
 _Static_assert(sizeof(struct libkdump_plan_info) == 88, "libkdump_plan_info");
 FIELD(libkdump_plan_info, size, 0, 4);
@@ -192,13 +208,14 @@ FIELD(libkdump_plan_info, vmcore_size, 64, 8);
 FIELD(libkdump_plan_info, cmdline_limit, 72, 8);
 FIELD(libkdump_plan_info, initrd_limit, 80, 8);
 
-_Static_assert(sizeof(struct libkdump_segment) == 40, "libkdump_segment");
+_Static_assert(sizeof(struct libkdump_segment) == 32 + 2 * WORD, "libkdump_segment");
 FIELD(libkdump_segment, size, 0, 4);
 FIELD(libkdump_segment, kind, 4, 4);
 FIELD(libkdump_segment, mem, 8, 8);
 FIELD(libkdump_segment, memsz, 16, 8);
 FIELD(libkdump_segment, bufsz, 24, 8);
-FIELD(libkdump_segment, buf, 32, 8);
+FIELD(libkdump_segment, buf, 32, WORD);
+FIELD(libkdump_segment, reserved, 32 + 1 * WORD, WORD);
 
 _Static_assert(sizeof(struct libkdump_preflight_info) == 24, "libkdump_preflight_info");
 FIELD(libkdump_preflight_info, size, 0, 4);
@@ -208,11 +225,17 @@ FIELD(libkdump_preflight_info, os_errno, 12, 4);
 FIELD(libkdump_preflight_info, armed_image_lost, 16, 4);
 FIELD(libkdump_preflight_info, reserved, 20, 4);
 
-_Static_assert(sizeof(struct libkdump_finding) == 24, "libkdump_finding");
+_Static_assert(sizeof(struct libkdump_finding) == 8 + 2 * WORD, "libkdump_finding");
 FIELD(libkdump_finding, size, 0, 4);
 FIELD(libkdump_finding, verdict, 4, 4);
-FIELD(libkdump_finding, rule, 8, 8);
-FIELD(libkdump_finding, detail, 16, 8);
+FIELD(libkdump_finding, rule, 8, WORD);
+FIELD(libkdump_finding, detail, 8 + 1 * WORD, WORD);
+
+_Static_assert(sizeof(struct libkdump_kexec_segment) == 0 + 4 * WORD, "libkdump_kexec_segment");
+FIELD(libkdump_kexec_segment, buf, 0, WORD);
+FIELD(libkdump_kexec_segment, bufsz, 0 + 1 * WORD, WORD);
+FIELD(libkdump_kexec_segment, mem, 0 + 2 * WORD, WORD);
+FIELD(libkdump_kexec_segment, memsz, 0 + 3 * WORD, WORD);
 
 _Static_assert(sizeof(struct libkdump_purgatory_info) == 24, "libkdump_purgatory_info");
 FIELD(libkdump_purgatory_info, size, 0, 4);
@@ -245,7 +268,7 @@ FIELD(libkdump_dump_info, unreadable, 80, 8);
 FIELD(libkdump_dump_info, unfinished, 88, 4);
 FIELD(libkdump_dump_info, reserved, 92, 4);
 
-_Static_assert(sizeof(struct libkdump_cpu) == 56, "libkdump_cpu");
+_Static_assert(sizeof(struct libkdump_cpu) == 48 + 2 * WORD, "libkdump_cpu");
 FIELD(libkdump_cpu, size, 0, 4);
 FIELD(libkdump_cpu, index, 4, 4);
 FIELD(libkdump_cpu, pid, 8, 4);
@@ -254,7 +277,8 @@ FIELD(libkdump_cpu, instruction_pointer, 16, 8);
 FIELD(libkdump_cpu, stack_pointer, 24, 8);
 FIELD(libkdump_cpu, note_offset, 32, 8);
 FIELD(libkdump_cpu, desc_len, 40, 8);
-FIELD(libkdump_cpu, desc, 48, 8);
+FIELD(libkdump_cpu, desc, 48, WORD);
+FIELD(libkdump_cpu, reserved_pointer, 48 + 1 * WORD, WORD);
 
 _Static_assert(sizeof(struct libkdump_dmesg_info) == 24, "libkdump_dmesg_info");
 FIELD(libkdump_dmesg_info, size, 0, 4);
@@ -263,7 +287,7 @@ FIELD(libkdump_dmesg_info, defects, 8, 4);
 FIELD(libkdump_dmesg_info, reserved, 12, 4);
 FIELD(libkdump_dmesg_info, lost, 16, 8);
 
-_Static_assert(sizeof(struct libkdump_log_record) == 56, "libkdump_log_record");
+_Static_assert(sizeof(struct libkdump_log_record) == 48 + 2 * WORD, "libkdump_log_record");
 FIELD(libkdump_log_record, size, 0, 4);
 FIELD(libkdump_log_record, level, 4, 4);
 FIELD(libkdump_log_record, facility, 8, 4);
@@ -272,7 +296,8 @@ FIELD(libkdump_log_record, caller, 16, 8);
 FIELD(libkdump_log_record, seq, 24, 8);
 FIELD(libkdump_log_record, ts_nsec, 32, 8);
 FIELD(libkdump_log_record, text_len, 40, 8);
-FIELD(libkdump_log_record, text, 48, 8);
+FIELD(libkdump_log_record, text, 48, WORD);
+FIELD(libkdump_log_record, reserved, 48 + 1 * WORD, WORD);
 
 _Static_assert(sizeof(struct libkdump_progress) == 32, "libkdump_progress");
 FIELD(libkdump_progress, size, 0, 4);

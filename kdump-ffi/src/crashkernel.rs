@@ -3,11 +3,12 @@
 
 use core::ffi::c_int;
 
-use kdump_ffi_core::{Chars, In, InOut, call, extensible, libkdump_error};
+use kdump_ffi_core::{Chars, In, InOut, extensible, known_flags, libkdump_error};
 use kdump_segments::{CrashkernelLimits, CrashkernelRequest};
 
+use crate::boundary::call;
 use crate::failure::Failure;
-use crate::handle::enter;
+use crate::handle::{Lent, enter};
 use crate::machine::libkdump_machine;
 
 /// `flags` of struct libkdump_crashkernel: `base` is set.
@@ -102,7 +103,7 @@ pub extern "C" fn libkdump_crashkernel_parse(
 /// LIBKDUMP_ERR_UNSUPPORTED for an architecture that places regions by rules of its own.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_crashkernel_reserve(
-    machine: Option<&libkdump_machine>,
+    machine: Lent<'_, libkdump_machine>,
     request: In<'_, libkdump_crashkernel>,
     out: InOut<'_, libkdump_reservation>,
     error: InOut<'_, libkdump_error>,
@@ -110,6 +111,8 @@ pub extern "C" fn libkdump_crashkernel_reserve(
     call(error, || {
         let handle = enter(machine, "machine")?;
         let libkdump_crashkernel { size: _, flags, main, base, low, cma } = request.get("request")?;
+        let all = LIBKDUMP_CRASHKERNEL_BASE | LIBKDUMP_CRASHKERNEL_HIGH | LIBKDUMP_CRASHKERNEL_LOW;
+        known_flags("flags", flags, all)?;
         let given = |flag: u32, value: u64| (flags & flag != 0).then_some(value);
         let request = CrashkernelRequest {
             size: main,

@@ -3,13 +3,14 @@
 
 use core::ffi::{c_int, c_void};
 
-use kdump_ffi_core::{Flow, InOut, Out, call, extensible, libkdump_error};
+use kdump_ffi_core::{InOut, Out, extensible, libkdump_error};
 use kdump_vmcore::{Caller, Dmesg, LogRecord};
 
+use crate::boundary::call;
 use crate::dump::libkdump_dump;
 use crate::failure::Failure;
-use crate::handle::{Handle, Poison, enter, free};
-use crate::texts::{count, element};
+use crate::handle::{Given, Handle, Lent, enter, free, give};
+use crate::texts::{count, step};
 
 /// `caller_kind` of a record: not known.
 pub const LIBKDUMP_CALLER_UNKNOWN: u32 = 0;
@@ -22,14 +23,11 @@ pub const LIBKDUMP_CALLER_CPU: u32 = 2;
 /// threads may use one at the same time.
 #[derive(Debug)]
 pub struct libkdump_dmesg {
-    poison: Poison,
     log: Dmesg,
 }
 
 impl Handle for libkdump_dmesg {
-    fn poison(&self) -> &Poison {
-        &self.poison
-    }
+    const TAG: u32 = 0x67736d64;
 }
 
 /// How much of a log there is.
@@ -73,6 +71,8 @@ pub struct libkdump_log_record {
     /// The text as bytes of the kernel, which may have several lines and is neither safe to print
     /// nor ended by a NUL; lent until the log is freed.
     pub text: *const c_void,
+    /// NULL.
+    pub reserved: *const c_void,
 }
 
 extensible!(libkdump_log_record {
@@ -84,6 +84,7 @@ extensible!(libkdump_log_record {
     ts_nsec: u64,
     text_len: u64,
     text: *const c_void,
+    reserved: *const c_void,
 });
 
 /// Reads the dead kernel's log.
@@ -94,8 +95,8 @@ extensible!(libkdump_log_record {
 /// read.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dmesg_read(
-    dump: Option<&libkdump_dump>,
-    dmesg: Out<'_, Option<Box<libkdump_dmesg>>>,
+    dump: Lent<'_, libkdump_dump>,
+    dmesg: Out<'_, *mut libkdump_dmesg>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
@@ -103,8 +104,8 @@ pub extern "C" fn libkdump_dmesg_read(
         let missing = kdump_ffi_core::Failure::NotFound { what: "VMCOREINFO" };
         let info = handle.dump.vmcoreinfo().ok_or(missing)?;
         let log = Dmesg::read(&mut handle.kernel(), info)?;
-        let handle = libkdump_dmesg { poison: Poison::default(), log };
-        Ok::<_, Failure>(dmesg.set("dmesg", Some(Box::new(handle)))?)
+        let handle = libkdump_dmesg { log };
+        give(dmesg, "dmesg", handle)
     })
 }
 
@@ -112,7 +113,7 @@ pub extern "C" fn libkdump_dmesg_read(
 ///
 /// Parameters: `dmesg` may be NULL.
 #[unsafe(no_mangle)]
-pub extern "C" fn libkdump_dmesg_free(dmesg: Option<Box<libkdump_dmesg>>) {
+pub extern "C" fn libkdump_dmesg_free(dmesg: Given<'_, libkdump_dmesg>) {
     free(dmesg);
 }
 
@@ -121,7 +122,7 @@ pub extern "C" fn libkdump_dmesg_free(dmesg: Option<Box<libkdump_dmesg>>) {
 /// Parameters: `dmesg` the log; `out` receives the numbers; `error` may be NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dmesg_get_info(
-    dmesg: Option<&libkdump_dmesg>,
+    dmesg: Lent<'_, libkdump_dmesg>,
     out: InOut<'_, libkdump_dmesg_info>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
@@ -140,38 +141,32 @@ pub extern "C" fn libkdump_dmesg_get_info(
 /// Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dmesg_record(
-    dmesg: Option<&libkdump_dmesg>,
+    dmesg: Lent<'_, libkdump_dmesg>,
     index: u32,
     out: InOut<'_, libkdump_log_record>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(dmesg, "dmesg")?;
-        let place = out.place("out")?;
-        let Ok(record) = element(&handle.log.records, "record", index) else {
-            return Ok::<_, Failure>(Flow::End);
-        };
-        place.set(convert(record));
-        Ok(Flow::Done)
+        Ok::<_, Failure>(step(out, &handle.log.records, index, convert)?)
     })
 }
 
 /// One thing that was damaged in the log.
 ///
 /// Parameters: `dmesg` the log; `index` from 0; `out` is filled as if a call had failed with it;
-/// `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+/// `error` may be NULL. Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dmesg_defect(
-    dmesg: Option<&libkdump_dmesg>,
+    dmesg: Lent<'_, libkdump_dmesg>,
     index: u32,
     out: InOut<'_, libkdump_error>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(dmesg, "dmesg")?;
-        let defect = element(&handle.log.defects, "defect", index)?;
-        out.place("out")?.set(libkdump_error::of(&Failure::Vmcore(*defect)));
-        Ok::<_, Failure>(())
+        let told = |defect: &kdump_vmcore::Error| libkdump_error::of(&Failure::Vmcore(*defect));
+        Ok::<_, Failure>(step(out, &handle.log.defects, index, told)?)
     })
 }
 
@@ -191,5 +186,6 @@ fn convert(record: &LogRecord) -> libkdump_log_record {
         ts_nsec: record.ts_nsec,
         text_len: record.text.len() as u64,
         text: record.text.as_ptr().cast(),
+        reserved: core::ptr::null(),
     }
 }

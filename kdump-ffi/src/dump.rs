@@ -5,15 +5,14 @@ use core::ffi::{c_char, c_int, c_void};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use kdump_elf::Paddr;
-use kdump_ffi_core::{
-    InOut, Out, arch_number, call, encoding_numbers, extensible, libkdump_error, libkdump_phdr,
-};
+use kdump_ffi_core::{InOut, Out, arch_number, encoding_numbers, extensible, libkdump_error, libkdump_phdr};
 use kdump_vmcore::{AddressSpace, Dump, KernelMemory, Reader, TranslationCache};
 
+use crate::boundary::call;
 use crate::failure::Failure;
-use crate::handle::{Handle, Poison, enter, free};
+use crate::handle::{Given, Handle, Lent, enter, free};
 use crate::range::{LIBKDUMP_PAGE_UNKNOWN, libkdump_range, page_number};
-use crate::texts::{count, element};
+use crate::texts::{count, phdr_step, step};
 
 /// An ELF core.
 pub const LIBKDUMP_FORMAT_ELF: u32 = 1;
@@ -31,7 +30,6 @@ pub const LIBKDUMP_FORMAT_UNKNOWN: u32 = 0;
 /// An open dump. Any number of threads may use one at the same time.
 #[derive(Debug)]
 pub struct libkdump_dump {
-    pub(crate) poison: Poison,
     pub(crate) dump: Dump<'static>,
     pub(crate) zero_excluded: bool,
     /// Bytes of a page; 4096 when the dump does not say.
@@ -39,25 +37,34 @@ pub struct libkdump_dump {
     ranges: OnceLock<Vec<libkdump_range>>,
     space: OnceLock<Arc<AddressSpace>>,
     caches: Mutex<Vec<TranslationCache>>,
+    cpu_numbers: OnceLock<Vec<Option<u32>>>,
 }
 
 impl Handle for libkdump_dump {
-    fn poison(&self) -> &Poison {
-        &self.poison
-    }
+    const TAG: u32 = 0x706d7564;
 }
 
 impl libkdump_dump {
     pub(crate) fn new(dump: Dump<'static>, zero_excluded: bool) -> Self {
         let (ranges, space, caches) = (OnceLock::new(), OnceLock::new(), Mutex::default());
         let page_size = dump.page_size().unwrap_or(4096);
-        Self { poison: Poison::default(), dump, zero_excluded, page_size, ranges, space, caches }
+        let cpu_numbers = OnceLock::new();
+        Self { dump, zero_excluded, page_size, ranges, space, caches, cpu_numbers }
     }
 
     /// The ranges of memory, listed at the first call that needs them.
     pub(crate) fn ranges(&self) -> &[libkdump_range] {
         let list = || self.dump.spans().map(libkdump_range::stored).collect();
         published::<Vec<_>>(&self.ranges, list)
+    }
+
+    /// The numbers of the CPUs, found out at the first call that needs them.
+    pub(crate) fn cpu_numbers(&self) -> Result<&[Option<u32>], kdump_vmcore::Error> {
+        if let Some(numbers) = self.cpu_numbers.get() {
+            return Ok(numbers);
+        }
+        let numbers = kdump_vmcore::cpu_numbers(&self.dump)?;
+        Ok(published::<Vec<_>>(&self.cpu_numbers, || numbers))
     }
 
     /// The range an address lies in.
@@ -182,7 +189,7 @@ extensible!(libkdump_dump_info {
 ///
 /// Parameters: `dump` may be NULL. No other thread may be using it.
 #[unsafe(no_mangle)]
-pub extern "C" fn libkdump_dump_free(dump: Option<Box<libkdump_dump>>) {
+pub extern "C" fn libkdump_dump_free(dump: Given<'_, libkdump_dump>) {
     free(dump);
 }
 
@@ -208,7 +215,7 @@ pub extern "C" fn libkdump_format_name(format: u32) -> *const c_char {
 /// Parameters: `dump` the dump; `out` receives the facts; `error` may be NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_get_info(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     out: InOut<'_, libkdump_dump_info>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
@@ -225,7 +232,7 @@ pub extern "C" fn libkdump_dump_get_info(
             elf_class,
             endian,
             phnum: count(dump.phdrs().len()),
-            cpus: count(dump.cpus().count()),
+            cpus: count(dump.cpu_count()),
             ranges: count(handle.ranges().len()),
             defects: count(state.defects.len()),
             complete: u32::from(state.is_complete()),
@@ -245,37 +252,35 @@ pub extern "C" fn libkdump_dump_get_info(
 /// One defect that was found at opening.
 ///
 /// Parameters: `dump` the dump; `index` from 0; `out` is filled as if a call had failed with it;
-/// `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+/// `error` may be NULL. Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_defect(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     index: u32,
     out: InOut<'_, libkdump_error>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let defect = element(&handle.dump.completeness().defects, "defect", index)?;
-        out.place("out")?.set(libkdump_error::of(&Failure::Vmcore(*defect)));
-        Ok::<_, Failure>(())
+        let told = |defect: &kdump_vmcore::Error| libkdump_error::of(&Failure::Vmcore(*defect));
+        Ok::<_, Failure>(step(out, &handle.dump.completeness().defects, index, told)?)
     })
 }
 
 /// One program header of the dump.
 ///
 /// Parameters: `dump` the dump; `index` from 0; `out` receives the program header; `error` may be
-/// NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+/// NULL. Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_phdr(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     index: u32,
     out: Out<'_, libkdump_phdr>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let phdr = element(handle.dump.phdrs(), "program header", index)?;
-        Ok::<_, Failure>(out.set("out", (*phdr).into())?)
+        Ok::<_, Failure>(phdr_step(out, handle.dump.phdrs(), index)?)
     })
 }
 
@@ -285,14 +290,14 @@ pub extern "C" fn libkdump_dump_phdr(
 /// kind; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_range(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     index: u32,
     out: InOut<'_, libkdump_range>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        Ok::<_, Failure>(out.set("out", *element(handle.ranges(), "range", index)?)?)
+        Ok::<_, Failure>(step(out, handle.ranges(), index, |range| *range)?)
     })
 }
 
@@ -307,7 +312,7 @@ pub extern "C" fn libkdump_dump_range(
 /// LIBKDUMP_PAGE_CORRUPT here.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_page_state(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     pfn: u64,
     state: Out<'_, u32>,
     error: InOut<'_, libkdump_error>,
@@ -327,7 +332,7 @@ pub extern "C" fn libkdump_dump_page_state(
 /// LIBKDUMP_PAGE_ kind; `error` may be NULL. Errors: LIBKDUMP_ERR_HOLE behind the last range.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_find_range(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     paddr: u64,
     out: InOut<'_, libkdump_range>,
     error: InOut<'_, libkdump_error>,
@@ -346,7 +351,7 @@ pub extern "C" fn libkdump_dump_find_range(
 /// has none.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_vmcoreinfo(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     text: Out<'_, *const c_void>,
     len: Out<'_, usize>,
     error: InOut<'_, libkdump_error>,

@@ -4,15 +4,14 @@
 use core::ffi::{c_int, c_void};
 
 use kdump_elf::PrStatus;
-use kdump_ffi_core::{
-    Chars, Flow, InOut, Out, call, extensible, libkdump_error, libkdump_register, register_at,
-};
+use kdump_ffi_core::{Chars, Flow, InOut, Out, extensible, libkdump_error, libkdump_register, register_at};
 use kdump_vmcore::Cpu;
 
+use crate::boundary::call;
 use crate::dump::libkdump_dump;
 use crate::failure::Failure;
-use crate::handle::enter;
-use crate::texts::no_element;
+use crate::handle::{Lent, enter};
+use crate::texts::element;
 
 /// A CPU that saved its registers.
 #[repr(C)]
@@ -37,6 +36,8 @@ pub struct libkdump_cpu {
     pub desc_len: u64,
     /// The note's descriptor, for the libkdump_prstatus_ functions; lent until the dump is freed.
     pub desc: *const c_void,
+    /// NULL.
+    pub reserved_pointer: *const c_void,
 }
 
 extensible!(libkdump_cpu {
@@ -48,16 +49,17 @@ extensible!(libkdump_cpu {
     note_offset: u64,
     desc_len: u64,
     desc: *const c_void,
+    reserved_pointer: *const c_void,
 });
 
-/// One CPU that saved its registers. Takes time proportional to the number of notes.
+/// The CPUs that saved their registers, in the order of their notes.
 ///
-/// Parameters: `dump` the dump; `index` from 0; `out` receives the CPU; `error` may be NULL.
-/// Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last, LIBKDUMP_ERR_TRUNCATED for a note that is too
-/// short, LIBKDUMP_ERR_UNSUPPORTED for an unknown architecture.
+/// Parameters: `dump` the dump; `index` from 0; `out` receives the CPU; `error` may be NULL. Returns
+/// LIBKDUMP_END behind the last. Errors: LIBKDUMP_ERR_TRUNCATED for a note that is too short,
+/// LIBKDUMP_ERR_UNSUPPORTED for an unknown architecture.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_cpu(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     index: u32,
     out: InOut<'_, libkdump_cpu>,
     error: InOut<'_, libkdump_error>,
@@ -65,7 +67,7 @@ pub extern "C" fn libkdump_dump_cpu(
     call(error, || {
         let handle = enter(dump, "dump")?;
         let place = out.place("out")?;
-        let cpu = cpu_of(&handle, index)?;
+        let Some(cpu) = cpu_of(&handle, index) else { return Ok::<_, Failure>(Flow::End) };
         let status = cpu.prstatus()?;
         place.set(libkdump_cpu {
             size: 0,
@@ -77,8 +79,9 @@ pub extern "C" fn libkdump_dump_cpu(
             note_offset: cpu.note.offset,
             desc_len: cpu.note.desc.len() as u64,
             desc: cpu.note.desc.as_ptr().cast(),
+            reserved_pointer: core::ptr::null(),
         });
-        Ok::<_, Failure>(())
+        Ok(Flow::Done)
     })
 }
 
@@ -89,7 +92,7 @@ pub extern "C" fn libkdump_dump_cpu(
 /// libkdump_dump_cpu(), LIBKDUMP_ERR_NOT_FOUND for an unknown name.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_register(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     cpu: u32,
     name: Chars<'_>,
     value: Out<'_, u64>,
@@ -110,7 +113,7 @@ pub extern "C" fn libkdump_dump_register(
 /// of libkdump_dump_cpu().
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_register_at(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     cpu: u32,
     index: u32,
     out: InOut<'_, libkdump_register>,
@@ -127,11 +130,36 @@ pub extern "C" fn libkdump_dump_register_at(
     })
 }
 
-fn cpu_of(handle: &libkdump_dump, index: u32) -> Result<Cpu<'_>, Failure> {
-    let found = usize::try_from(index).ok().and_then(|index| handle.dump.cpus().nth(index));
-    found.ok_or_else(|| no_element("CPU", index, handle.dump.cpus().count()).into())
+fn cpu_of(handle: &libkdump_dump, cpu: u32) -> Option<Cpu<'_>> {
+    handle.dump.cpu(usize::try_from(cpu).ok()?)
 }
 
 fn status_of(handle: &libkdump_dump, cpu: u32) -> Result<PrStatus<'_>, Failure> {
-    Ok(cpu_of(handle, cpu)?.prstatus()?)
+    let count = handle.dump.cpu_count() as u64;
+    let missing = kdump_ffi_core::Failure::Index { what: "CPU", index: u64::from(cpu), count };
+    Ok(cpu_of(handle, cpu).ok_or(missing)?.prstatus()?)
+}
+
+/// The number of a CPU that saved its registers, as the dead kernel's own memory tells: the notes
+/// of a dump do not, and a CPU that did not answer left none. The first call for a dump reads the
+/// kernel's symbols.
+///
+/// Parameters: `dump` the dump; `cpu` as `index` of libkdump_dump_cpu(); `number` receives the
+/// number; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND when there is no such note, when it
+/// is in no CPU's buffer (those that a hypervisor makes are not), or without the keys of VMCOREINFO;
+/// LIBKDUMP_ERR_UNSUPPORTED when the dump does not tell where the buffers are; why they could not be
+/// read.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_dump_cpu_number(
+    dump: Lent<'_, libkdump_dump>,
+    cpu: u32,
+    number: Out<'_, u32>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(dump, "dump")?;
+        let found = element(handle.cpu_numbers()?, "CPU", cpu)?;
+        let missing = kdump_ffi_core::Failure::NotFound { what: "buffer with this CPU's registers" };
+        Ok::<_, Failure>(number.set("number", found.ok_or(missing)?)?)
+    })
 }

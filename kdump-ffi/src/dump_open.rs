@@ -10,12 +10,15 @@ use std::path::PathBuf;
 
 use kdump_elf::Paddr;
 use kdump_ffi_core::{
-    Chars, In, InOut, Items, Out, Reader, call, chars, extensible, libkdump_error, libkdump_read_fn, slice,
+    Chars, In, InOut, Items, Out, chars, extensible, known_flags, libkdump_error, libkdump_read_fn, reader,
+    slice,
 };
 use kdump_vmcore::{Dump, RawImage, ReadAt, open_dump_file};
 
+use crate::boundary::call;
 use crate::dump::libkdump_dump;
 use crate::failure::Failure;
+use crate::handle::give;
 use crate::source::Source;
 
 /// `flags` of struct libkdump_open_options: memory that was left out of the dump reads as zeros
@@ -51,7 +54,7 @@ pub extern "C" fn libkdump_dump_open(
     paths: Items<'_, *const c_char>,
     count: usize,
     options: In<'_, libkdump_open_options>,
-    dump: Out<'_, Option<Box<libkdump_dump>>>,
+    dump: Out<'_, *mut libkdump_dump>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
@@ -82,7 +85,7 @@ pub extern "C" fn libkdump_dump_open(
 pub extern "C" fn libkdump_dump_open_fd(
     fd: c_int,
     options: In<'_, libkdump_open_options>,
-    dump: Out<'_, Option<Box<libkdump_dump>>>,
+    dump: Out<'_, *mut libkdump_dump>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
@@ -111,24 +114,21 @@ pub extern "C" fn libkdump_dump_open_callback(
     read: libkdump_read_fn,
     user: *mut c_void,
     options: In<'_, libkdump_open_options>,
-    dump: Out<'_, Option<Box<libkdump_dump>>>,
+    dump: Out<'_, *mut libkdump_dump>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
-    call(error, || open(vec![Box::new(Source { reader: Reader::new(read, user)?, size })], options, dump))
+    call(error, || open(vec![Box::new(Source { reader: reader!(read, user)?, size })], options, dump))
 }
 
 fn open(
     parts: Vec<Box<dyn ReadAt>>,
     options: In<'_, libkdump_open_options>,
-    out: Out<'_, Option<Box<libkdump_dump>>>,
+    out: Out<'_, *mut libkdump_dump>,
 ) -> Result<(), Failure> {
     let libkdump_open_options { size: _, flags, raw_base } = options.or_default("options")?;
     let argument =
         |name, value, expected| Err(kdump_ffi_core::Failure::Argument { name, value, expected }.into());
-    if flags & !(LIBKDUMP_OPEN_ZERO_EXCLUDED | LIBKDUMP_OPEN_RAW) != 0 {
-        let expected = "LIBKDUMP_OPEN_ZERO_EXCLUDED, LIBKDUMP_OPEN_RAW, both or 0";
-        return argument("flags", flags.into(), expected);
-    }
+    known_flags("flags", flags, LIBKDUMP_OPEN_ZERO_EXCLUDED | LIBKDUMP_OPEN_RAW)?;
     let raw = flags & LIBKDUMP_OPEN_RAW != 0;
     if !raw && raw_base != 0 {
         return argument("raw_base", raw_base, "0 without LIBKDUMP_OPEN_RAW");
@@ -143,7 +143,7 @@ fn open(
         Dump::open_parts(parts)?
     };
     let handle = libkdump_dump::new(dump, flags & LIBKDUMP_OPEN_ZERO_EXCLUDED != 0);
-    Ok(out.set("dump", Some(Box::new(handle)))?)
+    give(out, "dump", handle)
 }
 
 /// A path as the system takes it: any bytes but NUL.

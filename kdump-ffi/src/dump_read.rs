@@ -4,12 +4,13 @@
 use core::ffi::c_int;
 
 use kdump_elf::{Paddr, Vaddr};
-use kdump_ffi_core::{BytesMut, InOut, Out, call, libkdump_error, slice};
+use kdump_ffi_core::{BytesMut, InOut, Out, buffer, libkdump_error};
 use kdump_vmcore::{PhysMemory, Stopped};
 
+use crate::boundary::call;
 use crate::dump::libkdump_dump;
 use crate::failure::Failure;
-use crate::handle::enter;
+use crate::handle::{Lent, enter};
 
 /// Reads memory by physical address.
 ///
@@ -20,7 +21,7 @@ use crate::handle::enter;
 /// LIBKDUMP_ERR_IO.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_read_phys(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     paddr: u64,
     buf: BytesMut<'_>,
     len: usize,
@@ -29,7 +30,7 @@ pub extern "C" fn libkdump_dump_read_phys(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let outcome = handle.reader().read_phys(Paddr(paddr), slice!(buf, len)?);
+        let outcome = handle.reader().read_phys(Paddr(paddr), buffer!(buf, len)?);
         finish(outcome, len, done)?;
         outcome.map_err(|stopped| Failure::Stopped { stopped, pfn: stopped.at.checked_div(handle.page_size) })
     })
@@ -43,7 +44,7 @@ pub extern "C" fn libkdump_dump_read_phys(
 /// error is virtual.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_read_virt(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     vaddr: u64,
     buf: BytesMut<'_>,
     len: usize,
@@ -52,7 +53,7 @@ pub extern "C" fn libkdump_dump_read_virt(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let buf = slice!(buf, len)?;
+        let buf = buffer!(buf, len)?;
         let (space, mut reader) = (handle.space(), handle.reader());
         let outcome = handle.with_cache(|cache| space.read_virt(&mut reader, cache, Vaddr(vaddr), buf));
         finish(outcome, len, done)?;
@@ -67,7 +68,7 @@ pub extern "C" fn libkdump_dump_read_virt(
 /// may be NULL. Errors: LIBKDUMP_ERR_NOT_MAPPED, or why a page table could not be read.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_translate(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     vaddr: u64,
     paddr: Out<'_, u64>,
     length: Out<'_, u64>,

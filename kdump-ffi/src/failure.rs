@@ -21,6 +21,18 @@ pub(crate) enum Failure {
         /// The handle.
         name: &'static str,
     },
+    /// A pointer leads to something else than a handle of the type.
+    NoHandle {
+        /// The parameter.
+        name: &'static str,
+        /// Whether a handle that was freed was there.
+        freed: bool,
+    },
+    /// Memory could not be allocated.
+    NoMemory {
+        /// Bytes that were asked for.
+        need: u64,
+    },
     /// A file could not be opened or read.
     Io {
         /// The file.
@@ -114,6 +126,9 @@ impl fmt::Display for Failure {
             Self::Poisoned { name } => {
                 write!(f, "{name} is unusable since a defect in an earlier call; free it")
             }
+            Self::NoHandle { name, freed: true } => write!(f, "{name} was freed"),
+            Self::NoHandle { name, .. } => write!(f, "{name} is no handle of this type"),
+            Self::NoMemory { need } => write!(f, "{need} bytes of memory could not be allocated"),
             Self::Io { path, error } => write!(f, "{}: {error}", path.display()),
             Self::File { path, failure } => write!(f, "{}: {failure}", path.display()),
             Self::Unsupported { what } => write!(f, "unsupported: {what}"),
@@ -135,6 +150,8 @@ impl Fail for Failure {
         match self {
             Self::Core(failure) => failure.code(),
             Self::Poisoned { .. } => LIBKDUMP_ERR_POISONED,
+            Self::NoHandle { .. } => LIBKDUMP_ERR_INVALID,
+            Self::NoMemory { .. } => LIBKDUMP_ERR_NO_MEMORY,
             Self::Io { .. } => LIBKDUMP_ERR_IO,
             Self::File { failure, .. } => failure.code(),
             Self::Unsupported { .. } => LIBKDUMP_ERR_UNSUPPORTED,
@@ -153,15 +170,18 @@ impl Fail for Failure {
             Self::Core(failure) => failure.place(),
             Self::Io { error, .. } => Place { os_errno: error.raw_os_error().unwrap_or(0), ..none },
             Self::File { failure, .. } => failure.place(),
+            Self::NoMemory { need } => Place { need: Some(*need), ..none },
             Self::Segments(error) => segments_place(error),
             Self::Vmcore(error) => vmcore_place(error),
             Self::Stopped { stopped, pfn } => {
                 Place { address: Some(stopped.at), pfn: *pfn, ..vmcore_place(&stopped.error) }
             }
             Self::Save(failure) => vmcore_place(&failure.error),
-            Self::Poisoned { .. } | Self::OtherMachine | Self::Unsupported { .. } | Self::Purgatory(_) => {
-                none
-            }
+            Self::Poisoned { .. }
+            | Self::NoHandle { .. }
+            | Self::OtherMachine
+            | Self::Unsupported { .. }
+            | Self::Purgatory(_) => none,
         }
     }
 }
@@ -187,6 +207,7 @@ fn segments_code(error: &kdump_segments::Error) -> c_int {
         Error::NoCrashRegion | Error::ReservationFailed { .. } => LIBKDUMP_ERR_NOT_FOUND,
         Error::OutsideRegion { .. } | Error::Preflight { .. } | Error::Syscall { .. } => LIBKDUMP_ERR_REFUSED,
         Error::Io { .. } => LIBKDUMP_ERR_IO,
+        Error::OutOfMemory { .. } => LIBKDUMP_ERR_NO_MEMORY,
         _ => LIBKDUMP_ERR_CORRUPT,
     }
 }
@@ -205,6 +226,7 @@ fn segments_place(error: &kdump_segments::Error) -> Place {
         Error::CommandLineTooLong { need, .. } | Error::NoRoom { need, .. } => {
             Place { need: Some(*need), ..none }
         }
+        Error::OutOfMemory { need, .. } => Place { need: Some(*need), ..none },
         Error::ImageTooLarge { size, .. } => Place { need: Some(*size), ..none },
         Error::OutsideRegion { start, .. } => Place { address: Some(*start), ..none },
         Error::Syscall { errno, .. } => Place { os_errno: *errno, ..none },

@@ -3,6 +3,8 @@
 #![allow(non_camel_case_types, reason = "the names are those of the C interface")]
 #![allow(unreachable_pub, reason = "the functions are reached by the names of their symbols")]
 
+mod boundary;
+mod capture;
 mod crashkernel;
 mod dmesg;
 mod dump;
@@ -13,7 +15,6 @@ mod dump_read;
 mod failure;
 mod feature;
 mod handle;
-mod held;
 mod layouts;
 mod load;
 mod machine;
@@ -25,7 +26,9 @@ mod preflight;
 mod progress;
 mod purgatory;
 mod range;
+mod reserve;
 mod save;
+mod save_to;
 mod source;
 mod texts;
 mod verify;
@@ -33,6 +36,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use capture::*;
 pub use crashkernel::*;
 pub use dmesg::*;
 pub use dump::*;
@@ -52,5 +56,8 @@ pub use preflight::*;
 pub use progress::*;
 pub use purgatory::*;
 pub use range::*;
+#[doc(hidden)]
+pub use reserve::Reserve;
 pub use save::*;
+pub use save_to::*;
 pub use verify::*;

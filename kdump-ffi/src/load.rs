@@ -4,14 +4,15 @@
 use core::ffi::c_int;
 use std::path::Path;
 
-use kdump_ffi_core::{Chars, InOut, call, libkdump_error};
+use kdump_ffi_core::{Chars, InOut, libkdump_error};
 use kdump_segments::Machine;
 use kdump_segments::cmdline::CommandLine;
 use kdump_segments::load::{FileLoad, load_files, probe_environment, rights_refusal};
 
+use crate::boundary::call;
 use crate::dump_open::{optional_path, path_of};
 use crate::failure::Failure;
-use crate::handle::enter;
+use crate::handle::{Lent, enter};
 use crate::plan::libkdump_plan;
 
 /// Loads a plan with kexec_load(2), after the kernel's rules were applied to it.
@@ -25,7 +26,7 @@ use crate::plan::libkdump_plan;
 /// with LIBKDUMP_PLAN_FOREIGN.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_plan_load(
-    plan: Option<&libkdump_plan>,
+    plan: Lent<'_, libkdump_plan>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {

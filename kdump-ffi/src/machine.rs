@@ -7,25 +7,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kdump_elf::PhysRange;
-use kdump_ffi_core::{Chars, InOut, Out, call, libkdump_error};
+use kdump_ffi_core::{Chars, InOut, Out, libkdump_error};
 use kdump_segments::load::Status;
 use kdump_segments::{Machine, MemoryMap};
 
+use crate::boundary::call;
 use crate::dump_open::optional_path;
-use crate::failure::Failure;
-use crate::handle::{Handle, Poison, free};
+use crate::handle::{Given, Handle, free, give};
 use crate::range::{LIBKDUMP_MEMORY_RAM, libkdump_range};
 use crate::texts::text;
 
 /// A machine as it described itself. Any number of threads may use one at the same time.
 #[derive(Debug)]
 pub struct libkdump_machine {
-    pub(crate) poison: Poison,
     pub(crate) machine: Arc<Machine>,
     /// Where its files were read.
     pub(crate) root: PathBuf,
     /// By LIBKDUMP_RANGES_ number.
-    pub(crate) ranges: [Vec<libkdump_range>; 6],
+    pub(crate) ranges: [Vec<libkdump_range>; 7],
     pub(crate) notes: Vec<CString>,
     pub(crate) advice: Vec<CString>,
     pub(crate) cmdline: CString,
@@ -33,9 +32,7 @@ pub struct libkdump_machine {
 }
 
 impl Handle for libkdump_machine {
-    fn poison(&self) -> &Poison {
-        &self.poison
-    }
+    const TAG: u32 = 0x6863616d;
 }
 
 /// Describes the machine whose /proc and /sys are below a directory.
@@ -48,13 +45,13 @@ impl Handle for libkdump_machine {
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_machine_collect(
     root: Chars<'_>,
-    machine: Out<'_, Option<Box<libkdump_machine>>>,
+    machine: Out<'_, *mut libkdump_machine>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let root = optional_path(root).unwrap_or_else(|| PathBuf::from("/"));
         let found = Machine::collect(&root)?;
-        Ok::<_, Failure>(machine.set("machine", Some(Box::new(describe(found, root))))?)
+        give(machine, "machine", describe(found, root))
     })
 }
 
@@ -62,7 +59,7 @@ pub extern "C" fn libkdump_machine_collect(
 ///
 /// Parameters: `machine` may be NULL.
 #[unsafe(no_mangle)]
-pub extern "C" fn libkdump_machine_free(machine: Option<Box<libkdump_machine>>) {
+pub extern "C" fn libkdump_machine_free(machine: Given<'_, libkdump_machine>) {
     free(machine);
 }
 
@@ -72,7 +69,6 @@ pub(crate) fn describe(machine: Machine, root: PathBuf) -> libkdump_machine {
         ranges.iter().map(|range| libkdump_range::new(LIBKDUMP_MEMORY_RAM, *range)).collect()
     };
     libkdump_machine {
-        poison: Poison::default(),
         ranges: [
             map(&machine.memory),
             machine.firmware_map.as_ref().map(map).unwrap_or_default(),
@@ -80,6 +76,7 @@ pub(crate) fn describe(machine: Machine, root: PathBuf) -> libkdump_machine {
             ram(&machine.dump_ranges()),
             ram(machine.cma_ranges.as_slice()),
             ram(machine.gart.as_slice()),
+            ram(machine.crash_claimed.as_slice()),
         ],
         notes: machine.notes.iter().map(text).collect(),
         advice: Status::new(&machine).advice.into_iter().map(text).collect(),

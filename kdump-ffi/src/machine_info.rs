@@ -3,13 +3,14 @@
 
 use core::ffi::{c_char, c_int};
 
-use kdump_ffi_core::{InOut, arch_number, call, endian_number, extensible, libkdump_error};
+use kdump_ffi_core::{InOut, Out, arch_number, endian_number, extensible, libkdump_error};
 
+use crate::boundary::call;
 use crate::failure::Failure;
-use crate::handle::enter;
+use crate::handle::{Lent, enter};
 use crate::machine::libkdump_machine;
 use crate::range::libkdump_range;
-use crate::texts::{count, element, nth};
+use crate::texts::{count, step, text_step};
 
 /// List of ranges: memory by kind, crash regions included in the RAM.
 pub const LIBKDUMP_RANGES_MEMORY: u32 = 0;
@@ -23,6 +24,9 @@ pub const LIBKDUMP_RANGES_DUMP: u32 = 3;
 pub const LIBKDUMP_RANGES_CMA: u32 = 4;
 /// List of ranges: graphics apertures.
 pub const LIBKDUMP_RANGES_GART: u32 = 5;
+/// List of ranges: parts of the crash regions that something else claimed; nothing may be loaded
+/// there.
+pub const LIBKDUMP_RANGES_CLAIMED: u32 = 6;
 
 /// `flags` of struct libkdump_machine_info: `vmcoreinfo_paddr` and `vmcoreinfo_size` are set.
 pub const LIBKDUMP_MACHINE_VMCOREINFO: u32 = 1;
@@ -108,7 +112,7 @@ extensible!(libkdump_cpu_note { cpu: u32, paddr: u64, length: u64 });
 /// Parameters: `machine` the machine; `out` receives them; `error` may be NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_machine_get_info(
-    machine: Option<&libkdump_machine>,
+    machine: Lent<'_, libkdump_machine>,
     out: InOut<'_, libkdump_machine_info>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
@@ -149,11 +153,11 @@ pub extern "C" fn libkdump_machine_get_info(
 /// The ranges of one list one after the other, ascending.
 ///
 /// Parameters: `machine` the machine; `list` a LIBKDUMP_RANGES_ constant; `index` from 0; `out`
-/// receives the range; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last,
+/// receives the range; `error` may be NULL. Returns LIBKDUMP_END behind the last. Errors:
 /// LIBKDUMP_ERR_INVALID when there is no such list.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_machine_range(
-    machine: Option<&libkdump_machine>,
+    machine: Lent<'_, libkdump_machine>,
     list: u32,
     index: u32,
     out: InOut<'_, libkdump_range>,
@@ -167,55 +171,78 @@ pub extern "C" fn libkdump_machine_range(
             expected: "a LIBKDUMP_RANGES_ constant",
         };
         let ranges = usize::try_from(list).ok().and_then(|list| handle.ranges.get(list)).ok_or(unknown)?;
-        Ok::<_, Failure>(out.set("out", *element(ranges, "range", index)?)?)
+        Ok::<_, Failure>(step(out, ranges, index, |range| *range)?)
     })
 }
 
 /// Where the CPUs leave their registers, by CPU number.
 ///
 /// Parameters: `machine` the machine; `index` from 0; `out` receives the place; `error` may be NULL.
-/// Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+/// Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_machine_cpu_note(
-    machine: Option<&libkdump_machine>,
+    machine: Lent<'_, libkdump_machine>,
     index: u32,
     out: InOut<'_, libkdump_cpu_note>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(machine, "machine")?;
-        let note = element(&handle.machine.cpu_notes, "CPU note", index)?;
-        let note = libkdump_cpu_note { size: 0, cpu: note.cpu, paddr: note.paddr, length: note.size };
-        Ok::<_, Failure>(out.set("out", note)?)
+        let notes = &handle.machine.cpu_notes;
+        Ok::<_, Failure>(step(out, notes, index, |note| libkdump_cpu_note {
+            size: 0,
+            cpu: note.cpu,
+            paddr: note.paddr,
+            length: note.size,
+        })?)
     })
 }
 
 /// A sentence about something that was dropped, rounded or could not be found out.
 ///
-/// Parameters: `machine` the machine; `index` from 0. Returns a text that is lent until the machine
-/// is freed; NULL behind the last.
+/// Parameters: `machine` the machine; `index` from 0; `text` receives the sentence, lent until the machine is
+/// freed; `error` may be NULL. Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
-pub extern "C" fn libkdump_machine_note(machine: Option<&libkdump_machine>, index: u32) -> *const c_char {
-    machine.map_or(core::ptr::null(), |handle| nth(&handle.notes, index))
+pub extern "C" fn libkdump_machine_note(
+    machine: Lent<'_, libkdump_machine>,
+    index: u32,
+    text: Out<'_, *const c_char>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(machine, "machine")?;
+        Ok::<_, Failure>(text_step(text, &handle.notes, index)?)
+    })
 }
 
 /// A sentence about what stands in the way of a dump on this machine.
 ///
-/// Parameters: `machine` the machine; `index` from 0. Returns a text that is lent until the machine
-/// is freed; NULL behind the last.
+/// Parameters: `machine` the machine; `index` from 0; `text` receives the sentence, lent until the machine is
+/// freed; `error` may be NULL. Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
-pub extern "C" fn libkdump_machine_advice(machine: Option<&libkdump_machine>, index: u32) -> *const c_char {
-    machine.map_or(core::ptr::null(), |handle| nth(&handle.advice, index))
+pub extern "C" fn libkdump_machine_advice(
+    machine: Lent<'_, libkdump_machine>,
+    index: u32,
+    text: Out<'_, *const c_char>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(machine, "machine")?;
+        Ok::<_, Failure>(text_step(text, &handle.advice, index)?)
+    })
 }
 
-/// The running kernel's command line, lent until the machine is freed; NULL only for NULL.
+/// The running kernel's command line, lent until the machine is freed; NULL for what is no machine.
 #[unsafe(no_mangle)]
-pub extern "C" fn libkdump_machine_cmdline(machine: Option<&libkdump_machine>) -> *const c_char {
-    machine.map_or(core::ptr::null(), |handle| handle.cmdline.as_ptr())
+pub extern "C" fn libkdump_machine_cmdline(machine: Lent<'_, libkdump_machine>) -> *const c_char {
+    machine.look().map_or(core::ptr::null(), |handle| handle.cmdline.as_ptr())
 }
 
 /// The running kernel's release, lent until the machine is freed; NULL when it is not known.
 #[unsafe(no_mangle)]
-pub extern "C" fn libkdump_machine_release(machine: Option<&libkdump_machine>) -> *const c_char {
-    machine.and_then(|handle| handle.release.as_ref()).map_or(core::ptr::null(), |release| release.as_ptr())
+pub extern "C" fn libkdump_machine_release(machine: Lent<'_, libkdump_machine>) -> *const c_char {
+    machine
+        .look()
+        .and_then(|handle| handle.release.as_ref())
+        .map_or(core::ptr::null(), |release| release.as_ptr())
 }

@@ -6,16 +6,16 @@ use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kdump_ffi_core::{In, InOut, Out, call, libkdump_error};
+use kdump_ffi_core::{In, InOut, Out, libkdump_error};
 use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::Machine;
 use kdump_segments::load::probe_environment;
-use kdump_segments::plan::{Plan, PlanInputs, PlanOptions};
+use kdump_segments::plan::{Plan, PlanInputs};
 use kdump_segments::preflight::{Report, check_plan};
 
+use crate::boundary::call;
 use crate::failure::Failure;
-use crate::handle::{Handle, Poison, enter, free};
-use crate::held::Held;
+use crate::handle::{Given, Handle, Lent, enter, free, give};
 use crate::machine::libkdump_machine;
 use crate::plan_options::{
     LIBKDUMP_PLAN_FOREIGN, convert, initrd, kernel, libkdump_plan_options, name_kernel, purgatory,
@@ -26,10 +26,7 @@ use crate::texts::text;
 /// at the same time.
 #[derive(Debug)]
 pub struct libkdump_plan {
-    poison: Poison,
-    /// Borrows from the next field, hence dropped before it.
     pub(crate) plan: Plan<'static>,
-    _inputs: Held<Inputs>,
     pub(crate) machine: Arc<Machine>,
     root: PathBuf,
     /// Whether it may be loaded although it was made for another machine.
@@ -38,20 +35,8 @@ pub struct libkdump_plan {
     pub(crate) notes: Vec<CString>,
 }
 
-/// What the plan was made from.
-#[derive(Debug)]
-struct Inputs {
-    machine: Arc<Machine>,
-    kernel: Vec<u8>,
-    initrd: Option<Vec<u8>>,
-    options: PlanOptions,
-    purgatory: ObjectPurgatory,
-}
-
 impl Handle for libkdump_plan {
-    fn poison(&self) -> &Poison {
-        &self.poison
-    }
+    const TAG: u32 = 0x6e616c70;
 }
 
 impl libkdump_plan {
@@ -72,20 +57,24 @@ impl libkdump_plan {
 /// Parameters: `machine` the machine that may crash; `options` what the plan is made from; `plan`
 /// receives the handle, to be freed with libkdump_plan_free(); `error` may be NULL. Nothing is loaded.
 /// Errors: LIBKDUMP_ERR_NOT_FOUND when no crash region is reserved, LIBKDUMP_ERR_IO,
-/// LIBKDUMP_ERR_FORMAT when the file is no kernel image, LIBKDUMP_ERR_TOO_LARGE with `need` when
-/// there is no room, LIBKDUMP_ERR_UNSUPPORTED for an architecture (libkdump_has()).
+/// LIBKDUMP_ERR_FORMAT when the file is no kernel image or no regular file, LIBKDUMP_ERR_TRUNCATED
+/// for an image that is cut, LIBKDUMP_ERR_CORRUPT for one with a field that cannot be right or a
+/// purgatory that cannot be linked, LIBKDUMP_ERR_TOO_LARGE with `need` when there is no room or the
+/// command line is too long, LIBKDUMP_ERR_REFUSED when a part with a fixed address lies outside the
+/// crash region, LIBKDUMP_ERR_INVALID also for options that contradict each other or the machine,
+/// LIBKDUMP_ERR_UNSUPPORTED for an architecture (libkdump_has()).
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_plan_new(
-    machine: Option<&libkdump_machine>,
+    machine: Lent<'_, libkdump_machine>,
     options: In<'_, libkdump_plan_options>,
-    plan: Out<'_, Option<Box<libkdump_plan>>>,
+    plan: Out<'_, *mut libkdump_plan>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(machine, "machine")?;
         let options = options.get("options")?;
         let made = make(&handle, &options)?;
-        Ok::<_, Failure>(plan.set("plan", Some(Box::new(made)))?)
+        give(plan, "plan", made)
     })
 }
 
@@ -93,38 +82,32 @@ pub extern "C" fn libkdump_plan_new(
 ///
 /// Parameters: `plan` may be NULL.
 #[unsafe(no_mangle)]
-pub extern "C" fn libkdump_plan_free(plan: Option<Box<libkdump_plan>>) {
+pub extern "C" fn libkdump_plan_free(plan: Given<'_, libkdump_plan>) {
     free(plan);
 }
 
 fn make(handle: &libkdump_machine, options: &libkdump_plan_options) -> Result<libkdump_plan, Failure> {
     let machine = Arc::clone(&handle.machine);
     let region = machine.load_region().ok_or_else(|| machine.why_no_region())?.size();
-    let (held, inputs) = Held::new(Inputs {
-        options: convert(options)?,
-        purgatory: match purgatory(options)? {
-            Some(object) => object,
-            None => ObjectPurgatory::builtin(machine.arch)?,
-        },
-        kernel: kernel(options, region)?,
-        initrd: initrd(options, region)?,
-        machine,
-    });
-    let plan = Plan::new(&PlanInputs {
-        machine: &inputs.machine,
-        kernel: &inputs.kernel,
-        initrd: inputs.initrd.as_deref(),
-        options: &inputs.options,
-        purgatory: &inputs.purgatory,
-    })
-    .map_err(|error| name_kernel(options, error))?;
+    let options_of_planner = convert(options)?;
+    let purgatory = match purgatory(options)? {
+        Some(object) => object,
+        None => ObjectPurgatory::builtin(machine.arch)?,
+    };
+    let (kernel, initrd) = (kernel(options, region)?, initrd(options, region)?);
+    let inputs = PlanInputs {
+        machine: &machine,
+        kernel: &kernel,
+        initrd: initrd.as_deref(),
+        options: &options_of_planner,
+        purgatory: &purgatory,
+    };
+    let plan = Plan::new(&inputs).map_err(|error| name_kernel(options, error))?.into_owned()?;
     Ok(libkdump_plan {
-        poison: Poison::default(),
         cmdline: text(plan.cmdline.as_str()),
         notes: plan.notes.iter().map(text).collect(),
         plan,
-        _inputs: held,
-        machine: Arc::clone(&handle.machine),
+        machine,
         root: handle.root.clone(),
         foreign: options.flags & LIBKDUMP_PLAN_FOREIGN != 0,
     })

@@ -4,16 +4,18 @@
 use core::ffi::{c_char, c_int, c_void};
 
 use kdump_ffi_core::{
-    CharsMut, InOut, Out, arch_number, call, copy_text, extensible, libkdump_error, libkdump_phdr, slice,
+    CharsMut, InOut, Out, arch_number, copy_text, extensible, libkdump_error, libkdump_phdr, slice,
 };
+use kdump_segments::e820::E820Entry;
 use kdump_segments::plan::json_to_ascii;
 use kdump_segments::segment::SegmentKind;
 
+use crate::boundary::call;
 use crate::failure::Failure;
-use crate::handle::enter;
+use crate::handle::{Lent, enter};
 use crate::plan::libkdump_plan;
 use crate::range::{libkdump_range, memory_number};
-use crate::texts::{count, element, nth};
+use crate::texts::{count, phdr_step, step, text_step};
 
 /// Room for the low memory the purgatory saves.
 pub const LIBKDUMP_SEGMENT_BACKUP: u32 = 1;
@@ -100,16 +102,25 @@ pub struct libkdump_segment {
     pub bufsz: u64,
     /// The content, lent until the plan is freed.
     pub buf: *const c_void,
+    /// NULL.
+    pub reserved: *const c_void,
 }
 
-extensible!(libkdump_segment { kind: u32, mem: u64, memsz: u64, bufsz: u64, buf: *const c_void });
+extensible!(libkdump_segment {
+    kind: u32,
+    mem: u64,
+    memsz: u64,
+    bufsz: u64,
+    buf: *const c_void,
+    reserved: *const c_void,
+});
 
 /// The sum of a plan.
 ///
 /// Parameters: `plan` the plan; `out` receives it; `error` may be NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_plan_get_info(
-    plan: Option<&libkdump_plan>,
+    plan: Lent<'_, libkdump_plan>,
     out: InOut<'_, libkdump_plan_info>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
@@ -139,26 +150,26 @@ pub extern "C" fn libkdump_plan_get_info(
 /// The segments one after the other, in the order of the system call.
 ///
 /// Parameters: `plan` the plan; `index` from 0; `out` receives the segment; `error` may be NULL.
-/// Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+/// Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_plan_segment(
-    plan: Option<&libkdump_plan>,
+    plan: Lent<'_, libkdump_plan>,
     index: u32,
     out: InOut<'_, libkdump_segment>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(plan, "plan")?;
-        let segment = element(&handle.plan.segments, "segment", index)?;
-        let segment = libkdump_segment {
+        let segments = &handle.plan.segments;
+        Ok::<_, Failure>(step(out, segments, index, |segment| libkdump_segment {
             size: 0,
             kind: kind_number(segment.kind),
             mem: segment.mem(),
             memsz: segment.memsz(),
             bufsz: segment.bufsz(),
             buf: segment.data.as_ptr().cast(),
-        };
-        Ok::<_, Failure>(out.set("out", segment)?)
+            reserved: core::ptr::null(),
+        })?)
     })
 }
 
@@ -185,70 +196,76 @@ pub extern "C" fn libkdump_segment_name(kind: u32) -> *const c_char {
 /// One program header of the elfcorehdr.
 ///
 /// Parameters: `plan` the plan; `index` from 0; `out` receives the program header; `error` may be
-/// NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+/// NULL. Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_plan_phdr(
-    plan: Option<&libkdump_plan>,
+    plan: Lent<'_, libkdump_plan>,
     index: u32,
     out: Out<'_, libkdump_phdr>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(plan, "plan")?;
-        let phdr = element(handle.plan.elfcorehdr.phdrs(), "program header", index)?;
-        Ok::<_, Failure>(out.set("out", (*phdr).into())?)
+        Ok::<_, Failure>(phdr_step(out, handle.plan.elfcorehdr.phdrs(), index)?)
     })
 }
 
 /// One program header of the vmcore the capture kernel will export.
 ///
 /// Parameters: `plan` the plan; `index` from 0; `out` receives the program header; `error` may be
-/// NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+/// NULL. Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_plan_vmcore_phdr(
-    plan: Option<&libkdump_plan>,
+    plan: Lent<'_, libkdump_plan>,
     index: u32,
     out: Out<'_, libkdump_phdr>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(plan, "plan")?;
-        let phdr = element(&handle.plan.vmcore.phdrs, "program header", index)?;
-        Ok::<_, Failure>(out.set("out", (*phdr).into())?)
+        Ok::<_, Failure>(phdr_step(out, &handle.plan.vmcore.phdrs, index)?)
     })
 }
 
 /// One range of the memory map the capture kernel is given.
 ///
 /// Parameters: `plan` the plan; `index` from 0; `out` receives the range with a LIBKDUMP_MEMORY_
-/// kind; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+/// kind; `error` may be NULL. Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_plan_e820(
-    plan: Option<&libkdump_plan>,
+    plan: Lent<'_, libkdump_plan>,
     index: u32,
     out: InOut<'_, libkdump_range>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(plan, "plan")?;
-        let entry = element(&handle.plan.e820, "e820 entry", index)?;
-        Ok::<_, Failure>(out.set("out", libkdump_range::new(memory_number(entry.kind), entry.range))?)
+        let range = |entry: &E820Entry| libkdump_range::new(memory_number(entry.kind), entry.range);
+        Ok::<_, Failure>(step(out, &handle.plan.e820, index, range)?)
     })
 }
 
-/// The capture kernel's command line, lent until the plan is freed; NULL only for NULL.
+/// The capture kernel's command line, lent until the plan is freed; NULL for what is no plan.
 #[unsafe(no_mangle)]
-pub extern "C" fn libkdump_plan_cmdline(plan: Option<&libkdump_plan>) -> *const c_char {
-    plan.map_or(core::ptr::null(), |handle| handle.cmdline.as_ptr())
+pub extern "C" fn libkdump_plan_cmdline(plan: Lent<'_, libkdump_plan>) -> *const c_char {
+    plan.look().map_or(core::ptr::null(), |handle| handle.cmdline.as_ptr())
 }
 
 /// A sentence about something that was dropped, rounded or guessed.
 ///
-/// Parameters: `plan` the plan; `index` from 0. Returns a text that is lent until the plan is freed;
-/// NULL behind the last.
+/// Parameters: `plan` the plan; `index` from 0; `text` receives the sentence, lent until the plan is
+/// freed; `error` may be NULL. Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
-pub extern "C" fn libkdump_plan_note(plan: Option<&libkdump_plan>, index: u32) -> *const c_char {
-    plan.map_or(core::ptr::null(), |handle| nth(&handle.notes, index))
+pub extern "C" fn libkdump_plan_note(
+    plan: Lent<'_, libkdump_plan>,
+    index: u32,
+    text: Out<'_, *const c_char>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(plan, "plan")?;
+        Ok::<_, Failure>(text_step(text, &handle.notes, index)?)
+    })
 }
 
 /// The plan as one JSON document in ASCII, the same that `kdump plan --json` prints. Hashes every
@@ -259,7 +276,7 @@ pub extern "C" fn libkdump_plan_note(plan: Option<&libkdump_plan>, index: u32) -
 /// Errors: LIBKDUMP_ERR_BUFFER with `need`.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_plan_json(
-    plan: Option<&libkdump_plan>,
+    plan: Lent<'_, libkdump_plan>,
     buf: CharsMut<'_>,
     buf_len: usize,
     text_len: Out<'_, usize>,

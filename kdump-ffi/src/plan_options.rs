@@ -3,7 +3,7 @@
 
 use core::ffi::{c_char, c_void};
 
-use kdump_ffi_core::{Bytes, chars, extensible, slice};
+use kdump_ffi_core::{Bytes, chars, extensible, known_flags, slice};
 use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::Error;
 use kdump_segments::image::elf_extent;
@@ -83,14 +83,14 @@ pub struct libkdump_plan_options {
     pub cmdline: *const c_char,
     /// The image itself, when `kernel` is NULL.
     pub kernel_data: *const c_void,
-    /// Bytes of `kernel_data`.
-    pub kernel_len: u64,
     /// The initial ramdisk itself, when `initrd` is NULL.
     pub initrd_data: *const c_void,
-    /// Bytes of `initrd_data`; 0 for none.
-    pub initrd_len: u64,
     /// A relocatable object to be used as purgatory; NULL for the library's own.
     pub purgatory: *const c_void,
+    /// Bytes of `kernel_data`.
+    pub kernel_len: u64,
+    /// Bytes of `initrd_data`; 0 for none.
+    pub initrd_len: u64,
     /// Bytes of `purgatory`.
     pub purgatory_len: u64,
 }
@@ -108,10 +108,10 @@ extensible!(libkdump_plan_options {
     initrd: *const c_char,
     cmdline: *const c_char,
     kernel_data: *const c_void,
-    kernel_len: u64,
     initrd_data: *const c_void,
-    initrd_len: u64,
     purgatory: *const c_void,
+    kernel_len: u64,
+    initrd_len: u64,
     purgatory_len: u64,
 });
 
@@ -138,9 +138,7 @@ pub(crate) fn convert(options: &libkdump_plan_options) -> Result<PlanOptions, Fa
         purgatory_len: _,
     } = *options;
     let has = |flag: u32| flags & flag != 0;
-    if flags & !ALL_FLAGS != 0 {
-        return Err(senseless("flags", flags, "LIBKDUMP_PLAN_ flags"));
-    }
+    known_flags("flags", flags, ALL_FLAGS)?;
     let rng_seed = match (has(LIBKDUMP_PLAN_SEED), has(LIBKDUMP_PLAN_RANDOM_SEED)) {
         (true, true) => return Err(senseless("flags", flags, "one kind of seed")),
         (true, false) => Some(rng_seed),
@@ -150,12 +148,7 @@ pub(crate) fn convert(options: &libkdump_plan_options) -> Result<PlanOptions, Fa
     Ok(PlanOptions {
         cmdline: chars!(cmdline).optional("cmdline")?.unwrap_or_default().to_owned(),
         reuse_cmdline: has(LIBKDUMP_PLAN_REUSE_CMDLINE),
-        backup: match backup {
-            LIBKDUMP_BACKUP_AUTO => BackupPolicy::Auto,
-            LIBKDUMP_BACKUP_ALWAYS => BackupPolicy::Always,
-            LIBKDUMP_BACKUP_NEVER => BackupPolicy::Never,
-            other => return Err(senseless("backup", other, "a LIBKDUMP_BACKUP_ constant")),
-        },
+        backup: backup_policy(backup)?,
         entry_32bit: has(LIBKDUMP_PLAN_ENTRY_32BIT),
         memmap_cmdline: has(LIBKDUMP_PLAN_MEMMAP_CMDLINE),
         no_efi: has(LIBKDUMP_PLAN_NO_EFI),
@@ -172,6 +165,16 @@ pub(crate) fn convert(options: &libkdump_plan_options) -> Result<PlanOptions, Fa
             other => return Err(senseless("on_mismatch", other, "a LIBKDUMP_MISMATCH_ constant")),
         },
     })
+}
+
+/// The policy with this number.
+pub(crate) fn backup_policy(number: u32) -> Result<BackupPolicy, Failure> {
+    match number {
+        LIBKDUMP_BACKUP_AUTO => Ok(BackupPolicy::Auto),
+        LIBKDUMP_BACKUP_ALWAYS => Ok(BackupPolicy::Always),
+        LIBKDUMP_BACKUP_NEVER => Ok(BackupPolicy::Never),
+        other => Err(senseless("backup", other, "a LIBKDUMP_BACKUP_ constant")),
+    }
 }
 
 /// The capture kernel's image: of a file at most `limit` bytes that are loaded.
@@ -220,7 +223,16 @@ fn content(data: *const c_void, len: u64) -> Result<Option<Vec<u8>>, Failure> {
         return Ok(None);
     }
     let data = Bytes::new(data);
-    Ok(Some(slice!(data, usize::try_from(len).unwrap_or(usize::MAX))?.to_vec()))
+    copied(slice!(data, usize::try_from(len).unwrap_or(usize::MAX))?).map(Some)
+}
+
+/// A copy of bytes of the caller.
+pub(crate) fn copied(bytes: &[u8]) -> Result<Vec<u8>, Failure> {
+    let mut copy = Vec::new();
+    let need = bytes.len() as u64;
+    copy.try_reserve_exact(bytes.len()).map_err(|_| Failure::NoMemory { need })?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
 }
 
 fn serial(base: u32, baud: u32) -> Result<Option<SerialPort>, Failure> {

@@ -1,16 +1,19 @@
 //! The kernel's rules applied to a plan.
 #![allow(unsafe_code, reason = "exports symbols")]
 
-use core::ffi::{c_char, c_int};
+use core::ffi::{c_char, c_int, c_void};
 use std::ffi::CString;
 
-use kdump_ffi_core::{InOut, Out, call, extensible, libkdump_error};
-use kdump_segments::preflight::{Report, Verdict};
+use kdump_ffi_core::{InOut, Items, Out, c_layout, extensible, libkdump_error, slice};
+use kdump_segments::load::probe_environment;
+use kdump_segments::preflight::{Buffer, Candidate, CandidateSegment, Report, Verdict, check};
 
+use crate::boundary::call;
 use crate::failure::Failure;
-use crate::handle::{Handle, Poison, enter, free};
+use crate::handle::{Given, Handle, Lent, enter, free, give};
+use crate::machine::libkdump_machine;
 use crate::plan::libkdump_plan;
-use crate::texts::{count, element, text};
+use crate::texts::{count, step, text};
 
 /// The kernel will not object.
 pub const LIBKDUMP_VERDICT_PASS: u32 = 1;
@@ -22,15 +25,26 @@ pub const LIBKDUMP_VERDICT_UNKNOWN: u32 = 3;
 /// What the rules say about a plan. Any number of threads may use one at the same time.
 #[derive(Debug)]
 pub struct libkdump_preflight {
-    poison: Poison,
     report: Report,
-    texts: Vec<(CString, CString)>,
+    /// Verdict, rule and detail of each finding.
+    findings: Vec<(u32, CString, CString)>,
+}
+
+impl libkdump_preflight {
+    pub(crate) fn new(report: Report) -> Self {
+        let number = |verdict| match verdict {
+            Verdict::Pass => LIBKDUMP_VERDICT_PASS,
+            Verdict::Fail => LIBKDUMP_VERDICT_FAIL,
+            Verdict::Unknown => LIBKDUMP_VERDICT_UNKNOWN,
+        };
+        let findings = report.findings.iter();
+        let findings = findings.map(|found| (number(found.verdict), text(found.rule), text(&found.detail)));
+        Self { findings: findings.collect(), report }
+    }
 }
 
 impl Handle for libkdump_preflight {
-    fn poison(&self) -> &Poison {
-        &self.poison
-    }
+    const TAG: u32 = 0x66657270;
 }
 
 /// The sum of a preflight.
@@ -81,17 +95,71 @@ extensible!(libkdump_finding { verdict: u32, rule: *const c_char, detail: *const
 /// libkdump_preflight_free(); `error` may be NULL. A rule that fails is no failure of this call.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_plan_preflight(
-    plan: Option<&libkdump_plan>,
-    preflight: Out<'_, Option<Box<libkdump_preflight>>>,
+    plan: Lent<'_, libkdump_plan>,
+    preflight: Out<'_, *mut libkdump_preflight>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(plan, "plan")?;
-        let report = handle.preflight();
-        let texts = report.findings.iter().map(|finding| (text(finding.rule), text(&finding.detail)));
-        let texts = texts.collect();
-        let made = libkdump_preflight { poison: Poison::default(), report, texts };
-        Ok::<_, Failure>(preflight.set("preflight", Some(Box::new(made)))?)
+        give(preflight, "preflight", libkdump_preflight::new(handle.preflight()))
+    })
+}
+
+/// A segment of kexec_load(2): the kernel's own `struct kexec_segment` (linux/kexec.h), of which an
+/// array may be given as it is. It never grows.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct libkdump_kexec_segment {
+    /// The content; of a preflight only looked at for NULL.
+    pub buf: *const c_void,
+    /// Bytes of content; the rest is zero.
+    pub bufsz: usize,
+    /// Physical address.
+    pub mem: *const c_void,
+    /// Bytes of memory.
+    pub memsz: usize,
+}
+
+c_layout!(libkdump_kexec_segment {
+    buf: *const c_void,
+    bufsz: usize,
+    mem: *const c_void,
+    memsz: usize,
+});
+
+/// Applies the kernel's rules to a load that the caller put together itself, in the state the
+/// machine is in now. Nothing is loaded. The rules are those of kexec_load(2) alone: what makes a
+/// capture kernel work, such as its memory map, only a plan can be asked for.
+///
+/// Parameters: `machine` the machine; `entry`, `segments`, `count` and `flags` what kexec_load(2) is
+/// to be given, the architecture in the upper half of `flags`; `preflight` receives the handle, to be
+/// freed with libkdump_preflight_free(); `error` may be NULL. A rule that fails is no failure of
+/// this call, and senseless segments only make rules fail.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_machine_preflight(
+    machine: Lent<'_, libkdump_machine>,
+    entry: u64,
+    segments: Items<'_, libkdump_kexec_segment>,
+    count: usize,
+    flags: u64,
+    preflight: Out<'_, *mut libkdump_preflight>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(machine, "machine")?;
+        let given = slice!(segments, count)?;
+        let mut segments = Vec::new();
+        let need = (given.len() as u64).saturating_mul(size_of::<CandidateSegment>() as u64);
+        segments.try_reserve_exact(given.len()).map_err(|_| Failure::NoMemory { need })?;
+        segments.extend(given.iter().map(|segment| CandidateSegment {
+            mem: segment.mem.addr() as u64,
+            memsz: segment.memsz as u64,
+            bufsz: segment.bufsz as u64,
+            buffer: if segment.buf.is_null() { Buffer::Bad } else { Buffer::Readable },
+        }));
+        let environment = probe_environment(&handle.machine, &handle.root);
+        let report = check(&Candidate { entry, flags, segments }, &environment);
+        give(preflight, "preflight", libkdump_preflight::new(report))
     })
 }
 
@@ -99,7 +167,7 @@ pub extern "C" fn libkdump_plan_preflight(
 ///
 /// Parameters: `preflight` may be NULL.
 #[unsafe(no_mangle)]
-pub extern "C" fn libkdump_preflight_free(preflight: Option<Box<libkdump_preflight>>) {
+pub extern "C" fn libkdump_preflight_free(preflight: Given<'_, libkdump_preflight>) {
     free(preflight);
 }
 
@@ -108,7 +176,7 @@ pub extern "C" fn libkdump_preflight_free(preflight: Option<Box<libkdump_preflig
 /// Parameters: `preflight` the result; `out` receives it; `error` may be NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_preflight_get_info(
-    preflight: Option<&libkdump_preflight>,
+    preflight: Lent<'_, libkdump_preflight>,
     out: InOut<'_, libkdump_preflight_info>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
@@ -131,24 +199,21 @@ pub extern "C" fn libkdump_preflight_get_info(
 /// The rules one after the other, in the order the kernel applies them.
 ///
 /// Parameters: `preflight` the result; `index` from 0; `out` receives the finding; `error` may be
-/// NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+/// NULL. Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_preflight_finding(
-    preflight: Option<&libkdump_preflight>,
+    preflight: Lent<'_, libkdump_preflight>,
     index: u32,
     out: InOut<'_, libkdump_finding>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(preflight, "preflight")?;
-        let finding = element(&handle.report.findings, "finding", index)?;
-        let (rule, detail) = element(&handle.texts, "finding", index)?;
-        let verdict = match finding.verdict {
-            Verdict::Pass => LIBKDUMP_VERDICT_PASS,
-            Verdict::Fail => LIBKDUMP_VERDICT_FAIL,
-            Verdict::Unknown => LIBKDUMP_VERDICT_UNKNOWN,
-        };
-        let (rule, detail) = (rule.as_ptr(), detail.as_ptr());
-        Ok::<_, Failure>(out.set("out", libkdump_finding { size: 0, verdict, rule, detail })?)
+        Ok::<_, Failure>(step(out, &handle.findings, index, |(verdict, rule, detail)| libkdump_finding {
+            size: 0,
+            verdict: *verdict,
+            rule: rule.as_ptr(),
+            detail: detail.as_ptr(),
+        })?)
     })
 }

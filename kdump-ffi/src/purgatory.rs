@@ -5,26 +5,25 @@ use core::ffi::{c_int, c_void};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kdump_ffi_core::{
-    Bytes, BytesMut, Chars, InOut, Out, arch_number, call, extensible, libkdump_error, slice,
+    Bytes, BytesMut, Chars, InOut, Out, arch_number, buffer, extensible, libkdump_error, slice,
 };
 use kdump_purgatory::{Image, ObjectPurgatory};
 
+use crate::boundary::call;
 use crate::failure::Failure;
-use crate::handle::{Handle, Poison, enter, free};
+use crate::handle::{Given, Handle, Lent, enter, free, give};
+use crate::plan_options::copied;
 
 /// A purgatory object and what it was linked to. Threads may use one at the same time; pointers it
 /// lends are valid until it is linked again, a symbol is set, or it is freed.
 #[derive(Debug)]
 pub struct libkdump_purgatory {
-    poison: Poison,
     object: ObjectPurgatory,
     image: Mutex<Option<Image>>,
 }
 
 impl Handle for libkdump_purgatory {
-    fn poison(&self) -> &Poison {
-        &self.poison
-    }
+    const TAG: u32 = 0x67727570;
 }
 
 impl libkdump_purgatory {
@@ -62,16 +61,16 @@ pub extern "C" fn libkdump_purgatory_new(
     object: Bytes<'_>,
     len: usize,
     arch: u32,
-    purgatory: Out<'_, Option<Box<libkdump_purgatory>>>,
+    purgatory: Out<'_, *mut libkdump_purgatory>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let object = match slice!(object, len)? {
             [] => ObjectPurgatory::builtin(kdump_ffi_core::arch(arch)?)?,
-            bytes => ObjectPurgatory::from_object(bytes.to_vec())?,
+            bytes => ObjectPurgatory::from_object(copied(bytes)?)?,
         };
-        let made = libkdump_purgatory { poison: Poison::default(), object, image: Mutex::new(None) };
-        Ok::<_, Failure>(purgatory.set("purgatory", Some(Box::new(made)))?)
+        let made = libkdump_purgatory { object, image: Mutex::new(None) };
+        give(purgatory, "purgatory", made)
     })
 }
 
@@ -79,7 +78,7 @@ pub extern "C" fn libkdump_purgatory_new(
 ///
 /// Parameters: `purgatory` may be NULL.
 #[unsafe(no_mangle)]
-pub extern "C" fn libkdump_purgatory_free(purgatory: Option<Box<libkdump_purgatory>>) {
+pub extern "C" fn libkdump_purgatory_free(purgatory: Given<'_, libkdump_purgatory>) {
     free(purgatory);
 }
 
@@ -88,7 +87,7 @@ pub extern "C" fn libkdump_purgatory_free(purgatory: Option<Box<libkdump_purgato
 /// Parameters: `purgatory` the object; `out` receives the facts; `error` may be NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_purgatory_get_info(
-    purgatory: Option<&libkdump_purgatory>,
+    purgatory: Lent<'_, libkdump_purgatory>,
     out: InOut<'_, libkdump_purgatory_info>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
@@ -111,7 +110,7 @@ pub extern "C" fn libkdump_purgatory_get_info(
 /// `error` may be NULL. Errors: LIBKDUMP_ERR_CORRUPT naming relocation, offset and symbol.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_purgatory_link(
-    purgatory: Option<&libkdump_purgatory>,
+    purgatory: Lent<'_, libkdump_purgatory>,
     base: u64,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
@@ -129,7 +128,7 @@ pub extern "C" fn libkdump_purgatory_link(
 /// Errors: LIBKDUMP_ERR_NOT_FOUND before it is linked.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_purgatory_bytes(
-    purgatory: Option<&libkdump_purgatory>,
+    purgatory: Lent<'_, libkdump_purgatory>,
     bytes: Out<'_, *const c_void>,
     len: Out<'_, usize>,
     error: InOut<'_, libkdump_error>,
@@ -146,7 +145,7 @@ pub extern "C" fn libkdump_purgatory_bytes(
 /// address; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_purgatory_address(
-    purgatory: Option<&libkdump_purgatory>,
+    purgatory: Lent<'_, libkdump_purgatory>,
     symbol: Chars<'_>,
     address: Out<'_, u64>,
     error: InOut<'_, libkdump_error>,
@@ -161,7 +160,7 @@ pub extern "C" fn libkdump_purgatory_address(
 /// be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND, LIBKDUMP_ERR_BUFFER with `need`.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_purgatory_get(
-    purgatory: Option<&libkdump_purgatory>,
+    purgatory: Lent<'_, libkdump_purgatory>,
     symbol: Chars<'_>,
     buf: BytesMut<'_>,
     len: usize,
@@ -172,7 +171,7 @@ pub extern "C" fn libkdump_purgatory_get(
         let value = image.get(symbol.get("symbol")?)?;
         value_len.set_if_given("value_len", value.len())?;
         let (need, have) = (value.len() as u64, len as u64);
-        let target = slice!(buf, len)?.get_mut(..value.len());
+        let target = buffer!(buf, len)?.get_mut(..value.len());
         target.ok_or(kdump_ffi_core::Failure::Buffer { need, have })?.copy_from_slice(value);
         Ok(())
     })
@@ -185,7 +184,7 @@ pub extern "C" fn libkdump_purgatory_get(
 /// LIBKDUMP_ERR_INVALID for another size.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_purgatory_set(
-    purgatory: Option<&libkdump_purgatory>,
+    purgatory: Lent<'_, libkdump_purgatory>,
     symbol: Chars<'_>,
     value: Bytes<'_>,
     len: usize,
@@ -195,7 +194,7 @@ pub extern "C" fn libkdump_purgatory_set(
 }
 
 /// Runs `body` on the image of a linked purgatory.
-fn with_image<F>(purgatory: Option<&libkdump_purgatory>, error: InOut<'_, libkdump_error>, body: F) -> c_int
+fn with_image<F>(purgatory: Lent<'_, libkdump_purgatory>, error: InOut<'_, libkdump_error>, body: F) -> c_int
 where
     F: FnOnce(&mut Image) -> Result<(), Failure>,
 {

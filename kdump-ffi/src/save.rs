@@ -3,13 +3,14 @@
 
 use core::ffi::{c_int, c_void};
 
-use kdump_ffi_core::{Chars, Flow, In, InOut, call, extensible, libkdump_error};
+use kdump_ffi_core::{Chars, Flow, In, InOut, extensible, known_flags, libkdump_error};
 use kdump_vmcore::{SaveOptions, SaveReport};
 
+use crate::boundary::call;
 use crate::dump::{LIBKDUMP_FORMAT_ELF, LIBKDUMP_FORMAT_UNKNOWN, libkdump_dump};
 use crate::dump_open::path_of;
 use crate::failure::Failure;
-use crate::handle::enter;
+use crate::handle::{Lent, enter};
 use crate::progress::{libkdump_progress_fn, tell};
 use crate::texts::count;
 
@@ -105,7 +106,7 @@ extensible!(libkdump_save_report {
 /// LIBKDUMP_ERR_UNSUPPORTED. In all of these there is no saved dump.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_save(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     path: Chars<'_>,
     options: In<'_, libkdump_save_options>,
     progress: libkdump_progress_fn,
@@ -129,8 +130,9 @@ pub extern "C" fn libkdump_dump_save(
     })
 }
 
-fn check(options: libkdump_save_options) -> Result<SaveOptions, Failure> {
+pub(crate) fn check(options: libkdump_save_options) -> Result<SaveOptions, Failure> {
     let libkdump_save_options { size: _, format, compression, exclude, threads: _, flags } = options;
+    known_flags("flags", flags, LIBKDUMP_SAVE_FORCE)?;
     let refuse = |what| Err(Failure::Unsupported { what });
     match format {
         LIBKDUMP_FORMAT_UNKNOWN | LIBKDUMP_FORMAT_ELF => {}
@@ -142,13 +144,10 @@ fn check(options: libkdump_save_options) -> Result<SaveOptions, Failure> {
     if exclude != 0 {
         return refuse("pages cannot be excluded");
     }
-    if flags & !LIBKDUMP_SAVE_FORCE != 0 {
-        return refuse("a flag this version does not know");
-    }
     Ok(SaveOptions { force: flags & LIBKDUMP_SAVE_FORCE != 0 })
 }
 
-fn convert(report: &SaveReport) -> libkdump_save_report {
+pub(crate) fn convert(report: &SaveReport) -> libkdump_save_report {
     let SaveReport { file_size, memory, written, unreadable, shared, dropped_phdrs, .. } = report;
     let SaveReport { missing, corrupt, given_up, source_defects, .. } = report;
     libkdump_save_report {

@@ -3,27 +3,25 @@
 
 use core::ffi::{c_int, c_void};
 
-use kdump_ffi_core::{InOut, Out, call, extensible, libkdump_error};
+use kdump_ffi_core::{Flow, InOut, Out, extensible, libkdump_error};
 use kdump_vmcore::Verification;
 
+use crate::boundary::call;
 use crate::dump::libkdump_dump;
 use crate::failure::Failure;
-use crate::handle::{Handle, Poison, enter, free};
+use crate::handle::{Given, Handle, Lent, enter, free, give};
 use crate::progress::{libkdump_progress_fn, tell};
 use crate::range::{LIBKDUMP_PAGE_STORED, libkdump_range};
-use crate::texts::{count, element};
+use crate::texts::{count, nth, step};
 
 /// What reading all of a dump found. Any number of threads may use one at the same time.
 #[derive(Debug)]
 pub struct libkdump_verification {
-    poison: Poison,
     found: Verification,
 }
 
 impl Handle for libkdump_verification {
-    fn poison(&self) -> &Poison {
-        &self.poison
-    }
+    const TAG: u32 = 0x66697276;
 }
 
 /// The sum of a verification.
@@ -62,17 +60,17 @@ extensible!(libkdump_verification_info {
 /// be NULL. Damage is not a failure of this call. Errors: LIBKDUMP_ERR_CANCELLED.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_verify(
-    dump: Option<&libkdump_dump>,
+    dump: Lent<'_, libkdump_dump>,
     progress: libkdump_progress_fn,
     user: *mut c_void,
-    verification: Out<'_, Option<Box<libkdump_verification>>>,
+    verification: Out<'_, *mut libkdump_verification>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
         let found = kdump_vmcore::verify(&handle.dump, &mut tell(progress, user))?;
-        let result = libkdump_verification { poison: Poison::default(), found };
-        Ok::<_, Failure>(verification.set("verification", Some(Box::new(result)))?)
+        let result = libkdump_verification { found };
+        give(verification, "verification", result)
     })
 }
 
@@ -80,7 +78,7 @@ pub extern "C" fn libkdump_dump_verify(
 ///
 /// Parameters: `verification` may be NULL.
 #[unsafe(no_mangle)]
-pub extern "C" fn libkdump_verification_free(verification: Option<Box<libkdump_verification>>) {
+pub extern "C" fn libkdump_verification_free(verification: Given<'_, libkdump_verification>) {
     free(verification);
 }
 
@@ -89,7 +87,7 @@ pub extern "C" fn libkdump_verification_free(verification: Option<Box<libkdump_v
 /// Parameters: `verification` the result; `out` receives the numbers; `error` may be NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_verification_get_info(
-    verification: Option<&libkdump_verification>,
+    verification: Lent<'_, libkdump_verification>,
     out: InOut<'_, libkdump_verification_info>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
@@ -113,10 +111,10 @@ pub extern "C" fn libkdump_verification_get_info(
 ///
 /// Parameters: `verification` the result; `index` from 0; `range` receives the range, of kind
 /// LIBKDUMP_PAGE_STORED; `cause` (may be NULL) is filled as if reading its first byte had failed
-/// with it; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+/// with it; `error` may be NULL. Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_verification_unreadable(
-    verification: Option<&libkdump_verification>,
+    verification: Lent<'_, libkdump_verification>,
     index: u32,
     range: InOut<'_, libkdump_range>,
     cause: InOut<'_, libkdump_error>,
@@ -124,30 +122,31 @@ pub extern "C" fn libkdump_verification_unreadable(
 ) -> c_int {
     call(error, || {
         let handle = enter(verification, "verification")?;
-        let found = element(&handle.found.unreadable.ranges, "unreadable range", index)?;
+        let Some(found) = nth(&handle.found.unreadable.ranges, index) else {
+            return Ok::<_, Failure>(Flow::End);
+        };
         range.set("range", libkdump_range::new(LIBKDUMP_PAGE_STORED, found.range))?;
         if cause.is_given() {
             cause.place("cause")?.set(libkdump_error::of(&Failure::Vmcore(found.error)));
         }
-        Ok::<_, Failure>(())
+        Ok(Flow::Done)
     })
 }
 
 /// One defect of headers, notes or registers.
 ///
 /// Parameters: `verification` the result; `index` from 0; `cause` is filled as if a call had failed
-/// with it; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+/// with it; `error` may be NULL. Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_verification_defect(
-    verification: Option<&libkdump_verification>,
+    verification: Lent<'_, libkdump_verification>,
     index: u32,
     cause: InOut<'_, libkdump_error>,
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
         let handle = enter(verification, "verification")?;
-        let defect = element(&handle.found.defects, "defect", index)?;
-        cause.place("cause")?.set(libkdump_error::of(&Failure::Vmcore(*defect)));
-        Ok::<_, Failure>(())
+        let told = |defect: &kdump_vmcore::Error| libkdump_error::of(&Failure::Vmcore(*defect));
+        Ok::<_, Failure>(step(cause, &handle.found.defects, index, told)?)
     })
 }

@@ -23,7 +23,7 @@ use kdump_ffi::{
     LIBKDUMP_FEATURE_READ_ELF, LIBKDUMP_MEMORY_RAM, LIBKDUMP_RANGES_CRASH,
 };
 use kdump_ffi_core::{
-    LIBKDUMP_ARCH_S390X, LIBKDUMP_ARCH_X86_64, LIBKDUMP_ERR_BUFFER, LIBKDUMP_ERR_CORRUPT,
+    LIBKDUMP_ARCH_S390X, LIBKDUMP_ARCH_X86_64, LIBKDUMP_END, LIBKDUMP_ERR_BUFFER, LIBKDUMP_ERR_CORRUPT,
     LIBKDUMP_ERR_FORMAT, LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_IO, LIBKDUMP_ERR_NOT_FOUND, LIBKDUMP_ERR_REFUSED,
     LIBKDUMP_OK,
 };
@@ -57,7 +57,7 @@ fn a_machine_is_described() {
     let mut range: libkdump_range = sized();
     let mut get =
         |list, index| common::libkdump_machine_range(machine.0, list, index, &raw mut range, null_mut());
-    assert_eq!(get(LIBKDUMP_RANGES_CRASH, 1), LIBKDUMP_ERR_NOT_FOUND);
+    assert_eq!(get(LIBKDUMP_RANGES_CRASH, 1), LIBKDUMP_END);
     assert_eq!(get(99, 0), LIBKDUMP_ERR_INVALID);
     assert_eq!(get(LIBKDUMP_RANGES_CRASH, 0), LIBKDUMP_OK);
     assert_eq!(range.kind, LIBKDUMP_MEMORY_RAM);
@@ -107,28 +107,10 @@ fn a_plan_needs_a_kernel() {
     assert_eq!(new(&flags).0, LIBKDUMP_ERR_INVALID);
 }
 
-/// A bzImage with a valid setup header and a protected-mode part of 64 KiB
-/// (Documentation/arch/x86/boot.rst).
-fn bzimage() -> Vec<u8> {
-    let mut file = vec![0; 5 * 512 + 0x10000];
-    let mut put = |offset: usize, bytes: &[u8]| file[offset..offset + bytes.len()].copy_from_slice(bytes);
-    put(0x1f1, &[4]);
-    put(0x1fe, &[0x55, 0xaa, 0xeb, 0x6a]);
-    put(0x202, b"HdrS\x0f\x02");
-    put(0x211, &[1]);
-    put(0x22c, &0x7fff_ffff_u32.to_le_bytes());
-    put(0x230, &0x20_0000_u32.to_le_bytes());
-    put(0x234, &[1, 0, 0x7f]);
-    put(0x238, &2047_u32.to_le_bytes());
-    put(0x258, &0x100_0000_u64.to_le_bytes());
-    put(0x260, &0x200_0000_u32.to_le_bytes());
-    file
-}
-
 /// The addresses of another machine could only disarm this one; the kernel is not asked.
 #[test]
 fn a_plan_for_another_machine_is_not_loaded() {
-    let (machine, image) = (machine(), bzimage());
+    let (machine, image) = (machine(), common::bzimage());
     let options = libkdump_plan_options {
         kernel_data: image.as_ptr().cast(),
         kernel_len: image.len() as u64,
@@ -156,7 +138,7 @@ fn images_that_cannot_be_are_named_and_not_read() {
         assert_eq!(code, LIBKDUMP_ERR_FORMAT, "{said}");
         assert!(said.contains(kernel.to_str().unwrap()), "{said}");
     }
-    let image = bzimage();
+    let image = common::bzimage();
     let good = libkdump_plan_options {
         kernel_data: image.as_ptr().cast(),
         kernel_len: image.len() as u64,

@@ -4,14 +4,16 @@
 use std::path::{Path, PathBuf};
 
 /// Files that may have unsafe blocks.
-const PLACES: [&str; 7] = [
+const PLACES: [&str; 9] = [
     "core/src/callback.rs",
     "core/src/layout.rs",
     "core/src/pointer.rs",
     "core/src/sized.rs",
     "src/dump_open.rs",
-    "src/held.rs",
+    "src/handle.rs",
     "src/progress.rs",
+    "src/reserve.rs",
+    "src/save_to.rs",
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {

@@ -43,14 +43,8 @@ fn a_newer_caller_is_understood_as_long_as_it_asks_for_nothing_new() {
 }
 
 #[test]
-fn an_older_caller_gets_zeros() {
-    // phnum and flags lie behind the end of this caller's structure: 0 program headers.
-    assert_eq!(size_of_header(&params(16, &[]), &mut sized()), (LIBKDUMP_OK, 64));
-}
-
-#[test]
 fn a_size_that_was_never_set_is_told() {
-    for size in [0, 3, 4097, u32::MAX] {
+    for size in [0, 3, 23, 4097, u32::MAX] {
         let mut error = sized();
         assert_eq!(size_of_header(&params(size, &[]), &mut error).0, LIBKDUMP_ERR_ABI, "{size}");
         assert_eq!((error.flags, error.need), (LIBKDUMP_ERROR_NEED, 24));
@@ -68,11 +62,6 @@ fn results_fill_what_the_caller_knows_and_no_more() {
         info
     };
     assert_eq!((full.size, full.e_machine, full.prstatus_size, full.crash_note_size), (32, 62, 336, 368));
-    let mut older = [0xeeee_eeee_u32; 8];
-    older[0] = 12;
-    let place = older.as_mut_ptr().cast();
-    assert_eq!(common::libkdump_arch_get_info(LIBKDUMP_ARCH_X86_64, place, null_mut()), LIBKDUMP_OK);
-    assert_eq!(older[..4], [12, 1, 2, 0xeeee_eeee], "nothing behind the caller's 12 bytes is touched");
     let mut newer = [0xeeee_eeee_u32; 10];
     newer[0] = 40;
     let place = newer.as_mut_ptr().cast();
@@ -81,7 +70,7 @@ fn results_fill_what_the_caller_knows_and_no_more() {
 }
 
 #[test]
-fn errors_are_optional_and_may_be_of_any_size() {
+fn errors_are_optional_and_useless_ones_do_no_harm() {
     let words = params(0, &[]);
     let code = |error: *mut libkdump_error| {
         common::libkdump_elfcorehdr_size(words.as_ptr().cast(), null_mut(), error)
@@ -91,10 +80,9 @@ fn errors_are_optional_and_may_be_of_any_size() {
     unset.size = 0;
     assert_eq!(code(&raw mut unset), LIBKDUMP_ERR_ABI, "a useless error does not hide the code");
     assert_eq!(unset.code, 0);
-    // 8 bytes: size and code, in memory as aligned as the structure must be.
     let mut short = [0xeeee_eeee_0000_0008_u64, u64::MAX];
-    assert_eq!(code(short.as_mut_ptr().cast()), LIBKDUMP_ERR_ABI);
-    assert_eq!(short, [u64::from(LIBKDUMP_ERR_ABI as u32) << 32 | 8, u64::MAX]);
+    assert_eq!(code(short.as_mut_ptr().cast()), LIBKDUMP_ERR_ABI, "nor does one that is too small");
+    assert_eq!(short, [0xeeee_eeee_0000_0008_u64, u64::MAX]);
 }
 
 #[test]

@@ -98,7 +98,10 @@ impl ElfCoreHeader {
     /// # Errors
     /// [`Error::Elf`] when a value does not fit the class.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        let mut bytes = alloc::vec![0; usize::try_from(self.size()).unwrap_or(usize::MAX)];
+        let (need, mut bytes) = (self.size(), Vec::new());
+        let size = usize::try_from(need).unwrap_or(usize::MAX);
+        bytes.try_reserve_exact(size).map_err(|_| Error::OutOfMemory { what: "elfcorehdr", need })?;
+        bytes.resize(size, 0);
         let mut writer = self.layout.writer(&mut bytes)?;
         for phdr in &self.phdrs {
             writer.push(phdr)?;

@@ -72,6 +72,15 @@ pub enum Error {
         offset: u64,
     },
 
+    /// Memory could not be allocated.
+    #[error("{need:#x} bytes for the {what} could not be allocated")]
+    OutOfMemory {
+        /// What they were for.
+        what: &'static str,
+        /// Bytes that were asked for.
+        need: u64,
+    },
+
     /// No crash region is reserved.
     #[error(
         "no memory is reserved for a capture kernel: add crashkernel= to the command line (kdump plan \

@@ -1,8 +1,11 @@
 //! Segments, what the kexec_load system call takes.
 
 use alloc::borrow::Cow;
+use alloc::vec::Vec;
 
 use kdump_elf::PhysRange;
+
+use crate::Error;
 
 /// What a segment is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +59,25 @@ pub struct Segment<'a> {
 }
 
 impl Segment<'_> {
+    /// The segment with its content, whomever that was lent by.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn into_owned(self) -> Result<Segment<'static>, Error> {
+        let data = match self.data {
+            Cow::Owned(data) => data,
+            Cow::Borrowed(data) => {
+                let mut owned = Vec::new();
+                let need = data.len() as u64;
+                let failed = |_| Error::OutOfMemory { what: self.kind.name(), need };
+                owned.try_reserve_exact(data.len()).map_err(failed)?;
+                owned.extend_from_slice(data);
+                owned
+            }
+        };
+        Ok(Segment { kind: self.kind, range: self.range, data: Cow::Owned(data) })
+    }
+
     /// Physical address of the first byte.
     #[must_use]
     pub fn mem(&self) -> u64 {

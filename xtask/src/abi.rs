@@ -12,7 +12,7 @@ mod peers;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::apt::Need;
 use crate::args::Args;
@@ -27,6 +27,8 @@ pub(crate) const NEEDS: &[Need] = &[
     Need { what: "abidw", package: "abigail-tools" },
     Need { what: "/usr/include/libkdumpfile/kdumpfile.h", package: "libkdumpfile-dev" },
     Need { what: "crash", package: "crash" },
+    Need { what: "i686-linux-gnu-gcc", package: "gcc-i686-linux-gnu" },
+    Need { what: "arm-linux-gnueabihf-gcc", package: "gcc-arm-linux-gnueabihf" },
 ];
 const BASELINE: &str = "kdump-ffi/abi/libkdump.abi";
 const LAYOUT: &str = "kdump-ffi/abi/layout.c";
@@ -52,6 +54,7 @@ pub(crate) fn rows(places: &Places) -> Result<Vec<Row>> {
         Row::of("dialects", dialects()),
         Row::of("layout", layout()),
         Row::of("baseline", baseline()),
+        Row::of("real library", real(places)),
         Row::of("no clash", peers::link_with_libkdumpfile(places)),
         Row::of("crash's names", peers::compare_with_crash()),
         Row::of("core library", core_library::check(places)),
@@ -130,13 +133,16 @@ fn dialects() -> Result<String> {
     Ok("C99, C11, C17, C++17, C++20".to_owned())
 }
 
-/// C finds every field where Rust put it.
+/// C finds every field where Rust put it, with pointers of 64 and of 32 bits, and where 64-bit
+/// numbers are aligned to 8 bytes and to 4.
 fn layout() -> Result<String> {
     let root = repo::root()?;
-    let mut cc = shell::tool("cc")?;
-    cc.args(["-std=c11", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I"]);
-    shell::stdout(cc.arg(root.join("include")).arg(root.join(LAYOUT)))?;
-    Ok("every field where Rust has it".to_owned())
+    for compiler in ["cc", "i686-linux-gnu-gcc", "arm-linux-gnueabihf-gcc"] {
+        let mut cc = shell::tool(compiler)?;
+        cc.args(["-std=c11", "-ffreestanding", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]);
+        shell::stdout(cc.arg("-Wpadded").arg("-I").arg(root.join("include")).arg(root.join(LAYOUT)))?;
+    }
+    Ok("every field where Rust has it, no padding: x86_64, i686, armv7".to_owned())
 }
 
 /// The types and prototypes as C sees them: a library with the functions of the headers and no
@@ -158,7 +164,43 @@ fn describe() -> Result<PathBuf> {
     let mut abidw = shell::tool("abidw")?;
     abidw.args(["--no-corpus-path", "--no-comp-dir-path", "--no-show-locs", "--out-file"]).arg(&out);
     shell::stdout(abidw.arg(&library))?;
+    without_paths(&out)?;
     Ok(out)
+}
+
+/// Takes the places of the source files out: they are those of one machine.
+fn without_paths(file: &Path) -> Result {
+    let text = fs::read_to_string(file).context(file.display())?;
+    let clean = text.lines().map(|line| match line.split_once(" path='") {
+        Some((front, rest)) => format!("{front}{}", rest.split_once('\'').map_or("", |(_, behind)| behind)),
+        None => line.to_owned(),
+    });
+    fs::write(file, clean.collect::<Vec<_>>().join("\n") + "\n").context(file.display())
+}
+
+/// The library itself, as it is installed, has the functions of the baseline, in their versions.
+/// Its types are not told by the code: they are the headers', which the other checks compare.
+fn real(places: &Places) -> Result<String> {
+    let library = places.dir("lib").join("libkdump.so");
+    let out = repo::scratch("capi")?.join("real.abi");
+    let mut abidw = shell::tool("abidw")?;
+    abidw.args(["--no-corpus-path", "--no-comp-dir-path", "--no-show-locs", "--out-file"]).arg(&out);
+    shell::stdout(abidw.arg(&library))?;
+    let symbols = |file: &Path| -> Result<BTreeSet<String>> {
+        let text = fs::read_to_string(file).context(file.display())?;
+        let lines = text.lines().map(str::trim).filter(|line| line.starts_with("<elf-symbol "));
+        Ok(lines.map(str::to_owned).collect())
+    };
+    let soname = |file: &Path| -> Result<bool> {
+        let text = fs::read_to_string(file).context(file.display())?;
+        Ok(text.lines().next().is_some_and(|line| line.contains("soname='libkdump.so.0'")))
+    };
+    let (found, expected) = (symbols(&out)?, symbols(&repo::root()?.join(BASELINE))?);
+    differ("the installed library and the baseline", &found, &expected)?;
+    if !soname(&out)? {
+        return Err(failed(format!("{} has another soname", library.display())));
+    }
+    Ok(format!("{} symbols of the installed library are those of the baseline", found.len()))
 }
 
 fn baseline() -> Result<String> {

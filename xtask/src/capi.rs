@@ -1,6 +1,8 @@
 //! `cargo xtask capi`: the C library as its users meet it: installed, found by pkg-config, used
 //! by the examples, under valgrind and AddressSanitizer.
 
+mod machines;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,7 +13,7 @@ use crate::install::{self, Places};
 use crate::progress::{self, Row};
 use crate::{abi, apt, header, repo, rust, shell};
 
-pub(crate) const NEEDS: &[Need] = &[
+const NEEDS: &[Need] = &[
     Need { what: "cc", package: "gcc" },
     Need { what: "make", package: "make" },
     Need { what: "pkg-config", package: "pkg-config" },
@@ -19,6 +21,11 @@ pub(crate) const NEEDS: &[Need] = &[
     Need { what: "mandoc", package: "mandoc" },
     Need { what: "python3", package: "python3" },
 ];
+/// Everything the command needs.
+pub(crate) fn needs() -> Vec<Need> {
+    [NEEDS, machines::NEEDS].concat()
+}
+
 /// The machine the plan example plans for.
 const MACHINE: &str = "kdump-segments/tests/machines/bios-512m";
 /// How valgrind says that it found something.
@@ -29,7 +36,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     let mut args = Args::new(args);
     let dump = args.value("--dump")?.map(PathBuf::from);
     args.finish()?;
-    apt::ensure(NEEDS)?;
+    apt::ensure(&needs())?;
     let dir = repo::scratch("capi")?;
     let places = install::afresh()?;
     let lab = Lab { places, kernel: kernel()?, dump, dir };
@@ -42,6 +49,8 @@ pub(crate) fn run(args: &[String]) -> Result {
     rows.push(Row::of("valgrind", lab.examples("valgrind", "-O1 -g", "", &valgrind)));
     rows.push(Row::of("ASan", lab.address_sanitizer()));
     rows.push(Row::of("static", lab.linked_statically()));
+    let guest = lab.dir.join("guest.elf");
+    rows.push(Row::of("machines", machines::check(&guest, &lab.kernel, &lab.dir)));
     rows.push(Row::of("python", lab.python()));
     rows.push(Row::of("JSON", lab.same_json()));
     progress::close("C interface", &rows)
@@ -80,6 +89,7 @@ impl Lab {
             runs.push((strings(&["read", &dump, "phys", "0x100000", "8192"]), vec![0]));
             runs.push((strings(&["read", &dump, "phys", "0xfffffffffff000", "16"]), vec![1]));
             runs.push((strings(&["save", &dump, &text(&saved)]), vec![0]));
+            runs.push((strings(&["integrate", &dump, &text(&machine), &text(&self.kernel)]), vec![0]));
         }
         for (words, expected) in &runs {
             self.run(&out, words, expected, wrapper)?;
@@ -138,18 +148,20 @@ impl Lab {
         Ok(format!("{runs}; a known overflow is caught"))
     }
 
-    /// Links with the archive and what `pkg-config --static` adds.
+    /// A program with nothing shared, linked with exactly what `pkg-config --static` says.
     fn linked_statically(&self) -> Result<String> {
         let mut pkg_config = install::with_library(shell::tool("pkg-config")?, &self.places);
-        let flags = shell::text(pkg_config.args(["--static", "--libs-only-l", "libkdump"]))?;
+        let flags = shell::text(pkg_config.args(["--static", "--cflags", "--libs", "libkdump"]))?;
         let program = self.dir.join("info-static");
         let mut cc = shell::tool("cc")?;
-        cc.arg("-I").arg(self.places.dir("include")).arg("-o").arg(&program);
-        cc.arg(repo::root()?.join("examples/c/info.c")).arg(self.places.dir("lib").join("libkdump.a"));
-        cc.args(flags.split_whitespace().filter(|flag| *flag != "-lkdump"));
-        shell::stdout(&mut cc)?;
+        cc.arg("-static").arg("-o").arg(&program).arg(repo::root()?.join("examples/c/info.c"));
+        shell::stdout(cc.args(flags.split_whitespace()))?;
         shell::stdout(Command::new(&program).arg(self.dir.join("guest.elf")))?;
-        Ok("libkdump.a with what pkg-config --static says".to_owned())
+        let shared = shell::text(shell::tool("readelf")?.arg("-d").arg(&program))?;
+        if shared.contains("NEEDED") {
+            return Err(failed("a program linked with -static needs shared libraries"));
+        }
+        Ok("cc -static with what pkg-config --static says".to_owned())
     }
 
     fn python(&self) -> Result<String> {

@@ -98,7 +98,9 @@ fn alias(block: &str) -> Option<(&str, &str)> {
     let typedef = last.strip_prefix("typedef ")?.strip_suffix(';')?;
     let (pointer, name) = typedef.split_at_checked(typedef.rfind('*')?.checked_add(1)?)?;
     let kind = name.split('_').next()?;
-    let ours = ["Out", "In", "InOut", "Items", "Bytes", "BytesMut", "Chars", "CharsMut"];
+    let ours = [
+        "Out", "In", "InOut", "Items", "ItemsMut", "Bytes", "BytesMut", "Chars", "CharsMut", "Lent", "Given",
+    ];
     ours.contains(&kind).then_some((name, pointer))
 }
 

@@ -5,6 +5,7 @@
 
 mod manual;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -89,7 +90,7 @@ pub(crate) fn install(places: &Places) -> Result {
         copy(&root.join("include").join(header), &include.join(header))?;
     }
     let pc = lib.join("pkgconfig/libkdump.pc");
-    fs::write(&pc, pkg_config(places, &built.native_libs)).context(pc.display())?;
+    fs::write(&pc, pkg_config(places, &private_libs(&built.native_libs))).context(pc.display())?;
     man_pages(&root.join("man"), places)?;
     manual::write(&places.dir("share/man/man3"))?;
     println!("installed libkdump {} below {}", version(), places.dir("").display());
@@ -170,6 +171,21 @@ pub(crate) fn functions() -> Result<Vec<String>> {
     Ok(lines.filter(|name| name.starts_with("libkdump_")).map(str::to_owned).collect())
 }
 
+/// The version in which each function appeared: that of its node in the version script.
+pub(crate) fn since() -> Result<BTreeMap<String, String>> {
+    let path = repo::root()?.join(MAP);
+    let text = fs::read_to_string(&path).context(path.display())?;
+    let (mut found, mut version) = (BTreeMap::new(), "");
+    for line in text.lines().map(str::trim) {
+        if let Some(node) = line.strip_prefix("LIBKDUMP_").and_then(|rest| rest.strip_suffix(" {")) {
+            version = node;
+        } else if let Some(name) = line.strip_suffix(';').filter(|name| name.starts_with("libkdump_")) {
+            found.insert(name.to_owned(), version.to_owned());
+        }
+    }
+    Ok(found)
+}
+
 /// Those of them that kdump-core.h declares.
 pub(crate) fn core_functions() -> Result<Vec<String>> {
     let path = repo::root()?.join("include/kdump-core.h");
@@ -177,6 +193,13 @@ pub(crate) fn core_functions() -> Result<Vec<String>> {
     let code: Vec<_> = text.lines().filter(|line| !line.trim_start().starts_with('*')).collect();
     let declared = |name: &String| code.iter().any(|line| line.contains(&format!("{name}(")));
     Ok(functions()?.into_iter().filter(declared).collect())
+}
+
+/// What the archive must be linked with. The unwinder of the compiler comes as a shared library of
+/// its own or, for programs without any, in two archives that every compiler has.
+fn private_libs(native_libs: &str) -> String {
+    let libs = native_libs.split_whitespace();
+    libs.map(|lib| if lib == "-lgcc_s" { "-lgcc_eh -lgcc" } else { lib }).collect::<Vec<_>>().join(" ")
 }
 
 fn pkg_config(places: &Places, native_libs: &str) -> String {

@@ -24,8 +24,8 @@ const TEST_NEEDS: &[Need] = &[
 pub(crate) fn run(args: &[String]) -> Result {
     Args::new(args).finish()?;
     let clock = Clock::start();
-    let mut needs = [crash::needs(), consumers::needs()].concat();
-    needs.extend([rust_kernel::NEEDS, capi::NEEDS, abi::NEEDS, formats::NEEDS, TEST_NEEDS].concat());
+    let mut needs = [crash::needs(), consumers::needs(), capi::needs()].concat();
+    needs.extend([rust_kernel::NEEDS, abi::NEEDS, formats::NEEDS, TEST_NEEDS].concat());
     clock.say("Debian packages");
     apt::ensure(&needs)?;
     clock.say("Rust targets and components");

@@ -18,18 +18,21 @@ pub struct Reader {
     user: *mut c_void,
 }
 
-// SAFETY: the header demands of the function that it may be called on any thread.
+// SAFETY: `Reader::new` demands of the function that it may be called on any thread.
 unsafe impl Send for Reader {}
-// SAFETY: the header demands of the function that it may be called by several threads at once
-// where the caller uses the handle or view from several threads.
+// SAFETY: `Reader::new` demands of the function that several threads may call it at once.
 unsafe impl Sync for Reader {}
 
 impl Reader {
     /// From two neighbouring parameters or fields.
     ///
+    /// # Safety
+    /// The function may be called with `user` as its first argument, on any thread and by several
+    /// at once, for as long as the value or a copy of it lives.
+    ///
     /// # Errors
     /// [`Failure::Null`] without a function.
-    pub fn new(function: libkdump_read_fn, user: *mut c_void) -> Result<Self, Failure> {
+    pub unsafe fn new(function: libkdump_read_fn, user: *mut c_void) -> Result<Self, Failure> {
         function.map(|function| Self { function, user }).ok_or(Failure::Null { name: "read" })
     }
 
@@ -38,8 +41,8 @@ impl Reader {
     /// # Errors
     /// [`Failure::Callback`] with what the function returned.
     pub fn read(&self, paddr: u64, buf: &mut [u8]) -> Result<(), Failure> {
-        // SAFETY: the function came from C with this signature and this first argument, and
-        // `buf` has `len` writable bytes.
+        // SAFETY: whoever made the reader vouches for the function and its first argument; `buf`
+        // has `len` writable bytes.
         let value = unsafe { (self.function)(self.user, paddr, buf.as_mut_ptr().cast(), buf.len()) };
         match value {
             0 => Ok(()),

@@ -6,15 +6,15 @@ use core::ffi::c_int;
 use kdump_elf::write_crash_note;
 
 use crate::error::libkdump_error;
-use crate::{BytesMut, Failure, InOut, Items, Out, call, slice};
+use crate::{BytesMut, Failure, InOut, Items, Out, buffer, call, slice};
 
 /// Fills a CPU's `crash_notes` buffer: one NT_PRSTATUS note and the null note that ends it.
 ///
 /// Takes no lock and no memory. Whoever reads the buffer meanwhile finds no note or a whole
 /// one. Writing again replaces the note.
 ///
-/// Parameters: `buf` and `len` the buffer, at least `crash_note_size` of
-/// libkdump_arch_get_info(); `arch` a LIBKDUMP_ARCH_ constant; `endian` the byte order; `pid`
+/// Parameters: `buf` and `len` the buffer, which holds something already, at least `crash_note_size`
+/// of libkdump_arch_get_info(); `arch` a LIBKDUMP_ARCH_ constant; `endian` the byte order; `pid`
 /// the task that runs; `regs` and `nregs` the registers in the order of `pr_reg`
 /// (libkdump_register_index()), of which missing ones are zero; `written` (may be NULL)
 /// receives the bytes written; `error` may be NULL. Errors: LIBKDUMP_ERR_BUFFER,
@@ -41,7 +41,7 @@ pub extern "C" fn libkdump_crash_note_write(
             let expected = "at most the number of registers of the architecture";
             return Err(Failure::Argument { name: "nregs", value: nregs as u64, expected });
         }
-        let size = write_crash_note(slice!(buf, len)?, arch, endian, |status| {
+        let size = write_crash_note(buffer!(buf, len, len)?, arch, endian, |status| {
             status.set_pid(pid);
             status.set_registers(regs);
         })?;

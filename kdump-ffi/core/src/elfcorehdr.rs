@@ -7,8 +7,8 @@ use kdump_elf::{CoreHeader, Encoding, HeaderLayout, Phdr};
 
 use crate::error::libkdump_error;
 use crate::{
-    Bytes, BytesMut, Failure, In, InOut, Items, Out, arch_number, c_layout, call, encoding_numbers,
-    extensible, slice,
+    Bytes, BytesMut, Failure, Flow, In, InOut, Items, Out, arch_number, buffer, c_layout, call,
+    encoding_numbers, extensible, known_flags, slice,
 };
 
 /// `p_type` of a segment that is memory.
@@ -153,7 +153,7 @@ pub extern "C" fn libkdump_elfcorehdr_encode(
         let layout = layout(params)?;
         let phnum = usize::try_from(params.get("params")?.phnum).unwrap_or(usize::MAX);
         let phdrs = slice!(phdrs, phnum)?;
-        let mut writer = layout.writer(slice!(buf, len)?)?;
+        let mut writer = layout.writer(buffer!(buf, len)?)?;
         for phdr in phdrs {
             writer.push(&Phdr::from(*phdr))?;
         }
@@ -198,8 +198,8 @@ pub extern "C" fn libkdump_elfcorehdr_parse(
 /// Reads one program header of an elfcorehdr or core file.
 ///
 /// Parameters: `buf` and `len` as for libkdump_elfcorehdr_parse(); `index` from 0; `out`
-/// receives the program header; `error` may be NULL. Errors: those of
-/// libkdump_elfcorehdr_parse(), LIBKDUMP_ERR_NOT_FOUND for an index beyond the last.
+/// receives the program header; `error` may be NULL. Returns LIBKDUMP_END behind the last. Errors:
+/// those of libkdump_elfcorehdr_parse().
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_elfcorehdr_phdr(
     buf: Bytes<'_>,
@@ -211,21 +211,21 @@ pub extern "C" fn libkdump_elfcorehdr_phdr(
     call(error, || {
         let bytes = slice!(buf, len)?;
         let header = CoreHeader::parse(bytes)?;
-        out.set("out", nth_phdr(&header, bytes, index)?.into())
+        let Some(phdr) = nth_phdr(&header, bytes, index)? else { return Ok::<_, Failure>(Flow::End) };
+        out.set("out", phdr.into())?;
+        Ok(Flow::Done)
     })
 }
 
-/// One program header without a walk over those before it.
-pub(crate) fn nth_phdr(header: &CoreHeader<'_>, bytes: &[u8], index: u32) -> Result<Phdr, Failure> {
-    let missing =
-        Failure::Index { what: "program header", index: u64::from(index), count: u64::from(header.phnum()) };
+/// One program header without a walk over those before it; `None` behind the last.
+pub(crate) fn nth_phdr(header: &CoreHeader<'_>, bytes: &[u8], index: u32) -> Result<Option<Phdr>, Failure> {
     if index >= header.phnum() {
-        return Err(missing);
+        return Ok(None);
     }
     let (start, _) = header.ehdr().phdr_table(index)?;
     let skip = u64::from(index).saturating_mul(u64::from(header.encoding().phdr_size()));
     let at = usize::try_from(start.saturating_add(skip)).unwrap_or(usize::MAX);
-    Ok(Phdr::parse(bytes.get(at..).unwrap_or_default(), header.encoding())?)
+    Ok(Some(Phdr::parse(bytes.get(at..).unwrap_or_default(), header.encoding())?))
 }
 
 fn layout(params: In<'_, libkdump_elf_params>) -> Result<HeaderLayout, Failure> {
@@ -236,13 +236,8 @@ fn layout(params: In<'_, libkdump_elf_params>) -> Result<HeaderLayout, Failure> 
         value: u64::from(e_machine),
         expected: "at most 0xffff",
     })?;
-    match flags {
-        0 => Ok(HeaderLayout::elfcorehdr(encoding, e_machine, phnum)?),
+    match known_flags("flags", flags, LIBKDUMP_ELF_FILE)? {
         LIBKDUMP_ELF_FILE => Ok(HeaderLayout::file(encoding, e_machine, phnum)),
-        other => Err(Failure::Argument {
-            name: "flags",
-            value: u64::from(other),
-            expected: "0 or LIBKDUMP_ELF_FILE",
-        }),
+        _ => Ok(HeaderLayout::elfcorehdr(encoding, e_machine, phnum)?),
     }
 }

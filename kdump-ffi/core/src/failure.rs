@@ -56,6 +56,15 @@ pub enum Failure {
         /// What it may be.
         expected: &'static str,
     },
+    /// A flag is set that this version does not know.
+    Flags {
+        /// The parameter or field.
+        name: &'static str,
+        /// The unknown ones.
+        unknown: u32,
+        /// All that are known.
+        known: u32,
+    },
     /// A text is not UTF-8.
     Text {
         /// The parameter.
@@ -129,6 +138,9 @@ impl fmt::Display for Failure {
             Self::Argument { name, value, expected } => {
                 write!(f, "{name} is {value:#x}, expected {expected}")
             }
+            Self::Flags { name, unknown, known } => {
+                write!(f, "{name} has {unknown:#x} set, this version knows only {known:#x}")
+            }
             Self::Text { name, at } => write!(f, "{name} is not UTF-8 from byte {at} on"),
             Self::Size { structure, size, known } => write!(
                 f,
@@ -152,9 +164,11 @@ impl fmt::Display for Failure {
 impl Fail for Failure {
     fn code(&self) -> c_int {
         match self {
-            Self::Null { .. } | Self::Unaligned { .. } | Self::Argument { .. } | Self::Text { .. } => {
-                LIBKDUMP_ERR_INVALID
-            }
+            Self::Null { .. }
+            | Self::Unaligned { .. }
+            | Self::Argument { .. }
+            | Self::Flags { .. }
+            | Self::Text { .. } => LIBKDUMP_ERR_INVALID,
             Self::Size { .. } | Self::Tail { .. } => LIBKDUMP_ERR_ABI,
             Self::Buffer { .. } => LIBKDUMP_ERR_BUFFER,
             Self::NotFound { .. } | Self::Index { .. } => LIBKDUMP_ERR_NOT_FOUND,

@@ -17,6 +17,14 @@ pub struct Field {
     pub offset: usize,
     /// Size in bytes.
     pub size: usize,
+    /// Whether it is as wide as a pointer, which is all that differs between machines.
+    pub word: bool,
+}
+
+/// Whether a field of this type is as wide as a pointer.
+#[must_use]
+pub const fn is_word(ty: &str) -> bool {
+    matches!(ty.as_bytes(), [b'*', ..] | [b'u', b's', b'i', b'z', b'e'] | [.., b'_', b'f', b'n'])
 }
 
 /// A structure's layout without its type.
@@ -58,20 +66,28 @@ macro_rules! c_layout {
                     name: stringify!($field),
                     offset: core::mem::offset_of!($name, $field),
                     size: size_of::<$ty>(),
+                    word: $crate::is_word(stringify!($ty)),
                 }),*
             ];
         }
     };
 }
 
-/// [`c_layout!`] for a structure that begins with its size.
+/// [`c_layout!`] for a structure that begins with its size: the fields of the first version, and
+/// behind a `+` those each later one added.
 #[macro_export]
 macro_rules! extensible {
-    ($name:ident { $($field:ident: $ty:ty),* $(,)? }) => {
-        $crate::c_layout!($name { size: u32, $($field: $ty),* });
+    ($name:ident { $($field:ident: $ty:ty),* $(,)? } $(+ { $($later:ident: $later_ty:ty),* $(,)? })*) => {
+        $crate::c_layout!($name { size: u32, $($field: $ty,)* $($($later: $later_ty,)*)* });
         // SAFETY: `c_layout` proves that there is no padding and that `size` comes first;
         // the fields are integers, arrays of them, pointers and optional functions.
-        unsafe impl $crate::Extensible for $name {}
+        unsafe impl $crate::Extensible for $name {
+            const FIRST: usize = {
+                let bytes = size_of::<u32>();
+                $(let bytes = usize::saturating_add(bytes, size_of::<$ty>());)*
+                bytes
+            };
+        }
     };
 }
 

@@ -6,7 +6,7 @@ use core::ffi::{c_int, c_void};
 use kdump_elf::{NoteAlign, Notes, note_size, write_note};
 
 use crate::error::libkdump_error;
-use crate::{Bytes, BytesMut, Chars, Failure, Flow, InOut, Out, call, extensible, slice};
+use crate::{Bytes, BytesMut, Chars, Failure, Flow, InOut, Out, buffer, call, extensible, slice};
 
 /// `n_type` of a CPU's registers, name "CORE".
 pub const LIBKDUMP_NT_PRSTATUS: u32 = 1;
@@ -141,7 +141,7 @@ pub extern "C" fn libkdump_note_write(
     call(error, || {
         let name = name.bytes().ok_or(Failure::Null { name: "name" })?;
         let desc = slice!(desc, desc_len)?;
-        let size = write_note(slice!(buf, len)?, crate::endian(endian)?, name, n_type, desc)?;
+        let size = write_note(buffer!(buf, len)?, crate::endian(endian)?, name, n_type, desc)?;
         written.set_if_given("written", size)
     })
 }

@@ -131,22 +131,58 @@ impl<'a> BytesMut<'a> {
         self.0
     }
 
-    /// The buffer of `len` bytes; NULL is fine for none.
+    /// The buffer of `len` bytes, cleared from `keep` on: what C hands over to be filled it may
+    /// never have written to, and a slice holds bytes that were. NULL is fine for none.
     ///
     /// # Safety
-    /// `len` is what the caller gave as the length of this buffer, and this is called once.
+    /// `len` is what the caller gave as the length of this buffer, its first `keep` bytes hold
+    /// something, and this is called once.
     ///
     /// # Errors
     /// [`Failure::Null`] or [`Failure::Argument`] naming the parameter.
-    pub unsafe fn slice(self, name: &'static str, len: usize) -> Result<&'a mut [u8], Failure> {
+    pub unsafe fn slice(self, name: &'static str, len: usize, keep: usize) -> Result<&'a mut [u8], Failure> {
         let start = self.0.cast::<u8>();
         check(start.cast_const(), name, len)?;
         if len == 0 {
             return Ok(&mut []);
         }
+        if let Some(fresh @ 1..) = len.checked_sub(keep) {
+            // SAFETY: `keep` is less than `len`, which the caller vouches for.
+            let from = unsafe { start.add(keep) };
+            // SAFETY: so many bytes are left of the buffer.
+            unsafe { from.write_bytes(0, fresh) };
+        }
         // SAFETY: not NULL, at most isize::MAX bytes; the caller vouches for `len` writable
         // bytes that overlap no other parameter.
         Ok(unsafe { core::slice::from_raw_parts_mut(start, len) })
+    }
+}
+
+/// An array to be filled: `T *`, its capacity in the next parameter.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug)]
+pub struct ItemsMut<'a, T>(*mut T, PhantomData<&'a mut T>);
+
+impl<'a, T: crate::CLayout> ItemsMut<'a, T> {
+    /// The array of `len` elements, cleared from `keep` on as [`BytesMut::slice`] does; NULL is fine
+    /// for none.
+    ///
+    /// # Safety
+    /// As [`BytesMut::slice`], and all zero bytes are a valid element.
+    ///
+    /// # Errors
+    /// [`Failure::Null`], [`Failure::Unaligned`] or [`Failure::Argument`] naming the parameter.
+    pub unsafe fn slice(self, name: &'static str, len: usize, keep: usize) -> Result<&'a mut [T], Failure> {
+        check(self.0.cast_const(), name, len)?;
+        let (bytes, keep) = (len.saturating_mul(size_of::<T>()), keep.saturating_mul(size_of::<T>()));
+        // SAFETY: passed on to the caller.
+        unsafe { BytesMut(self.0.cast(), PhantomData).slice(name, bytes, keep) }?;
+        if len == 0 {
+            return Ok(&mut []);
+        }
+        // SAFETY: not NULL, aligned, cleared; the caller vouches for `len` elements that overlap no
+        // other parameter.
+        Ok(unsafe { core::slice::from_raw_parts_mut(self.0, len) })
     }
 }
 
@@ -201,7 +237,7 @@ impl<'a> Chars<'a> {
 pub struct CharsMut<'a>(*mut c_char, PhantomData<&'a mut u8>);
 
 impl<'a> CharsMut<'a> {
-    /// The buffer of `len` bytes; NULL is fine for none.
+    /// The buffer of `len` bytes, cleared; NULL is fine for none.
     ///
     /// # Safety
     /// As [`BytesMut::slice`].
@@ -210,7 +246,7 @@ impl<'a> CharsMut<'a> {
     /// [`Failure::Null`] or [`Failure::Argument`] naming the parameter.
     pub unsafe fn slice(self, name: &'static str, len: usize) -> Result<&'a mut [u8], Failure> {
         // SAFETY: passed on to the caller.
-        unsafe { BytesMut(self.0.cast(), PhantomData).slice(name, len) }
+        unsafe { BytesMut(self.0.cast(), PhantomData).slice(name, len, 0) }
     }
 }
 
@@ -279,4 +315,44 @@ macro_rules! slice {
         // pointer is turned into a slice once per call.
         unsafe { pointer.slice(stringify!($pointer), len) }
     }};
+}
+
+/// The buffer of a pointer and the length beside it, cleared because C may never have written to
+/// it: `buffer!(buf, len)`. With a third argument that many bytes at its start are kept, for
+/// buffers of which the header says that they hold something.
+#[macro_export]
+macro_rules! buffer {
+    ($pointer:ident, $len:expr) => {
+        $crate::buffer!($pointer, $len, 0)
+    };
+    ($pointer:ident, $len:expr, $keep:expr) => {{
+        let (pointer, len, keep) = ($pointer, $len, $keep);
+        // SAFETY: pointer and length are neighbours in the C signature or structure, each pointer
+        // is turned into a slice once per call, and the header demands that what is kept holds
+        // something.
+        unsafe { pointer.slice(stringify!($pointer), len, keep) }
+    }};
+}
+
+/// The function of the caller and its first argument: `reader!(read, user)`.
+#[macro_export]
+macro_rules! reader {
+    ($function:expr, $user:expr) => {{
+        let (function, user) = ($function, $user);
+        // SAFETY: they are neighbours in the C signature or structure; the header demands that they
+        // stay valid as long as the handle or view, and that any thread may call the function.
+        unsafe { $crate::Reader::new(function, user) }
+    }};
+}
+
+/// The flags of a call or structure, when none of them is unknown here.
+///
+/// # Errors
+/// [`Failure::Argument`] naming the parameter or field: a flag of a newer header is never ignored
+/// silently.
+pub fn known_flags(name: &'static str, flags: u32, known: u32) -> Result<u32, Failure> {
+    match flags & !known {
+        0 => Ok(flags),
+        unknown => Err(Failure::Flags { name, unknown, known }),
+    }
 }

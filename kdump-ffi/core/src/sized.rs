@@ -16,7 +16,10 @@ const LARGEST: usize = 4096;
 /// # Safety
 /// `repr(C)`, no padding, first field a `u32` that holds the size, and all zero bytes are a
 /// valid value.
-pub unsafe trait Extensible: Copy + CLayout {}
+pub unsafe trait Extensible: Copy + CLayout {
+    /// Bytes the structure had when it appeared. No header ever had fewer.
+    const FIRST: usize;
+}
 
 /// A structure to be read: `const T *`.
 #[repr(transparent)]
@@ -143,11 +146,73 @@ fn announced<T: Extensible>(start: *const T, name: &'static str) -> Result<usize
     if !start.is_aligned() {
         return Err(Failure::Unaligned { name });
     }
-    // SAFETY: not NULL and aligned; the first field is a `u32`, and the smallest structure
-    // the header knows begins with it.
+    // SAFETY: not NULL and aligned; every structure begins with its size.
     let size = unsafe { start.cast::<u32>().read() };
     match usize::try_from(size) {
-        Ok(bytes) if (size_of::<u32>()..=LARGEST).contains(&bytes) => Ok(bytes),
+        Ok(bytes) if (T::FIRST..=LARGEST).contains(&bytes) => Ok(bytes),
         _ => Err(Failure::Size { structure: T::NAME, size: u64::from(size), known: size_of::<T>() as u64 }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::extensible;
+
+    /// A structure that has grown twice.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct grown {
+        size: u32,
+        first: u32,
+        second: u32,
+        third: u32,
+    }
+
+    extensible!(grown { first: u32 } + { second: u32 } + { third: u32 });
+
+    fn given(words: &[u32]) -> In<'_, grown> {
+        In(words.as_ptr().cast(), PhantomData)
+    }
+
+    fn place(words: &mut [u32]) -> InOut<'_, grown> {
+        InOut(words.as_mut_ptr().cast(), PhantomData)
+    }
+
+    #[test]
+    fn callers_of_every_version_are_understood() {
+        let got =
+            |words: &[u32]| given(words).get("in").map(|found| [found.first, found.second, found.third]);
+        assert_eq!(grown::FIRST, 8);
+        assert_eq!(got(&[8, 1]), Ok([1, 0, 0]));
+        assert_eq!(got(&[12, 1, 2]), Ok([1, 2, 0]));
+        assert_eq!(got(&[16, 1, 2, 3]), Ok([1, 2, 3]));
+        assert_eq!(got(&[20, 1, 2, 3, 0]), Ok([1, 2, 3]));
+        let tail = Failure::Tail { structure: "grown", offset: 16, known: 16 };
+        assert_eq!(got(&[20, 1, 2, 3, 4]), Err(tail));
+    }
+
+    #[test]
+    fn a_size_below_that_of_the_first_version_is_refused() {
+        for size in [0, 4, 7, 4097, u32::MAX] {
+            let refused = Failure::Size { structure: "grown", size: u64::from(size), known: 16 };
+            assert_eq!(given(&[size, 1, 2, 3]).get("in").unwrap_err(), refused);
+            let mut words = [size, 0xee, 0xee, 0xee];
+            assert_eq!(
+                place(&mut words).set("out", grown { size: 0, first: 1, second: 2, third: 3 }),
+                Err(refused)
+            );
+            assert_eq!(words, [size, 0xee, 0xee, 0xee]);
+        }
+    }
+
+    #[test]
+    fn an_older_caller_gets_what_it_knows_and_no_more() {
+        let mut words = [8, 0xee, 0xee, 0xee, 0xee];
+        place(&mut words).set("out", grown { size: 0, first: 1, second: 2, third: 3 }).unwrap();
+        assert_eq!(words, [8, 1, 0xee, 0xee, 0xee]);
+        let mut words = [20, 0xee, 0xee, 0xee, 0xee];
+        place(&mut words).set("out", grown { size: 0, first: 1, second: 2, third: 3 }).unwrap();
+        assert_eq!(words, [20, 1, 2, 3, 0], "what this version does not know is zero");
     }
 }

@@ -8,10 +8,10 @@ use core::ffi::{c_int, c_void};
 
 use kdump_elf::{CaptureHeader, CoreHeader, NoteCause, NoteDefect, VmcoreFile};
 
-use crate::callback::{Reader, libkdump_read_fn};
+use crate::callback::libkdump_read_fn;
 use crate::error::libkdump_error;
 use crate::failure::Fail;
-use crate::{Bytes, BytesMut, Failure, In, InOut, Out, call, elf_code, extensible, slice};
+use crate::{Bytes, BytesMut, Failure, In, InOut, Out, buffer, call, elf_code, extensible, reader, slice};
 
 /// A view of old memory as an ELF core. Set up by libkdump_view_init(); the caller owns it and
 /// only reads the fields with a comment. Nothing needs to be freed. Any number of threads may
@@ -110,10 +110,10 @@ pub extern "C" fn libkdump_view_init(
 ) -> c_int {
     call(error, || {
         let place = view.place("view")?;
-        let reader = Reader::new(read, user)?;
+        let reader = reader!(read, user)?;
         let header = CaptureHeader::parse(slice!(elfcorehdr, len)?, None)?;
         let need = VmcoreFile::workspace_size(&header, page_size)?;
-        let work = slice!(workspace, workspace_len)?;
+        let work = buffer!(workspace, workspace_len)?;
         let have = work.len() as u64;
         let room = usize::try_from(need).ok().and_then(|need| work.get_mut(..need));
         let room = room.ok_or(Failure::Buffer { need, have })?;
@@ -158,13 +158,13 @@ pub extern "C" fn libkdump_view_read(
     call(error, || {
         done.set("done", 0)?;
         let view = view.get("view")?;
-        let buf = slice!(buf, len)?;
+        let buf = buffer!(buf, len)?;
         let length = |len: u64| usize::try_from(len).unwrap_or(usize::MAX);
         let (workspace, elfcorehdr) = (Bytes::new(view.workspace), Bytes::new(view.elfcorehdr));
         let head: &[u8] = slice!(workspace, length(view.memory_offset))?;
         let original = CoreHeader::parse(slice!(elfcorehdr, length(view.elfcorehdr_len))?)?;
         let file = VmcoreFile::open(&original, head, view.page_size)?;
-        let reader = Reader::new(view.read, view.user)?;
+        let reader = reader!(view.read, view.user)?;
         let mut count = 0_usize;
         while let Some(rest) = buf.get_mut(count..).filter(|rest| !rest.is_empty()) {
             let at = offset.saturating_add(count as u64);

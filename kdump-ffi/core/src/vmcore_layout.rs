@@ -6,7 +6,7 @@ use core::ffi::c_int;
 use kdump_elf::{CoreHeader, VmcoreLayout};
 
 use crate::error::libkdump_error;
-use crate::{Bytes, Failure, InOut, call, extensible, libkdump_phdr, slice};
+use crate::{Bytes, Failure, Flow, InOut, call, extensible, libkdump_phdr, slice};
 
 /// The file that the capture kernel exports.
 #[repr(C)]
@@ -86,7 +86,7 @@ pub extern "C" fn libkdump_vmcore_get_layout(
 /// One program header of the predicted file. Takes time proportional to `index`.
 ///
 /// Parameters: as for libkdump_vmcore_get_layout(); `index` from 0, the merged notes first.
-/// Errors: those of libkdump_vmcore_get_layout(), LIBKDUMP_ERR_NOT_FOUND beyond the last.
+/// Returns LIBKDUMP_END behind the last. Errors: those of libkdump_vmcore_get_layout().
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_vmcore_get_phdr(
     elfcorehdr: Bytes<'_>,
@@ -100,23 +100,18 @@ pub extern "C" fn libkdump_vmcore_get_phdr(
     call(error, || {
         let header = CoreHeader::parse(slice!(elfcorehdr, len)?)?;
         let layout = VmcoreLayout::new(header.encoding(), page_size, header.phdrs(), notes_len)?;
+        let place = out.place("out")?;
         let at = usize::try_from(index).unwrap_or(usize::MAX);
-        let found = layout.phdrs(header.phdrs()).nth(at).ok_or(Failure::Index {
-            what: "program header",
-            index: u64::from(index),
-            count: u64::from(layout.phnum()),
-        })?;
+        let Some(found) = layout.phdrs(header.phdrs()).nth(at) else { return Ok::<_, Failure>(Flow::End) };
         let extent = found.extent;
-        out.set(
-            "out",
-            libkdump_vmcore_phdr {
-                size: 0,
-                reserved: 0,
-                phdr: found.phdr.into(),
-                extent_offset: extent.map_or(0, |extent| extent.offset),
-                extent_paddr: extent.map_or(0, |extent| extent.paddr),
-                extent_size: extent.map_or(0, |extent| extent.size),
-            },
-        )
+        place.set(libkdump_vmcore_phdr {
+            size: 0,
+            reserved: 0,
+            phdr: found.phdr.into(),
+            extent_offset: extent.map_or(0, |extent| extent.offset),
+            extent_paddr: extent.map_or(0, |extent| extent.paddr),
+            extent_size: extent.map_or(0, |extent| extent.size),
+        });
+        Ok(Flow::Done)
     })
 }

@@ -7,7 +7,7 @@ use kdump_elf::{VmcoreInfo, VmcoreInfoWriter};
 
 use crate::error::libkdump_error;
 use crate::{
-    Bytes, BytesMut, Chars, CharsMut, Failure, Flow, InOut, Out, call, copy_text, extensible, slice,
+    Bytes, BytesMut, Chars, CharsMut, Failure, Flow, InOut, Out, buffer, call, copy_text, extensible, slice,
 };
 
 /// `SYMBOL(name)`: a virtual address.
@@ -163,7 +163,7 @@ pub extern "C" fn libkdump_vmcoreinfo_append(
 ) -> c_int {
     call(error, || {
         let (key, value) = (key.get("key")?, value.get("value")?);
-        append(slice!(buf, capacity)?, len, |writer| writer.line(key, value))
+        append(buf, capacity, len, |writer| writer.line(key, value))
     })
 }
 
@@ -187,7 +187,7 @@ pub extern "C" fn libkdump_vmcoreinfo_append_value(
         if !(LIBKDUMP_VMCOREINFO_SYMBOL..=LIBKDUMP_VMCOREINFO_NUMBER).contains(&kind) {
             return Err(no_kind(kind));
         }
-        append(slice!(buf, capacity)?, len, |writer| match kind {
+        append(buf, capacity, len, |writer| match kind {
             LIBKDUMP_VMCOREINFO_SYMBOL => writer.symbol(name, value),
             LIBKDUMP_VMCOREINFO_SIZE => writer.size(name, value),
             LIBKDUMP_VMCOREINFO_OFFSET => writer.offset(name, value),
@@ -197,12 +197,12 @@ pub extern "C" fn libkdump_vmcoreinfo_append_value(
     })
 }
 
-fn append<F>(buf: &mut [u8], len: Out<'_, usize>, write: F) -> Result<(), Failure>
+fn append<F>(buf: BytesMut<'_>, capacity: usize, len: Out<'_, usize>, write: F) -> Result<(), Failure>
 where
     F: FnOnce(&mut VmcoreInfoWriter<'_>) -> Result<(), kdump_elf::Error>,
 {
     let start = len.get("len")?;
-    let have = buf.len() as u64;
+    let (buf, have) = (buffer!(buf, capacity, start)?, capacity as u64);
     let rest = buf.get_mut(start..).ok_or(Failure::Buffer { need: start as u64, have })?;
     let mut writer = VmcoreInfoWriter::new(rest);
     write(&mut writer).map_err(|error| match error {

@@ -3,22 +3,37 @@
 use core::fmt::Write;
 use std::path::Path;
 
+use kdump_ffi_core::Field;
+
 const FILE: &str = "abi/layout.c";
+
+/// The bytes up to `offset`, those of pointers told apart.
+fn bytes(fields: &[Field], offset: usize) -> String {
+    let before: Vec<_> = fields.iter().filter(|field| field.offset < offset).collect();
+    let words = before.iter().filter(|field| field.word).count();
+    let fixed: usize = before.iter().filter(|field| !field.word).map(|field| field.size).sum();
+    if words == 0 { fixed.to_string() } else { format!("{fixed} + {words} * WORD") }
+}
 
 fn expected() -> String {
     let mut out = String::from(
         "/* SPDX-License-Identifier: MIT OR Apache-2.0\n \
          * Where Rust puts every field of every structure. Compiling this file is the test.\n \
          * Written by the test kdump-ffi layout when UPDATE_LAYOUT is set. */\n#include <kdump.h>\n\n\
+         /* A pointer: all that differs between machines. */\n#define WORD sizeof(void *)\n\n\
          #define FIELD(type, name, at, bytes) \\\n    \
          _Static_assert(offsetof(struct type, name) == at, #type \".\" #name); \\\n    \
          _Static_assert(sizeof(((struct type *)0)->name) == bytes, #type \".\" #name)\n",
     );
     for layout in crate::layouts() {
         let name = layout.name;
-        write!(out, "\n_Static_assert(sizeof(struct {name}) == {}, \"{name}\");\n", layout.size).unwrap();
+        let total = layout.fields.iter().map(|field| field.offset + field.size).max().unwrap();
+        let total = bytes(layout.fields, total);
+        write!(out, "\n_Static_assert(sizeof(struct {name}) == {total}, \"{name}\");\n").unwrap();
         for field in layout.fields {
-            writeln!(out, "FIELD({name}, {}, {}, {});", field.name, field.offset, field.size).unwrap();
+            let at = bytes(layout.fields, field.offset);
+            let size = if field.word { "WORD".to_owned() } else { field.size.to_string() };
+            writeln!(out, "FIELD({name}, {}, {at}, {size});", field.name).unwrap();
         }
     }
     out

@@ -14,9 +14,11 @@
 use core::ffi::{c_char, c_int, c_void};
 
 pub use kdump_ffi::{
-    libkdump_crashkernel, libkdump_dmesg, libkdump_dump, libkdump_dump_info, libkdump_machine,
-    libkdump_machine_info, libkdump_open_options, libkdump_plan, libkdump_plan_options, libkdump_progress_fn,
-    libkdump_purgatory, libkdump_purgatory_info, libkdump_range, libkdump_save_options, libkdump_save_report,
+    libkdump_crashkernel, libkdump_dmesg, libkdump_dump, libkdump_dump_info, libkdump_extent,
+    libkdump_finding, libkdump_kexec_segment, libkdump_low_memory, libkdump_machine, libkdump_machine_info,
+    libkdump_open_options, libkdump_plan, libkdump_plan_info, libkdump_plan_options, libkdump_preflight,
+    libkdump_preflight_info, libkdump_progress_fn, libkdump_purgatory, libkdump_purgatory_info,
+    libkdump_range, libkdump_save_options, libkdump_save_report, libkdump_segment, libkdump_write_fn,
 };
 pub use kdump_ffi_core::{
     libkdump_arch_info, libkdump_elf_params, libkdump_error, libkdump_note, libkdump_phdr, libkdump_read_fn,
@@ -80,6 +82,45 @@ declare! {
     libkdump_dump_read_virt(dump: *const libkdump_dump, vaddr: u64, buf: *mut c_void, len: usize,
         done: *mut usize, error: *mut libkdump_error) -> c_int;
     libkdump_dump_register(dump: *const libkdump_dump, cpu: u32, name: *const c_char, value: *mut u64,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_dump_cpu(dump: *const libkdump_dump, index: u32, out: *mut kdump_ffi::libkdump_cpu,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_dump_note(dump: *const libkdump_dump, index: u32, out: *mut libkdump_note,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_dump_register_at(dump: *const libkdump_dump, cpu: u32, index: u32,
+        out: *mut kdump_ffi_core::libkdump_register, error: *mut libkdump_error) -> c_int;
+    libkdump_dump_cpu_number(dump: *const libkdump_dump, cpu: u32, number: *mut u32,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_dump_save_fd(dump: *const libkdump_dump, fd: c_int, options: *const libkdump_save_options,
+        progress: libkdump_progress_fn, user: *mut c_void, report: *mut c_void,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_dump_save_callback(dump: *const libkdump_dump, write: libkdump_write_fn, write_user: *mut c_void,
+        options: *const libkdump_save_options, progress: libkdump_progress_fn, user: *mut c_void,
+        report: *mut c_void, error: *mut libkdump_error) -> c_int;
+    libkdump_machine_low_memory(machine: *const libkdump_machine, backup: u32, out: *mut libkdump_low_memory,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_machine_elfcorehdr(machine: *const libkdump_machine, low: *const libkdump_low_memory,
+        elf_class: u32, buf: *mut c_void, len: usize, written: *mut u64, error: *mut libkdump_error) -> c_int;
+    libkdump_machine_capture_map(machine: *const libkdump_machine, low: *const libkdump_low_memory,
+        kept: *const libkdump_extent, kept_count: usize, map: *mut libkdump_extent, capacity: usize,
+        count: *mut usize, error: *mut libkdump_error) -> c_int;
+    libkdump_machine_preflight(machine: *const libkdump_machine, entry: u64,
+        segments: *const libkdump_kexec_segment, count: usize, flags: u64,
+        preflight: *mut *mut libkdump_preflight, error: *mut libkdump_error) -> c_int;
+    libkdump_plan_preflight(plan: *const libkdump_plan, preflight: *mut *mut libkdump_preflight,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_dump_verify(dump: *const libkdump_dump, progress: libkdump_progress_fn, user: *mut c_void,
+        verification: *mut *mut kdump_ffi::libkdump_verification, error: *mut libkdump_error) -> c_int;
+    libkdump_preflight_get_info(preflight: *const libkdump_preflight, out: *mut libkdump_preflight_info,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_preflight_finding(preflight: *const libkdump_preflight, index: u32, out: *mut libkdump_finding,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_preflight_free(preflight: *mut libkdump_preflight);
+    libkdump_plan_segment(plan: *const libkdump_plan, index: u32, out: *mut libkdump_segment,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_plan_get_info(plan: *const libkdump_plan, out: *mut libkdump_plan_info,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_plan_e820(plan: *const libkdump_plan, index: u32, out: *mut libkdump_range,
         error: *mut libkdump_error) -> c_int;
     libkdump_dmesg_read(dump: *const libkdump_dump, dmesg: *mut *mut libkdump_dmesg,
         error: *mut libkdump_error) -> c_int;
@@ -157,4 +198,34 @@ pub unsafe extern "C" fn read_memory(user: *mut c_void, at: u64, buf: *mut c_voi
     // SAFETY: the library gives `len` writable bytes.
     unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), buf.cast(), len) };
     0
+}
+
+/// A bzImage with a valid setup header and a protected-mode part of 64 KiB
+/// (Documentation/arch/x86/boot.rst).
+pub fn bzimage() -> Vec<u8> {
+    let mut file = vec![0; 5 * 512 + 0x10000];
+    let mut put = |offset: usize, bytes: &[u8]| file[offset..offset + bytes.len()].copy_from_slice(bytes);
+    put(0x1f1, &[4]);
+    put(0x1fe, &[0x55, 0xaa, 0xeb, 0x6a]);
+    put(0x202, b"HdrS\x0f\x02");
+    put(0x211, &[1]);
+    put(0x22c, &0x7fff_ffff_u32.to_le_bytes());
+    put(0x230, &0x20_0000_u32.to_le_bytes());
+    put(0x234, &[1, 0, 0x7f]);
+    put(0x238, &2047_u32.to_le_bytes());
+    put(0x258, &0x100_0000_u64.to_le_bytes());
+    put(0x260, &0x200_0000_u32.to_le_bytes());
+    file
+}
+
+/// A dump with registers of one CPU, 16 pages at 1 MiB and a log of one record.
+pub fn dump_with_log() -> Vec<u8> {
+    use dumpgen::{CoreFile, LogBuf, Segment, Wire};
+    let (base, paddr) = (0xffff_8880_0010_0000, 0x10_0000);
+    let (mut image, info) = LogBuf { base, size: 256, first_idx: 0 }.build(&[(5_000, "a record")]);
+    image.resize(16 * 4096, 0);
+    let mut notes = dumpgen::note(Wire::LE64, "CORE", 1, &dumpgen::prstatus_x86_64(31, [0; 27]));
+    notes.extend(dumpgen::note(Wire::LE64, "VMCOREINFO", 0, format!("PAGESIZE=4096\n{info}").as_bytes()));
+    let memory = Segment { p_vaddr: base, ..Segment::load(paddr, &image) };
+    CoreFile::x86_64().with(Segment::notes(&notes)).with(memory).build()
 }

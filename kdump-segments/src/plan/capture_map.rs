@@ -7,9 +7,11 @@ use crate::e820::E820Entry;
 use crate::elfcorehdr::{LowMemory, low_ram};
 use crate::{Error, Machine, MemoryKind, MemoryMap, RangeSet};
 
-/// Everything that is not RAM as the running kernel knows it, and as RAM only what the
-/// capture kernel may use: low memory, the crash regions without `kept`, and CMA memory.
-pub(super) fn capture_map(machine: &Machine, low: LowMemory, kept: &RangeSet) -> Vec<E820Entry> {
+/// The memory map of an x86 capture kernel: everything that is not RAM as the running kernel knows
+/// it, and as RAM only what the capture kernel may use: low memory, the crash regions without
+/// `kept` (the segments it must not overwrite), and CMA memory.
+#[must_use]
+pub fn capture_map(machine: &Machine, low: LowMemory, kept: &RangeSet) -> Vec<E820Entry> {
     let low = match low {
         LowMemory::BackedUp { source, .. } => RangeSet::from(source),
         LowMemory::NotDumped => low_ram(machine),

@@ -17,7 +17,8 @@ const CONVENTIONAL_END: u64 = 0xa_0000;
 const PROTOCOL_5_5: u16 = 0x20f;
 
 /// What is to become of low memory, before a backup has a place.
-pub(super) enum Decision {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
     /// It is the capture kernel's and is not dumped.
     Use,
     /// It is dumped where it lies.
@@ -26,8 +27,8 @@ pub(super) enum Decision {
     Save(PhysRange),
 }
 
-/// Decides by what the user asked for and what the machine shows.
-pub(super) fn decide(machine: &Machine, policy: BackupPolicy, notes: &mut Vec<String>) -> Decision {
+/// Decides by what the user asked for and what the machine shows. Why, is said in `notes`.
+pub fn decide(machine: &Machine, policy: BackupPolicy, notes: &mut Vec<String>) -> Decision {
     if !matches!(machine.arch, Arch::X86_64 | Arch::I386) {
         return Decision::Keep;
     }

@@ -22,10 +22,12 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Arch, PhysRange};
 
+pub use capture_map::capture_map;
 pub use flags::KexecFlags;
 #[cfg(feature = "json")]
 pub use json::json_to_ascii;
 pub use layout::Layout;
+pub use low_memory::{Decision as LowMemoryDecision, decide as decide_low_memory};
 pub use options::{BackupPolicy, PlanOptions};
 
 use crate::capture_need::CaptureNeed;
@@ -106,6 +108,33 @@ impl<'a> Plan<'a> {
     /// Those of [`Layout::new`] and [`Layout::seal`].
     pub fn new(inputs: &PlanInputs<'a>) -> Result<Self, crate::Error> {
         Layout::new(inputs)?.seal(inputs.purgatory)
+    }
+
+    /// The plan with all its content, without what it was made from.
+    ///
+    /// # Errors
+    /// [`crate::Error::OutOfMemory`].
+    pub fn into_owned(self) -> Result<Plan<'static>, crate::Error> {
+        let Self { arch, entry, flags, segments, elfcorehdr, vmcore, cmdline, e820, .. } = self;
+        let owned: Result<Vec<_>, _> = segments.into_iter().map(Segment::into_owned).collect();
+        Ok(Plan {
+            arch,
+            entry,
+            flags,
+            segments: owned?,
+            elfcorehdr,
+            vmcore,
+            cmdline,
+            e820,
+            low_memory: self.low_memory,
+            region: self.region,
+            leftover: self.leftover,
+            initrd_limit: self.initrd_limit,
+            cmdline_limit: self.cmdline_limit,
+            need: self.need,
+            notes: self.notes,
+            warnings: self.warnings,
+        })
     }
 
     /// The first segment of this kind.

@@ -25,12 +25,15 @@ impl<'a> Cpu<'a> {
         arch: Option<Arch>,
         endian: Endian,
     ) -> impl Iterator<Item = Self> + use<'a> {
-        let parse = move |note: Note<'a>| match arch {
+        notes.prstatus().enumerate().map(move |(index, note)| Self::new(index, note, arch, endian))
+    }
+
+    pub(crate) fn new(index: usize, note: Note<'a>, arch: Option<Arch>, endian: Endian) -> Self {
+        let prstatus = match arch {
             Some(arch) => PrStatus::parse(note.desc, arch, endian).map_err(elf("NT_PRSTATUS")),
             None => Err(Error::Unsupported { what: "registers of an unknown architecture (e_machine)" }),
         };
-        let cpus = notes.prstatus().enumerate();
-        cpus.map(move |(index, note)| Self { index, note, prstatus: parse(note) })
+        Self { index, note, prstatus }
     }
 
     /// The registers and the task that ran.

@@ -161,6 +161,19 @@ impl<'s> Dump<'s> {
         Cpu::from_notes(self.notes(), self.arch(), self.endian())
     }
 
+    /// How many CPUs saved their registers.
+    #[must_use]
+    pub fn cpu_count(&self) -> usize {
+        self.notes().prstatus_count()
+    }
+
+    /// One of [`Dump::cpus`], without a walk over the others; `None` behind the last.
+    #[must_use]
+    pub fn cpu(&self, index: usize) -> Option<Cpu<'_>> {
+        let note = self.notes().nth_prstatus(index)?;
+        Some(Cpu::new(index, note, self.arch(), self.endian()))
+    }
+
     /// What is missing or damaged, as far as it shows without reading the memory.
     #[must_use]
     pub fn completeness(&self) -> &Completeness {

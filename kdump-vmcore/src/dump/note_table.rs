@@ -42,13 +42,15 @@ pub struct NoteTable {
     endian: Endian,
     segments: Vec<Segment>,
     entries: Vec<Entry>,
+    /// Which of the entries have the registers of a CPU.
+    prstatus: Vec<usize>,
 }
 
 impl NoteTable {
     /// No notes.
     #[must_use]
     pub const fn new(endian: Endian) -> Self {
-        Self { endian, segments: Vec::new(), entries: Vec::new() }
+        Self { endian, segments: Vec::new(), entries: Vec::new(), prstatus: Vec::new() }
     }
 
     /// Reads all PT_NOTE among `phdrs`. What cannot be read or parsed, and what is over a limit,
@@ -91,6 +93,9 @@ impl NoteTable {
                 }
                 Ok(note) => {
                     let start = usize::try_from(note.offset).unwrap_or(usize::MAX);
+                    if note.name == CORE_NOTE_NAME && note.n_type == NT_PRSTATUS {
+                        push(&mut self.prstatus, "the list of CPUs", self.entries.len())?;
+                    }
                     push(&mut self.entries, "the list of notes", Entry { segment: index, start })?;
                 }
                 Err(error) => tell(defects, elf("notes")(error))?,
@@ -111,13 +116,22 @@ impl NoteTable {
 
     /// Every note; [`Note::offset`] is the offset of its header in the file.
     pub fn iter(&self) -> impl Iterator<Item = Note<'_>> {
-        self.entries.iter().filter_map(|entry| {
-            let segment = self.segments.get(entry.segment)?;
-            let bytes = segment.bytes.get(entry.start..)?;
-            let mut note = Notes::in_file(bytes, self.endian, segment.align).next()?.ok()?;
-            note.offset = segment.file_offset.saturating_add(entry.start as u64);
-            Some(note)
-        })
+        self.entries.iter().filter_map(|entry| self.note(*entry))
+    }
+
+    /// The note with this index in the order of [`NoteTable::iter`], without a walk over those
+    /// before it; `None` behind the last.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<Note<'_>> {
+        self.note(*self.entries.get(index)?)
+    }
+
+    fn note(&self, entry: Entry) -> Option<Note<'_>> {
+        let segment = self.segments.get(entry.segment)?;
+        let bytes = segment.bytes.get(entry.start..)?;
+        let mut note = Notes::in_file(bytes, self.endian, segment.align).next()?.ok()?;
+        note.offset = segment.file_offset.saturating_add(entry.start as u64);
+        Some(note)
     }
 
     /// What could be read of each PT_NOTE, in the order of the program headers.
@@ -139,7 +153,17 @@ impl NoteTable {
 
     /// The notes with the registers of a CPU, in file order.
     pub(crate) fn prstatus(&self) -> impl Iterator<Item = Note<'_>> {
-        self.iter().filter(|note| note.name == CORE_NOTE_NAME && note.n_type == NT_PRSTATUS)
+        self.prstatus.iter().filter_map(|&index| self.get(index))
+    }
+
+    /// How many notes have the registers of a CPU.
+    pub(crate) fn prstatus_count(&self) -> usize {
+        self.prstatus.len()
+    }
+
+    /// One of these.
+    pub(crate) fn nth_prstatus(&self, index: usize) -> Option<Note<'_>> {
+        self.get(*self.prstatus.get(index)?)
     }
 }
 

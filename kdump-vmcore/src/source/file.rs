@@ -1,7 +1,7 @@
 //! Files and block devices as sources of bytes.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{ErrorKind, Seek, SeekFrom};
+use std::io::ErrorKind;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -53,16 +53,11 @@ impl FileId {
 /// Reads by `pread(2)`: a file that shrinks meanwhile gives an error, never a SIGBUS.
 impl ReadAt for File {
     /// Of a regular file its length (that of /proc/vmcore too), of a block device its
-    /// capacity.
+    /// capacity. The offset that is shared with whoever else holds the file is not moved.
     fn size(&self) -> Result<u64, Error> {
         let failed = |error: std::io::Error| Error::Io { offset: 0, cause: (&error).into() };
-        match self.metadata().map_err(failed)?.len() {
-            0 => {
-                let mut file = self;
-                file.seek(SeekFrom::End(0)).map_err(failed)
-            }
-            len => Ok(len),
-        }
+        let facts = self.metadata().map_err(failed)?;
+        if facts.file_type().is_block_device() { end_of(self) } else { Ok(facts.len()) }
     }
 
     fn file_id(&self) -> Option<FileId> {
@@ -77,5 +72,69 @@ impl ReadAt for File {
                 Err(error) => return Err(Error::Io { offset, cause: (&error).into() }),
             }
         }
+    }
+}
+
+/// Where a file ends, found by reading single bytes of it: a device tells its capacity only to
+/// a seek, which moves what others share, or to a system call of its own. A byte that the medium has
+/// lost is there all the same.
+fn end_of(file: &File) -> Result<u64, Error> {
+    let is_there = |offset: u64| match ReadAt::read_at(file, offset, &mut [0]) {
+        Ok(count) => Ok(count != 0),
+        Err(Error::Io { cause, .. }) if cause.errno() == EIO => Ok(true),
+        Err(error) => Err(error),
+    };
+    // Whatever ends beyond has no end.
+    let (mut low, mut high) = (0_u64, i64::MAX.unsigned_abs());
+    let mut probe = 512_u64;
+    while probe < high {
+        if !is_there(probe)? {
+            high = probe;
+            break;
+        }
+        low = probe;
+        probe = probe.saturating_mul(2);
+    }
+    if low == 0 && !is_there(0)? {
+        return Ok(0);
+    }
+    // The byte at `low` is there, that at `high` is not.
+    while let Some(half) = high.checked_sub(low).map(|gap| gap / 2).filter(|&half| half != 0) {
+        let middle = low.saturating_add(half);
+        if is_there(middle)? { low = middle } else { high = middle }
+    }
+    Ok(high)
+}
+
+/// Input/output error (include/uapi/asm-generic/errno-base.h).
+const EIO: i32 = 5;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, SeekFrom, Write};
+
+    use super::*;
+
+    #[test]
+    fn the_end_is_found_without_moving_the_offset() {
+        for size in [0_usize, 1, 511, 512, 513, 4095, 4096, 1_000_003] {
+            let mut file = tempfile();
+            file.write_all(&std::vec![1; size]).unwrap();
+            file.seek(SeekFrom::Start(7)).unwrap();
+            assert_eq!(end_of(&file), Ok(size as u64));
+            assert_eq!(ReadAt::size(&file), Ok(size as u64));
+            assert_eq!(file.stream_position().unwrap(), 7);
+        }
+        let sparse = tempfile();
+        sparse.set_len(3 << 40).unwrap();
+        assert_eq!(end_of(&sparse), Ok(3 << 40));
+    }
+
+    fn tempfile() -> File {
+        let name = std::format!("kdump-end-{}-{:?}", std::process::id(), std::thread::current().id());
+        let path = std::env::temp_dir().join(name);
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        file
     }
 }

@@ -1,12 +1,17 @@
-//! Manual pages of the functions, made from what the headers say: one page per noun, and under
-//! the name of each function a page that includes it.
+//! Manual pages of the functions, made from what the headers say: one page per noun, with the
+//! structures, callbacks and constants its functions need, and under the name of each function a
+//! page that includes it.
+
+mod declarations;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use crate::error::{Context, Result};
+use crate::install;
 use crate::repo;
+use declarations::Declarations;
 
 /// A function as the header has it.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,10 +27,12 @@ struct Function {
 /// Writes the pages into `dir`; returns how many nouns and functions there are.
 pub(crate) fn write(dir: &Path) -> Result<(usize, usize)> {
     let mut nouns: BTreeMap<String, Vec<Function>> = BTreeMap::new();
-    let mut count = 0_usize;
+    let (mut count, mut declarations) = (0_usize, Declarations::default());
+    let since = install::since()?;
     for header in ["kdump-core.h", "kdump.h"] {
         let path = repo::root()?.join("include").join(header);
         let text = fs::read_to_string(&path).context(path.display())?;
+        declarations.read(&text);
         for function in text.split("\n\n").filter_map(|block| parse(block, header)) {
             count = count.saturating_add(1);
             nouns.entry(noun(&function.name)).or_default().push(function);
@@ -33,7 +40,7 @@ pub(crate) fn write(dir: &Path) -> Result<(usize, usize)> {
     }
     for (noun, functions) in &nouns {
         let page = format!("libkdump_{noun}.3");
-        put(dir, &page, &render(noun, functions))?;
+        put(dir, &page, &render(noun, functions, &declarations, &since))?;
         for function in functions.iter().filter(|function| function.name != format!("libkdump_{noun}")) {
             put(dir, &format!("{}.3", function.name), &format!(".so man3/{page}\n"))?;
         }
@@ -78,7 +85,12 @@ fn parse(block: &str, header: &'static str) -> Option<Function> {
     })
 }
 
-fn render(noun: &str, functions: &[Function]) -> String {
+fn render(
+    noun: &str,
+    functions: &[Function],
+    declarations: &Declarations,
+    since: &BTreeMap<String, String>,
+) -> String {
     let mut out = String::from(
         ".\\\" Made from the headers of libkdump by cargo xtask install.\n.Dd November 21, 2026\n",
     );
@@ -107,13 +119,32 @@ fn render(noun: &str, functions: &[Function]) -> String {
         out.push_str(&format!(".Ss {name}\n"));
         out.push_str(&text.iter().map(|paragraph| sentences(paragraph)).collect::<Vec<_>>().join(".Pp\n"));
     }
+    let words = functions.iter().flat_map(|function| function.parameters.iter().chain(&function.text));
+    out.push_str(&declarations.render(&words.cloned().collect::<Vec<_>>().join(" ")));
     out.push_str(".Sh SEE ALSO\n.Xr libkdump 3\n");
+    out.push_str(&history(functions, since));
+    out
+}
+
+/// In which version each function appeared.
+fn history(functions: &[Function], since: &BTreeMap<String, String>) -> String {
+    let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for function in functions {
+        if let Some(version) = since.get(&function.name) {
+            versions.entry(version).or_default().push(&function.name);
+        }
+    }
+    let mut out = String::from(".Sh HISTORY\n");
+    for (version, names) in versions {
+        let names: Vec<_> = names.iter().map(|name| format!(".Fn {name}")).collect();
+        out.push_str(&format!("{}\nappeared in libkdump {version}.\n", names.join(" ,\n")));
+    }
     out
 }
 
 /// A paragraph with one sentence per line, wrapped, and nothing that troff would take for a
 /// request.
-fn sentences(paragraph: &str) -> String {
+pub(super) fn sentences(paragraph: &str) -> String {
     let plain = paragraph.replace('\\', "\\e").replace('`', "");
     let mut out = String::new();
     for sentence in plain.replace(". ", ".\n").lines() {
@@ -170,7 +201,9 @@ mod tests {
         assert_eq!((function.name.as_str(), function.result.as_str()), ("libkdump_thing_do", "const char *"));
         assert_eq!(function.parameters, ["const struct x *a", "uint32_t b"]);
         assert_eq!(function.text, ["Does it.", "Parameters: `a` one. Errors: none."]);
-        let page = render("thing", &[function]);
+        let since = BTreeMap::from([("libkdump_thing_do".to_owned(), "0.1".to_owned())]);
+        let page = render("thing", &[function], &Declarations::default(), &since);
+        assert!(page.ends_with(".Sh HISTORY\n.Fn libkdump_thing_do\nappeared in libkdump 0.1.\n"), "{page}");
         assert!(
             page.contains(".Ss libkdump_thing_do\nDoes it.\n.Pp\nParameters: a one.\nErrors: none.\n"),
             "{page}"

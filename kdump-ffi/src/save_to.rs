@@ -1,0 +1,206 @@
+//! Saving a dump to where only the caller can write: a descriptor, a pipe, a function.
+#![allow(unsafe_code, reason = "exports symbols, borrows descriptors and calls functions of C")]
+
+use core::ffi::{c_int, c_void};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
+
+use kdump_ffi_core::{Flow, In, InOut, libkdump_error};
+use kdump_vmcore::{Error, IoError, SavePlan, WriteAt};
+
+use crate::boundary::call;
+use crate::dump::{LIBKDUMP_FORMAT_FLATTENED, libkdump_dump};
+use crate::failure::Failure;
+use crate::handle::{Lent, enter};
+use crate::progress::{libkdump_progress_fn, tell};
+use crate::save::{check, convert, libkdump_save_options, libkdump_save_report};
+
+/// Writes all `len` bytes of `buf` at the offset `offset` of the file that is made and returns 0, or
+/// returns an errno value to end the work. The head of the file is written again later; behind it the
+/// offsets ascend. The last call, which only a dump that is saved whole gets, has NULL in `buf` and the
+/// size of the file in `offset`: what was never written below it reads as zeros. Called on the calling
+/// thread. Must not longjmp or throw.
+pub type libkdump_write_fn =
+    Option<unsafe extern "C" fn(user: *mut c_void, offset: u64, buf: *const c_void, len: usize) -> c_int>;
+
+/// Saves a dump by a descriptor, which stays the caller's.
+///
+/// A regular file is written from its start on, whatever its offset, and should be empty. Nothing
+/// is made to last, nothing renamed: until the call returns the file says that it is unfinished. What
+/// cannot be written at offsets, such as a pipe or a socket, takes LIBKDUMP_FORMAT_FLATTENED only: a
+/// stream that `makedumpfile -R` and this library put in order.
+///
+/// Parameters: `dump` the source; `fd` a descriptor open for writing; `options` as for
+/// libkdump_dump_save(), of which LIBKDUMP_SAVE_FORCE does not matter, or NULL; `progress`, `user`
+/// and `report` as for libkdump_dump_save(); `error` may be NULL. Returns LIBKDUMP_OK or LIBKDUMP_LACKING
+/// as libkdump_dump_save(). Errors: LIBKDUMP_ERR_IO with `os_errno`, LIBKDUMP_ERR_CANCELLED,
+/// LIBKDUMP_ERR_UNSUPPORTED.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_dump_save_fd(
+    dump: Lent<'_, libkdump_dump>,
+    fd: c_int,
+    options: In<'_, libkdump_save_options>,
+    progress: libkdump_progress_fn,
+    user: *mut c_void,
+    report: InOut<'_, libkdump_save_report>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        if fd < 0 {
+            let (value, expected) = (u64::from(fd.unsigned_abs()), "a descriptor, not minus that");
+            return Err(kdump_ffi_core::Failure::Argument { name: "fd", value, expected }.into());
+        }
+        // SAFETY: not -1; the caller vouches that it is open for the duration of the call.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+        let failed = |error| Failure::Io { path: PathBuf::from("the descriptor"), error };
+        let file = File::from(borrowed.try_clone_to_owned().map_err(failed)?);
+        let mut options = options.or_default("options")?;
+        if options.format == LIBKDUMP_FORMAT_FLATTENED {
+            options.format = 0;
+            let sink = Stream::begin(&file).map_err(Failure::Vmcore)?;
+            return save(dump, options, sink, progress, user, report);
+        }
+        if !file.metadata().map_err(failed)?.is_file() {
+            let what = "only LIBKDUMP_FORMAT_FLATTENED can go into what is no regular file";
+            return Err(Failure::Unsupported { what });
+        }
+        save(dump, options, &file, progress, user, report)
+    })
+}
+
+/// Saves a dump through a function of the caller.
+///
+/// Parameters: `dump` the source; `write` and `write_user` the function and its first argument; the
+/// others, the results and the errors as for libkdump_dump_save_fd(), with LIBKDUMP_ERR_IO for what the
+/// function returns.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_dump_save_callback(
+    dump: Lent<'_, libkdump_dump>,
+    write: libkdump_write_fn,
+    write_user: *mut c_void,
+    options: In<'_, libkdump_save_options>,
+    progress: libkdump_progress_fn,
+    user: *mut c_void,
+    report: InOut<'_, libkdump_save_report>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let function = write.ok_or(kdump_ffi_core::Failure::Null { name: "write" })?;
+        let sink = Callback { function, user: write_user };
+        save(dump, options.or_default("options")?, sink, progress, user, report)
+    })
+}
+
+fn save(
+    dump: Lent<'_, libkdump_dump>,
+    options: libkdump_save_options,
+    mut sink: impl WriteAt,
+    progress: libkdump_progress_fn,
+    user: *mut c_void,
+    report: InOut<'_, libkdump_save_report>,
+) -> Result<Flow, Failure> {
+    let handle = enter(dump, "dump")?;
+    check(options)?;
+    let place = if report.is_given() { Some(report.place("report")?) } else { None };
+    let outcome = SavePlan::elf(&handle.dump)?.copy(&mut sink, &mut tell(progress, user));
+    let done = outcome.as_ref().unwrap_or_else(|stopped| &*stopped.report);
+    if let Some(place) = place {
+        place.set(convert(done));
+    }
+    match outcome {
+        Ok(report) if report.is_whole() => Ok(Flow::Done),
+        Ok(_) => Ok(Flow::Lacking),
+        Err(stopped) => Err(Failure::Vmcore(stopped.error)),
+    }
+}
+
+/// A function of the caller that writes.
+#[derive(Debug)]
+struct Callback {
+    function: unsafe extern "C" fn(*mut c_void, u64, *const c_void, usize) -> c_int,
+    user: *mut c_void,
+}
+
+impl Callback {
+    fn ask(&self, offset: u64, buf: *const c_void, len: usize) -> Result<(), Error> {
+        // SAFETY: the function came from C with this signature and this first argument, and is only
+        // called during the call it came with; `buf` has `len` readable bytes.
+        match unsafe { (self.function)(self.user, offset, buf, len) } {
+            0 => Ok(()),
+            errno => Err(Error::Io { offset, cause: IoError::from_errno(errno) }),
+        }
+    }
+}
+
+impl WriteAt for Callback {
+    fn write_all_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.ask(offset, bytes.as_ptr().cast(), bytes.len())
+    }
+
+    fn is_sparse(&self) -> bool {
+        true
+    }
+
+    fn finish(&mut self, size: u64) -> Result<(), Error> {
+        self.ask(size, core::ptr::null(), 0)
+    }
+}
+
+/// The flattened format: whatever is written, with its place in front of it (IMPLEMENTATION of
+/// makedumpfile, "The flattened format"). All numbers are big-endian.
+#[derive(Debug)]
+struct Stream<'f> {
+    file: &'f File,
+    /// Behind the last byte that was written.
+    end: u64,
+}
+
+impl<'f> Stream<'f> {
+    /// Bytes of the header, of which the first have a meaning.
+    const HEADER: usize = 4096;
+
+    fn begin(file: &'f File) -> Result<Self, Error> {
+        let mut header = [0; Self::HEADER];
+        // Name, type 1, version 1.
+        for (at, part) in [(0, &b"makedumpfile"[..]), (16, &1_u64.to_be_bytes()), (24, &1_u64.to_be_bytes())]
+        {
+            for (target, byte) in header.iter_mut().skip(at).zip(part) {
+                *target = *byte;
+            }
+        }
+        let mut stream = Self { file, end: 0 };
+        stream.put(0, &header)?;
+        Ok(stream)
+    }
+
+    fn put(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.file.write_all(bytes).map_err(|error| Error::Io { offset, cause: (&error).into() })
+    }
+
+    fn record(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.end = self.end.max(offset.saturating_add(bytes.len() as u64));
+        self.put(offset, &offset.to_be_bytes())?;
+        self.put(offset, &(bytes.len() as u64).to_be_bytes())?;
+        self.put(offset, bytes)
+    }
+}
+
+impl WriteAt for Stream<'_> {
+    fn write_all_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        if bytes.is_empty() { Ok(()) } else { self.record(offset, bytes) }
+    }
+
+    fn is_sparse(&self) -> bool {
+        true
+    }
+
+    /// The last byte says how long the file is.
+    fn finish(&mut self, size: u64) -> Result<(), Error> {
+        if let Some(last) = size.checked_sub(1).filter(|&last| last >= self.end) {
+            self.record(last, &[0])?;
+        }
+        self.put(size, &[0xff; 16])
+    }
+}

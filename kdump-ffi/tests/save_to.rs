@@ -1,0 +1,185 @@
+//! Saving to a descriptor and through a function: the same file, wherever it goes.
+#![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, reason = "tests may panic")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_sign_loss, reason = "tests may panic")]
+#![allow(
+    unsafe_code,
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "plays a C program"
+)]
+
+mod common;
+
+use core::ffi::{c_int, c_void};
+use core::ptr::null_mut;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::AsRawFd;
+
+use common::{Memory, libkdump_dump, libkdump_save_options, sized};
+use kdump_ffi::LIBKDUMP_FORMAT_FLATTENED;
+use kdump_ffi_core::{LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_IO, LIBKDUMP_ERR_UNSUPPORTED, LIBKDUMP_OK};
+
+struct Source {
+    _memory: Box<Memory>,
+    dump: *mut libkdump_dump,
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        common::libkdump_dump_free(self.dump);
+    }
+}
+
+fn source() -> Source {
+    let memory = Box::new(Memory::new(common::dump_with_log()));
+    let mut dump = null_mut();
+    let (size, read, user) = (memory.bytes.len() as u64, Some(common::read_memory as _), memory.user());
+    let code =
+        common::libkdump_dump_open_callback(size, read, user, core::ptr::null(), &raw mut dump, null_mut());
+    assert_eq!(code, LIBKDUMP_OK);
+    Source { _memory: memory, dump }
+}
+
+/// What libkdump_dump_save() makes of it.
+fn expected(source: &Source, name: &str) -> Vec<u8> {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let text = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+    let none = core::ptr::null();
+    let code = common::libkdump_dump_save(
+        source.dump,
+        text.as_ptr(),
+        none,
+        None,
+        null_mut(),
+        null_mut(),
+        null_mut(),
+    );
+    assert_eq!(code, LIBKDUMP_OK);
+    std::fs::read(path).unwrap()
+}
+
+/// A file that is in memory of the test: `user` points to it.
+unsafe extern "C" fn write(user: *mut c_void, offset: u64, buf: *const c_void, len: usize) -> c_int {
+    let file = unsafe { &mut *user.cast::<Vec<u8>>() };
+    let end = offset as usize + len;
+    if file.len() < end {
+        file.resize(end, 0);
+    }
+    if !buf.is_null() {
+        let bytes = unsafe { core::slice::from_raw_parts(buf.cast::<u8>(), len) };
+        file[offset as usize..end].copy_from_slice(bytes);
+    }
+    0
+}
+
+unsafe extern "C" fn full(_user: *mut c_void, offset: u64, _buf: *const c_void, len: usize) -> c_int {
+    if offset + len as u64 > 0x4000 { 28 } else { 0 }
+}
+
+#[test]
+fn a_function_gets_the_file_that_would_be_saved() {
+    let (source, mut file) = (source(), Vec::<u8>::new());
+    let (user, none) = ((&raw mut file).cast(), core::ptr::null());
+    let code = common::libkdump_dump_save_callback(
+        source.dump,
+        Some(write),
+        user,
+        none,
+        None,
+        null_mut(),
+        null_mut(),
+        null_mut(),
+    );
+    assert_eq!(code, LIBKDUMP_OK);
+    assert!(file == expected(&source, "callback.elf"));
+    let mut error = sized();
+    let save = |write, error: *mut _| {
+        common::libkdump_dump_save_callback(
+            source.dump,
+            write,
+            null_mut(),
+            none,
+            None,
+            null_mut(),
+            null_mut(),
+            error,
+        )
+    };
+    assert_eq!((save(Some(full), &raw mut error), error.os_errno), (LIBKDUMP_ERR_IO, 28));
+    assert_eq!(save(None, null_mut()), LIBKDUMP_ERR_INVALID);
+}
+
+#[test]
+fn a_descriptor_gets_the_file_that_would_be_saved() {
+    let source = source();
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("descriptor");
+    let mut file = File::options().read(true).write(true).create(true).truncate(true).open(path).unwrap();
+    file.seek(SeekFrom::Start(77)).unwrap();
+    let none = core::ptr::null();
+    let code = common::libkdump_dump_save_fd(
+        source.dump,
+        file.as_raw_fd(),
+        none,
+        None,
+        null_mut(),
+        null_mut(),
+        null_mut(),
+    );
+    assert_eq!(code, LIBKDUMP_OK);
+    assert_eq!(file.stream_position().unwrap(), 77, "the offset is the caller's");
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0)).unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    assert!(bytes == expected(&source, "descriptor.elf"));
+}
+
+/// The file behind a flattened stream.
+fn arranged(stream: &[u8]) -> Vec<u8> {
+    assert!(stream.starts_with(b"makedumpfile\0\0\0\0\0\0\0\0\0\0\0\x01"), "signature and type");
+    let (mut file, mut rest) = (Vec::new(), &stream[4096..]);
+    loop {
+        let number = |at: usize| i64::from_be_bytes(rest[at..at + 8].try_into().unwrap());
+        let (offset, size) = (number(0), number(8));
+        if (offset, size) == (-1, -1) {
+            assert_eq!(rest.len(), 16, "nothing behind the end");
+            return file;
+        }
+        let (offset, size) = (offset as usize, size as usize);
+        if file.len() < offset + size {
+            file.resize(offset + size, 0);
+        }
+        file[offset..offset + size].copy_from_slice(&rest[16..16 + size]);
+        rest = &rest[16 + size..];
+    }
+}
+
+#[test]
+fn a_pipe_gets_a_stream_that_can_be_put_in_order() {
+    let source = source();
+    let (mut reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
+    let flattened = libkdump_save_options { format: LIBKDUMP_FORMAT_FLATTENED, ..sized() };
+    let save = |options: *const libkdump_save_options| {
+        common::libkdump_dump_save_fd(
+            source.dump,
+            writer.as_raw_fd(),
+            options,
+            None,
+            null_mut(),
+            null_mut(),
+            null_mut(),
+        )
+    };
+    assert_eq!(save(core::ptr::null()), LIBKDUMP_ERR_UNSUPPORTED, "an ELF core is not written in one go");
+    let all = std::thread::scope(|scope| {
+        let all = scope.spawn(move || {
+            let mut all = Vec::new();
+            reader.read_to_end(&mut all).unwrap();
+            all
+        });
+        assert_eq!(save(&raw const flattened), LIBKDUMP_OK);
+        writer.shutdown(std::net::Shutdown::Write).unwrap();
+        all.join().unwrap()
+    });
+    assert!(arranged(&all) == expected(&source, "pipe.elf"));
+}
