@@ -348,7 +348,8 @@ fn no_call_takes_flags_it_does_not_know() {
 impl World {
     fn known(&self, name: &str) -> u32 {
         match name {
-            "libkdump_elf_params" | "libkdump_open_options" | "libkdump_save_options" => 1,
+            "libkdump_elf_params" | "libkdump_save_options" => 1,
+            "libkdump_open_options" => 3,
             "libkdump_crashkernel" => 7,
             "libkdump_plan_options" => 511,
             _ => 0,
