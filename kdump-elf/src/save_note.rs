@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The note in which a saved dump remembers what its source lacked, and how far saving came.
 //!
 //! Name `LIBKDUMP`, type 1. Its layout, in the byte order of the file, is written down in
