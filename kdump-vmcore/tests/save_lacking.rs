@@ -129,6 +129,21 @@ fn a_cut_source() {
     }
 }
 
+/// A PT_LOAD that stores more than it lists is RAM to its last byte, in a copy of the cut file too.
+#[test]
+fn a_cut_segment_that_stores_more_than_it_lists() {
+    let file = CoreFile::x86_64()
+        .with(Segment { p_memsz: Some(0x1000), ..Segment::load(0x10_0000, &pattern(0x4000, 3)) });
+    let mut bytes = file.build();
+    bytes.truncate(bytes.len() - 0x1800);
+    let source = Dump::open(bytes).unwrap();
+    let (copy, report) = saved(&source);
+    assert_eq!(report.missing, 0x1800);
+    let copy = Dump::open(copy).unwrap();
+    assert!(!judged(&copy));
+    assert_eq!(memory(&copy), memory(&source));
+}
+
 /// Damage that costs no memory is not forgotten by a copy either.
 #[test]
 fn a_source_with_a_cut_note() {

@@ -35,6 +35,8 @@ pub(super) fn cut(phdrs: &mut [Phdr], readable: &[PhysRange]) -> Vec<PhysRange> 
         let end = phdr.p_paddr.saturating_add(phdr.p_filesz);
         let last = readable.partition_point(|range| range.start() < end).checked_sub(1);
         let end = last.and_then(|last| readable.get(last)).map_or(0, |range| range.end().min(end));
+        // A PT_LOAD that stores more than it lists is RAM as far as it stores.
+        phdr.p_memsz = phdr.p_memsz.max(phdr.p_filesz);
         phdr.p_filesz = end.saturating_sub(phdr.p_paddr);
         listed.extend(PhysRange::from_half_open(phdr.p_paddr, end));
     }

@@ -175,8 +175,19 @@ impl Bitmap {
         part.before.saturating_add(inside)
     }
 
+    /// The word that `bit` is in, turned over where needed for `bit` to be set.
+    fn alike(&self, bit: u64) -> u64 {
+        let word = self.part(bit / PART).map_or(0, |part| self.word(part, bit % PART / 64));
+        if word >> (bit % 64) & 1 != 0 { word } else { !word }
+    }
+
     /// First bit behind `bit` that is not as `bit` is; the end when there is none.
     pub(super) fn run_end(&self, bit: u64) -> u64 {
+        // Most runs of a fragmented memory end in the word they begin in.
+        let run = u64::from((self.alike(bit) >> (bit % 64)).trailing_ones());
+        if (bit % 64).saturating_add(run) < 64 {
+            return bit.saturating_add(run).min(self.len.max(bit));
+        }
         let (set, start) = (self.get(bit), self.rank(bit));
         // Between equal bits the rank grows by the distance, or not at all.
         let same = |end: u64| {
@@ -188,6 +199,11 @@ impl Bitmap {
 
     /// First bit of the run that `bit` is in.
     pub(super) fn run_start(&self, bit: u64) -> u64 {
+        let above = 63_u64.saturating_sub(bit % 64);
+        let run = u64::from((self.alike(bit) << above).leading_ones());
+        if run <= bit % 64 {
+            return bit.saturating_add(1).saturating_sub(run);
+        }
         let (set, end) = (self.get(bit), self.rank(bit));
         let same = |back: u64| {
             let start = bit.saturating_sub(back);
