@@ -11,7 +11,7 @@
 use core::ops::ControlFlow;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use dumpgen::{CoreFile, Segment, Wire, note, prstatus_x86_64};
+use dumpgen::{CoreFile, KdumpFile, PageCodec, Segment, Stored, Wire, note, prstatus_x86_64};
 use kdump_elf::{Class, Encoding, Endian, Paddr, PhysRange, SAVE_NOTE_ENTRY};
 use kdump_vmcore::{
     Dump, Error, Facts, Format, IoError, PhysMemory, Progress, ReadAt, SavePlan, SaveReport, Scratch, Span,
@@ -142,6 +142,57 @@ fn a_cut_segment_that_stores_more_than_it_lists() {
     let copy = Dump::open(copy).unwrap();
     assert!(!judged(&copy));
     assert_eq!(memory(&copy), memory(&source));
+}
+
+/// Pages behind the end of a cut dump whose data lies in front of it are saved.
+#[test]
+fn a_cut_loses_only_what_is_behind_it() {
+    let mut file = KdumpFile::new(Wire::LE64, 12);
+    file.dump_level = 1;
+    let mut file = file.with_pages(0..8, &[PageCodec::Raw]).with(8, Stored::Zero).with(10, Stored::Zero);
+    // The page of zeros comes first, and every descriptor moves the data.
+    file = file.with(11, Stored::Lost);
+    let first = file.layout().data + 4096;
+    file = file.with(11, Stored::Descriptor(first, 4096, 0, 0));
+    file.cut = Some(file.layout().data as usize + 5 * 4096);
+    let source = Dump::open(file.build()).unwrap();
+    let looks = |dump: &Dump<'_>| -> Vec<_> {
+        let named = |span: Span| (span.range, span.kind.name().replace("zero", "stored"));
+        dump.reader().looks().map(named).collect()
+    };
+    let (copy, report) = saved(&source);
+    assert_eq!((report.missing, report.lacking()), (4 * 4096, 4 * 4096));
+    assert_eq!(verify(&source, &mut go_on).unwrap().unreadable.bytes, 4 * 4096);
+    let copy = Dump::open(copy).unwrap();
+    assert!(!judged(&copy));
+    for (pfn, page) in [(8, vec![0; 4096]), (10, vec![0; 4096]), (11, file.content(0))] {
+        let mut bytes = vec![1; 4096];
+        copy.reader().read_phys(Paddr(pfn * 4096), &mut bytes).unwrap();
+        assert!(bytes == page, "{pfn}");
+    }
+    let stopped = copy.reader().read_phys(Paddr(4 * 4096), &mut [0]).unwrap_err();
+    assert!(matches!(stopped.error, Error::Missing { .. }), "{stopped:?}");
+    let total = |dump: &Dump<'_>, kind: &str| -> u64 {
+        looks(dump).iter().filter(|(_, name)| name == kind).map(|(range, _)| range.size()).sum()
+    };
+    for kind in ["stored", "missing", "excluded"] {
+        assert_eq!(total(&copy, kind), total(&source, kind), "{kind}");
+    }
+}
+
+/// A copy that no reader would open is not made.
+#[test]
+fn memory_in_too_many_pieces_is_refused() {
+    let pieces = |count: u64| {
+        let mut file = KdumpFile::new(Wire::LE64, 2 * count);
+        file.ram = (0..count).map(|at| 2 * at..2 * at + 1).collect();
+        Dump::open(file.build()).unwrap()
+    };
+    let dump = pieces(1 << 20);
+    let Err(error) = SavePlan::elf(&dump) else { panic!("a plan no reader opens") };
+    assert!(matches!(error, Error::TooLarge { limit: 0x10_0000, .. }), "{error}");
+    let (copy, report) = saved(&pieces(70_000));
+    assert!(report.is_whole() && judged(&Dump::open(copy).unwrap()));
 }
 
 /// Damage that costs no memory is not forgotten by a copy either.

@@ -367,6 +367,23 @@ fn files_that_cannot_be_written_to_the_end() {
     assert!(case.get("copy") == older() && !case.at("copy.incomplete").exists());
 }
 
+/// What an earlier save left is there until a later one begins to write, and its end is told.
+#[test]
+fn a_save_that_fails_tells_what_it_removed() {
+    let mut case = Case::new("leftover");
+    case.fault("FAULT_WRITE", "kill:200000");
+    case.run(&["save", "--progress", "none", "src", "copy"]);
+    let left = case.get("copy.incomplete");
+    let mut plain = case.plainly();
+    plain.put("nothing", &CoreFile::x86_64().build());
+    let output = saves(&plain, "no memory", &["nothing", "copy"], 1);
+    assert!(!said(&output).contains("left unfinished"), "{}", said(&output));
+    assert!(case.get("copy.incomplete") == left, "the unfinished dump is lost for nothing");
+    plain.fault("FAULT_WRITE", "enospc:60000");
+    let output = saves(&plain, "full", &["src", "copy"], 1);
+    assert!(said(&output).contains("left unfinished"), "{}", said(&output));
+}
+
 #[test]
 fn saves_that_are_killed() {
     for (signal, number) in [("kill", 9), ("int", 2)] {

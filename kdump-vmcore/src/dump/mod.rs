@@ -22,9 +22,10 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
-use kdump_elf::{Arch, Class, Encoding, Endian, Paddr, Phdr, VmcoreInfo};
+use kdump_elf::{Arch, Class, Encoding, Endian, Paddr, Phdr, PhysRange, VmcoreInfo};
 
 pub use completeness::Completeness;
+pub(crate) use core_table::MAX_USED as MAX_PHDRS;
 pub use cpu::Cpu;
 pub(crate) use elf::is_usable;
 pub use facts::Facts;
@@ -198,6 +199,25 @@ impl<'s> Dump<'s> {
             Some(span)
         });
         all.skip_while(|span| span.kind == SpanKind::Hole)
+    }
+
+    /// As [`Dump::spans`], with what is behind the end of a cut file looked at page by page: pages
+    /// may share a place in front of it, as those of zeros do, or lie in no order.
+    pub(crate) fn spans_to_the_end(&self) -> impl Iterator<Item = Span> {
+        let (mut reader, mut spans, mut rest) = (self.reader(), self.spans(), None::<Span>);
+        core::iter::from_fn(move || {
+            let span = rest.take().or_else(|| spans.next())?;
+            if span.kind != SpanKind::Missing {
+                return Some(span);
+            }
+            let start = span.range.start();
+            let Some(look) = reader.look(Paddr(start)) else { return Some(span) };
+            let end = look.range.end().min(span.range.end());
+            let Ok(range) = PhysRange::from_half_open(start, end) else { return Some(span) };
+            let behind = PhysRange::from_half_open(end, span.range.end());
+            rest = behind.ok().map(|range| Span { range, ..span });
+            Some(Span { range, kind: look.kind })
+        })
     }
 
     /// Bytes of RAM the dump describes, stored or not.

@@ -55,7 +55,7 @@ pub fn verify(
     let damaged = |error: &Error| !matches!(error, Error::Unsupported { .. });
     let mut wrong = dump.cpus().filter_map(|cpu| cpu.prstatus().err()).filter(damaged);
     wrong.try_for_each(|error| tell(&mut found.defects, error))?;
-    let listed = || dump.spans().filter(|span| span.kind.is_readable() || span.kind.is_lost());
+    let listed = || dump.spans_to_the_end().filter(|span| span.kind.is_readable() || span.kind.is_lost());
     found.memory = listed().map(|span| span.range.size()).fold(0, u64::saturating_add);
     let mut buffer = zeroed("a batch of memory", BATCH as u64)?;
     let mut done = 0_u64;

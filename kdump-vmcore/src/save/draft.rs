@@ -116,7 +116,7 @@ pub(super) fn failed(action: &'static str) -> impl Fn(io::Error) -> Error {
 }
 
 /// Whether a file can be written at `place` at all.
-fn check(place: &Path, sources: &[FileId]) -> Result<(), Error> {
+pub(super) fn check(place: &Path, sources: &[FileId]) -> Result<(), Error> {
     let refuse = |reason| Err(Error::Refused { reason });
     let bytes = place.as_os_str().as_bytes();
     if bytes.is_empty() {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::device::{self, Device};
-use super::draft::{Draft, failed};
+use super::draft::{Draft, check, failed};
 use super::{Interrupted, SavePlan, SaveReport};
 use crate::dump::Dump;
 use crate::error::Error;
@@ -92,8 +92,10 @@ fn save_to_file(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<SaveReport, SaveFailure> {
     // First, so that nothing long is done for a name that cannot be used.
-    let mut draft = Draft::create(destination, dump.files()).map_err(SaveFailure::early)?;
+    check(destination, dump.files()).map_err(SaveFailure::early)?;
+    // Before the draft: it takes the place of one that may be all there is of an earlier dump.
     let plan = SavePlan::elf(dump).map_err(SaveFailure::early)?;
+    let mut draft = Draft::create(destination, dump.files()).map_err(SaveFailure::early)?;
     let mut report = match plan.copy(&mut draft.file(), progress) {
         Ok(report) => report,
         Err(interrupted) => return Err(keep(draft, interrupted)),
@@ -112,7 +114,8 @@ fn save_to_file(
 
 /// Cuts the file to its good part, or removes it when there is none.
 fn keep(draft: Draft, interrupted: Interrupted) -> SaveFailure {
-    let Interrupted { error, good, size, report } = interrupted;
+    let Interrupted { error, good, size, mut report } = interrupted;
+    report.removed_leftover = draft.removed_leftover();
     let kept = (good != 0).then(|| {
         // Neither step can help when it fails: the error that ended the work is the one to tell.
         let _ = draft.file().set_len(good).and_then(|()| draft.file().sync_all());

@@ -4,11 +4,42 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Encoding, PT_LOAD, Phdr, PhysRange, align_up};
 
-use crate::dump::Dump;
+use crate::dump::{Dump, Span};
 use crate::error::Error;
+use crate::room::push;
 
 /// Offsets in the file are congruent to physical addresses modulo this, as in /proc/vmcore.
 pub(super) const PAGE: u64 = 0x1000;
+
+/// The most pieces of memory of one kind that are saved.
+const MAX_SPANS: usize = 1 << 22;
+
+/// What the dump has of its memory. It is asked once: a source that tells another time another thing
+/// gets no zeros for memory.
+pub(super) fn spans(dump: &Dump<'_>) -> Result<Vec<Span>, Error> {
+    let mut spans: Vec<Span> = Vec::new();
+    for span in dump.spans_to_the_end() {
+        let last = spans.last_mut().filter(|last| last.kind == span.kind);
+        let joined = last.and_then(|last| {
+            let touches = last.range.end() == span.range.start();
+            let joined = PhysRange::from_half_open(last.range.start(), span.range.end()).ok();
+            joined.filter(|_| touches).map(|range| last.range = range)
+        });
+        if joined.is_some() {
+            continue;
+        }
+        if spans.len() >= MAX_SPANS {
+            let (value, limit) = (spans.len() as u64, MAX_SPANS as u64);
+            return Err(Error::TooLarge {
+                what: "pieces of memory, which an ELF core cannot list,",
+                value,
+                limit,
+            });
+        }
+        push(&mut spans, "the pieces of memory of the source", span)?;
+    }
+    Ok(spans)
+}
 
 /// Memory without a break, in the dump or in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +50,9 @@ pub(super) struct Region {
 }
 
 /// What can be read, by address; neighbours are one.
-pub(super) fn readable(dump: &Dump<'_>) -> Vec<PhysRange> {
+pub(super) fn readable(spans: &[Span]) -> Vec<PhysRange> {
     let mut ranges = Vec::new();
-    for span in dump.spans().filter(|span| span.kind.is_readable()) {
+    for span in spans.iter().filter(|span| span.kind.is_readable()) {
         join(&mut ranges, span.range);
     }
     ranges

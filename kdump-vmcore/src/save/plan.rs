@@ -7,11 +7,10 @@ use kdump_elf::{HeaderLayout, LossReason, LostRange, PT_LOAD, PT_NOTE, Phdr, Phy
 use super::layout::{self, PAGE, Region};
 use super::losses::{Losses, MAX_KNOWN, reason_of};
 use super::note::{Cleaned, NotePlace, holder, mark};
-use crate::dump::is_usable;
-use crate::dump::{Dump, SpanKind, Unreadable};
+use crate::dump::{Dump, MAX_PHDRS, Span, SpanKind, Unreadable, is_usable};
 use crate::error::Error;
 use crate::error::elf;
-use crate::room::zeroed;
+use crate::room::{push, zeroed};
 
 /// How a dump is saved as an ELF core: known before a byte is written.
 ///
@@ -47,14 +46,15 @@ impl<'d> SavePlan<'d> {
     /// When the source has no program headers to keep, or the file would need offsets that
     /// its ELF class does not have.
     pub fn elf(dump: &'d Dump<'d>) -> Result<Self, Error> {
-        let made = if dump.phdrs().is_empty() { phdrs_of(dump) } else { Vec::new() };
+        let spans = layout::spans(dump)?;
+        let made = if dump.phdrs().is_empty() { phdrs_of(dump, &spans)? } else { Vec::new() };
         let (mut kept, dropped_phdrs) = sort(if made.is_empty() { dump.phdrs() } else { &made });
         if kept.is_empty() {
             return Err(Error::Corrupt { what: "number of segments", value: 0, expected: "at least 1" });
         }
-        let readable = layout::readable(dump);
+        let readable = layout::readable(&spans);
         let runs = layout::cut(&mut kept, &readable);
-        let losses = known(dump, &runs);
+        let losses = known(&spans, &runs);
         let (head, note) = head_of(dump, &mut kept, &losses)?;
         let (runs, size) = layout::place(&runs, dump.encoding(), head.len() as u64)?;
         let mut plan = Self {
@@ -80,7 +80,7 @@ impl<'d> SavePlan<'d> {
             plan.memory = plan.memory.saturating_add(range.size());
             plan.regions.push(Region { range, offset: run.offset_of(range.start()) });
         }
-        for span in dump.spans().filter(|span| span.kind.is_lost()) {
+        for &span in spans.iter().filter(|span| span.kind.is_lost()) {
             match span.kind {
                 SpanKind::Missing => plan.missing = plan.missing.saturating_add(span.range.size()),
                 SpanKind::Corrupt => plan.corrupt = plan.corrupt.saturating_add(span.range.size()),
@@ -132,11 +132,11 @@ fn layout_of(dump: &Dump<'_>, phdrs: &[Phdr]) -> HeaderLayout {
 }
 
 /// Program headers for a dump in a format that has none. Virtual addresses are not known.
-fn phdrs_of(dump: &Dump<'_>) -> Vec<Phdr> {
+fn phdrs_of(dump: &Dump<'_>, spans: &[Span]) -> Result<Vec<Phdr>, Error> {
     let notes = dump.notes().segments().map(|_| Phdr { p_type: PT_NOTE, p_align: 4, ..Phdr::default() });
     let mut phdrs: Vec<Phdr> = notes.collect();
     let mut end = None;
-    for span in dump.spans().filter(|span| span.kind != SpanKind::Hole) {
+    for span in spans.iter().filter(|span| span.kind != SpanKind::Hole) {
         let (start, size) = (span.range.start(), span.range.size());
         let readable = span.kind.is_readable();
         let last = phdrs.last_mut().filter(|last| last.p_type == PT_LOAD && end == Some(start));
@@ -146,18 +146,27 @@ fn phdrs_of(dump: &Dump<'_>) -> Vec<Phdr> {
                 last.p_memsz = last.p_memsz.saturating_add(size);
                 last.p_filesz = last.p_filesz.saturating_add(if readable { size } else { 0 });
             }
-            None => phdrs.push(Phdr {
-                p_type: PT_LOAD,
-                p_flags: 7,
-                p_paddr: start,
-                p_filesz: if readable { size } else { 0 },
-                p_memsz: size,
-                ..Phdr::default()
-            }),
+            None => {
+                // No reader opens what has more; one entry is left for our note.
+                if phdrs.len().saturating_add(1) >= MAX_PHDRS {
+                    let (value, limit) = (phdrs.len().saturating_add(2) as u64, MAX_PHDRS as u64);
+                    let what = "number of program headers for a memory in so many pieces";
+                    return Err(Error::TooLarge { what, value, limit });
+                }
+                let phdr = Phdr {
+                    p_type: PT_LOAD,
+                    p_flags: 7,
+                    p_paddr: start,
+                    p_filesz: if readable { size } else { 0 },
+                    p_memsz: size,
+                    ..Phdr::default()
+                };
+                push(&mut phdrs, "the program headers of the new file", phdr)?;
+            }
         }
         end = Some(span.range.end());
     }
-    phdrs
+    Ok(phdrs)
 }
 
 /// The program headers that are kept, and the indexes of the others.
@@ -174,9 +183,9 @@ fn sort(phdrs: &[Phdr]) -> (Vec<Phdr>, Vec<u32>) {
 }
 
 /// What the source is known to lack and the program headers, cut to `runs`, do not say.
-fn known(dump: &Dump<'_>, runs: &[PhysRange]) -> Losses {
+fn known(spans: &[Span], runs: &[PhysRange]) -> Losses {
     let mut losses = Losses::new(MAX_KNOWN);
-    for span in dump.spans() {
+    for span in spans {
         let inside = || {
             let index = runs.partition_point(|run| run.end() <= span.range.start());
             runs.get(index).is_some_and(|run| run.start() < span.range.end())

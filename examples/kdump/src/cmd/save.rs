@@ -88,12 +88,16 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let mut reporter = Reporter::new(matches);
     let result = kdump_vmcore::save(&dump, destination, options, &mut |state| reporter.show(state));
     reporter.finish();
-    let report = result.map_err(|failure| Failure::new(format!("{}: {failure}", destination.display())))?;
-    if report.removed_leftover {
+    let removed = match &result {
+        Ok(report) => report.removed_leftover,
+        Err(failure) => failure.report.removed_leftover,
+    };
+    if removed {
         let mut name = destination.clone().into_os_string();
         name.push(".incomplete");
         new_file::leftover(&PathBuf::from(name));
     }
+    let report = result.map_err(|failure| Failure::new(format!("{}: {failure}", destination.display())))?;
     tell(&report);
     if matches.get_one::<String>("progress").is_some_and(|how| how == "json") {
         crate::terminal::tell!("{}", document(&report));
