@@ -125,6 +125,52 @@ fn of_two_notes_the_one_that_promises_less_counts() {
     }
 }
 
+/// What the source said about its own end is no word about the end of the copy.
+#[test]
+fn a_copy_of_an_unfinished_file_is_a_finished_one() {
+    let source = dump(&ours(Some(0x4000), &[]));
+    let (copy, report) = saved(&source);
+    assert!(!report.is_whole() && !copy.completeness().is_complete());
+    assert!(!copy.completeness().is_unfinished());
+    let notes = copy.notes().iter().filter(|note| note.name == LIBKDUMP_NOTE_NAME);
+    assert_eq!(notes.count(), 1);
+    assert_eq!(kinds(&copy), kinds(&source));
+}
+
+#[test]
+fn a_dump_of_nothing_is_not_saved() {
+    let encoding = Encoding { class: Class::Elf64, endian: Endian::Little };
+    let dump = Dump::from_format(Still(Facts::new("nothing", encoding), None));
+    assert!(matches!(SavePlan::elf(&dump), Err(Error::Corrupt { what: "number of segments", .. })));
+}
+
+/// A format that always gives the same answer.
+struct Still(Facts, Option<Span>);
+
+impl Format for Still {
+    fn facts(&self) -> &Facts {
+        &self.0
+    }
+
+    fn span(&self, _: Paddr) -> Option<Span> {
+        self.1
+    }
+
+    fn read(&self, at: Paddr, _: &mut [u8], _: &mut Scratch) -> Result<(), Stopped> {
+        Err(Stopped::new(at.0, 0, Error::Unreadable { paddr: at.0 }))
+    }
+}
+
+#[test]
+fn a_format_that_stands_still_ends() {
+    let encoding = Encoding { class: Class::Elf64, endian: Endian::Little };
+    let range = PhysRange::from_half_open(BASE, BASE + 0x1000).unwrap();
+    let span = Span { range, kind: SpanKind::Stored };
+    let dump = Dump::from_format(Still(Facts::new("still", encoding), Some(span)));
+    assert!(dump.spans().take(3).count() < 3);
+    assert!(dump.reader().looks().take(3).count() < 3);
+}
+
 /// Memory in which every other piece of 16 bytes is lost.
 struct Sieve(Facts);
 
