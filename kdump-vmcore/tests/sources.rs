@@ -7,7 +7,7 @@
     reason = "tests may panic"
 )]
 
-use dumpgen::{CoreFile, Segment, Wire, note};
+use dumpgen::{CoreFile, Flattened, Segment, Wire, note};
 use kdump_elf::{Arch, Paddr};
 use kdump_vmcore::{Dump, Error, PhysMemory, RawImage, SpanKind, verify};
 
@@ -110,4 +110,14 @@ fn formats_that_are_not_read_say_what_to_do() {
         }
     }
     assert!(matches!(Dump::open(b"KDUMX   ".to_vec()), Err(Error::UnknownFormat { .. })));
+}
+
+/// Each stream would be opened inside the one around it, as deep as the file is long.
+#[test]
+fn a_stream_inside_a_stream_is_refused() {
+    let dump = CoreFile::x86_64().with(Segment::load(0x1000, &[7; 0x100])).build();
+    let once = Flattened::of(&dump, 900).build();
+    Dump::open(once.clone()).unwrap();
+    let twice = Flattened::of(&once, 900).build();
+    assert!(matches!(Dump::open(twice), Err(Error::Unsupported { what }) if what.contains("inside")));
 }

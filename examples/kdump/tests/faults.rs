@@ -14,7 +14,9 @@
 use core::time::Duration;
 use std::fs;
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, symlink};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -562,9 +564,11 @@ fn streams() {
         // No output is no success.
         let output = shell(">/dev/full");
         assert_eq!(output.status.code(), Some(1), "{args:?}: {}", said(&output));
+        // Closed before there is anything to read, or little output would still go somewhere.
+        let (reader, writer) = UnixStream::pair().unwrap();
+        drop(reader);
         let mut child = case.command(args);
-        let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        drop(child.stdout.take());
+        let mut child = child.stdout(OwnedFd::from(writer)).stderr(Stdio::piped()).spawn().unwrap();
         let mut text = String::new();
         child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
         let code = child.wait().unwrap().code();

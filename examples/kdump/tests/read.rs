@@ -285,3 +285,18 @@ fn a_reader_that_has_had_enough_is_no_error_to_be_told() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(1), &[][..]));
 }
+
+#[test]
+fn a_cut_dump_is_called_sound_nowhere() {
+    let dir = scratch("sound");
+    let whole = sample().build();
+    for (bytes, sound) in [(&whole[..], true), (&whole[..whole.len() - 0x1000], false)] {
+        let path = write(&dir, "dump", bytes);
+        let output = kdump(&["verify", "--progress", "none", &path]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(text.lines().any(|line| line == "sound"), sound, "{text}");
+        let output = kdump(&["verify", "--json", "--progress", "none", &path]);
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(told["sound"], sound, "{told}");
+    }
+}

@@ -122,6 +122,8 @@ mod tests {
         losses.pass(0x800, true);
         losses.pass(0x400, false);
         losses.add(lost(0x5000, 0x6000, LossReason::Excluded(2)));
+        // Or what could be read would be zeros to whoever asks for them.
+        assert_eq!(losses.ranges[1], lost(0x3000, 0x6000, LossReason::Unreadable));
         losses.add(lost(0x6000, 0x7000, LossReason::Corrupt));
         let expected =
             vec![lost(0x1000, 0x2000, LossReason::Missing), lost(0x3000, 0x7000, LossReason::Unreadable)];

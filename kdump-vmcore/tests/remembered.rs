@@ -1,0 +1,221 @@
+//! What notes of ours say about memory, where it would be easy to pass over it.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may panic"
+)]
+
+use core::ops::ControlFlow;
+
+use dumpgen::{CoreFile, Segment, Wire, note};
+use kdump_elf::{
+    Class, Encoding, Endian, LIBKDUMP_NOTE_NAME, LossReason, LostRange, NT_LIBKDUMP_SAVE, PT_LOAD, Paddr,
+    Phdr, PhysRange, SAVE_NOTE_ENTRY, SAVE_NOTE_HEAD, SaveState,
+};
+use kdump_vmcore::{
+    Dump, Error, Facts, Format, MAX_UNREADABLE, PhysMemory, Progress, SavePlan, SaveReport, Scratch, Span,
+    SpanKind, Stopped, verify,
+};
+
+const BASE: u64 = 0x10_0000;
+
+fn go_on(_: Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+fn lost(start: u64, end: u64, reason: LossReason) -> LostRange {
+    LostRange { range: PhysRange::from_half_open(BASE + start, BASE + end).unwrap(), reason }
+}
+
+/// A note of ours that lists `ranges`.
+fn ours(good: Option<u64>, ranges: &[LostRange]) -> Vec<u8> {
+    let mut desc = vec![0; SAVE_NOTE_HEAD + ranges.len() * SAVE_NOTE_ENTRY];
+    let state = SaveState { good, count: ranges.len() as u32, ..SaveState::default() };
+    state.encode(Endian::Little, &mut desc).unwrap();
+    for (range, out) in ranges.iter().zip(desc[SAVE_NOTE_HEAD..].chunks_mut(SAVE_NOTE_ENTRY)) {
+        range.encode(Endian::Little, out).unwrap();
+    }
+    note(Wire::LE64, core::str::from_utf8(LIBKDUMP_NOTE_NAME).unwrap(), NT_LIBKDUMP_SAVE, &desc)
+}
+
+/// 0x8000 bytes of memory, of which `notes` say more.
+fn dump(notes: &[u8]) -> Dump<'static> {
+    let file = CoreFile { align: 0x1000, ..CoreFile::x86_64() }
+        .with(Segment::notes(notes))
+        .with(Segment::load(BASE, &[7; 0x8000]));
+    Dump::open(file.build()).unwrap()
+}
+
+fn saved(dump: &Dump<'_>) -> (Dump<'static>, SaveReport) {
+    let mut out = Vec::new();
+    let report = SavePlan::elf(dump).unwrap().copy(&mut out, &mut go_on).unwrap();
+    (Dump::open(out).unwrap(), report)
+}
+
+fn kinds(dump: &Dump<'_>) -> Vec<(u64, u64, &'static str)> {
+    dump.spans().map(|span| (span.range.start() - BASE, span.range.end() - BASE, span.kind.name())).collect()
+}
+
+#[test]
+fn a_read_that_begins_in_front_of_a_loss_ends_there() {
+    for reason in [LossReason::Missing, LossReason::Unreadable, LossReason::Excluded(3), LossReason::Corrupt]
+    {
+        let dump = dump(&ours(None, &[lost(0x2000, 0x3000, reason)]));
+        for zeros in [false, true] {
+            let mut bytes = vec![0xee; 0x4000];
+            let read = dump.reader().zero_excluded(zeros).read_phys(Paddr(BASE + 0x1800), &mut bytes);
+            if zeros && matches!(reason, LossReason::Excluded(_)) {
+                read.unwrap();
+                assert!(bytes[0x800..0x1800].iter().all(|&byte| byte == 0));
+                assert!(bytes[..0x800].iter().chain(&bytes[0x1800..]).all(|&byte| byte == 7));
+            } else {
+                let stopped = read.unwrap_err();
+                assert_eq!((stopped.read, stopped.at), (0x800, BASE + 0x2000), "{reason:?}");
+                assert!(bytes[..0x800].iter().all(|&byte| byte == 7));
+            }
+        }
+    }
+}
+
+/// Nothing is lost, and yet not all that the program headers list is memory.
+#[test]
+fn a_copy_of_a_copy_still_knows_what_was_left_out() {
+    let source = dump(&ours(None, &[lost(0x2000, 0x3000, LossReason::Excluded(0))]));
+    let (first, report) = saved(&source);
+    assert!(report.is_whole() && first.completeness().is_complete());
+    let (second, report) = saved(&first);
+    assert!(report.is_whole() && second.completeness().is_complete());
+    for copy in [source, first, second] {
+        let expected = [(0, 0x2000, "stored"), (0x2000, 0x3000, "excluded"), (0x3000, 0x8000, "stored")];
+        assert_eq!(kinds(&copy), expected);
+        let stopped = copy.reader().read_phys(Paddr(BASE + 0x2000), &mut [0]).unwrap_err();
+        assert!(matches!(stopped.error, Error::Excluded { .. }), "{stopped}");
+    }
+}
+
+#[test]
+fn ranges_that_overlap_hide_none_of_each_other() {
+    let wide = lost(0, 0x7000, LossReason::Unreadable);
+    let narrow = |index: u64| lost(index * 0x800, index * 0x800 + 0x400, LossReason::Missing);
+    let mut ranges: Vec<_> = (1..12).map(narrow).collect();
+    for at in [0, 5, 11] {
+        ranges.insert(at, wide);
+        let dump = dump(&ours(None, &ranges));
+        ranges.remove(at);
+        for paddr in (BASE..BASE + 0x7000).step_by(0x100) {
+            assert!(dump.span(Paddr(paddr)).unwrap().kind.is_lost(), "{paddr:#x}");
+            dump.reader().read_phys(Paddr(paddr), &mut [0]).unwrap_err();
+        }
+        dump.reader().read_phys(Paddr(BASE + 0x7000), &mut [0]).unwrap();
+        let state = dump.completeness();
+        assert_eq!(state.missing + state.unreadable, 0x7000);
+    }
+}
+
+#[test]
+fn of_two_notes_the_one_that_promises_less_counts() {
+    for [first, second] in [[0x3000, 0x5000], [0x5000, 0x3000]] {
+        let dump = dump(&[ours(Some(first), &[]), ours(Some(second), &[])].concat());
+        let told = dump.completeness().defects.first().copied();
+        assert_eq!(told, Some(Error::Unfinished { good: Some(0x3000) }));
+        let memory = dump.phdrs().iter().find(|phdr| phdr.p_type == PT_LOAD).unwrap();
+        assert_eq!(dump.completeness().missing, 0x8000 - 0x3000_u64.saturating_sub(memory.p_offset));
+    }
+}
+
+/// What the source said about its own end is no word about the end of the copy.
+#[test]
+fn a_copy_of_an_unfinished_file_is_a_finished_one() {
+    let source = dump(&ours(Some(0x4000), &[]));
+    let (copy, report) = saved(&source);
+    assert!(!report.is_whole() && !copy.completeness().is_complete());
+    assert!(!copy.completeness().is_unfinished());
+    let notes = copy.notes().iter().filter(|note| note.name == LIBKDUMP_NOTE_NAME);
+    assert_eq!(notes.count(), 1);
+    assert_eq!(kinds(&copy), kinds(&source));
+}
+
+#[test]
+fn a_dump_of_nothing_is_not_saved() {
+    let encoding = Encoding { class: Class::Elf64, endian: Endian::Little };
+    let dump = Dump::from_format(Still(Facts::new("nothing", encoding), None));
+    assert!(matches!(SavePlan::elf(&dump), Err(Error::Corrupt { what: "number of segments", .. })));
+}
+
+/// A format that always gives the same answer.
+struct Still(Facts, Option<Span>);
+
+impl Format for Still {
+    fn facts(&self) -> &Facts {
+        &self.0
+    }
+
+    fn span(&self, _: Paddr) -> Option<Span> {
+        self.1
+    }
+
+    fn read(&self, at: Paddr, _: &mut [u8], _: &mut Scratch) -> Result<(), Stopped> {
+        Err(Stopped::new(at.0, 0, Error::Unreadable { paddr: at.0 }))
+    }
+}
+
+#[test]
+fn a_format_that_stands_still_ends() {
+    let encoding = Encoding { class: Class::Elf64, endian: Endian::Little };
+    let range = PhysRange::from_half_open(BASE, BASE + 0x1000).unwrap();
+    let span = Span { range, kind: SpanKind::Stored };
+    let dump = Dump::from_format(Still(Facts::new("still", encoding), Some(span)));
+    assert!(dump.spans().take(3).count() < 3);
+    assert!(dump.reader().looks().take(3).count() < 3);
+}
+
+/// Memory in which every other piece of 16 bytes is lost.
+struct Sieve(Facts);
+
+const PIECE: u64 = 16;
+const PIECES: u64 = 140_000;
+
+impl Format for Sieve {
+    fn facts(&self) -> &Facts {
+        &self.0
+    }
+
+    fn span(&self, at: Paddr) -> Option<Span> {
+        let range = PhysRange::from_len(at.0 / PIECE * PIECE, PIECE).unwrap();
+        let kind = if at.0 / PIECE % 2 == 0 { SpanKind::Stored } else { SpanKind::Unreadable };
+        (at.0 < PIECES * PIECE).then_some(Span { range, kind })
+    }
+
+    fn read(&self, at: Paddr, buf: &mut [u8], _: &mut Scratch) -> Result<(), Stopped> {
+        let left = (PIECE - at.0 % PIECE) as usize;
+        if at.0 / PIECE % 2 == 1 || buf.len() > left {
+            return Err(Stopped::new(at.0, 0, Error::Unreadable { paddr: at.0 }));
+        }
+        buf.fill(7);
+        Ok(())
+    }
+}
+
+/// More losses than are listed are counted, and what is given up for them is told.
+#[test]
+fn losses_that_are_not_listed_are_counted() {
+    let encoding = Encoding { class: Class::Elf64, endian: Endian::Little };
+    let size = PIECE * PIECES;
+    let phdr = Phdr { p_type: PT_LOAD, p_filesz: size, p_memsz: size, ..Phdr::default() };
+    let mut facts = Facts::new("sieve", encoding);
+    facts.phdrs = vec![phdr];
+    let dump = Dump::from_format(Sieve(facts));
+    let found = verify(&dump, &mut go_on).unwrap().unreadable;
+    assert_eq!((found.bytes, found.ranges.len()), (size / 2, MAX_UNREADABLE));
+    assert_eq!(found.unlisted, PIECES / 2 - MAX_UNREADABLE as u64);
+    let (copy, report) = saved(&dump);
+    assert_eq!((report.unreadable.bytes, report.unreadable.ranges.len()), (size / 2, MAX_UNREADABLE));
+    assert!(report.given_up > 0 && !report.is_whole());
+    let state = copy.completeness();
+    assert_eq!(state.unreadable, report.lacking());
+    assert!(!state.is_complete());
+    let readable = copy.spans().filter(|span| span.kind.is_readable());
+    assert_eq!(readable.map(|span| span.range.size()).sum::<u64>() + report.lacking(), size);
+}
