@@ -97,14 +97,16 @@ impl Case {
         self.faults.push((name, value.to_string()));
     }
 
-    /// The command, with the faults of this case.
+    /// The command, with the faults of this case. SIGINT is what it is at a terminal, also where
+    /// whoever runs the tests ignores it.
     fn command(&self, args: &[&str]) -> Command {
-        let mut kdump = Command::new(env!("CARGO_BIN_EXE_kdump"));
-        kdump.current_dir(&self.dir).args(args);
+        let mut kdump = Command::new("env");
+        kdump.current_dir(&self.dir).arg("--default-signal=INT");
         if !self.faults.is_empty() {
-            kdump.env("LD_PRELOAD", shim());
-            kdump.envs(self.faults.iter().map(|(name, value)| (name, value)));
+            kdump.arg(format!("LD_PRELOAD={}", shim().display()));
+            kdump.args(self.faults.iter().map(|(name, value)| format!("{name}={value}")));
         }
+        kdump.arg(env!("CARGO_BIN_EXE_kdump")).args(args);
         kdump
     }
 

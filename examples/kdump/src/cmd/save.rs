@@ -194,11 +194,8 @@ fn tell(report: &SaveReport) {
     if report.shared > 0 {
         crate::terminal::tell!("{} that several PT_LOADs list are stored once", size(report.shared));
     }
-    for index in &report.dropped_phdrs {
-        crate::terminal::tell!(
-            "program header {index} of the source is neither PT_LOAD nor PT_NOTE, or wraps: left out"
-        );
-    }
+    let dropped = report.dropped_phdrs.iter().map(|index| format!("program header {index} of the source"));
+    crate::terminal::tell_some("left out, neither PT_LOAD nor PT_NOTE or past the last address", dropped);
     let unreadable = &report.unreadable;
     if unreadable.is_empty() {
         return;
