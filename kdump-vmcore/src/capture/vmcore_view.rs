@@ -220,15 +220,17 @@ fn extent_of(phdr: &Phdr) -> Option<Extent> {
 }
 
 /// Memory for the head of the file. Where there is less than it could use, notes are cut,
-/// which is better than no dump.
+/// which is better than no dump; as much again is left then, since a copy holds them too.
 fn workspace(header: &CaptureHeader<'_>, page_size: u64) -> Result<Vec<u8>, Error> {
     let size = VmcoreFile::workspace_size(header, page_size).map_err(elf("elfcorehdr"))?;
     let mut less = size;
     loop {
-        match zeroed("header and notes", less) {
-            Ok(bytes) => return Ok(bytes),
+        let half = less.checked_div(2).unwrap_or(0);
+        match zeroed("header and notes", less).map(|bytes| (less == size).then_some(bytes)) {
+            Ok(Some(bytes)) => return Ok(bytes),
+            Ok(None) => return zeroed("header and notes", half.max(page_size)),
             Err(error) if less <= page_size => return Err(error),
-            Err(_) => less = less.checked_div(2).unwrap_or(0),
+            Err(_) => less = half,
         }
     }
 }

@@ -262,7 +262,11 @@ fn causes(scenario: &Scenario, dumps: &Dumps, witness: &Witness) -> Result<Strin
         .map(|note| note.desc)
         .collect();
     let want = expected_cpus(scenario, witness);
-    if causes.len() != want {
+    let everyone = scenario.commands.contains(&"null all");
+    // Nobody waits for ever: of CPUs that die at once one may have its registers saved, and its
+    // cause not yet, when the first leaves.
+    let least = if everyone { want.saturating_sub(1) } else { want };
+    if causes.len() < least || causes.len() > want {
         return Err(failed(format!("{} causes, not {want}", causes.len())));
     }
     for cause in &causes {
@@ -275,7 +279,6 @@ fn causes(scenario: &Scenario, dumps: &Dumps, witness: &Witness) -> Result<Strin
             )));
         }
     }
-    let everyone = scenario.commands.contains(&"null all");
     if let Some(other) = causes.iter().find(|cause| everyone && field(cause, 0) != scenario.cause.exception) {
         return Err(failed(format!("a CPU was stopped by exception {}, not its own", field(other, 0))));
     }
