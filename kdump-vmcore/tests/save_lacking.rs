@@ -182,6 +182,7 @@ fn a_cut_loses_only_what_is_behind_it() {
 
 /// A copy that no reader would open is not made.
 #[test]
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "a million pieces take an emulator a minute")]
 fn memory_in_too_many_pieces_is_refused() {
     let pieces = |count: u64| {
         let mut file = KdumpFile::new(Wire::LE64, 2 * count);

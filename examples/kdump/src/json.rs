@@ -61,7 +61,7 @@ impl<W: Write> Write for Ascii<W> {
     }
 }
 
-/// As [`print`], with `lists` behind the members of `document`, an object: the lists of a dump
+/// As [`print()`], with `lists` behind the members of `document`, an object: the lists of a dump
 /// can be so long that they are never held as a whole.
 pub(crate) fn print_long(document: &Value, lists: Vec<List<'_>>) -> Result<(), std::io::Error> {
     let mut out = BufWriter::new(std::io::stdout().lock());

@@ -41,7 +41,7 @@ pub(crate) fn write(
     Ok(path)
 }
 
-/// As [`write`], but the capture kernel gets an initramfs compressed by `compressor`, with a file
+/// As [`write()`], but the capture kernel gets an initramfs compressed by `compressor`, with a file
 /// of `ballast` bytes that cannot be compressed. Returns its size as well.
 pub(crate) fn write_compressed(
     dir: &Path,
