@@ -94,6 +94,7 @@ fn ask(arch: Arch, endian: Endian, names: &[&str]) -> Vec<String> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks gdb")]
 fn gdb_finds_every_register() {
     let mut wrong = Vec::new();
     let cases = Arch::all().map(|arch| (arch, arch.endian())).chain([(Arch::Ppc64, Endian::Little)]);
