@@ -107,13 +107,15 @@ impl Toolchain {
     fn build(&self, source: &Path, scratch: &Path) -> Result<Vec<u8>, String> {
         let target_dir = scratch.join("target");
         let mut cargo = Command::new("cargo");
+        // The caller's settings would be in the bytes: CARGO_INCREMENTAL alone gives another
+        // object of the same size.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| decides_output(name)) {
+            cargo.env_remove(name);
+        }
         cargo
             .current_dir(source)
             .env("RUSTUP_TOOLCHAIN", &self.channel)
             .env("CARGO_ENCODED_RUSTFLAGS", RUSTFLAGS.join("\u{1f}"))
-            .env_remove("RUSTFLAGS")
-            .env_remove("RUSTC_WRAPPER")
-            .env_remove("RUSTC_WORKSPACE_WRAPPER")
             .args(["build", "--quiet", "--locked", "--release"])
             .args(["--target", TARGET, "--target-dir"])
             .arg(&target_dir);
@@ -130,6 +132,18 @@ impl Toolchain {
         output(&mut lld)?;
         fs::read(&object).map_err(|e| failed(&object, &e))
     }
+}
+
+/// Whether cargo or rustc may take this variable for a setting of the build. What says where they
+/// keep their things stays.
+fn decides_output(name: &std::ffi::OsStr) -> bool {
+    let name = name.to_string_lossy();
+    (name.starts_with("CARGO") || name.starts_with("RUSTC") || name == "RUSTFLAGS")
+        && !matches!(&*name, "CARGO" | "CARGO_HOME")
+        && !name.starts_with("CARGO_REGISTR")
+        && !name.starts_with("CARGO_HTTP")
+        && !name.starts_with("CARGO_NET")
+        && !name.starts_with("CARGO_SOURCE")
 }
 
 /// What is recorded beside the object: how to recognise it and how it was made.
