@@ -79,7 +79,7 @@ pub(crate) fn describe(machine: Machine, root: PathBuf) -> libkdump_machine {
             ram(machine.crash_claimed.as_slice()),
         ],
         notes: machine.notes.iter().map(text).collect(),
-        advice: Status::new(&machine).advice.into_iter().map(text).collect(),
+        advice: Status::new(&machine).advice.iter().map(text).collect(),
         cmdline: text(&machine.cmdline),
         release: machine.release.as_ref().map(text),
         machine: Arc::new(machine),
