@@ -287,7 +287,7 @@ pub extern "C" fn libkdump_dump_phdr(
 /// One range of the dumped machine's memory, in ascending order, holes included.
 ///
 /// Parameters: `dump` the dump; `index` from 0; `out` receives the range with a LIBKDUMP_PAGE_
-/// kind; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+/// kind; `error` may be NULL. Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_range(
     dump: Lent<'_, libkdump_dump>,

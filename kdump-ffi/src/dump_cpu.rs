@@ -147,8 +147,8 @@ fn status_of(handle: &libkdump_dump, cpu: u32) -> Result<PrStatus<'_>, Failure> 
 /// Parameters: `dump` the dump; `cpu` as `index` of libkdump_dump_cpu(); `number` receives the
 /// number; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND when there is no such note, when it
 /// is in no CPU's buffer (those that a hypervisor makes are not), or without the keys of VMCOREINFO;
-/// LIBKDUMP_ERR_UNSUPPORTED when the dump does not tell where the buffers are; why they could not be
-/// read.
+/// LIBKDUMP_ERR_UNSUPPORTED when the dump does not tell where the buffers are; LIBKDUMP_ERR_TOO_LARGE for
+/// more CPUs than there can be; those of libkdump_dump_read_virt() when the buffers cannot be read.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_cpu_number(
     dump: Lent<'_, libkdump_dump>,

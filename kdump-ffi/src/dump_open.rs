@@ -48,7 +48,8 @@ extensible!(libkdump_open_options { flags: u32, raw_base: u64 });
 /// Parameters: `paths` and `count` the files, more than one for a split dump; `options` may be
 /// NULL; `dump` receives the handle, to be freed with libkdump_dump_free(); `error` may be NULL.
 /// Errors: LIBKDUMP_ERR_IO with `os_errno`, LIBKDUMP_ERR_FORMAT, LIBKDUMP_ERR_UNSUPPORTED for a
-/// format or a split dump this version does not read, LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_CORRUPT.
+/// format or a split dump this version does not read, LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_CORRUPT,
+/// LIBKDUMP_ERR_TOO_LARGE for a number of elements or a raw image that no dump has room for.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_open(
     paths: Items<'_, *const c_char>,
@@ -79,8 +80,8 @@ pub extern "C" fn libkdump_dump_open(
 /// Opens a dump by a descriptor, which the library duplicates (close on exec) and the caller
 /// keeps. The file offset is not used.
 ///
-/// Parameters: `fd` a descriptor open for reading; the others and the errors as for
-/// libkdump_dump_open().
+/// Parameters: `fd` a descriptor open for reading; the others as for libkdump_dump_open(). Errors: those
+/// of libkdump_dump_open().
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_open_fd(
     fd: c_int,
@@ -106,8 +107,8 @@ pub extern "C" fn libkdump_dump_open_fd(
 ///
 /// Parameters: `size` the bytes there are; `read` and `user` the function and its first argument:
 /// it is given offsets below `size` in place of addresses, never asked for bytes behind `size`, and
-/// returns 0 or an errno value; both must stay valid until the dump is freed; the others and the
-/// errors as for libkdump_dump_open().
+/// returns 0 or an errno value; both must stay valid until the dump is freed; the others as for
+/// libkdump_dump_open(). Errors: those of libkdump_dump_open().
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_open_callback(
     size: u64,

@@ -18,7 +18,7 @@ use crate::handle::{Lent, enter};
 /// (may be NULL) receives the bytes read, on failure the good ones at the start of `buf`; `error`
 /// may be NULL. On failure `address` and `pfn` of the error are the first ones missing. Errors:
 /// LIBKDUMP_ERR_HOLE, LIBKDUMP_ERR_EXCLUDED, LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_CORRUPT,
-/// LIBKDUMP_ERR_IO.
+/// LIBKDUMP_ERR_IO, LIBKDUMP_ERR_UNSUPPORTED for a compression this build does not have.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_read_phys(
     dump: Lent<'_, libkdump_dump>,
@@ -65,7 +65,7 @@ pub extern "C" fn libkdump_dump_read_virt(
 ///
 /// Parameters: `dump` the dump; `vaddr` the address; `paddr` receives the physical address;
 /// `length` (may be NULL) receives how many bytes from there are mapped without a break; `error`
-/// may be NULL. Errors: LIBKDUMP_ERR_NOT_MAPPED, or why a page table could not be read.
+/// may be NULL. Errors: those of libkdump_dump_read_virt(), for a page table that could not be read.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_translate(
     dump: Lent<'_, libkdump_dump>,

@@ -39,7 +39,10 @@ macro_rules! declare {
             use super::*;
             unsafe extern "C" { $(pub fn $name($($arg: $ty),*) -> c_int;)* }
         }
-        $(fn $name($($arg: $ty),*) -> c_int { unsafe { raw::$name($($arg),*) } })*
+        $(fn $name($($arg: $ty),*) -> c_int {
+            let code = unsafe { raw::$name($($arg),*) };
+            common::listed::Returned::listed(code, stringify!($name))
+        })*
     };
 }
 

@@ -98,7 +98,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
         name.push(".incomplete");
         new_file::leftover(&PathBuf::from(name));
     }
-    let report = result.map_err(|failure| Failure::new(format!("{}: {failure}", destination.display())))?;
+    let report = result.map_err(|failure| Failure::from(failure).of(destination.display()))?;
     tell(&report);
     if matches.get_one::<String>("progress").is_some_and(|how| how == "json") {
         crate::terminal::tell!("{}", document(&report));
