@@ -97,8 +97,8 @@ fn i386_without_pae() {
 #[test]
 fn i386_with_pae() {
     let mut memory = Memory::new(8, false);
-    memory.put(0x2020, 3, 0x3000 | 1);
-    memory.put(0x2020, 2, 0x3000 | 1 | 1 << 5);
+    memory.put(0x2020, 3, 0x3000 | 0x21);
+    memory.put(0x2020, 2, 0x3000 | 1 | 1 << 6);
     memory.put(0x3000, 0x10, 0x4000 | 0x63);
     memory.put(0x4000, 7, 0xf_1234_5000 | 0x163 | 1 << 63);
     memory.put(0x4000, 8, 0xf_1234_5000 | 0x162);

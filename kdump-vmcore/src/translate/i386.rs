@@ -19,8 +19,9 @@ const PRESENT: u64 = 1;
 const LARGE: u64 = 1 << 7;
 /// Bits 51:12 of an entry of 8 bytes: the frame.
 const FRAME: u64 = 0x000f_ffff_ffff_f000;
-/// Bits that must be zero in an entry of the root of PAE: 2:1, 8:5 and those above the address.
-const ROOT_RESERVED: u64 = 0xfff0_0000_0000_01e6;
+/// Bits that must be zero in an entry of the root of PAE: 2:1, 8:6 and those above the address.
+/// So must bit 5, but QEMU sets it there as in any other entry it walks.
+const ROOT_RESERVED: u64 = 0xfff0_0000_0000_01c6;
 
 /// A large page has 4 MiB; bits 20:13 are its address bits 39:32 (PSE-36), bit 21 is reserved.
 fn plain(raw: Raw) -> Entry {
