@@ -12,7 +12,7 @@
 use core::ops::Range;
 
 use dumpgen::{KdumpFile, PageCodec, STATUS_INCOMPLETE, Stored, Wire, note, prstatus_x86_64};
-use kdump_elf::{Class, Paddr};
+use kdump_elf::{Arch, Class, Paddr};
 use kdump_vmcore::codec::CodecError;
 use kdump_vmcore::{Dump, Error, PageFault, PhysMemory, ReadAt, SpanKind, verify};
 
@@ -461,6 +461,26 @@ fn qemu_leaves_out_names_and_time() {
     let details: Vec<_> = dump.facts().details.iter().map(|(name, text)| format!("{name}={text}")).collect();
     assert!(details.iter().any(|line| line.starts_with("writer=QEMU")), "{details:?}");
     assert!(details.iter().any(|line| line.starts_with("flattened=")), "{details:?}");
+}
+
+#[test]
+fn a_machine_without_a_name_is_known_by_what_its_cpus_left() {
+    let cases = [
+        (Wire::LE64, 392, Some(Arch::Arm64)),
+        (Wire::LE64, 336, Some(Arch::X86_64)),
+        (Wire { big: true, ..Wire::LE64 }, 336, Some(Arch::S390x)),
+        (Wire::LE64, 504, Some(Arch::Ppc64)),
+        (Wire { big: true, ..Wire::LE64 }, 392, None),
+        (Wire::LE64, 391, None),
+    ];
+    for (wire, size, arch) in cases {
+        let mut file = KdumpFile::new(wire, 16).with_pages(0..4, &[PageCodec::Raw]).qemu();
+        file.utsname[4] = "Unknown".into();
+        file.notes = note(wire, "CORE", 1, &vec![0; size]);
+        assert_eq!(open(file.build()).arch(), arch, "{size}");
+        file.utsname[4] = "riscv64".into();
+        assert_eq!(open(file.build()).arch(), Some(Arch::Riscv64), "its name comes first");
+    }
 }
 
 #[test]

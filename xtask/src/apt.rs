@@ -1,10 +1,12 @@
 //! Debian packages: installing programs, and fetching packages without installing them.
 
-use std::path::Path;
-use std::process::Command;
+mod archive;
 
-use crate::error::{Context, Result, failed};
+use std::path::Path;
+
+use crate::error::{Result, failed};
 use crate::shell;
+pub(crate) use archive::Archive;
 
 /// Something the machine must have, and the package that brings it.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +35,7 @@ pub(crate) fn ensure(needs: &[Need]) -> Result {
     let packages: Vec<_> = missing.iter().map(|need| need.package).collect();
     println!("installing {}", packages.join(" "));
     let attempt = || {
-        let mut apt = apt("apt-get")?;
+        let mut apt = Archive::HOST.tool("apt-get")?;
         apt.args(["install", "-y", "-q", "--no-install-recommends"]).args(&packages);
         shell::stdout(apt.env("DEBIAN_FRONTEND", "noninteractive"))
     };
@@ -44,42 +46,17 @@ pub(crate) fn ensure(needs: &[Need]) -> Result {
     }
 }
 
-/// The package of the versioned name that `meta` stands for and that starts with `prefix`.
+/// As [`Archive::resolve`], for this machine.
 pub(crate) fn resolve(meta: &str, prefix: &str) -> Result<String> {
-    with_fresh_lists(|| {
-        let text = shell::text(apt("apt-cache")?.args(["depends", meta]))?;
-        let mut depends = text.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
-        let name = depends.find(|name| name.starts_with(prefix));
-        name.map(str::to_owned).context(format!("{meta} depends on no {prefix}* package"))
-    })
+    Archive::HOST.resolve(meta, prefix)
 }
 
-/// Fetches `package` and unpacks it under `dir`, which must exist. Nothing is installed.
+/// As [`Archive::unpack`], for this machine.
 pub(crate) fn unpack(package: &str, dir: &Path) -> Result {
-    let mut download = apt("apt-get")?;
-    // The unprivileged user of apt may not write below the checkout.
-    download.args(["-q", "-o", "APT::Sandbox::User=root", "download", package]);
-    shell::stdout(download.current_dir(dir))?;
-    let entries = std::fs::read_dir(dir).context(dir.display())?;
-    let mut paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let deb = paths.find(|path| path.extension().is_some_and(|end| end == "deb"));
-    let deb = deb.context(format!("apt-get left no package in {}", dir.display()))?;
-    shell::run(shell::tool("dpkg")?.arg("-x").arg(&deb).arg(dir))?;
-    std::fs::remove_file(&deb).context(deb.display())
+    Archive::HOST.unpack(package, dir)
 }
 
-/// Runs `attempt`; when it fails, fetches the package lists and runs it once more.
+/// As [`Archive::with_fresh_lists`], for this machine.
 pub(crate) fn with_fresh_lists<T>(attempt: impl Fn() -> Result<T>) -> Result<T> {
-    if let Ok(value) = attempt() {
-        return Ok(value);
-    }
-    println!("fetching the package lists");
-    shell::stdout(apt("apt-get")?.args(["update", "-q"]))?;
-    attempt()
-}
-
-fn apt(program: &str) -> Result<Command> {
-    let mut command = shell::tool(program)?;
-    command.env("LC_ALL", "C");
-    Ok(command)
+    Archive::HOST.with_fresh_lists(attempt)
 }

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use crate::apt::{self, Need};
 use crate::args::Args;
+use crate::crash::options::Series;
 use crate::error::{Context, Result, failed};
 use crate::install::{self, Places};
 use crate::progress::{self, Clock, Row};
@@ -110,11 +111,17 @@ fn make(dir: &str, places: &Places, out: &Path, args: &[std::ffi::OsString]) -> 
 
 /// The given dump; without one that of a fresh crash.
 pub(crate) fn dump_or_crash(dump: Option<PathBuf>) -> Result<PathBuf> {
+    dump_or_crash_of(dump, Series::V6_1)
+}
+
+/// The given dump; without one that of a fresh crash of a kernel of `series`.
+pub(crate) fn dump_or_crash_of(dump: Option<PathBuf>, series: Series) -> Result<PathBuf> {
     let dump = match dump {
         Some(dump) => std::path::absolute(&dump).context(dump.display())?,
         None => {
             let keep = repo::scratch("consumers")?.join("crash");
-            crate::crash::run(&["--keep".to_owned(), keep.display().to_string()])?;
+            let args = ["--kernel", series.name(), "--keep", &keep.display().to_string()].map(str::to_owned);
+            crate::crash::run(&args)?;
             keep.join("disk/dump.elf")
         }
     };

@@ -1,15 +1,20 @@
 //! `cargo xtask formats`: the dumps of other programs, page by page against what they were made
 //! from and against libkdumpfile.
 
+mod addresses;
+mod booted;
 mod compare;
 mod guest;
+mod machine;
 mod makedumpfile;
 mod peer;
+mod qmp;
 
 use std::path::{Path, PathBuf};
 
 use crate::apt::{self, Need};
 use crate::args::Args;
+use crate::crash::options::Series;
 use crate::error::Result;
 use crate::progress::{self, Clock, Row};
 use crate::{consumers, repo, rust, shell};
@@ -29,20 +34,34 @@ struct Readers {
     libkdumpfile: PathBuf,
 }
 
-/// `cargo xtask formats [--dump FILE]`, where FILE is an ELF core of a guest.
+/// `cargo xtask formats [--dump FILE | --arch ARCH] [--kernel SERIES]`: FILE is an ELF core of a
+/// guest, by default that of a fresh crash; with ARCH guests are booted and dumped by QEMU.
 pub(crate) fn run(args: &[String]) -> Result {
     let mut args = Args::new(args);
     let dump = args.value("--dump")?.map(PathBuf::from);
+    let series = args.value("--kernel")?.map_or(Ok(Series::V6_1), |text| Series::parse(&text))?;
+    let arch = args.value("--arch")?;
     args.finish()?;
+    let machines = arch.map_or(Ok(Vec::new()), |arch| machine::of(&arch, series))?;
     apt::ensure(NEEDS)?;
     let clock = Clock::start();
-    let dump = consumers::dump_or_crash(dump)?;
+    let dump = if machines.is_empty() { Some(consumers::dump_or_crash_of(dump, series)?) } else { None };
     clock.say("building kdump");
     let readers = Readers { kdump: tool()?, libkdumpfile: peer::build()? };
     let dir = repo::scratch("formats")?;
-    let mut rows = makedumpfile::rows(&readers, &dump, &dir, clock)?;
-    rows.extend(guest::rows(&readers, &dump, &dir, clock)?);
-    progress::close("formats: every page as its source and as libkdumpfile", &rows)
+    let mut rows = Vec::new();
+    if let Some(dump) = dump {
+        rows.extend(makedumpfile::rows(&readers, &dump, &dir, clock)?);
+        rows.extend(guest::rows(&readers, &dump, &dir, clock)?);
+    }
+    for machine in machines {
+        rows.extend(booted::rows(&readers, machine, &dir, clock)?);
+    }
+    let took = format!(
+        "formats: every page as its source and as libkdumpfile, {:.0} s",
+        clock.elapsed().as_secs_f32()
+    );
+    progress::close(&took, &rows)
 }
 
 /// `kdump`, optimised: it decompresses gigabytes.

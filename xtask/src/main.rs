@@ -78,7 +78,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "formats",
         about: "compare dumps of makedumpfile and QEMU, page by page, with their source and libkdumpfile",
-        example: "cargo xtask formats --dump vmcore",
+        example: "cargo xtask formats --arch arm64 --kernel 6.12",
         run: formats::run,
     },
     Command {

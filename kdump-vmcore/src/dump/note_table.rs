@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use kdump_elf::{
-    CORE_NOTE_NAME, Endian, NT_PRSTATUS, NT_VMCOREINFO, Note, NoteAlign, Notes, PT_NOTE, Phdr,
-    VMCOREINFO_NOTE_NAME, VmcoreInfo,
+    Arch, CORE_NOTE_NAME, Endian, NT_PRSTATUS, NT_VMCOREINFO, Note, NoteAlign, Notes, PT_NOTE, Phdr,
+    VMCOREINFO_NOTE_NAME, VmcoreInfo, prstatus_size,
 };
 
 use crate::error::Error;
@@ -132,6 +132,14 @@ impl NoteTable {
         let mut note = Notes::in_file(bytes, self.endian, segment.align).next()?.ok()?;
         note.offset = segment.file_offset.saturating_add(entry.start as u64);
         Some(note)
+    }
+
+    /// The architecture whose CPUs leave registers of the size of the first that are here; no two
+    /// of one byte order leave the same.
+    pub(crate) fn arch(&self) -> Option<Arch> {
+        let size = self.nth_prstatus(0)?.desc.len();
+        let same_order = |arch: Arch| arch == Arch::Ppc64 || arch.endian() == self.endian;
+        Arch::all().find(|&arch| prstatus_size(arch) == size && same_order(arch))
     }
 
     /// What could be read of each PT_NOTE, in the order of the program headers.

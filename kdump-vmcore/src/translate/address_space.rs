@@ -29,14 +29,15 @@ const CHECKED_LOADS: usize = 256;
 ///
 /// Made from values alone and never changed: all threads share one, each with a
 /// [`TranslationCache`] of its own.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct AddressSpace {
     /// By `p_vaddr`.
     loads: ExtentMap,
     /// Why `loads` is empty.
     no_loads: Option<Error>,
     linear: Vec<Linear>,
-    tables: Option<Radix>,
+    /// Or why there are none.
+    tables: Result<Radix, &'static str>,
     /// The first [`CHECKED_LOADS`].
     listed: Vec<Phdr>,
 }
@@ -72,11 +73,11 @@ impl AddressSpace {
         }
     }
 
-    /// The page tables; `None` when VMCOREINFO does not tell where they are or the
+    /// The page tables; `None` when the dump does not tell where they are or the
     /// architecture's tables cannot be walked.
     #[must_use]
     pub fn page_tables(&self) -> Option<Radix> {
-        self.tables
+        self.tables.ok()
     }
 
     /// PT_LOADs whose memory the page tables map elsewhere than at `p_vaddr`, among the first
@@ -86,7 +87,7 @@ impl AddressSpace {
         memory: &mut M,
         cache: &mut TranslationCache,
     ) -> Vec<Phdr> {
-        let Some(tables) = self.tables else { return Vec::new() };
+        let Ok(tables) = self.tables else { return Vec::new() };
         let mut wrong = |phdr: &Phdr| {
             let verdict = by_vaddr(phdr).map(|extent| judge(&tables, memory, cache, &extent));
             verdict == Some(Ok(Verdict::Contradicted))
@@ -108,8 +109,8 @@ impl AddressSpace {
     ) -> Result<Mapping, Stopped> {
         let Vaddr(vaddr) = vaddr;
         let found = match self.tables {
-            None => self.untabled(vaddr),
-            Some(tables) => match tables.walk(memory, cache, vaddr) {
+            Err(reason) => self.untabled(vaddr, reason),
+            Ok(tables) => match tables.walk(memory, cache, vaddr) {
                 Err(error @ Error::PageTable { .. }) => self.stand_in(&tables, memory, cache, vaddr, error),
                 result => result,
             },
@@ -145,16 +146,14 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Without page tables: what PT_LOADs and the kernel say.
-    fn untabled(&self, vaddr: u64) -> Result<Mapping, Error> {
+    /// Without page tables, for `reason`: what PT_LOADs and the kernel say.
+    fn untabled(&self, vaddr: u64, reason: &'static str) -> Result<Mapping, Error> {
         if let Some(error) = self.no_loads {
             return Err(error);
         }
         if let Lookup::Stored { at, len } = self.loads.find(vaddr) {
             return Ok(Mapping { paddr: Paddr(at), len });
         }
-        let reason = "no PT_LOAD has it, and without VMCOREINFO of a known architecture the page \
-                      tables cannot be found";
         let linear = self.linear.iter().find_map(|linear| linear.mapping(vaddr));
         linear.ok_or(Error::NoTranslation { vaddr, reason })
     }

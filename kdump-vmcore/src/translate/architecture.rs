@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use kdump_elf::{Arch, Paddr, Phdr, PhysRange};
 
 use super::radix::{Mapping, Radix};
-use super::{arm64, riscv64, x86_64};
+use super::{arm64, i386, loongarch64, ppc64, riscv64, s390x, x86_64};
 use crate::dump::Facts;
 
 /// How the kernel of an architecture maps memory, told from what a dump says about itself.
@@ -13,8 +13,8 @@ pub(super) struct Architecture {
     pub(super) arch: Arch,
     /// Ranges that are mapped as one piece, as the kernel's image.
     pub(super) linear: fn(&Facts) -> Vec<Linear>,
-    /// Its page tables; `None` when VMCOREINFO does not tell where they are.
-    pub(super) tables: fn(&Facts) -> Option<Radix>,
+    /// Its page tables; or why an address that no PT_LOAD has cannot be translated.
+    pub(super) tables: fn(&Facts) -> Result<Radix, &'static str>,
     /// Whether the `p_vaddr` of a PT_LOAD can be an address of the kernel.
     pub(super) has_vaddr: fn(&Phdr) -> bool,
 }
@@ -44,9 +44,28 @@ const ROWS: &[Architecture] = &[
     x86_64::ROW,
     arm64::ROW,
     riscv64::ROW,
-    // The kernel of IBM Z runs at its physical addresses.
-    Architecture { arch: Arch::S390x, has_vaddr: |_| true, ..Architecture::PLAIN },
+    i386::ROW,
+    ppc64::ROW,
+    s390x::ROW,
+    loongarch64::ROW,
+    Architecture {
+        arch: Arch::Arm,
+        tables: |_| {
+            Err("no PT_LOAD has it, and VMCOREINFO of 32-bit ARM does not say where RAM begins \
+                 (PHYS_OFFSET), from which the page tables would be found")
+        },
+        ..Architecture::PLAIN
+    },
+    Architecture {
+        arch: Arch::Ppc32,
+        tables: |_| Err("no PT_LOAD has it, and the page tables of 32-bit PowerPC are not known here"),
+        ..Architecture::PLAIN
+    },
 ];
+
+/// Why the page tables are not found in most dumps that do not tell of them.
+pub(super) const NOT_TOLD: &str = "no PT_LOAD has it, and the dump has no VMCOREINFO that says where the \
+                                   page tables are";
 
 impl Architecture {
     /// Nothing but the addresses in PT_LOADs. Loaders write all ones for memory without one
@@ -54,7 +73,10 @@ impl Architecture {
     pub(super) const PLAIN: Self = Self {
         arch: Arch::I386,
         linear: |_| Vec::new(),
-        tables: |_| None,
+        tables: |_| {
+            Err("no PT_LOAD has it, and without VMCOREINFO of a known architecture the page tables \
+                 cannot be found")
+        },
         has_vaddr: |phdr| ![0, u64::from(u32::MAX), u64::MAX, phdr.p_paddr].contains(&phdr.p_vaddr),
     };
 

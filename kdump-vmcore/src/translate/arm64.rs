@@ -4,7 +4,7 @@
 
 use kdump_elf::Arch;
 
-use super::architecture::Architecture;
+use super::architecture::{Architecture, NOT_TOLD};
 use super::radix::{Entry, Level, Radix, Raw, upper_half};
 use crate::dump::Facts;
 
@@ -65,7 +65,11 @@ fn described(raw: Raw, address: u64) -> Entry {
     }
 }
 
-fn tables(facts: &Facts) -> Option<Radix> {
+fn tables(facts: &Facts) -> Result<Radix, &'static str> {
+    told(facts).ok_or(NOT_TOLD)
+}
+
+fn told(facts: &Facts) -> Option<Radix> {
     let info = facts.vmcoreinfo()?;
     let page_size = facts.page_size?;
     let built = u32::try_from(info.number("VA_BITS")?).ok()?;
@@ -81,6 +85,7 @@ fn tables(facts: &Facts) -> Option<Radix> {
         entry_size: 8,
         endian: facts.encoding.endian,
         ignored: 0,
+        above: None,
         entry: shape.entry,
         canonical: upper_half,
     })

@@ -7,8 +7,13 @@ mod address_space;
 mod architecture;
 mod arm64;
 mod cache;
+mod control_registers;
+mod i386;
+mod loongarch64;
+mod ppc64;
 mod radix;
 mod riscv64;
+mod s390x;
 mod x86_64;
 
 pub use address_space::AddressSpace;

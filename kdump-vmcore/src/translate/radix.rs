@@ -56,6 +56,9 @@ pub struct Radix {
     /// Bits of an entry's address that are no part of it on this machine, as the one that
     /// marks encrypted memory.
     pub(super) ignored: u64,
+    /// Where the tables themselves say how deep they are: how many of `levels` lie above the
+    /// root, by the first entry of the root.
+    pub(super) above: Option<fn(u64) -> usize>,
     /// Reads an entry.
     pub(super) entry: fn(Raw) -> Entry,
     /// Whether an address can be mapped by tables of these levels at all.
@@ -87,7 +90,8 @@ impl Radix {
         Paddr(self.root)
     }
 
-    /// How many tables lie on the way to a page of the smallest size.
+    /// How many tables lie on the way to a page of the smallest size; on s390x, where the root
+    /// itself tells, the most there can be.
     #[must_use]
     pub fn levels(&self) -> usize {
         self.levels.len()
@@ -121,21 +125,18 @@ impl Radix {
         if let Some(mapping) = cache.mapping(self, vaddr) {
             return Ok(mapping);
         }
-        if !self.is_canonical(vaddr) {
+        let levels = self.levels_from_root(memory, cache, vaddr)?;
+        if !(self.canonical)(vaddr, levels) {
             return Err(Error::NoTranslation { vaddr, reason: "the address is not canonical" });
         }
         let mut table = self.root;
-        let mut level = u8::try_from(self.levels.len()).unwrap_or(u8::MAX);
-        for Level { shift, bits } in self.levels.iter().copied() {
+        let mut level = u8::try_from(levels.len()).unwrap_or(u8::MAX);
+        for Level { shift, bits } in levels.iter().copied() {
             let width = 1_u64.checked_shl(bits).unwrap_or(0).wrapping_sub(1);
             let index = vaddr.checked_shr(shift).unwrap_or(0) & width;
             let at = table.wrapping_add(index.wrapping_mul(self.entry_size));
             let fault = |cause| Error::PageTable { vaddr, level, table: at, cause };
-            let bits = cache.entry(self, memory, at).map_err(|error| match error {
-                // Trying again may help: it is the caller's.
-                Error::Io { .. } => error,
-                other => fault(TableFault::from_error(&other)),
-            })?;
+            let bits = self.read_entry(memory, cache, at, fault)?;
             match (self.entry)(Raw { bits, level, vaddr, ignored: self.ignored }) {
                 Entry::Absent => return Err(Error::NotMapped { vaddr, level, entry: bits }),
                 Entry::Impossible => return Err(fault(TableFault::Entry(bits))),
@@ -150,6 +151,35 @@ impl Radix {
         // An entry of the last level that refers to a table.
         Err(Error::PageTable { vaddr, level: 1, table, cause: TableFault::Other })
     }
+
+    /// The levels on the way of `vaddr`.
+    fn levels_from_root<M: PhysMemory + ?Sized>(
+        &self,
+        memory: &mut M,
+        cache: &mut TranslationCache,
+        vaddr: u64,
+    ) -> Result<&'static [Level], Error> {
+        let Some(above) = self.above else { return Ok(self.levels) };
+        let level = u8::try_from(self.levels.len()).unwrap_or(u8::MAX);
+        let fault = |cause| Error::PageTable { vaddr, level, table: self.root, cause };
+        let first = self.read_entry(memory, cache, self.root, fault)?;
+        Ok(self.levels.get(above(first)..).unwrap_or_default())
+    }
+
+    /// The entry at `at`; when it cannot be read, what `fault` says of it.
+    fn read_entry<M: PhysMemory + ?Sized>(
+        &self,
+        memory: &mut M,
+        cache: &mut TranslationCache,
+        at: u64,
+        fault: impl Fn(TableFault) -> Error,
+    ) -> Result<u64, Error> {
+        cache.entry(self, memory, at).map_err(|error| match error {
+            // Trying again may help: it is the caller's.
+            Error::Io { .. } => error,
+            other => fault(TableFault::from_error(&other)),
+        })
+    }
 }
 
 /// Whether the bits above the translated ones are ones: the kernel's half of the address space
@@ -157,6 +187,13 @@ impl Radix {
 pub(super) fn upper_half(vaddr: u64, levels: &[Level]) -> bool {
     let top = levels.first().map_or(0, |root| root.shift.saturating_add(root.bits));
     vaddr | 1_u64.checked_shl(top).unwrap_or(0).wrapping_sub(1) == u64::MAX
+}
+
+/// Whether the bits above the translated ones are zeros: address spaces of the kernel alone, from
+/// 0 on.
+pub(super) fn from_zero(vaddr: u64, levels: &[Level]) -> bool {
+    let top = levels.first().map_or(0, |root| root.shift.saturating_add(root.bits));
+    vaddr.checked_shr(top).unwrap_or(0) == 0
 }
 
 /// Whether the bits above the translated ones are copies of the highest translated one: the

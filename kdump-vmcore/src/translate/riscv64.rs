@@ -3,7 +3,7 @@
 
 use kdump_elf::{Arch, Endian};
 
-use super::architecture::Architecture;
+use super::architecture::{Architecture, NOT_TOLD};
 use super::radix::{Entry, Level, Radix, Raw, sign_extended};
 use crate::dump::Facts;
 
@@ -49,7 +49,11 @@ fn entry(raw: Raw) -> Entry {
     }
 }
 
-fn tables(facts: &Facts) -> Option<Radix> {
+fn tables(facts: &Facts) -> Result<Radix, &'static str> {
+    told(facts).ok_or(NOT_TOLD)
+}
+
+fn told(facts: &Facts) -> Option<Radix> {
     let info = facts.vmcoreinfo()?;
     let offset = u64::from_ne_bytes(info.number("va_kernel_pa_offset")?.to_ne_bytes());
     let skip = match info.number("VA_BITS")? {
@@ -64,6 +68,7 @@ fn tables(facts: &Facts) -> Option<Radix> {
         entry_size: 8,
         endian: Endian::Little,
         ignored: 0,
+        above: None,
         entry,
         canonical: sign_extended,
     })

@@ -3,7 +3,8 @@
 
 use kdump_elf::{Arch, Endian, PT_LOAD, PhysRange};
 
-use super::architecture::{Architecture, Linear};
+use super::architecture::{Architecture, Linear, NOT_TOLD};
+use super::control_registers::{CR4_LA57, ControlRegisters};
 use super::radix::{Entry, Level, Radix, Raw, sign_extended};
 use crate::dump::Facts;
 
@@ -49,21 +50,38 @@ fn entry(raw: Raw) -> Entry {
     }
 }
 
-fn tables(facts: &Facts) -> Option<Radix> {
+fn tables(facts: &Facts) -> Result<Radix, &'static str> {
+    told(facts).or_else(|| by_cpu(facts)).ok_or(NOT_TOLD)
+}
+
+/// By VMCOREINFO.
+fn told(facts: &Facts) -> Option<Radix> {
     let info = facts.vmcoreinfo()?;
     let symbols = ["swapper_pg_dir", "init_top_pgt", "init_level4_pgt"];
     let root = symbols.iter().find_map(|name| info.symbol(name))?;
     let inside = root.checked_sub(KERNEL_IMAGE).filter(|inside| *inside < MAX_IMAGE)?;
     let five = info.number("pgtable_l5_enabled") == Some(1);
-    Some(Radix {
-        root: inside.wrapping_add(phys_base(facts)?) & FRAME,
+    let root = inside.wrapping_add(phys_base(facts)?);
+    Some(radix(root, five, info.number("sme_mask").map_or(0, bits)))
+}
+
+/// By the registers of a CPU.
+fn by_cpu(facts: &Facts) -> Option<Radix> {
+    let cpu = ControlRegisters::of(facts)?;
+    Some(radix(cpu.cr3, cpu.cr4 & CR4_LA57 != 0, 0))
+}
+
+fn radix(root: u64, five: bool, encryption: u64) -> Radix {
+    Radix {
+        root: root & FRAME,
         levels: LEVELS.get(usize::from(!five)..).unwrap_or(LEVELS),
         entry_size: 8,
         endian: Endian::Little,
-        ignored: info.number("sme_mask").map_or(0, bits),
+        ignored: encryption,
+        above: None,
         entry,
         canonical: sign_extended,
-    })
+    }
 }
 
 /// The map of the image.

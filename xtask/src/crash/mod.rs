@@ -11,7 +11,7 @@ mod initramfs;
 pub(crate) mod kernel;
 mod low_memory;
 mod matrix;
-mod modules;
+pub(crate) mod modules;
 pub(crate) mod options;
 mod plan;
 pub(crate) mod programs;

@@ -21,15 +21,20 @@ pub(crate) struct Module {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// The wanted modules that are not built in, each after those it depends on.
+/// The modules the lab wants that are not built in, each after those it depends on.
 pub(crate) fn collect(kernel: &Kernel) -> Result<Vec<Module>> {
+    collect_of(kernel, WANTED)
+}
+
+/// As [`collect`], for other modules.
+pub(crate) fn collect_of(kernel: &Kernel, names: &[&str]) -> Result<Vec<Module>> {
     let mut files = BTreeMap::new();
     walk(&kernel.modules.join("kernel"), &mut files)?;
     let path = kernel.modules.join("modules.builtin");
     let text = fs::read_to_string(&path).context(path.display())?;
     let builtin: Vec<String> = text.lines().filter_map(|line| name(Path::new(line))).collect();
     let mut chosen = Vec::new();
-    for wanted in WANTED {
+    for wanted in names {
         insert(wanted, &files, &builtin, &mut chosen)?;
     }
     Ok(chosen)

@@ -35,10 +35,10 @@ impl Pages {
         Ok(pages)
     }
 
-    /// The pages of a file that is memory from address 0 on.
-    pub(super) fn of_raw(path: &Path) -> Result<Self> {
+    /// The pages of a file that is memory from `base` on.
+    pub(super) fn of_raw(path: &Path, base: u64) -> Result<Self> {
         let bytes = std::fs::read(path).context(path.display())?;
-        let pages = (0..).step_by(PAGE).zip(bytes.chunks_exact(PAGE));
+        let pages = (base..).step_by(PAGE).zip(bytes.chunks_exact(PAGE));
         Ok(Self(pages.map(|(paddr, page)| (paddr, Some(page.to_vec()))).collect()))
     }
 

@@ -47,7 +47,7 @@ pub(super) fn rows(readers: &Readers, dump: &Path, dir: &Path, clock: Clock) -> 
     if !raw.exists() {
         return Ok(vec![Row::of("qemu", Err(failed(format!("QEMU saved no memory and said {said:?}"))))]);
     }
-    let source = Pages::of_raw(&raw)?;
+    let source = Pages::of_raw(&raw, 0)?;
     let mut rows = Vec::new();
     for (name, _) in FORMATS {
         let out = at(dir, &format!("qemu.{name}"));

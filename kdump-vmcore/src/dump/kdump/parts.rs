@@ -55,11 +55,15 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
     }
     let whole = |opened: &Opened<'_>| opened.header.split.clone().unwrap_or(0..opened.header.max_mapnr);
     opened.sort_by_key(|opened| (whole(opened).start, whole(opened).end));
-    let Some((first, header)) = opened.first().map(|first| (&*first.source, first.header.clone())) else {
+    let Some((first, mut header)) = opened.first().map(|first| (&*first.source, first.header.clone())) else {
         return Err(Error::Unsupported { what: "a dump of no file; name one at least" });
     };
     let (ram, stored) = bitmaps(first, &header, &mut defects)?;
     let notes = notes(first, &header, &mut defects)?;
+    // Page frame 0 of ARM is where its RAM begins.
+    let base = if header.arch == Some(Arch::Arm) { header.phys_base } else { 0 };
+    // QEMU calls the machine "Unknown" but for x86 and s390x.
+    header.arch = header.arch.or_else(|| notes.arch());
     let mut scratch = PageScratch::default();
     let missing = unknown(ram.as_ref(), &stored, header.max_mapnr).saturating_mul(header.block_size());
     let mut completeness = Completeness { missing, ..Completeness::default() };
@@ -97,8 +101,6 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
         details: details(&header, &files, &stored, text.as_deref().unwrap_or_default(), &mut scratch),
         ..Facts::new(if header.diskdump { "diskdump" } else { "kdump" }, header.encoding)
     };
-    // Page frame 0 of ARM is where its RAM begins.
-    let base = if header.arch == Some(Arch::Arm) { header.phys_base } else { 0 };
     let base = base.checked_next_multiple_of(header.block_size()).unwrap_or(0);
     let (max_mapnr, page_size) = (header.max_mapnr, header.block_size());
     Ok(Kdump { files, ram, stored, max_mapnr, page_size, base, facts })

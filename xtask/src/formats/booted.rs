@@ -1,0 +1,178 @@
+//! A guest that booted its kernel, stopped, and dumped in every format QEMU has.
+
+use core::slice::from_ref;
+use core::time::Duration;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::compare::Pages;
+use super::machine::Machine;
+use super::makedumpfile::{rearrange, remove};
+use super::qmp::Qmp;
+use super::{Readers, addresses, at, row};
+use crate::apt::{self, Archive};
+use crate::crash::cpio::Cpio;
+use crate::crash::kernel::Kernel;
+use crate::crash::modules;
+use crate::crash::qemu::Guest;
+use crate::error::{Context, Result, failed};
+use crate::progress::{Clock, Row};
+use crate::{repo, shell};
+
+/// The script that is its first process.
+const INIT: &str = include_str!("../../guest/dump-init");
+/// MiB of memory of the guest.
+const MEMORY: u64 = 512;
+const BOOT: Duration = Duration::from_secs(300);
+/// The formats of `dump-guest-memory` that are about Linux; those with `raw` are no streams and
+/// came with QEMU 8.2.
+const FORMATS: [&str; 7] =
+    ["elf", "kdump-zlib", "kdump-lzo", "kdump-snappy", "kdump-raw-zlib", "kdump-raw-lzo", "kdump-raw-snappy"];
+
+/// Boots the guest, dumps it and compares everything.
+pub(super) fn rows(readers: &Readers, machine: &Machine, dir: &Path, clock: Clock) -> Result<Vec<Row>> {
+    apt::ensure(&[machine.need])?;
+    let (guest, socket) = boot(machine, dir, clock)?;
+    let mut qmp = Qmp::connect(&socket)?;
+    let rows = compare(readers, machine, &guest, &mut qmp, dir, clock);
+    // It may be gone before it has answered.
+    let _ = qmp.run("quit", &json!({}));
+    let _ = fs::remove_file(&socket);
+    rows
+}
+
+/// The guest, at the end of its script, and the socket of its monitor.
+fn boot(machine: &Machine, dir: &Path, clock: Clock) -> Result<(Guest, PathBuf)> {
+    let archive = match machine.debian {
+        "amd64" => Archive::HOST,
+        other => Archive::foreign(other)?,
+    };
+    let kernel = Kernel::of(&archive, machine.meta_package, clock)?;
+    let shelf = repo::scratch("apt")?.join(format!("busybox-{}", machine.debian));
+    fs::create_dir_all(&shelf).context(shelf.display())?;
+    let busybox = archive.with_fresh_lists(|| archive.shelved("busybox-static", &shelf))?;
+    let initramfs = at(dir, "booted.cpio");
+    fs::write(&initramfs, archive_of(&kernel, &busybox.join("bin/busybox"))?).context(initramfs.display())?;
+    let socket = std::env::temp_dir().join(format!("kdump-formats-{}.qmp", std::process::id()));
+    let mut qemu = shell::tool(machine.need.what)?;
+    qemu.args(machine.qemu).args(["-accel", "tcg,thread=multi", "-smp", "2", "-m", &format!("{MEMORY}M")]);
+    qemu.args(["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio", "-device", "vmcoreinfo"]);
+    qemu.arg("-qmp").arg(format!("unix:{},server=on,wait=off", socket.display()));
+    qemu.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(&initramfs);
+    qemu.arg("-append").arg(format!("console={} panic=-1", machine.console));
+    clock.say(&format!("{}: booting Linux {}", machine.name, kernel.release));
+    let mut guest = Guest::spawn(qemu, &at(dir, "booted.log"), None)?;
+    guest.wait_for(&["lab: ready"], BOOT)?;
+    Ok((guest, socket))
+}
+
+fn archive_of(kernel: &Kernel, busybox: &Path) -> Result<Vec<u8>> {
+    let mut cpio = Cpio::default();
+    for path in ["bin", "lib", "lib/modules", "dev"] {
+        cpio.directory(path);
+    }
+    cpio.program("init", INIT.as_bytes());
+    cpio.program("bin/busybox", &fs::read(busybox).context(busybox.display())?);
+    for (order, module) in modules::collect_of(kernel, &["qemu_fw_cfg"])?.iter().enumerate() {
+        cpio.file(&format!("lib/modules/{order:02}-{}.ko", module.name), &module.bytes);
+    }
+    Ok(cpio.finish())
+}
+
+fn compare(
+    readers: &Readers,
+    machine: &Machine,
+    guest: &Guest,
+    qmp: &mut Qmp,
+    dir: &Path,
+    clock: Clock,
+) -> Result<Vec<Row>> {
+    qmp.run("stop", &json!({}))?;
+    clock.say(&format!("{}: dumping", machine.name));
+    let made = dump_all(qmp, dir)?;
+    let elf = made.first().cloned().flatten().context("QEMU makes no ELF dump")?;
+    let raw = at(dir, "booted.raw");
+    let said = qmp.monitor(&format!("pmemsave {} {} \"{}\"", machine.ram, MEMORY << 20, raw.display()))?;
+    if !said.is_empty() {
+        return Err(failed(format!("pmemsave: {said}")));
+    }
+    let title = |format: &str| format!("{} {format}", machine.name);
+    let memory = Pages::of_raw(&raw, machine.ram)?;
+    let mut rows = vec![row(&title("elf"), readers, from_ref(&elf), from_ref(&elf), &memory)];
+    drop(memory);
+    remove(&[raw])?;
+    let source = Pages::of_elf(&elf)?;
+    for (format, file) in FORMATS.iter().zip(&made).skip(1) {
+        rows.push(match file {
+            Some(file) => {
+                clock.say(&title(format));
+                kdump(&title(format), readers, file, &source, dir)?
+            }
+            None => {
+                let detail = "NOT TESTED: this QEMU is built without it".to_owned();
+                Row { name: title(format), passed: true, detail }
+            }
+        });
+    }
+    drop(source);
+    let files: Vec<PathBuf> = made.into_iter().flatten().collect();
+    clock.say(&format!("{}: virtual addresses", machine.name));
+    for (file, format) in files.iter().zip(FORMATS).take(2) {
+        rows.extend(addresses::rows(readers, machine, guest, qmp, file, format, dir));
+    }
+    remove(&files)?;
+    Ok(rows)
+}
+
+/// The file of each of [`FORMATS`], of those that this QEMU can write.
+fn dump_all(qmp: &mut Qmp, dir: &Path) -> Result<Vec<Option<PathBuf>>> {
+    let told = qmp.run("query-dump-guest-memory-capability", &json!({}))?;
+    let told = told.get("formats").and_then(|formats| formats.as_array()).context("no list of formats")?;
+    let mut made = Vec::new();
+    for format in FORMATS {
+        if !told.iter().any(|name| name.as_str() == Some(format)) {
+            made.push(None);
+            continue;
+        }
+        let file = at(dir, &format!("booted.{format}"));
+        if file.exists() {
+            fs::remove_file(&file).context(file.display())?;
+        }
+        let protocol = format!("file:{}", file.display());
+        let arguments = json!({ "paging": false, "protocol": protocol, "format": format });
+        qmp.run("dump-guest-memory", &arguments)?;
+        made.push(Some(file));
+    }
+    Ok(made)
+}
+
+/// The row of a kdump-compressed file, a stream or not.
+fn kdump(title: &str, readers: &Readers, file: &PathBuf, source: &Pages, dir: &Path) -> Result<Row> {
+    let whole = at(dir, "booted.rearranged");
+    if fs::read(file).context(file.display())?.starts_with(b"makedumpfile") {
+        rearrange(file, &whole)?;
+    } else {
+        fs::copy(file, &whole).context(whole.display())?;
+    }
+    hide_page_size(&whole)?;
+    let row = row(title, readers, from_ref(file), from_ref(&whole), source);
+    remove(&[whole])?;
+    Ok(row)
+}
+
+/// QEMU writes arm64 in blocks of 64 KiB. libkdumpfile takes the page size of VMCOREINFO for that
+/// of the blocks, where there is one, and then has no page at all.
+fn hide_page_size(whole: &Path) -> Result {
+    const KEY: &[u8] = b"\nPAGESIZE=";
+    let mut bytes = fs::read(whole).context(whole.display())?;
+    // The notes stand in front of the pages, which may have the text as well.
+    let head = bytes.len().min(1 << 20);
+    let found = bytes.get(..head).and_then(|head| head.windows(KEY.len()).position(|text| text == KEY));
+    let key = found.context("no PAGESIZE in the notes: did the guest hand VMCOREINFO to QEMU?")?;
+    if let Some(letter) = bytes.get_mut(key.saturating_add(1)) {
+        *letter = b'p';
+    }
+    fs::write(whole, bytes).context(whole.display())
+}
