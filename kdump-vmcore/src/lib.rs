@@ -54,8 +54,8 @@ mod translate;
 
 pub use capture::{OldmemView, RamOracle, ViewOptions, VmcoreView};
 pub use dump::{
-    Completeness, Cpu, Dump, Facts, Format, MAX_UNREADABLE, NoteTable, PageClass, RawImage, Reader, Scratch,
-    Span, SpanKind, Unreadable, UnreadableRange, Verification, verify,
+    Completeness, Cpu, Dump, Facts, Format, MAX_UNREADABLE, NoteTable, PageClass, RawImage, ReadOptions,
+    Reader, Scratch, Span, SpanKind, Unreadable, UnreadableRange, Verification, verify,
 };
 pub use error::{Error, PageFault, Stopped, TableFault};
 pub use io_error::IoError;
