@@ -92,8 +92,7 @@ mod tests {
         let file = file(&bytes);
         let mapped = MappedFile::new(&file).unwrap();
         assert_eq!((mapped.size(), mapped.file_id()), (ReadAt::size(&file), file.file_id()));
-        for (offset, len) in
-            [(0, 10_000), (0, 1), (9_999, 1), (9_990, 30), (10_000, 8), (1 << 40, 8), (5, 0)]
+        for (offset, len) in [(0, 10_000), (0, 1), (9_999, 1), (9_990, 30), (10_000, 8), (1 << 40, 8), (5, 0)]
         {
             let (mut ours, mut theirs) = (std::vec![0xee; len], std::vec![0xee; len]);
             assert_eq!(mapped.read_at(offset, &mut ours), ReadAt::read_at(&file, offset, &mut theirs));
