@@ -96,10 +96,12 @@ impl libkdump_dump {
 
     /// Runs `work` with a reader that goes on with what earlier calls of this thread have left, and
     /// with what they remembered of the page tables.
-    pub(crate) fn with_reader<T>(&self, work: impl FnOnce(Reader<'_>, &mut TranslationCache) -> T) -> T {
+    pub(crate) fn with_reader<T>(&self, work: impl FnOnce(&mut Reader<'_>, &mut TranslationCache) -> T) -> T {
         self.kept.with(|Kept { scratch, translations }| {
-            let reader = self.dump.reader_with(scratch).zero_excluded(self.zero_excluded);
-            work(reader, translations)
+            // Nothing of a reader is moved: it has room for all that one of its own would keep.
+            let mut reader = self.dump.reader_with(scratch);
+            reader.set_zero_excluded(self.zero_excluded);
+            work(&mut reader, translations)
         })
     }
 }
@@ -313,7 +315,7 @@ pub extern "C" fn libkdump_dump_page_state(
     call(error, || {
         let handle = enter(dump, "dump")?;
         let paddr = pfn.checked_mul(handle.page_size);
-        let found = paddr.and_then(|paddr| handle.with_reader(|mut reader, _| reader.kind(Paddr(paddr))));
+        let found = paddr.and_then(|paddr| handle.with_reader(|reader, _| reader.kind(Paddr(paddr))));
         let kind = found.map_or(crate::range::LIBKDUMP_PAGE_HOLE, page_number);
         debug_assert!(kind != LIBKDUMP_PAGE_UNKNOWN, "every state has a number");
         Ok::<_, Failure>(state.set("state", kind)?)

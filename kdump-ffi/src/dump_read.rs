@@ -31,7 +31,7 @@ pub extern "C" fn libkdump_dump_read_phys(
     call(error, || {
         let handle = enter(dump, "dump")?;
         let buf = buffer!(buf, len)?;
-        let outcome = handle.with_reader(|mut reader, _| reader.read_phys(Paddr(paddr), buf));
+        let outcome = handle.with_reader(|reader, _| reader.read_phys(Paddr(paddr), buf));
         finish(outcome, len, done)?;
         outcome.map_err(|stopped| Failure::Stopped { stopped, pfn: stopped.at.checked_div(handle.page_size) })
     })
@@ -56,8 +56,7 @@ pub extern "C" fn libkdump_dump_read_virt(
         let handle = enter(dump, "dump")?;
         let buf = buffer!(buf, len)?;
         let space = handle.space();
-        let outcome =
-            handle.with_reader(|mut reader, cache| space.read_virt(&mut reader, cache, Vaddr(vaddr), buf));
+        let outcome = handle.with_reader(|reader, cache| space.read_virt(reader, cache, Vaddr(vaddr), buf));
         finish(outcome, len, done)?;
         Ok::<_, Failure>(outcome?)
     })
@@ -79,8 +78,7 @@ pub extern "C" fn libkdump_dump_translate(
     call(error, || {
         let handle = enter(dump, "dump")?;
         let space = handle.space();
-        let mapping =
-            handle.with_reader(|mut reader, cache| space.translate(&mut reader, cache, Vaddr(vaddr)))?;
+        let mapping = handle.with_reader(|reader, cache| space.translate(reader, cache, Vaddr(vaddr)))?;
         length.set_if_given("length", mapping.len)?;
         Ok::<_, Failure>(paddr.set("paddr", mapping.paddr.0)?)
     })
