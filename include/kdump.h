@@ -99,6 +99,18 @@
 #define LIBKDUMP_OPEN_RAW 2
 
 /**
+ * `flags` of struct libkdump_open_options: files are mapped instead of read by system calls, which is
+ * the fastest way for files that nobody makes shorter meanwhile: that ends the process with SIGBUS. Only
+ * regular files can be mapped, no devices and not /proc/vmcore.
+ */
+#define LIBKDUMP_OPEN_MMAP 4
+
+/**
+ * `flags` of struct libkdump_open_options: nothing is kept between reads.
+ */
+#define LIBKDUMP_OPEN_NO_CACHE 8
+
+/**
  * Reads ELF cores.
  */
 #define LIBKDUMP_FEATURE_READ_ELF 1
@@ -828,13 +840,27 @@ struct libkdump_open_options {
      */
     uint32_t size;
     /**
-     * LIBKDUMP_OPEN_ZERO_EXCLUDED and LIBKDUMP_OPEN_RAW, or 0.
+     * LIBKDUMP_OPEN_ flags, or 0.
      */
     uint32_t flags;
     /**
      * With LIBKDUMP_OPEN_RAW the physical address of the first byte of the file, else 0.
      */
     uint64_t raw_base;
+    /**
+     * Bytes of memory that each thread that reads keeps at most for its next reads, for 16 threads at
+     * a time; 0 means 64 MiB. It is taken as memory is read.
+     */
+    uint64_t cache_size;
+    /**
+     * Threads that one read, save or verification may use where pages must be decompressed, the
+     * caller's own among them, at most 1024; 0 is as good as 1.
+     */
+    uint32_t threads;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
 };
 
 /**

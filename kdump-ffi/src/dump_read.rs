@@ -30,7 +30,8 @@ pub extern "C" fn libkdump_dump_read_phys(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let outcome = handle.reader().read_phys(Paddr(paddr), buffer!(buf, len)?);
+        let buf = buffer!(buf, len)?;
+        let outcome = handle.with_reader(|reader, _| reader.read_phys(Paddr(paddr), buf));
         finish(outcome, len, done)?;
         outcome.map_err(|stopped| Failure::Stopped { stopped, pfn: stopped.at.checked_div(handle.page_size) })
     })
@@ -54,8 +55,8 @@ pub extern "C" fn libkdump_dump_read_virt(
     call(error, || {
         let handle = enter(dump, "dump")?;
         let buf = buffer!(buf, len)?;
-        let (space, mut reader) = (handle.space(), handle.reader());
-        let outcome = handle.with_cache(|cache| space.read_virt(&mut reader, cache, Vaddr(vaddr), buf));
+        let space = handle.space();
+        let outcome = handle.with_reader(|reader, cache| space.read_virt(reader, cache, Vaddr(vaddr), buf));
         finish(outcome, len, done)?;
         Ok::<_, Failure>(outcome?)
     })
@@ -76,8 +77,8 @@ pub extern "C" fn libkdump_dump_translate(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let (space, mut reader) = (handle.space(), handle.reader());
-        let mapping = handle.with_cache(|cache| space.translate(&mut reader, cache, Vaddr(vaddr)))?;
+        let space = handle.space();
+        let mapping = handle.with_reader(|reader, cache| space.translate(reader, cache, Vaddr(vaddr)))?;
         length.set_if_given("length", mapping.len)?;
         Ok::<_, Failure>(paddr.set("paddr", mapping.paddr.0)?)
     })

@@ -9,8 +9,8 @@ use crate::room::zeroed;
 const WAYS: usize = 8;
 /// Bytes taken at once to put blocks in.
 const CHUNK: usize = 1 << 18;
-/// Numbers remembered of blocks that were asked for once.
-const SEEN: usize = 4096;
+/// The most numbers that are remembered of blocks that were asked for once.
+const SEEN: usize = 1 << 16;
 /// No block has this number.
 const NONE: u64 = u64::MAX;
 
@@ -43,8 +43,8 @@ pub(super) struct BlockCache {
     chunks: Vec<Vec<u8>>,
     /// Moves on with every block that makes room.
     hand: usize,
-    /// Numbers of blocks that were asked for once.
-    seen: Vec<u64>,
+    /// What is left of the numbers of blocks that were asked for once.
+    seen: Vec<u16>,
 }
 
 impl BlockCache {
@@ -62,17 +62,18 @@ impl BlockCache {
     /// Whether the block `number` was asked for before, as far as that is remembered: what is wanted
     /// once is not worth more than the bytes that are wanted.
     pub(super) fn is_wanted_again(&mut self, number: u64) -> bool {
-        if self.limit == 0 {
-            return false;
-        }
         if self.seen.is_empty() {
-            if self.seen.try_reserve_exact(SEEN).is_err() {
+            let count = self.limit.min(SEEN);
+            if self.seen.try_reserve_exact(count).is_err() {
                 return false;
             }
-            self.seen.resize(SEEN, NONE);
+            self.seen.resize(count, 0);
         }
-        let index = spread(number, SEEN);
-        self.seen.get_mut(index).is_some_and(|seen| core::mem::replace(seen, number) == number)
+        let mixed = number.wrapping_mul(MIX);
+        // One of 65 thousand is taken for another, which costs some time and no more.
+        let rest = u16::try_from(mixed >> 16 & 0xffff).unwrap_or(0);
+        let index = spread(number, self.seen.len());
+        self.seen.get_mut(index).is_some_and(|seen| core::mem::replace(seen, rest) == rest)
     }
 
     /// The block `number`, when it is here.
@@ -190,11 +191,13 @@ impl BlockCache {
     }
 }
 
+/// 2^64 divided by the golden ratio (Knuth, The Art of Computer Programming 3, 6.4).
+const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
+
 /// A number below `limit` that neighbouring numbers share seldom.
 #[inline]
 fn spread(number: u64, limit: usize) -> usize {
-    // 2^64 divided by the golden ratio (Knuth, The Art of Computer Programming 3, 6.4).
-    let mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    let mixed = number.wrapping_mul(MIX) >> 32;
     usize::try_from(mixed.wrapping_mul(limit as u64) >> 32).unwrap_or(0)
 }
 

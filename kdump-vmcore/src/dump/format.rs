@@ -1,7 +1,5 @@
 //! What a dump format has to answer, and what a thread keeps to read it.
 
-use alloc::vec::Vec;
-
 use kdump_elf::Paddr;
 
 use super::block_cache::BlockCache;
@@ -82,6 +80,7 @@ pub struct Scratch {
     /// Pieces of files that are read by system calls.
     pub(super) blocks: BlockCache,
     /// Of the threads that help.
+    #[cfg(feature = "std")]
     pub(super) helpers: Vec<Scratch>,
 }
 

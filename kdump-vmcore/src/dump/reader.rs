@@ -52,6 +52,11 @@ impl<'d> Reader<'d> {
         Self { zero_excluded, ..self }
     }
 
+    /// As [`Reader::zero_excluded`], in place.
+    pub fn set_zero_excluded(&mut self, zero_excluded: bool) {
+        self.zero_excluded = zero_excluded;
+    }
+
     /// What the dump says about itself.
     #[must_use]
     pub fn facts(&self) -> &'d Facts {

@@ -70,6 +70,10 @@ pub(crate) fn run(args: &[String]) -> Result {
             }
         }
     }
+    if let Ok(load) = std::fs::read_to_string("/proc/loadavg") {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        println!("\n{processors} processors, load average {load}");
+    }
     table.print();
     table.compare()
 }

@@ -59,8 +59,10 @@ pub(in crate::dump) struct PageScratch {
     tables: BlockCache,
     /// Pages by their number.
     pages: BlockCache,
-    /// A page of which nothing is kept.
+    /// The page that was decompressed last, apart from those that are kept or went to the caller.
     page: Vec<u8>,
+    /// Its number.
+    page_of: Option<u64>,
 }
 
 /// Bytes of a file that were read.
@@ -129,7 +131,7 @@ impl PageScratch {
     #[inline]
     pub(in crate::dump) fn begin(&mut self, cache_size: u64, page_size: usize, pages: u64) {
         if cache_size == 0 {
-            (self.descs.len, self.data.len) = (0, 0);
+            (self.descs.len, self.data.len, self.page_of) = (0, 0, None);
         } else if !self.pages.is_for(page_size) {
             let tables = cache_size / TABLES;
             self.tables = BlockCache::new(DESC_LEN * DESCS, tables, pages.div_ceil(DESCS as u64));
@@ -140,7 +142,9 @@ impl PageScratch {
     /// Copies from the page if it is here.
     #[inline]
     pub(in crate::dump) fn copy_kept(&mut self, pfn: u64, inside: usize, buf: &mut [u8]) -> bool {
-        let bytes = inside.checked_add(buf.len()).and_then(|end| self.pages.get(pfn)?.get(inside..end));
+        let Self { page, page_of, pages, .. } = self;
+        let whole = if *page_of == Some(pfn) { Some(page.as_slice()) } else { pages.get(pfn) };
+        let bytes = inside.checked_add(buf.len()).and_then(|end| whole?.get(inside..end));
         bytes.is_some_and(|bytes| {
             buf.copy_from_slice(bytes);
             true
@@ -243,7 +247,7 @@ impl Pages<'_> {
         };
         let len = usize::try_from(size).unwrap_or(usize::MAX);
         let more = if scratch.data.is_near(file, offset) { AHEAD } else { 0 };
-        let PageScratch { decoder, data, page, pages, .. } = scratch;
+        let PageScratch { decoder, data, page, page_of, pages, .. } = scratch;
         let input =
             data.load((file, &*self.source), offset, (len, more), "compressed page").map_err(failed)?;
         let mut decode = |page: &mut [u8]| {
@@ -254,13 +258,17 @@ impl Pages<'_> {
         if buf.len() == page_size {
             return decode(buf).map_err(failed);
         }
-        let whole: &[u8] = match pages.put(pfn, &mut decode) {
+        // What is wanted once goes where the next one goes, into memory that is near the processor.
+        let kept = if pages.is_wanted_again(pfn) { pages.put(pfn, &mut decode) } else { None };
+        let whole: &[u8] = match kept {
             Some(page) => page.map_err(failed)?,
             None => {
+                *page_of = None;
                 if page.len() != page_size {
                     *page = zeroed("page", self.page_size.into()).map_err(failed)?;
                 }
                 decode(page).map_err(failed)?;
+                *page_of = Some(pfn);
                 page
             }
         };

@@ -1,14 +1,15 @@
 //! How long this library takes to read given places of a dump.
 //!
 //! `kdump-bench-read DUMP SPACE THREADS WARM LIST WAY`, as xtask's libkdumpfile_read.c. WAY is a
-//! list of words: `c` reads through the C interface, `nocache` keeps no pages.
+//! list of words: `c` reads through the C interface, `mmap` from a mapping, and with `helpers` two
+//! threads decompress what one reads.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "benchmarks print their figures")]
 #![allow(unsafe_code, reason = "calls the C interface as C does, and asks for processor time")]
 
 use core::error::Error;
 use core::ffi::{c_char, c_int, c_void};
 use core::hint::black_box;
-use core::ptr::{null, null_mut};
+use core::ptr::null_mut;
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::path::Path;
@@ -18,10 +19,10 @@ use std::time::Instant;
 
 use codecpeers::Peer;
 use kdump_elf::Paddr;
-// Links the exported functions.
-use kdump_ffi as _;
+// Also links the exported functions.
+use kdump_ffi::{LIBKDUMP_OPEN_MMAP, libkdump_open_options};
 use kdump_vmcore::codec::Codec;
-use kdump_vmcore::{Dump, KernelMemory, PhysMemory, open_dump_file};
+use kdump_vmcore::{Dump, KernelMemory, MappedFile, PhysMemory, ReadOptions, open_dump_file};
 
 type Result<T> = core::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -91,14 +92,17 @@ fn run() -> Result<()> {
     let size = places.len().div_ceil(threads).max(1);
     let parts: Vec<&[Place]> = places.chunks(size).collect();
     let has = |word: &str| ways.iter().any(|way| way == word);
+    let helpers = if has("helpers") { 2 } else { 1 };
     let (wall, processor, outcome) = if has("c") {
-        let handle = Handle::open(dump)?;
+        let handle = Handle::open(dump, has("mmap"), u32::try_from(helpers)?)?;
         timed(&parts, warm, || {
             let handle = &handle;
             move |at, buf: &mut [u8]| handle.read(virt, at, buf)
         })
     } else {
-        let dump = Dump::open(open_dump_file(Path::new(dump))?)?;
+        let file = open_dump_file(Path::new(dump))?;
+        let dump = if has("mmap") { Dump::open(MappedFile::new(&file)?)? } else { Dump::open(file)? };
+        let dump = dump.read_options(ReadOptions { threads: helpers, ..ReadOptions::default() });
         if virt {
             timed(&parts, warm, || {
                 let mut memory = KernelMemory::new(&dump);
@@ -238,11 +242,15 @@ struct Handle(*mut c_void);
 unsafe impl Sync for Handle {}
 
 impl Handle {
-    fn open(path: &str) -> Result<Self> {
+    fn open(path: &str, mapped: bool, threads: u32) -> Result<Self> {
         let path = CString::new(path)?;
         let (paths, mut dump) = ([path.as_ptr()], null_mut());
-        // SAFETY: one path, no options, a place for the handle.
-        let code = unsafe { c::libkdump_dump_open(paths.as_ptr(), 1, null(), &raw mut dump, null_mut()) };
+        let size = u32::try_from(size_of::<libkdump_open_options>())?;
+        let flags = if mapped { LIBKDUMP_OPEN_MMAP } else { 0 };
+        let options = libkdump_open_options { size, flags, raw_base: 0, cache_size: 0, threads, reserved: 0 };
+        let options = (&raw const options).cast();
+        // SAFETY: one path, the structure of the options, a place for the handle.
+        let code = unsafe { c::libkdump_dump_open(paths.as_ptr(), 1, options, &raw mut dump, null_mut()) };
         if code == 0 { Ok(Self(dump)) } else { Err(format!("libkdump_dump_open: {code}").into()) }
     }
 

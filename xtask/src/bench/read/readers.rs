@@ -114,10 +114,8 @@ impl Readers {
         if made.is_elf() && job.threads == 1 {
             all.push(peer("drgn", &self.drgn));
         }
-        all.extend([ours(&[]), ours(&["c"])]);
-        if made.is_elf() {
-            all.extend([ours(&["mmap"]), ours(&["c", "mmap"])]);
-        } else if job.name == "1 MiB" && job.threads == 1 {
+        all.extend([ours(&[]), ours(&["c"]), ours(&["mmap"]), ours(&["c", "mmap"])]);
+        if !made.is_elf() && job.name == "1 MiB" && job.threads == 1 {
             all.push(ours(&["helpers"]));
         }
         all

@@ -19,23 +19,26 @@ struct Cell {
 }
 
 impl Cell {
-    /// Seconds that count: with one thread those of the processor, which other programs of a busy
-    /// machine take little from; with two those on the clock, or waiting for a lock would be free.
-    fn seconds(&self) -> f64 {
-        let alone = self.threads == 1 && !self.reader.contains("helpers");
-        if alone { self.took.processor } else { self.took.wall }
-    }
-
     fn is_for(&self, other: &Self) -> bool {
         (self.format, self.job) == (other.format, other.job)
     }
 
-    fn rate(&self) -> String {
+    /// Whether several processors do the work, so that their time is not that of the caller.
+    fn is_shared(&self) -> bool {
+        self.threads > 1 || self.reader.contains("helpers")
+    }
+
+    /// By the processor time of one thread, or by the clock.
+    fn rate(&self, seconds: f64) -> String {
         let float = |number: u64| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
         match self.job {
-            "4 KiB" | "1 MiB" => format!("{:.0} MiB/s", float(self.bytes >> 10) / 1024.0 / self.seconds()),
-            _ => format!("{:.0} ns", self.seconds() * 1e9 / float(self.reads as u64)),
+            "4 KiB" | "1 MiB" => format!("{:.0} MiB/s", float(self.bytes >> 10) / 1024.0 / seconds),
+            _ => format!("{:.0} ns", seconds * 1e9 / float(self.reads as u64)),
         }
+    }
+
+    fn rates(&self) -> [String; 2] {
+        [self.rate(self.took.wall), self.rate(self.took.processor)]
     }
 }
 
@@ -66,23 +69,38 @@ impl Table {
         }
     }
 
-    /// One line for each of our ways and each peer, with the ratio of their times.
+    /// One line for each of our ways and each peer. The clock counts the time that other programs of a
+    /// busy machine take as well; processor time, which is that of all threads together, does not count
+    /// waiting for locks. Of what one thread does the second is compared, of the rest both.
     pub(super) fn print(&self) {
-        println!("\nformat  places   threads  reader");
+        println!("\nTimes by the clock, and of all processors together.");
         for ours in self.0.iter().filter(|cell| cell.is_ours) {
-            let about = format!("{:7} {:8} {:7}  {:12}", ours.format, ours.job, ours.threads, ours.reader);
+            let about =
+                format!("{:7} {:8} {} thread  {:12}", ours.format, ours.job, ours.threads, ours.reader);
             let peers = self.0.iter().filter(|peer| !peer.is_ours && peer.is_for(ours));
             for peer in peers.filter(|peer| peer.threads == ours.threads) {
-                let against = format!("{} {}", peer.reader, peer.rate());
-                // What has helpers is on the clock, and so is its peer.
-                let theirs = if ours.reader.contains("helpers") { peer.took.wall } else { peer.seconds() };
-                line(&about, &ours.rate(), &against, theirs / ours.seconds(), goal(ours, &peer.reader));
+                let clock = peer.took.wall / ours.took.wall;
+                let processor = peer.took.processor / ours.took.processor;
+                let verdict = verdict(clock, processor, ours.is_shared(), goal(ours, &peer.reader));
+                let [clock_rate, processor_rate] = ours.rates();
+                let [their_clock, theirs] = peer.rates();
+                println!(
+                    "{about} {clock_rate:>10} {processor_rate:>10}  {:12} {their_clock:>10} {theirs:>10}  ratio \
+                     {clock:6.2} {processor:6.2}  {verdict}",
+                    peer.reader
+                );
             }
             let alone = self.0.iter().find(|cell| {
                 ours.threads == 2 && cell.threads == 1 && cell.is_for(ours) && cell.reader == ours.reader
             });
             if let Some(alone) = alone {
-                line(&about, &ours.rate(), "itself, one thread", alone.took.wall / ours.took.wall, Some(1.8));
+                let clock = alone.took.wall / ours.took.wall;
+                // As if each thread had a processor of its own all the time.
+                let processor = 2.0 * alone.took.processor / ours.took.processor;
+                println!(
+                    "{about} times as fast as one thread: {clock:.2}, with processors for both {processor:.2}  {}",
+                    verdict(clock, processor, true, Some(1.8))
+                );
             }
         }
     }
@@ -103,11 +121,13 @@ impl Table {
     }
 }
 
-fn line(about: &str, rate: &str, against: &str, ratio: f64, goal: Option<f64>) {
-    let verdict = goal.map_or(String::new(), |goal| {
-        format!("goal {goal:.1} {}", if ratio >= goal { "met" } else { "NOT MET" })
-    });
-    println!("{about} {rate:>11}  against {against:26} {ratio:6.2}  {verdict}");
+fn verdict(clock: f64, processor: f64, is_shared: bool, goal: Option<f64>) -> String {
+    let Some(goal) = goal else { return String::new() };
+    let word = |ratio: f64| if ratio >= goal { "met" } else { "NOT MET" };
+    match is_shared && word(clock) != word(processor) {
+        true => format!("goal {goal:.1} {} by the clock, {} by processor time", word(clock), word(processor)),
+        false => format!("goal {goal:.1} {}", word(processor)),
+    }
 }
 
 /// How many times as fast as the peer this should be.
