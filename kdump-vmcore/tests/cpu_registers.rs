@@ -43,7 +43,10 @@ fn file(table: &Kallsyms, saved: &[Option<u32>], listed: &[u32]) -> Vec<u8> {
     }
     let (bytes, info) = table.build();
     put(TABLE, &bytes);
-    let info = format!("OSRELEASE=6.12\nSIZE(list_head)=16\nNUMBER(phys_base)=0\nSYMBOL(_stext)={:x}\n{info}", IMAGE + 0x40);
+    let info = format!(
+        "OSRELEASE=6.12\nSIZE(list_head)=16\nNUMBER(phys_base)=0\nSYMBOL(_stext)={:x}\n{info}",
+        IMAGE + 0x40
+    );
     let mut notes: Vec<u8> = listed.iter().flat_map(|&pid| cpu_note(pid)).collect();
     notes.extend(note(Wire::LE64, "VMCOREINFO", 0, info.as_bytes()));
     CoreFile::x86_64().with(Segment::notes(&notes)).with(Segment::load(0, &image)).build()
@@ -137,7 +140,8 @@ fn a_dump_says_where_registers_come_from() {
     let late = dump(&table(), &[Some(5), None], &[1, 2]);
     assert_eq!(sources(&late), [("hypervisor", Some(0)), ("hypervisor", Some(1)), ("crash_notes", Some(0))]);
     // The first task brought the machine down: its number is one.
-    let info = note(Wire::LE64, "VMCOREINFO", 0, b"OSRELEASE=6.12\nSIZE(list_head)=16\nCRASHTIME=1700000000\n");
+    let info =
+        note(Wire::LE64, "VMCOREINFO", 0, b"OSRELEASE=6.12\nSIZE(list_head)=16\nCRASHTIME=1700000000\n");
     let died = |more: &[u8]| {
         let notes = [&cpu_note(1), &info, more].concat();
         Dump::open(CoreFile::x86_64().with(Segment::notes(&notes)).build()).unwrap()

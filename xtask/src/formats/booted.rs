@@ -122,6 +122,10 @@ fn compare(
     for (file, format) in files.iter().zip(FORMATS).take(2) {
         rows.extend(addresses::rows(readers, machine, guest, qmp, file, format, dir));
     }
+    // QEMU notes the state of x86 CPUs alone.
+    if machine.has_cpu_state {
+        rows.push(addresses::without_vmcoreinfo(readers, machine, guest, qmp, &elf, dir));
+    }
     remove(&files)?;
     Ok(rows)
 }

@@ -19,6 +19,8 @@ pub(super) struct Machine {
     pub(super) need: Need,
     pub(super) qemu: &'static [&'static str],
     pub(super) console: &'static str,
+    /// Whether QEMU notes all registers of its CPUs.
+    pub(super) has_cpu_state: bool,
     /// Where its RAM begins.
     pub(super) ram: u64,
 }
@@ -36,6 +38,7 @@ const AMD64: Machine = Machine {
     need: X86,
     qemu: &["-cpu", "max"],
     console: "ttyS0",
+    has_cpu_state: true,
     ram: 0,
 };
 const ARM64: Machine = Machine {
@@ -46,6 +49,7 @@ const ARM64: Machine = Machine {
     need: ARM,
     qemu: &["-M", "virt,gic-version=3", "-cpu", "cortex-a72"],
     console: "ttyAMA0",
+    has_cpu_state: false,
     ram: 1 << 30,
     ..AMD64
 };
