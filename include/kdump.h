@@ -87,6 +87,22 @@
 #define LIBKDUMP_FORMAT_UNKNOWN 0
 
 /**
+ * The registers are in a note alone: libkdump_dump_cpu_source().
+ */
+#define LIBKDUMP_REGISTERS_NOTE 1
+
+/**
+ * The registers are those that the CPU left in its own memory (`crash_notes`), whether or not a
+ * note has them too.
+ */
+#define LIBKDUMP_REGISTERS_CRASH_NOTES 2
+
+/**
+ * The registers are of a virtual CPU at the time of the dump, in a note of the hypervisor.
+ */
+#define LIBKDUMP_REGISTERS_HYPERVISOR 3
+
+/**
  * `flags` of struct libkdump_open_options: memory that was left out of the dump reads as zeros
  * instead of giving LIBKDUMP_ERR_EXCLUDED.
  */
@@ -711,7 +727,7 @@ struct libkdump_dump_info {
      */
     uint32_t phnum;
     /**
-     * Number of CPUs with registers (libkdump_dump_cpu()).
+     * Number of NT_PRSTATUS notes: libkdump_dump_cpu() may go on behind them.
      */
     uint32_t cpus;
     /**
@@ -793,12 +809,11 @@ struct libkdump_cpu {
      */
     uint32_t size;
     /**
-     * Place among the NT_PRSTATUS notes, from 0. It is the CPU's number only when every CPU
-     * below it left a note.
+     * Place in the list, from 0. It is the CPU's number only when every CPU below it left a note.
      */
     uint32_t index;
     /**
-     * The task that ran, 0 when the CPU was idle.
+     * The task that ran, 0 when the CPU was idle; in a hypervisor's note a number of the CPU.
      */
     int32_t pid;
     /**
@@ -814,7 +829,7 @@ struct libkdump_cpu {
      */
     uint64_t stack_pointer;
     /**
-     * Offset of the note's header in the file.
+     * Offset of the note's header in the file; 0 when no note has these registers.
      */
     uint64_t note_offset;
     /**
@@ -1607,7 +1622,8 @@ int libkdump_dump_vmcoreinfo(const struct libkdump_dump *dump,
                              struct libkdump_error *error);
 
 /**
- * The CPUs that saved their registers, in the order of their notes.
+ * The CPUs that saved their registers, in the order of their notes; behind them those whose
+ * registers only the dead kernel's memory has, which the first call for one of them looks for.
  *
  * Parameters: `dump` the dump; `index` from 0; `out` receives the CPU; `error` may be NULL. Returns
  * LIBKDUMP_END behind the last. Errors: LIBKDUMP_ERR_TRUNCATED for a note that is too short,
@@ -1645,15 +1661,25 @@ int libkdump_dump_register_at(const struct libkdump_dump *dump,
                               struct libkdump_error *error);
 
 /**
- * The number of a CPU that saved its registers, as the dead kernel's own memory tells: the notes
- * of a dump do not, and a CPU that did not answer left none. The first call for a dump reads the
- * kernel's symbols.
+ * Where the registers of a CPU were found. The first call for a dump reads the kernel's symbols.
+ *
+ * Parameters: `dump` the dump; `cpu` as `index` of libkdump_dump_cpu(); `source` receives one of
+ * LIBKDUMP_REGISTERS_; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND when there is no such
+ * CPU.
+ */
+int libkdump_dump_cpu_source(const struct libkdump_dump *dump,
+                             uint32_t cpu,
+                             uint32_t *source,
+                             struct libkdump_error *error);
+
+/**
+ * The number of a CPU that saved its registers, as the dead kernel's own memory tells, or the
+ * hypervisor: the notes of a dump do not, and a CPU that did not answer left none. The first call
+ * for a dump reads the kernel's symbols.
  *
  * Parameters: `dump` the dump; `cpu` as `index` of libkdump_dump_cpu(); `number` receives the
- * number; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND when there is no such note, when it
- * is in no CPU's buffer (those that a hypervisor makes are not), or without the keys of VMCOREINFO;
- * LIBKDUMP_ERR_UNSUPPORTED when the dump does not tell where the buffers are; LIBKDUMP_ERR_TOO_LARGE for
- * more CPUs than there can be; those of libkdump_dump_read_virt() when the buffers cannot be read.
+ * number; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND when there is no such CPU, or its
+ * note is in no CPU's buffer or the dump does not tell where the buffers are.
  */
 int libkdump_dump_cpu_number(const struct libkdump_dump *dump,
                              uint32_t cpu,

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use kdump_elf::Paddr;
 use kdump_ffi_core::{InOut, Out, arch_number, encoding_numbers, extensible, libkdump_error, libkdump_phdr};
-use kdump_vmcore::{AddressSpace, Dump, KernelMemory, Reader, TranslationCache};
+use kdump_vmcore::{AddressSpace, CpuRegisters, Dump, KernelMemory, Reader, TranslationCache};
 
 use crate::boundary::call;
 use crate::failure::Failure;
@@ -38,7 +38,7 @@ pub struct libkdump_dump {
     ranges: OnceLock<Vec<libkdump_range>>,
     space: OnceLock<Arc<AddressSpace>>,
     kept: Places,
-    cpu_numbers: OnceLock<Vec<Option<u32>>>,
+    cpus: OnceLock<Vec<CpuRegisters>>,
 }
 
 impl Handle for libkdump_dump {
@@ -49,8 +49,8 @@ impl libkdump_dump {
     pub(crate) fn new(dump: Dump<'static>, zero_excluded: bool) -> Self {
         let (ranges, space, kept) = (OnceLock::new(), OnceLock::new(), Places::default());
         let page_size = dump.page_size().unwrap_or(4096);
-        let cpu_numbers = OnceLock::new();
-        Self { dump, zero_excluded, page_size, ranges, space, kept, cpu_numbers }
+        let cpus = OnceLock::new();
+        Self { dump, zero_excluded, page_size, ranges, space, kept, cpus }
     }
 
     /// The ranges of memory, listed at the first call that needs them.
@@ -59,13 +59,13 @@ impl libkdump_dump {
         published::<Vec<_>>(&self.ranges, list)
     }
 
-    /// The numbers of the CPUs, found out at the first call that needs them.
-    pub(crate) fn cpu_numbers(&self) -> Result<&[Option<u32>], kdump_vmcore::Error> {
-        if let Some(numbers) = self.cpu_numbers.get() {
-            return Ok(numbers);
+    /// The registers of the CPUs, found at the first call that needs them.
+    pub(crate) fn cpus(&self) -> Result<&[CpuRegisters], kdump_vmcore::Error> {
+        if let Some(cpus) = self.cpus.get() {
+            return Ok(cpus);
         }
-        let numbers = kdump_vmcore::cpu_numbers(&self.dump)?;
-        Ok(published::<Vec<_>>(&self.cpu_numbers, || numbers))
+        let found = kdump_vmcore::cpu_registers(&self.dump)?;
+        Ok(published::<Vec<_>>(&self.cpus, || found.cpus))
     }
 
     /// The range an address lies in.
@@ -133,7 +133,7 @@ pub struct libkdump_dump_info {
     pub endian: u32,
     /// Number of program headers (libkdump_dump_phdr()).
     pub phnum: u32,
-    /// Number of CPUs with registers (libkdump_dump_cpu()).
+    /// Number of NT_PRSTATUS notes: libkdump_dump_cpu() may go on behind them.
     pub cpus: u32,
     /// Number of ranges of memory (libkdump_dump_range()).
     pub ranges: u32,

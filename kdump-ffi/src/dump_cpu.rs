@@ -5,7 +5,7 @@ use core::ffi::{c_int, c_void};
 
 use kdump_elf::PrStatus;
 use kdump_ffi_core::{Chars, Flow, InOut, Out, extensible, libkdump_error, libkdump_register, register_at};
-use kdump_vmcore::Cpu;
+use kdump_vmcore::RegisterSource;
 
 use crate::boundary::call;
 use crate::dump::libkdump_dump;
@@ -13,16 +13,23 @@ use crate::failure::Failure;
 use crate::handle::{Lent, enter};
 use crate::texts::element;
 
+/// The registers are in a note alone: libkdump_dump_cpu_source().
+pub const LIBKDUMP_REGISTERS_NOTE: u32 = 1;
+/// The registers are those that the CPU left in its own memory (`crash_notes`), whether or not a
+/// note has them too.
+pub const LIBKDUMP_REGISTERS_CRASH_NOTES: u32 = 2;
+/// The registers are of a virtual CPU at the time of the dump, in a note of the hypervisor.
+pub const LIBKDUMP_REGISTERS_HYPERVISOR: u32 = 3;
+
 /// A CPU that saved its registers.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct libkdump_cpu {
     /// `sizeof (struct libkdump_cpu)`, set by the caller.
     pub size: u32,
-    /// Place among the NT_PRSTATUS notes, from 0. It is the CPU's number only when every CPU
-    /// below it left a note.
+    /// Place in the list, from 0. It is the CPU's number only when every CPU below it left a note.
     pub index: u32,
-    /// The task that ran, 0 when the CPU was idle.
+    /// The task that ran, 0 when the CPU was idle; in a hypervisor's note a number of the CPU.
     pub pid: i32,
     /// Zero.
     pub reserved: u32,
@@ -30,7 +37,7 @@ pub struct libkdump_cpu {
     pub instruction_pointer: u64,
     /// Stack pointer.
     pub stack_pointer: u64,
-    /// Offset of the note's header in the file.
+    /// Offset of the note's header in the file; 0 when no note has these registers.
     pub note_offset: u64,
     /// Bytes of `desc`.
     pub desc_len: u64,
@@ -52,7 +59,8 @@ extensible!(libkdump_cpu {
     reserved_pointer: *const c_void,
 });
 
-/// The CPUs that saved their registers, in the order of their notes.
+/// The CPUs that saved their registers, in the order of their notes; behind them those whose
+/// registers only the dead kernel's memory has, which the first call for one of them looks for.
 ///
 /// Parameters: `dump` the dump; `index` from 0; `out` receives the CPU; `error` may be NULL. Returns
 /// LIBKDUMP_END behind the last. Errors: LIBKDUMP_ERR_TRUNCATED for a note that is too short,
@@ -67,8 +75,12 @@ pub extern "C" fn libkdump_dump_cpu(
     call(error, || {
         let handle = enter(dump, "dump")?;
         let place = out.place("out")?;
-        let Some(cpu) = cpu_of(&handle, index) else { return Ok::<_, Failure>(Flow::End) };
-        let status = cpu.prstatus()?;
+        let Some(status) = status_of(&handle, index)? else { return Ok::<_, Failure>(Flow::End) };
+        let note = handle.dump.cpu(place_of(index)).map(|cpu| cpu.note);
+        let desc = match note {
+            Some(note) => note.desc,
+            None => handle.cpus()?.get(place_of(index)).map_or(&[][..], |found| found.saved()),
+        };
         place.set(libkdump_cpu {
             size: 0,
             index,
@@ -76,9 +88,9 @@ pub extern "C" fn libkdump_dump_cpu(
             reserved: 0,
             instruction_pointer: status.instruction_pointer().unwrap_or(0),
             stack_pointer: status.stack_pointer().unwrap_or(0),
-            note_offset: cpu.note.offset,
-            desc_len: cpu.note.desc.len() as u64,
-            desc: cpu.note.desc.as_ptr().cast(),
+            note_offset: note.map_or(0, |note| note.offset),
+            desc_len: desc.len() as u64,
+            desc: desc.as_ptr().cast(),
             reserved_pointer: core::ptr::null(),
         });
         Ok(Flow::Done)
@@ -101,7 +113,7 @@ pub extern "C" fn libkdump_dump_register(
     call(error, || {
         let handle = enter(dump, "dump")?;
         let missing = kdump_ffi_core::Failure::NotFound { what: "register" };
-        let found = status_of(&handle, cpu)?.register(name.get("name")?).ok_or(missing)?;
+        let found = known(&handle, cpu)?.register(name.get("name")?).ok_or(missing)?;
         Ok::<_, Failure>(value.set("value", found)?)
     })
 }
@@ -122,7 +134,7 @@ pub extern "C" fn libkdump_dump_register_at(
     call(error, || {
         let handle = enter(dump, "dump")?;
         let place = out.place("out")?;
-        let Some(register) = register_at(&status_of(&handle, cpu)?, index) else {
+        let Some(register) = register_at(&known(&handle, cpu)?, index) else {
             return Ok::<_, Failure>(Flow::End);
         };
         place.set(register);
@@ -130,25 +142,58 @@ pub extern "C" fn libkdump_dump_register_at(
     })
 }
 
-fn cpu_of(handle: &libkdump_dump, cpu: u32) -> Option<Cpu<'_>> {
-    handle.dump.cpu(usize::try_from(cpu).ok()?)
+fn place_of(cpu: u32) -> usize {
+    usize::try_from(cpu).unwrap_or(usize::MAX)
 }
 
-fn status_of(handle: &libkdump_dump, cpu: u32) -> Result<PrStatus<'_>, Failure> {
-    let count = handle.dump.cpu_count() as u64;
-    let missing = kdump_ffi_core::Failure::Index { what: "CPU", index: u64::from(cpu), count };
-    Ok(cpu_of(handle, cpu).ok_or(missing)?.prstatus()?)
+/// The registers at a place of the list; `None` behind its end. Those of notes cost no look into
+/// the memory.
+fn status_of(handle: &libkdump_dump, cpu: u32) -> Result<Option<PrStatus<'_>>, Failure> {
+    if let Some(cpu) = handle.dump.cpu(place_of(cpu)) {
+        return Ok(Some(cpu.prstatus()?));
+    }
+    let found = handle.cpus()?.get(place_of(cpu));
+    Ok(found.map(|found| found.prstatus(&handle.dump)).transpose()?)
 }
 
-/// The number of a CPU that saved its registers, as the dead kernel's own memory tells: the notes
-/// of a dump do not, and a CPU that did not answer left none. The first call for a dump reads the
-/// kernel's symbols.
+fn known(handle: &libkdump_dump, cpu: u32) -> Result<PrStatus<'_>, Failure> {
+    let missing = |count| kdump_ffi_core::Failure::Index { what: "CPU", index: u64::from(cpu), count };
+    match status_of(handle, cpu)? {
+        Some(status) => Ok(status),
+        None => Err(missing(handle.cpus()?.len() as u64).into()),
+    }
+}
+
+/// Where the registers of a CPU were found. The first call for a dump reads the kernel's symbols.
+///
+/// Parameters: `dump` the dump; `cpu` as `index` of libkdump_dump_cpu(); `source` receives one of
+/// LIBKDUMP_REGISTERS_; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND when there is no such
+/// CPU.
+#[unsafe(no_mangle)]
+pub extern "C" fn libkdump_dump_cpu_source(
+    dump: Lent<'_, libkdump_dump>,
+    cpu: u32,
+    source: Out<'_, u32>,
+    error: InOut<'_, libkdump_error>,
+) -> c_int {
+    call(error, || {
+        let handle = enter(dump, "dump")?;
+        let found = match element(handle.cpus()?, "CPU", cpu)?.source {
+            RegisterSource::CrashNotes => LIBKDUMP_REGISTERS_CRASH_NOTES,
+            RegisterSource::Hypervisor => LIBKDUMP_REGISTERS_HYPERVISOR,
+            _ => LIBKDUMP_REGISTERS_NOTE,
+        };
+        Ok::<_, Failure>(source.set("source", found)?)
+    })
+}
+
+/// The number of a CPU that saved its registers, as the dead kernel's own memory tells, or the
+/// hypervisor: the notes of a dump do not, and a CPU that did not answer left none. The first call
+/// for a dump reads the kernel's symbols.
 ///
 /// Parameters: `dump` the dump; `cpu` as `index` of libkdump_dump_cpu(); `number` receives the
-/// number; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND when there is no such note, when it
-/// is in no CPU's buffer (those that a hypervisor makes are not), or without the keys of VMCOREINFO;
-/// LIBKDUMP_ERR_UNSUPPORTED when the dump does not tell where the buffers are; LIBKDUMP_ERR_TOO_LARGE for
-/// more CPUs than there can be; those of libkdump_dump_read_virt() when the buffers cannot be read.
+/// number; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND when there is no such CPU, or its
+/// note is in no CPU's buffer or the dump does not tell where the buffers are.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_cpu_number(
     dump: Lent<'_, libkdump_dump>,
@@ -158,7 +203,7 @@ pub extern "C" fn libkdump_dump_cpu_number(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let found = element(handle.cpu_numbers()?, "CPU", cpu)?;
+        let found = element(handle.cpus()?, "CPU", cpu)?.cpu;
         let missing = kdump_ffi_core::Failure::NotFound { what: "buffer with this CPU's registers" };
         Ok::<_, Failure>(number.set("number", found.ok_or(missing)?)?)
     })

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use common::{Memory, libkdump_dump, message, sized};
 use dumpgen::{CoreFile, Kallsyms, Segment, Wire, crash_notes_buffer, note, prstatus_x86_64};
-use kdump_ffi::libkdump_cpu;
+use kdump_ffi::{LIBKDUMP_REGISTERS_CRASH_NOTES, LIBKDUMP_REGISTERS_NOTE, libkdump_cpu};
 use kdump_ffi_core::{LIBKDUMP_END, LIBKDUMP_ERR_NOT_FOUND, LIBKDUMP_OK, libkdump_note, libkdump_register};
 
 struct Open {
@@ -83,6 +83,42 @@ fn registers_have_the_number_of_their_cpu() {
     assert_eq!(code, LIBKDUMP_ERR_NOT_FOUND, "{said}");
     assert!(said.contains("buffer"), "{said}");
     assert_eq!(number(3).0, LIBKDUMP_ERR_NOT_FOUND);
+}
+
+#[test]
+fn registers_say_where_they_were_found() {
+    let dump = open(silent_second());
+    let source = |cpu| {
+        let (mut source, mut error) = (0, sized());
+        (common::libkdump_dump_cpu_source(dump.dump, cpu, &raw mut source, &raw mut error), source)
+    };
+    assert_eq!(source(0), (LIBKDUMP_OK, LIBKDUMP_REGISTERS_CRASH_NOTES));
+    assert_eq!(source(2), (LIBKDUMP_OK, LIBKDUMP_REGISTERS_NOTE));
+    assert_eq!(source(3).0, LIBKDUMP_ERR_NOT_FOUND);
+}
+
+#[test]
+fn registers_that_no_note_has_follow_the_notes() {
+    let mut file = silent_second();
+    // The note of the last CPU is another's, whose registers are nowhere in memory.
+    let at = file.windows(cpu_note(9).len()).position(|bytes| bytes == cpu_note(9)).unwrap();
+    file[at..at + cpu_note(9).len()].copy_from_slice(&cpu_note(33));
+    let dump = open(file);
+    let mut cpu: libkdump_cpu = sized();
+    let mut seen = Vec::new();
+    let mut index = 0;
+    while common::libkdump_dump_cpu(dump.dump, index, &raw mut cpu, null_mut()) == LIBKDUMP_OK {
+        seen.push((cpu.pid, cpu.instruction_pointer, cpu.note_offset != 0, cpu.desc_len));
+        index += 1;
+    }
+    assert_eq!(seen, [(7, 7, true, 336), (33, 33, true, 336), (5, 5, true, 336), (9, 9, false, 336)]);
+    let (mut number, mut source, mut value) = (0, 0, 0);
+    assert_eq!(common::libkdump_dump_cpu_number(dump.dump, 3, &raw mut number, null_mut()), LIBKDUMP_OK);
+    assert_eq!(common::libkdump_dump_cpu_source(dump.dump, 3, &raw mut source, null_mut()), LIBKDUMP_OK);
+    let name = c"rsp".as_ptr();
+    let code = common::libkdump_dump_register(dump.dump, 3, name, &raw mut value, null_mut());
+    assert_eq!((code, number, source, value), (LIBKDUMP_OK, 2, LIBKDUMP_REGISTERS_CRASH_NOTES, 9));
+    assert!(common::libkdump_dump_register(dump.dump, 4, name, &raw mut value, null_mut()) < 0);
 }
 
 #[test]

@@ -60,7 +60,9 @@ pub use dump::{
 };
 pub use error::{Error, PageFault, Stopped, TableFault};
 pub use io_error::IoError;
-pub use kernel::{Caller, Dmesg, Kallsyms, KernelMemory, LogRecord, cpu_numbers};
+pub use kernel::{
+    Caller, CpuList, CpuRegisters, Dmesg, Kallsyms, KernelMemory, LogRecord, RegisterSource, cpu_registers,
+};
 pub use progress::Progress;
 #[cfg(feature = "std")]
 pub use save::{Draft, SaveFailure, SaveOptions, save};

@@ -9,7 +9,7 @@
 
 use dumpgen::{CoreFile, Flattened, Segment, Wire, note};
 use kdump_elf::{Arch, Paddr};
-use kdump_vmcore::{Dump, Error, PhysMemory, RawImage, SpanKind, verify};
+use kdump_vmcore::{Dump, Error, KernelMemory, PhysMemory, RawImage, SpanKind, verify};
 
 fn image(base: u64, bytes: &[u8]) -> RawImage<'static> {
     RawImage { base: Paddr(base), source: Box::new(bytes.to_vec()) }
@@ -85,19 +85,25 @@ fn formats_that_are_not_read_say_what_to_do() {
         (b"\xa8\x19\x01\x73\x61\x8f\x23\xed", "LKCD", "crash"),
         (b"\xed\x23\x8f\x61\x73\x01\x19\xa8", "LKCD", "crash"),
         (b"\xa8\x19\x01\x73\x61\x8f\x23\xfd", "s390", "zgetdump"),
+        (b"\xa8\x19\x01\x73\x61\x8f\x23\xfe", "s390", "zgetdump"),
         (b"sadump\0\0", "sadump", "makedumpfile"),
         (b"\xed\xeb\x0f\xf0", "Xen", "xl dump-core"),
+        (b"\xf0\x0f\xeb\xed", "Xen", "xl dump-core"),
         (b"LinuxGuestRecord", "Xen", "xl dump-core"),
         (b"PAGEDU64", "Windows", "WinDbg"),
         (b"PAGEDUMP", "Windows", "WinDbg"),
         (b"QEVM", "QEMU", "dump-guest-memory"),
         (b"LibvirtQemudSave", "libvirt", "virsh dump --memory-only"),
+        (b"\xd0\xbe\xd2\xbe", "VMware", "vmss2core"),
         (b"\xd2\xbe\xd2\xbe", "VMware", "vmss2core"),
+        (b"\xd3\xbe\xd2\xbe", "VMware", "vmss2core"),
         (b"EMiL", "LiME", "Volatility"),
         (b"AVML", "AVML", "avml-convert"),
         (b"\x1f\x8b", "gzip", "gunzip"),
         (b"\xfd7zXZ\0", "xz", "unxz"),
         (b"\x28\xb5\x2f\xfd", "zstd", "unzstd"),
+        (b"\x04\x22\x4d\x18", "lz4", "unlz4"),
+        (b"BZh", "bzip2", "bunzip2"),
     ];
     for (signature, name, way) in known {
         // Alone, and in front of anything.
@@ -110,6 +116,53 @@ fn formats_that_are_not_read_say_what_to_do() {
         }
     }
     assert!(matches!(Dump::open(b"KDUMX   ".to_vec()), Err(Error::UnknownFormat { .. })));
+}
+
+#[test]
+fn the_core_of_a_xen_domain_is_refused() {
+    for wire in [Wire::LE64, Wire { big: true, ..Wire::LE64 }] {
+        let mut file = CoreFile::new(wire, 62).build();
+        // Sections behind the header: nothing, then notes.
+        let (sections, notes) = (file.len() as u64, file.len() as u64 + 128);
+        let put = |file: &mut Vec<u8>, at: usize, value: u64, len: usize| {
+            let bytes = if wire.big {
+                value.to_be_bytes()[8 - len..].to_vec()
+            } else {
+                value.to_le_bytes()[..len].to_vec()
+            };
+            file[at..at + len].copy_from_slice(&bytes);
+        };
+        file.resize(file.len() + 128, 0);
+        put(&mut file, 40, sections, 8);
+        put(&mut file, 58, 64, 2);
+        put(&mut file, 60, 2, 2);
+        put(&mut file, sections as usize + 64 + 4, 7, 4);
+        put(&mut file, sections as usize + 64 + 24, notes, 8);
+        let domain = [file.clone(), note(wire, "Xen", 0x200_0001, &[0; 32])].concat();
+        let error = Dump::open(domain).unwrap_err().to_string();
+        assert!(error.contains("Xen domain") && error.contains("crash reads it"), "{error}");
+        // A file without memory is no such core.
+        Dump::open([file, note(wire, "CORE", 1, &[0; 32])].concat()).unwrap();
+    }
+}
+
+#[test]
+fn addresses_of_a_kernel_under_xen_are_refused_and_memory_is_read() {
+    let info =
+        note(Wire::LE64, "VMCOREINFO", 0, b"NUMBER(phys_base)=0\nSYMBOL(swapper_pg_dir)=ffffffff80002000\n");
+    let load = Segment { p_vaddr: 0xffff_ffff_8000_0000, ..Segment::load(0, &[7; 0x4000]) };
+    let why = |notes: &[u8]| {
+        let dump =
+            Dump::open(CoreFile::x86_64().with(Segment::notes(notes)).with(load.clone()).build()).unwrap();
+        let mut byte = [0];
+        dump.reader().read_phys(Paddr(0x3000), &mut byte).unwrap();
+        assert_eq!(byte, [7]);
+        let told = dump.facts().details.iter().any(|(name, _)| *name == "xen");
+        let error = KernelMemory::new(&dump).translate(0xffff_ffff_8000_0000).err();
+        (told, error.is_some_and(|error| error.to_string().contains("under Xen")))
+    };
+    assert_eq!(why(&[info.clone(), note(Wire::LE64, "Xen", 0x100_0001, &[0; 80])].concat()), (true, true));
+    assert_eq!(why(&[info, note(Wire::LE64, "Xen", 1, &[0; 80])].concat()), (false, false));
 }
 
 /// Each stream would be opened inside the one around it, as deep as the file is long.

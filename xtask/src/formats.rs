@@ -51,7 +51,8 @@ pub(crate) fn run(args: &[String]) -> Result {
     let dir = repo::scratch("formats")?;
     let mut rows = Vec::new();
     if let Some(dump) = dump {
-        rows.extend(makedumpfile::rows(&readers, &dump, &dir, clock)?);
+        let maker = makedumpfile::Maker::host()?;
+        rows.extend(makedumpfile::rows(&readers, &maker, &dump, &dir, clock)?);
         rows.extend(guest::rows(&readers, &dump, &dir, clock)?);
     }
     for machine in machines {

@@ -267,6 +267,7 @@ fn json_has_what_scripts_look_for() {
     );
     // This dump does not tell which CPU it was: that is said, and nothing is guessed.
     assert!(cpu["cpu"].is_null() && notes["cpu_unknown"].is_string());
+    assert_eq!(cpu["source"], "note");
     assert_eq!(json(&["verify", "--json", "--progress", "none", &dump])["sound"], true);
     let text = kdump(&["info", &dump]).stdout;
     assert!(!text.contains(&0x1b), "a dump must not command the terminal");

@@ -94,6 +94,8 @@ declare! {
         out: *mut kdump_ffi_core::libkdump_register, error: *mut libkdump_error) -> c_int;
     libkdump_dump_cpu_number(dump: *const libkdump_dump, cpu: u32, number: *mut u32,
         error: *mut libkdump_error) -> c_int;
+    libkdump_dump_cpu_source(dump: *const libkdump_dump, cpu: u32, source: *mut u32,
+        error: *mut libkdump_error) -> c_int;
     libkdump_dump_save_fd(dump: *const libkdump_dump, fd: c_int, options: *const libkdump_save_options,
         progress: libkdump_progress_fn, user: *mut c_void, report: *mut c_void,
         error: *mut libkdump_error) -> c_int;

@@ -9,7 +9,7 @@ use crate::error::elf;
 /// A CPU's NT_PRSTATUS note.
 ///
 /// `index` counts notes, not CPUs: a CPU that did not answer the crashing one left no note,
-/// and all later ones move up by one. [`cpu_numbers`](crate::cpu_numbers) finds the CPUs.
+/// and all later ones move up by one. [`cpu_registers`](crate::cpu_registers) finds the CPUs.
 #[derive(Clone, Copy, Debug)]
 pub struct Cpu<'a> {
     /// Place among the NT_PRSTATUS notes of the dump, from 0.

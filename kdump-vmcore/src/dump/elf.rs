@@ -12,7 +12,7 @@ use super::format::{Format, Scratch};
 use super::remembered::{Remembered, error_of};
 use super::scan::offset_in;
 use super::signature::{Part, only};
-use super::{Completeness, Facts, NoteTable, Span, SpanKind};
+use super::{Completeness, Facts, NoteTable, Span, SpanKind, xen};
 use crate::error::{Error, Stopped};
 use crate::extent_map::{Extent, ExtentMap, Lookup};
 use crate::room::{push, tell};
@@ -52,6 +52,9 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
     let source = only(parts, "an ELF core split over several files: it is always one file, give one")?;
     let size = source.size()?;
     let CoreTable { ehdr, phdrs } = CoreTable::read(&*source, size)?;
+    if phdrs.is_empty() {
+        xen::refuse_domain(&*source, &ehdr)?;
+    }
     let mut defects = Vec::new();
     let notes = NoteTable::read(&*source, ehdr.encoding.endian, &phdrs, &mut defects)?;
     let remembered = Remembered::read(&notes, ehdr.encoding.endian, ehdr.e_flags, &mut defects)?;
@@ -72,6 +75,10 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
         notes,
         ..Facts::new("elf", ehdr.encoding)
     };
+    if xen::was_below(&facts.notes) {
+        let text = "was below: memory is the machine's; crash translates the kernel's addresses";
+        facts.details.push(("xen", text.into()));
+    }
     if remembered.given_up != 0 {
         let text = format!("{} readable bytes for which the list of losses had no room", remembered.given_up);
         facts.details.push(("given up", text));

@@ -20,6 +20,7 @@ mod signature;
 mod span;
 mod unreadable;
 mod verify;
+pub(crate) mod xen;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

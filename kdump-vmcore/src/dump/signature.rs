@@ -33,6 +33,7 @@ const fn foreign(signature: &'static [u8], what: &'static str) -> Known {
 }
 
 const LKCD: &str = "an LKCD dump; crash and libkdumpfile read it";
+const S390: &str = "an s390 stand-alone dump; `zgetdump -f elf` makes an ELF core of it";
 const XEN_CORE: &str =
     "a core file of a Xen domain in its old format; crash reads it, `xl dump-core` writes ELF";
 const VMWARE: &str = "a VMware suspend or snapshot file; crash reads it, `vmss2core` makes an ELF core of it";
@@ -41,10 +42,9 @@ const VMWARE: &str = "a VMware suspend or snapshot file; crash reads it, `vmss2c
 const FOREIGN: &[Known] = &[
     foreign(b"\xa8\x19\x01\x73\x61\x8f\x23\xed", LKCD),
     foreign(b"\xed\x23\x8f\x61\x73\x01\x19\xa8", LKCD),
-    foreign(
-        b"\xa8\x19\x01\x73\x61\x8f\x23\xfd",
-        "an s390 stand-alone dump; `zgetdump -f elf` makes an ELF core of it",
-    ),
+    foreign(b"\xa8\x19\x01\x73\x61\x8f\x23\xfd", S390),
+    // On several volumes, or of more than the first version can have.
+    foreign(b"\xa8\x19\x01\x73\x61\x8f\x23\xfe", S390),
     foreign(b"sadump\0\0", "a dump of Fujitsu's sadump; `makedumpfile` makes a kdump-compressed dump of it"),
     foreign(b"\xed\xeb\x0f\xf0", XEN_CORE),
     foreign(b"\xf0\x0f\xeb\xed", XEN_CORE),

@@ -1,13 +1,13 @@
 //! What the dead kernel's own data tell: its log, its symbols, its CPUs.
 
-mod cpu_number;
+mod cpu_registers;
 mod dmesg;
 mod kallsyms;
 mod log_buf;
 mod memory;
 mod printk_ring;
 
-pub use cpu_number::cpu_numbers;
+pub use cpu_registers::{CpuList, CpuRegisters, RegisterSource, cpu_registers};
 pub use dmesg::{Caller, Dmesg, LogRecord};
 pub use kallsyms::Kallsyms;
 pub use memory::KernelMemory;

@@ -7,12 +7,14 @@ use kdump_elf::{PT_LOAD, Paddr, Phdr, PhysRange, Vaddr};
 use super::architecture::{Architecture, Linear};
 use super::cache::TranslationCache;
 use super::radix::{Mapping, Radix};
-use crate::dump::Facts;
+use crate::dump::{Facts, xen};
 use crate::error::{Error, Stopped};
 use crate::extent_map::{Extent, ExtentMap, Lookup};
 use crate::room::collect;
 use crate::source::PhysMemory;
 
+const UNDER_XEN: &str = "the kernel ran under Xen, and its page numbers are not those of the machine, whose \
+                         memory this is; crash translates them";
 /// PT_LOADs that [`AddressSpace::contradicted`] looks at.
 const CHECKED_LOADS: usize = 256;
 
@@ -57,6 +59,9 @@ impl AddressSpace {
     #[must_use]
     pub fn new(facts: &Facts) -> Self {
         let row = Architecture::of(facts.arch);
+        if xen::was_below(&facts.notes) {
+            return Self::refused(UNDER_XEN);
+        }
         let listed = || facts.phdrs.iter().filter(|phdr| phdr.p_type == PT_LOAD && (row.has_vaddr)(phdr));
         let extents: Result<Vec<Extent>, Error> =
             collect("the ranges of virtual addresses", listed().filter_map(by_vaddr));
@@ -71,6 +76,12 @@ impl AddressSpace {
             tables: (row.tables)(facts),
             listed: listed().take(CHECKED_LOADS).copied().collect(),
         }
+    }
+
+    /// Without any translation.
+    fn refused(reason: &'static str) -> Self {
+        let (loads, listed) = (ExtentMap::default(), Vec::new());
+        Self { loads, no_loads: None, linear: Vec::new(), tables: Err(reason), listed }
     }
 
     /// The page tables; `None` when the dump does not tell where they are or the

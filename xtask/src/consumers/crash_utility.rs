@@ -1,12 +1,13 @@
 //! Whole sessions of the crash utility, by its own reads and through libkdump.
 
+use std::fs;
 use std::path::Path;
 
 use super::debug_kernel;
 use super::session::{self, Session};
-use crate::error::{Result, failed};
+use crate::error::{Context, Result, failed};
 use crate::progress::{Clock, Row};
-use crate::repo;
+use crate::{repo, shell};
 
 /// Commands that read much and everywhere.
 const COMMANDS: &[&str] = &[
@@ -33,23 +34,35 @@ const COMMANDS: &[&str] = &[
 /// Far fewer reads would mean that the diversion did not work.
 const ENOUGH: u64 = 1000;
 
-/// Compares command by command; the first session pays for all symbols.
+/// Compares command by command, on the dump and on what makedumpfile makes of it: compressed, and
+/// without the pages that distributions leave out.
 pub(super) fn rows(plugin: &Path, dump: &Path, clock: Clock) -> Result<Vec<Row>> {
     let vmlinux = debug_kernel::vmlinux(dump, clock)?;
-    let session = Session::full(&vmlinux, dump, repo::scratch("crash-plugin")?);
+    let mut rows = compared("elf", plugin, &vmlinux, dump, clock)?;
+    let small = repo::scratch("crash-plugin")?.join("compressed");
+    let mut makedumpfile = shell::tool("makedumpfile")?;
+    shell::stdout(makedumpfile.args(["-f", "-l", "-d", "31"]).arg(dump).arg(&small))?;
+    rows.extend(compared("lzo -d 31", plugin, &vmlinux, &small, clock)?);
+    fs::remove_file(&small).context(small.display())?;
+    Ok(rows)
+}
+
+/// Two sessions on one dump.
+fn compared(what: &str, plugin: &Path, vmlinux: &Path, dump: &Path, clock: Clock) -> Result<Vec<Row>> {
+    let session = Session::full(vmlinux, dump, repo::scratch("crash-plugin")?);
     let mut rows = Vec::new();
-    clock.say("a session of crash alone");
+    clock.say(&format!("{what}: a session of crash alone"));
     let own = session.run(&marked())?;
-    clock.say("the same session with reads through libkdump");
+    clock.say(&format!("{what}: the same session with reads through libkdump"));
     let mut commands = vec![format!("extend {}", plugin.display()), "kdump on".to_owned()];
     commands.extend(marked());
     commands.push("kdump off".to_owned());
     let (reads, failures, through) = session::diverted(&session.run(&commands)?)?;
     let pairs = sections(&own).into_iter().zip(sections(&through));
     for (name, (own, through)) in COMMANDS.iter().zip(pairs) {
-        rows.push(Row::of(name, answer(own, through)));
+        rows.push(Row::of(&format!("{what}: {name}"), answer(own, through)));
     }
-    rows.push(Row::of("reads through libkdump", enough(reads, failures)));
+    rows.push(Row::of(&format!("{what}: reads through libkdump"), enough(reads, failures)));
     Ok(rows)
 }
 

@@ -9,6 +9,7 @@ use crate::shell;
 
 pub(super) const NEEDS: &[Need] = &[
     Need { what: "crash", package: "crash" },
+    Need { what: "makedumpfile", package: "makedumpfile" },
     Need { what: "/usr/include/crash/defs.h", package: "crash" },
     Need { what: "/usr/include/zlib.h", package: "zlib1g-dev" },
 ];

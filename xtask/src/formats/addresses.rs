@@ -2,6 +2,7 @@
 //! tables, and what is read of its dump.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -39,7 +40,34 @@ pub(super) fn rows(
         Row::of(&name("init_uts_ns"), utsname(&readers.kdump, file, &release)),
         Row::of(&name("symbols"), symbols(&readers.kdump, guest, qmp, file, dir)),
         Row::of(&name("dmesg"), dmesg(&readers.kdump, file, &release)),
+        Row::of(&name("registers"), registers(&readers.kdump, file)),
     ]
+}
+
+/// The tables found by CR3 alone lead to the same: VMCOREINFO is made unknown in `file`.
+pub(super) fn without_vmcoreinfo(
+    readers: &Readers,
+    machine: &Machine,
+    guest: &Guest,
+    qmp: &mut Qmp,
+    file: &Path,
+    dir: &Path,
+) -> Row {
+    let check = |qmp: &mut Qmp| {
+        hide(file)?;
+        symbols(&readers.kdump, guest, qmp, file, dir)
+    };
+    Row::of(&format!("{} elf symbols by CR3", machine.name), check(qmp))
+}
+
+/// Gives the VMCOREINFO note another name. The notes stand at the start of QEMU's files.
+fn hide(file: &Path) -> Result {
+    const NAME: &[u8] = b"VMCOREINFO\0";
+    let opened = fs::OpenOptions::new().read(true).write(true).open(file).context(file.display())?;
+    let mut head = vec![0; 1 << 16];
+    opened.read_exact_at(&mut head, 0).context(file.display())?;
+    let at = head.windows(NAME.len()).position(|text| text == NAME).context("no VMCOREINFO note")?;
+    opened.write_all_at(b"v", at as u64).context(file.display())
 }
 
 /// What the guest said behind `mark`.
@@ -67,6 +95,24 @@ fn utsname(kdump: &Path, file: &Path, release: &str) -> Result<String> {
         )));
     }
     Ok(format!("{release} at {vaddr:#x}"))
+}
+
+/// Both CPUs are known by the numbers that QEMU gave them.
+fn registers(kdump: &Path, file: &Path) -> Result<String> {
+    let text = shell::stdout(Command::new(kdump).args(["notes", "--json"]).arg(file))?;
+    let notes: Value = serde_json::from_slice(&text).context("kdump notes --json")?;
+    let cpus = notes.get("cpus").and_then(Value::as_array).context("no cpus")?;
+    let said: Vec<_> = cpus.iter().map(|cpu| (cpu.get("cpu"), cpu.get("source"))).collect();
+    let numbered = (0_u64..).zip(cpus).all(|(number, cpu)| {
+        cpu.get("cpu").and_then(Value::as_u64) == Some(number)
+            && cpu.get("source").and_then(Value::as_str) == Some("hypervisor")
+            && cpu.get("pid").is_some_and(Value::is_null)
+    });
+    if cpus.len() == 2 && numbered {
+        Ok("2 CPUs, by QEMU's numbers".to_owned())
+    } else {
+        Err(failed(format!("{said:?}")))
+    }
 }
 
 /// At each symbol both have the same bytes, or nothing.

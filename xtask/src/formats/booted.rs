@@ -2,18 +2,20 @@
 
 use core::slice::from_ref;
 use core::time::Duration;
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::compare::Pages;
 use super::machine::Machine;
-use super::makedumpfile::{rearrange, remove};
+use super::makedumpfile::{Maker, rearrange, remove};
 use super::qmp::Qmp;
-use super::{Readers, addresses, at, row};
-use crate::apt::{self, Archive};
+use super::{Readers, addresses, at, makedumpfile, row};
+use crate::apt::{self, Archive, Need};
 use crate::crash::cpio::Cpio;
+use crate::crash::elf;
 use crate::crash::kernel::Kernel;
 use crate::crash::modules;
 use crate::crash::qemu::Guest;
@@ -24,7 +26,7 @@ use crate::{repo, shell};
 /// The script that is its first process.
 const INIT: &str = include_str!("../../guest/dump-init");
 /// MiB of memory of the guest.
-const MEMORY: u64 = 512;
+const MEMORY: u64 = 320;
 const BOOT: Duration = Duration::from_secs(300);
 /// The formats of `dump-guest-memory` that are about Linux; those with `raw` are no streams and
 /// came with QEMU 8.2.
@@ -122,8 +124,75 @@ fn compare(
     for (file, format) in files.iter().zip(FORMATS).take(2) {
         rows.extend(addresses::rows(readers, machine, guest, qmp, file, format, dir));
     }
+    if let Some(emulator) = machine.emulator {
+        rows.extend(converted(readers, machine, emulator, &elf, dir, clock)?);
+    }
+    // QEMU notes the state of x86 CPUs alone.
+    if machine.has_cpu_state {
+        rows.push(addresses::without_vmcoreinfo(readers, machine, guest, qmp, &elf, dir));
+    }
     remove(&files)?;
     Ok(rows)
+}
+
+/// What the makedumpfile of the architecture makes of the dump.
+fn converted(
+    readers: &Readers,
+    machine: &Machine,
+    emulator: Need,
+    elf: &Path,
+    dir: &Path,
+    clock: Clock,
+) -> Result<Vec<Row>> {
+    apt::ensure(&[emulator])?;
+    let archive = Archive::foreign(machine.debian)?;
+    let shelf = repo::scratch("apt")?.join(format!("makedumpfile-{}", machine.debian));
+    let maker = Maker::foreign(&archive, emulator.what, &shelf, machine.name)?;
+    let usual = at(dir, "booted.usual");
+    usual_elf(elf, machine, &usual)?;
+    let rows = makedumpfile::rows(readers, &maker, &usual, dir, clock);
+    remove(&[usual])?;
+    rows
+}
+
+/// Writes the RAM and the notes of `elf` as a dying kernel's core has them. makedumpfile 1.7.2 looks
+/// for program headers right behind the ELF header, where QEMU has none, and that of i386 dies of
+/// PT_LOADs without virtual addresses.
+fn usual_elf(elf: &Path, machine: &Machine, out: &Path) -> Result {
+    const NOTES_AT: u64 = 0x1000;
+    const RAM_AT: u64 = 0x10_0000;
+    let mut bytes = vec![0; 64];
+    let file = File::open(elf).context(elf.display())?;
+    file.read_exact_at(&mut bytes, 0).context(elf.display())?;
+    let phdrs = elf::phdrs(elf)?;
+    let note = phdrs.iter().find(|phdr| phdr.kind == "PT_NOTE").context("no PT_NOTE")?;
+    let ram = phdrs.iter().find(|phdr| phdr.kind == "PT_LOAD" && phdr.paddr == machine.ram);
+    let ram = ram.context("no PT_LOAD of the RAM")?;
+    // e_phoff; e_ehsize, e_phentsize, e_phnum and the three of sections.
+    let put = |bytes: &mut Vec<u8>, at: usize, value: &[u8]| {
+        bytes.splice(at..at.saturating_add(value.len()), value.iter().copied());
+    };
+    put(&mut bytes, 32, &64_u64.to_le_bytes());
+    put(&mut bytes, 40, &0_u64.to_le_bytes());
+    for (at, value) in [(52, 64_u16), (54, 56), (56, 2), (58, 0), (60, 0), (62, 0)] {
+        put(&mut bytes, at, &value.to_le_bytes());
+    }
+    for (kind, offset, phdr) in [(4_u32, NOTES_AT, note), (1, RAM_AT, ram)] {
+        bytes.extend(kind.to_le_bytes());
+        bytes.extend(7_u32.to_le_bytes());
+        let vaddr = if kind == 1 { machine.memory } else { 0 };
+        for word in [offset, vaddr, phdr.paddr, phdr.filesz, phdr.filesz, 0] {
+            bytes.extend(word.to_le_bytes());
+        }
+    }
+    let written = File::create(out).context(out.display())?;
+    written.write_all_at(&bytes, 0).context(out.display())?;
+    for (phdr, to) in [(note, NOTES_AT), (ram, RAM_AT)] {
+        let mut piece = vec![0; usize::try_from(phdr.filesz).context("p_filesz")?];
+        file.read_exact_at(&mut piece, phdr.offset).context(elf.display())?;
+        written.write_all_at(&piece, to).context(out.display())?;
+    }
+    Ok(())
 }
 
 /// The file of each of [`FORMATS`], of those that this QEMU can write.

@@ -19,6 +19,12 @@ pub(super) struct Machine {
     pub(super) need: Need,
     pub(super) qemu: &'static [&'static str],
     pub(super) console: &'static str,
+    /// Whether QEMU notes all registers of its CPUs.
+    pub(super) has_cpu_state: bool,
+    /// What runs the makedumpfile of the architecture here, where that is not its own machine.
+    pub(super) emulator: Option<Need>,
+    /// Where the kernel has its RAM, as far as a program cares that looks at `p_vaddr`.
+    pub(super) memory: u64,
     /// Where its RAM begins.
     pub(super) ram: u64,
 }
@@ -36,6 +42,9 @@ const AMD64: Machine = Machine {
     need: X86,
     qemu: &["-cpu", "max"],
     console: "ttyS0",
+    has_cpu_state: true,
+    emulator: None,
+    memory: 0,
     ram: 0,
 };
 const ARM64: Machine = Machine {
@@ -46,6 +55,8 @@ const ARM64: Machine = Machine {
     need: ARM,
     qemu: &["-M", "virt,gic-version=3", "-cpu", "cortex-a72"],
     console: "ttyAMA0",
+    has_cpu_state: false,
+    emulator: Some(Need { what: "qemu-aarch64-static", package: "qemu-user-static" }),
     ram: 1 << 30,
     ..AMD64
 };
@@ -55,6 +66,8 @@ const PC: Machine = Machine {
     debian: "i386",
     meta_package: "linux-image-686",
     need: I386,
+    emulator: Some(Need { what: "qemu-i386-static", package: "qemu-user-static" }),
+    memory: 0xc000_0000,
     ..AMD64
 };
 

@@ -1,12 +1,14 @@
 //! Dumps of makedumpfile: each codec, each level, in one file, as a stream and split.
 
 use core::slice::from_ref;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use super::compare::Pages;
 use super::{Readers, at, row};
+use crate::apt::Archive;
 use crate::error::{Context, Result, failed};
 use crate::progress::{Clock, Row};
 use crate::shell;
@@ -15,33 +17,86 @@ const CODECS: [(&str, &str); 5] =
     [("none", ""), ("zlib", "-c"), ("lzo", "-l"), ("snappy", "-p"), ("zstd", "-z")];
 const LEVELS: [&str; 3] = ["0", "1", "31"];
 
+/// The makedumpfile of an architecture: each knows the kernels of its own alone.
+#[derive(Debug)]
+pub(super) struct Maker {
+    /// The program and what stands in front of its options.
+    words: Vec<OsString>,
+    /// What names of rows begin with.
+    prefix: String,
+}
+
+/// The packages that a foreign makedumpfile needs to run.
+const PACKAGES: [&str; 8] =
+    ["makedumpfile", "libc6", "libdw1", "libelf1", "liblzo2-2", "zlib1g", "libbz2-1.0", "liblzma5"];
+
+impl Maker {
+    /// That of this machine.
+    pub(super) fn host() -> Result<Self> {
+        let program = shell::find("makedumpfile").context("makedumpfile: no such program")?;
+        Ok(Self { words: vec![program.into()], prefix: String::new() })
+    }
+
+    /// That of another architecture, unpacked below `shelf` and run by `emulator`.
+    pub(super) fn foreign(archive: &Archive, emulator: &str, shelf: &Path, prefix: &str) -> Result<Self> {
+        let emulator = shell::find(emulator).context(format!("{emulator}: no such program"))?;
+        if !shelf.exists() {
+            let part = shelf.with_extension("part");
+            if part.exists() {
+                fs::remove_dir_all(&part).context(part.display())?;
+            }
+            fs::create_dir_all(&part).context(part.display())?;
+            archive.with_fresh_lists(|| PACKAGES.iter().try_for_each(|name| archive.unpack(name, &part)))?;
+            fs::rename(&part, shelf).context(shelf.display())?;
+        }
+        let program = shelf.join("usr/bin/makedumpfile");
+        let words = vec![emulator.into(), "-L".into(), shelf.into(), program.into()];
+        Ok(Self { words, prefix: format!("{prefix} ") })
+    }
+
+    fn command(&self) -> Result<Command> {
+        let (program, rest) = self.words.split_first().context("no program")?;
+        let mut command = Command::new(program);
+        command.args(rest);
+        Ok(command)
+    }
+}
+
 /// A row for each variant of `dump`.
-pub(super) fn rows(readers: &Readers, dump: &Path, dir: &Path, clock: Clock) -> Result<Vec<Row>> {
+pub(super) fn rows(
+    readers: &Readers,
+    maker: &Maker,
+    dump: &Path,
+    dir: &Path,
+    clock: Clock,
+) -> Result<Vec<Row>> {
     clock.say(&format!("reading {}", dump.display()));
     let source = Pages::of_elf(dump)?;
-    let help = shell::text(shell::tool("makedumpfile")?.arg("--help"))?;
+    let help = shell::text(maker.command()?.arg("--help"))?;
+    let prefix = &maker.prefix;
     let mut rows = Vec::new();
     for (codec, flag) in CODECS {
         // It would write uncompressed pages and say nothing in its exit status.
         if help.contains(&format!("('{flag}' option will be ignored")) {
             let detail = "NOT TESTED: this makedumpfile is built without it".to_owned();
-            rows.push(Row { name: codec.to_owned(), passed: true, detail });
+            rows.push(Row { name: format!("{prefix}{codec}"), passed: true, detail });
             continue;
         }
         for level in LEVELS {
-            clock.say(&format!("{codec} at level {level}"));
+            clock.say(&format!("{prefix}{codec} at level {level}"));
             let options: Vec<&str> =
                 ["-d", level, flag].into_iter().filter(|word| !word.is_empty()).collect();
-            rows.extend(variants(&format!("{codec} -d {level}"), &options, readers, dump, dir, &source)?);
+            let name = format!("{prefix}{codec} -d {level}");
+            rows.extend(variants(&name, &options, readers, maker, dump, dir, &source)?);
         }
     }
     clock.say("ELF");
     let elf = at(dir, "elf");
-    make(dump, &["-E", "-d", "31"], &[elf.as_path()])?;
-    rows.push(row("elf -d 31", readers, from_ref(&elf), &[], &source));
+    make(maker, dump, &["-E", "-d", "31"], &[elf.as_path()])?;
+    rows.push(row(&format!("{prefix}elf -d 31"), readers, from_ref(&elf), &[], &source));
     let stream = at(dir, "elf.flat");
-    flatten(dump, &["-E", "-d", "31"], &stream)?;
-    rows.push(row("elf -d 31 flattened", readers, from_ref(&stream), &[], &source));
+    flatten(maker, dump, &["-E", "-d", "31"], &stream)?;
+    rows.push(row(&format!("{prefix}elf -d 31 flattened"), readers, from_ref(&stream), &[], &source));
     remove(&[elf, stream])?;
     Ok(rows)
 }
@@ -51,18 +106,19 @@ fn variants(
     name: &str,
     options: &[&str],
     readers: &Readers,
+    maker: &Maker,
     dump: &Path,
     dir: &Path,
     source: &Pages,
 ) -> Result<Vec<Row>> {
     let (plain, stream, whole) = (at(dir, "plain"), at(dir, "flat"), at(dir, "rearranged"));
     let parts = ["part1", "part2", "part3"].map(|name| at(dir, name));
-    make(dump, options, &[plain.as_path()])?;
-    flatten(dump, options, &stream)?;
+    make(maker, dump, options, &[plain.as_path()])?;
+    flatten(maker, dump, options, &stream)?;
     rearrange(&stream, &whole)?;
     // Small blocks, so that each part has pages.
     let split = [options, &["--splitblock-size", "1024", "--split"]].concat();
-    make(dump, &split, &parts.each_ref().map(PathBuf::as_path))?;
+    make(maker, dump, &split, &parts.each_ref().map(PathBuf::as_path))?;
     let rows = vec![
         row(name, readers, from_ref(&plain), from_ref(&plain), source),
         // The library of Debian 12 knows no streams.
@@ -78,15 +134,15 @@ fn reversed(parts: &[PathBuf]) -> Vec<PathBuf> {
     parts.iter().rev().cloned().collect()
 }
 
-fn make(dump: &Path, options: &[&str], out: &[&Path]) -> Result {
-    let mut command = shell::tool("makedumpfile")?;
+fn make(maker: &Maker, dump: &Path, options: &[&str], out: &[&Path]) -> Result {
+    let mut command = maker.command()?;
     let (last, rest) = options.split_last().map_or((None, options), |(last, rest)| (Some(last), rest));
     command.arg("-f").args(rest).args(last).arg(dump).args(out);
     shell::stdout(&mut command).map(|_| ())
 }
 
-fn flatten(dump: &Path, options: &[&str], out: &Path) -> Result {
-    let mut command = shell::tool("makedumpfile")?;
+fn flatten(maker: &Maker, dump: &Path, options: &[&str], out: &Path) -> Result {
+    let mut command = maker.command()?;
     command.arg("-F").args(options).arg(dump);
     let file = File::create(out).context(out.display())?;
     let output = command.stdin(Stdio::null()).stdout(file).output().context(shell::describe(&command))?;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::{ArgMatches, Command};
 use kdump_elf::Note;
-use kdump_vmcore::{Dump, cpu_numbers};
+use kdump_vmcore::{CpuList, CpuRegisters, Dump, RegisterSource, cpu_registers};
 use serde_json::{Map, Value, json};
 
 use super::info;
@@ -13,7 +13,10 @@ use crate::json::{List, hex};
 
 const EXAMPLES: &str = "\
 A CPU that did not answer the crashing one left no note: the index of the registers counts
-notes. The CPU is found in the dead kernel's memory (Linux 6.0 and later) and unknown otherwise.
+sets of registers, not CPUs. Which CPU they are of is found in the dead kernel's memory (Linux
+6.0 and later), where each CPU saved them (source crash_notes), also those that no note has.
+Registers with source note are in the notes alone, and their CPU is unknown; those with source
+hypervisor are of a virtual CPU at the time of the dump.
 
 Examples:
   kdump notes /var/crash/vmcore
@@ -30,24 +33,17 @@ pub(crate) fn command() -> Command {
 pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let dump = info::open(matches)?;
     if matches.get_flag("json") {
-        let (numbers, unknown) = numbers(&dump);
+        let CpuList { cpus: found, not_found } = cpu_registers(&dump)?;
         let lists: Vec<List<'_>> =
-            vec![("notes", Box::new(notes(&dump))), ("cpus", Box::new(cpus(&dump, &numbers)))];
+            vec![("notes", Box::new(notes(&dump))), ("cpus", Box::new(cpus(&dump, &found)))];
+        let unknown = not_found.map(|error| error.to_string());
         return Ok(crate::json::print_long(&document(&dump, unknown), lists)?);
     }
-    Ok(print(&dump)?)
+    Ok(print(&dump, &cpu_registers(&dump)?)?)
 }
 
 fn name(note: &Note<'_>) -> String {
     String::from_utf8_lossy(note.name).into_owned()
-}
-
-/// The CPU of each set of registers, and why they are not known.
-fn numbers(dump: &Dump<'_>) -> (Vec<Option<u32>>, Option<String>) {
-    match cpu_numbers(dump) {
-        Ok(numbers) => (numbers, None),
-        Err(error) => (Vec::new(), Some(error.to_string())),
-    }
 }
 
 fn notes(dump: &Dump<'_>) -> impl Iterator<Item = Value> {
@@ -58,18 +54,21 @@ fn notes(dump: &Dump<'_>) -> impl Iterator<Item = Value> {
     })
 }
 
-fn cpus(dump: &Dump<'_>, numbers: &[Option<u32>]) -> impl Iterator<Item = Value> {
-    dump.cpus().map(|cpu| {
-        let number = numbers.get(cpu.index).copied().flatten();
-        match cpu.prstatus() {
+fn cpus(dump: &Dump<'_>, found: &[CpuRegisters]) -> impl Iterator<Item = Value> {
+    (0_usize..).zip(found).map(|(index, found)| {
+        let (cpu, source) = (found.cpu, found.source.name());
+        match found.prstatus(dump) {
             Ok(prstatus) => {
                 let registers: Map<String, Value> =
                     prstatus.registers().map(|(name, value)| (name.to_owned(), hex(value))).collect();
                 json!({
-                    "index": cpu.index, "cpu": number, "pid": prstatus.pid(), "registers": registers,
+                    "index": index, "cpu": cpu, "source": source, "pid": found.pid(dump),
+                    "registers": registers,
                 })
             }
-            Err(error) => json!({ "index": cpu.index, "cpu": number, "error": error.to_string() }),
+            Err(error) => json!({
+                "index": index, "cpu": cpu, "source": source, "error": error.to_string(),
+            }),
         }
     })
 }
@@ -86,23 +85,28 @@ fn document(dump: &Dump<'_>, cpu_unknown: Option<String>) -> Value {
     })
 }
 
-fn print(dump: &Dump<'_>) -> std::io::Result<()> {
+fn print(dump: &Dump<'_>, list: &CpuList) -> std::io::Result<()> {
     let mut out = crate::terminal::out();
     for note in dump.notes().iter() {
         let (name, size) = (info::printable(&name(&note)), note.desc.len());
         writeln!(out, "note {name} type {:#x} size {size} offset {:#x}", note.n_type, note.offset)?;
     }
-    let (numbers, unknown) = numbers(dump);
-    if let Some(cause) = unknown.filter(|_| dump.cpus().next().is_some()) {
+    let unknown = list.cpus.iter().any(|found| found.cpu.is_none());
+    if let Some(cause) = list.not_found.filter(|_| unknown) {
         writeln!(out, "\nwhich CPU the registers are of is unknown: {cause}")?;
     }
-    for cpu in dump.cpus() {
-        let number = numbers.get(cpu.index).copied().flatten();
-        let of = number.map_or_else(|| "of an unknown CPU".to_owned(), |number| format!("of CPU {number}"));
-        match cpu.prstatus() {
-            Err(error) => writeln!(out, "\nregisters {} {of}: {error}", cpu.index)?,
+    for (index, found) in (0_usize..).zip(&list.cpus) {
+        let of = found.cpu.map_or_else(|| "of an unknown CPU".to_owned(), |cpu| format!("of CPU {cpu}"));
+        let of = match found.source {
+            RegisterSource::Note => of,
+            RegisterSource::Hypervisor => format!("{of}, by the hypervisor"),
+            source => format!("{of}, from {}", source.name()),
+        };
+        match found.prstatus(dump) {
+            Err(error) => writeln!(out, "\nregisters {index} {of}: {error}")?,
             Ok(prstatus) => {
-                writeln!(out, "\nregisters {} {of} (pid {})", cpu.index, prstatus.pid())?;
+                let pid = found.pid(dump).map_or_else(String::new, |pid| format!(" (pid {pid})"));
+                writeln!(out, "\nregisters {index} {of}{pid}")?;
                 for (count, (name, value)) in (1_u32..).zip(prstatus.registers()) {
                     let end = if count % 4 == 0 { "\n" } else { " " };
                     write!(out, "{name:>8} {value:016x}{end}")?;

@@ -8,7 +8,7 @@
 )]
 
 use dumpgen::{CoreFile, Kallsyms, Segment, Wire, crash_notes_buffer, note, prstatus_x86_64};
-use kdump_vmcore::{Dump, Error, KernelMemory, cpu_numbers};
+use kdump_vmcore::{Dump, Error, KernelMemory, RegisterSource, cpu_registers};
 
 const IMAGE: u64 = 0xffff_ffff_8000_0000;
 
@@ -43,7 +43,10 @@ fn file(table: &Kallsyms, saved: &[Option<u32>], listed: &[u32]) -> Vec<u8> {
     }
     let (bytes, info) = table.build();
     put(TABLE, &bytes);
-    let info = format!("OSRELEASE=6.12\nNUMBER(phys_base)=0\nSYMBOL(_stext)={:x}\n{info}", IMAGE + 0x40);
+    let info = format!(
+        "OSRELEASE=6.12\nSIZE(list_head)=16\nNUMBER(phys_base)=0\nSYMBOL(_stext)={:x}\n{info}",
+        IMAGE + 0x40
+    );
     let mut notes: Vec<u8> = listed.iter().flat_map(|&pid| cpu_note(pid)).collect();
     notes.extend(note(Wire::LE64, "VMCOREINFO", 0, info.as_bytes()));
     CoreFile::x86_64().with(Segment::notes(&notes)).with(Segment::load(0, &image)).build()
@@ -70,35 +73,85 @@ fn table() -> Kallsyms {
     table
 }
 
+/// The CPU of each note.
+fn cpu_numbers(dump: &Dump<'_>) -> Vec<Option<u32>> {
+    let list = cpu_registers(dump).unwrap().cpus;
+    list.iter().filter(|found| found.note.is_some()).map(|found| found.cpu).collect()
+}
+
+fn why_not(dump: &Dump<'_>) -> Error {
+    cpu_registers(dump).unwrap().not_found.unwrap()
+}
+
 #[test]
 fn a_silent_cpu_does_not_shift_the_others() {
     for encoding in [0, 1, 2] {
         let table = Kallsyms { encoding, ..table() };
         let dump = dump(&table, &[Some(7), None, Some(9), Some(8)], &[7, 9, 8]);
-        assert_eq!(cpu_numbers(&dump).unwrap(), [Some(0), Some(2), Some(3)], "encoding {encoding}");
+        assert_eq!(cpu_numbers(&dump), [Some(0), Some(2), Some(3)], "encoding {encoding}");
     }
 }
 
 #[test]
 fn notes_of_nobody_and_twins() {
     let dump = dump(&table(), &[Some(7), Some(7), None], &[3, 7, 7, 7]);
-    assert_eq!(cpu_numbers(&dump).unwrap(), [None, Some(0), Some(1), None]);
+    assert_eq!(cpu_numbers(&dump), [None, Some(0), Some(1), None]);
 }
 
 #[test]
 fn without_a_trustworthy_table_no_number_is_given() {
     let moved = Kallsyms { slide: 0x1000, ..table() };
-    let error = cpu_numbers(&dump(&moved, &[Some(7)], &[7])).unwrap_err();
+    let error = why_not(&dump(&moved, &[Some(7)], &[7]));
     assert!(matches!(error, Error::Corrupt { what: "kallsyms", .. }), "{error}");
     let mut poor = table();
     poor.symbols.retain(|(name, _)| !name.ends_with("nr_cpu_ids"));
-    let error = cpu_numbers(&dump(&poor, &[Some(7)], &[7])).unwrap_err();
+    let error = why_not(&dump(&poor, &[Some(7)], &[7]));
     assert!(matches!(error, Error::Unsupported { .. }), "{error}");
     let plain = Dump::open(CoreFile::x86_64().with(Segment::notes(&cpu_note(1))).build()).unwrap();
-    assert!(cpu_numbers(&plain).unwrap_err().to_string().contains("no VMCOREINFO"));
+    assert!(why_not(&plain).to_string().contains("no VMCOREINFO"));
     let old = note(Wire::LE64, "VMCOREINFO", 0, b"OSRELEASE=5.10\n");
     let old = Dump::open(CoreFile::x86_64().with(Segment::notes(&old)).build()).unwrap();
-    assert!(matches!(cpu_numbers(&old), Err(Error::MissingKey { key: "SYMBOL(kallsyms_num_syms)" })));
+    assert!(matches!(why_not(&old), Error::MissingKey { key: "SYMBOL(kallsyms_num_syms)" }));
+}
+
+#[test]
+fn what_no_note_has_comes_from_memory() {
+    let dump = dump(&table(), &[Some(7), Some(9), None, Some(8)], &[8]);
+    let list = cpu_registers(&dump).unwrap();
+    assert!(list.not_found.is_none());
+    let found: Vec<_> = list.cpus.iter().map(|found| (found.cpu, found.note, found.pid(&dump))).collect();
+    assert_eq!(found, [(Some(3), Some(0), Some(8)), (Some(0), None, Some(7)), (Some(1), None, Some(9))]);
+    assert!(list.cpus.iter().all(|found| found.source == RegisterSource::CrashNotes));
+    assert_eq!(list.cpus[2].prstatus(&dump).unwrap().register("rip"), Some(9));
+}
+
+#[test]
+fn a_dump_says_where_registers_come_from() {
+    let sources = |dump: &Dump<'_>| -> Vec<_> {
+        cpu_registers(dump).unwrap().cpus.iter().map(|found| (found.source.name(), found.cpu)).collect()
+    };
+    // In no buffer, and not numbered as a hypervisor does.
+    let foreign = dump(&table(), &[Some(7)], &[2, 7]);
+    assert_eq!(sources(&foreign), [("note", None), ("crash_notes", Some(0))]);
+    // QEMU's notes of a kernel that lives, and of one that died before.
+    let qemu = dump(&table(), &[None, None], &[1, 2]);
+    assert_eq!(sources(&qemu), [("hypervisor", Some(0)), ("hypervisor", Some(1))]);
+    assert_eq!(cpu_registers(&qemu).unwrap().cpus[0].pid(&qemu), None);
+    let late = dump(&table(), &[Some(5), None], &[1, 2]);
+    assert_eq!(sources(&late), [("hypervisor", Some(0)), ("hypervisor", Some(1)), ("crash_notes", Some(0))]);
+    // The first task brought the machine down: its number is one.
+    let info =
+        note(Wire::LE64, "VMCOREINFO", 0, b"OSRELEASE=6.12\nSIZE(list_head)=16\nCRASHTIME=1700000000\n");
+    let died = |more: &[u8]| {
+        let notes = [&cpu_note(1), &info, more].concat();
+        Dump::open(CoreFile::x86_64().with(Segment::notes(&notes)).build()).unwrap()
+    };
+    assert_eq!(sources(&died(&[])), [("note", None)]);
+    // Another kernel, which gives its CPUs numbers.
+    let other = Dump::open(CoreFile::x86_64().with(Segment::notes(&cpu_note(1))).build()).unwrap();
+    assert_eq!(sources(&other), [("note", None)]);
+    let signed = note(Wire::LE64, "QEMU", 0, &[0; 440]);
+    assert_eq!(sources(&died(&signed)), [("hypervisor", Some(0))]);
 }
 
 #[test]
@@ -114,7 +167,7 @@ fn hostile_tables_end() {
         let mut damaged = whole.clone();
         damaged[at] ^= 0xff;
         // Any answer will do, as long as there is one, but no CPU that does not exist.
-        let numbers = cpu_numbers(&Dump::open(damaged).unwrap()).unwrap_or_default();
-        assert!(numbers.iter().flatten().all(|&cpu| cpu == 0), "{at:#x}: {numbers:?}");
+        let found = cpu_registers(&Dump::open(damaged).unwrap()).unwrap().cpus;
+        assert!(found.iter().all(|found| found.cpu.is_none_or(|cpu| cpu == 0)), "{at:#x}: {found:?}");
     }
 }
