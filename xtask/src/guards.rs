@@ -76,7 +76,7 @@ pub(crate) fn run(args: &[String]) -> Result {
 fn conclude(name: &str, tried: usize, missed: &[String], least: u64) -> Result {
     let noticed = tried.saturating_sub(missed.len()) as u64;
     let percent = noticed.saturating_mul(100).checked_div(tried as u64).unwrap_or(100);
-    println!("{name}: {noticed} of {tried} guards are missed when they are gone: {percent} %");
+    println!("{name}: the tests notice {noticed} of {tried} guards that are gone: {percent} %");
     missed.iter().for_each(|place| println!("  not noticed: {place}"));
     if percent < least { Err(failed(format!("{name}: {percent} %, wanted {least} %"))) } else { Ok(()) }
 }
