@@ -1,5 +1,11 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an elfcorehdr is refused for, field by field.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may panic"
+)]
 
 use kdump_elf::{Arch, CaptureHeader, Error, MAX_CAPTURE_PHDRS};
 
