@@ -1,11 +1,18 @@
-//! Any bytes as a dump: opened, described, read at the edges of every range, its log read.
+//! Any bytes as a dump, and damaged ELF cores: opened, described, read at the edges of every range.
 #![no_main]
 
 use kdump_elf::Paddr;
-use kdump_vmcore::{Dmesg, Dump, KernelMemory, PhysMemory};
+use kdump_vmcore::{Dump, PhysMemory};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
+    look(bytes);
+    let damaged = kdump_fuzz::elf(bytes);
+    assert!(!bytes.is_empty() || Dump::open(&damaged[..]).is_ok(), "without damage it opens");
+    look(&damaged);
+});
+
+fn look(bytes: &[u8]) {
     let Ok(dump) = Dump::open(bytes) else { return };
     let _ =
         (dump.format(), dump.arch(), dump.page_size(), dump.memory_size(), dump.completeness().is_complete());
@@ -27,13 +34,4 @@ fuzz_target!(|bytes: &[u8]| {
             }
         }
     }
-    let mut memory = KernelMemory::new(&dump);
-    for phdr in dump.phdrs().iter().take(64) {
-        let _ = memory.translate(phdr.p_vaddr);
-    }
-    if let Some(info) = dump.vmcoreinfo() {
-        if let Ok(log) = Dmesg::read(&mut memory, info) {
-            log.records.iter().take(1000).for_each(|record| drop(record.lines()));
-        }
-    }
-});
+}

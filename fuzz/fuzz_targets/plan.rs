@@ -5,7 +5,7 @@ use kdump_elf::{Arch, PT_LOAD, PhysRange};
 use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs, PlanOptions};
 use kdump_segments::preflight::{Environment, check_plan};
-use kdump_segments::{Machine, MemoryKind, MemoryMap};
+use kdump_segments::{CpuNote, Machine, MemoryKind, MemoryMap};
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 /// A bzImage header that is right; the input overwrites bytes of it.
@@ -27,6 +27,7 @@ fn kernel(patches: &[(u16, u8)]) -> Vec<u8> {
 
 fuzz_target!(|input: (Vec<(u32, u32, u8)>, Vec<(u16, u8)>, u8, &str)| -> Corpus {
     let (ranges, patches, switches, cmdline) = input;
+    let sound = ranges.is_empty() && patches.is_empty() && switches == 0 && cmdline.is_empty();
     let mut map = MemoryMap::new();
     for (start, size, kind) in ranges {
         let kind = MemoryKind::all().nth(usize::from(kind) % 7).unwrap_or(MemoryKind::Ram);
@@ -38,6 +39,8 @@ fuzz_target!(|input: (Vec<(u32, u32, u8)>, Vec<(u16, u8)>, u8, &str)| -> Corpus 
     map.insert(crash, MemoryKind::Ram);
     let mut machine = Machine::new(Arch::X86_64, 0x1000, map);
     machine.crash_regions = vec![crash];
+    let places = (0..2).map(|cpu| CpuNote { cpu, paddr: 0x2800_0000 + u64::from(cpu) * 512, size: 368 });
+    machine.cpu_notes = places.collect();
     let options = PlanOptions {
         cmdline: cmdline.to_owned(),
         backup: [BackupPolicy::Auto, BackupPolicy::Always, BackupPolicy::Never][usize::from(switches) % 3],
@@ -57,7 +60,13 @@ fuzz_target!(|input: (Vec<(u32, u32, u8)>, Vec<(u16, u8)>, u8, &str)| -> Corpus 
         options: &options,
         purgatory: &purgatory,
     };
-    let Ok(plan) = Plan::new(&inputs) else { return Corpus::Keep };
+    let plan = match Plan::new(&inputs) {
+        Ok(plan) => plan,
+        Err(error) => {
+            assert!(!sound, "{error}");
+            return Corpus::Keep;
+        }
+    };
     let mut end = 0;
     for load in plan.elfcorehdr.phdrs().iter().filter(|phdr| phdr.p_type == PT_LOAD) {
         assert!(load.p_paddr >= end && load.p_memsz > 0);

@@ -1,8 +1,13 @@
 //! Sound dumps that inputs damage, and what is asked of whatever comes out.
 
+pub mod codec;
+
 use std::sync::LazyLock;
 
-use dumpgen::{Flattened, KdumpFile, PageCodec, Stored, Wire, note, prstatus_x86_64};
+use dumpgen::{
+    CoreFile, Flattened, Kallsyms, KdumpFile, LogBuf, PageCodec, PageTableImage, PrintkRing, Record, Segment,
+    Stored, Wire, note, prstatus_x86_64,
+};
 use kdump_elf::Paddr;
 use kdump_vmcore::{Dump, PhysMemory, ReadAt, ReadOptions, SpanKind};
 
@@ -31,6 +36,60 @@ static SPLIT: Seeds = LazyLock::new(|| {
     })
 });
 
+/// ELF cores with notes and memory of a kernel: its log in either format, its symbols, its page tables.
+static ELF: Seeds = LazyLock::new(|| {
+    let machines = [
+        (Wire::LE64, 62, KERNEL),
+        (Wire { wide: true, big: true }, 21, 0xc000_0000_0010_0000),
+        (Wire { wide: false, big: false }, 40, 0xc010_0000),
+        (Wire { wide: false, big: true }, 20, 0xc010_0000),
+    ];
+    let records = [Record::new(1, "first"), Record::new(2, "two\nlines"), Record::new(3, "")];
+    let mut seeds: Vec<_> = machines
+        .map(|(wire, machine, base)| {
+            let (image, info) = PrintkRing::new(wire, base).build(&records);
+            vec![core(wire, machine, base, &image, &info)]
+        })
+        .into();
+    let log = LogBuf { base: KERNEL, size: 256, first_idx: 0 }.build(&[(5, "a record"), (6, "another")]);
+    let mut symbols = Kallsyms::new(KERNEL, KERNEL);
+    symbols.symbols = [("Tfirst", 0x10), ("T_stext", 0x40), ("Bcrash_notes", 0x400), ("Bnr_cpu_ids", 0x408)]
+        .map(|(name, at)| (name.to_owned(), KERNEL + at))
+        .to_vec();
+    for (image, info) in [log, symbols.build()] {
+        seeds.push(vec![core(Wire::LE64, 62, KERNEL, &image, &info)]);
+    }
+    seeds.extend([4, 5].map(|levels| vec![paged(levels)]));
+    seeds
+});
+
+/// Where the kernel of x86_64 lies in the cores.
+const KERNEL: u64 = 0xffff_8880_0010_0000;
+/// Addresses that the page tables of the cores map, by pages of each size.
+pub const MAPPED: [u64; 3] = [0xffff_c900_0000_1000, 0xffff_c900_4000_0000, 0xffff_c980_0000_0000];
+
+fn core(wire: Wire, machine: u16, base: u64, image: &[u8], info: &str) -> Vec<u8> {
+    let mut notes = note(wire, "VMCOREINFO", 0, format!("OSRELEASE=6.1.0\nPAGESIZE=4096\n{info}").as_bytes());
+    notes.extend(note(wire, "CORE", 1, &prstatus_x86_64(7, [1; 27])));
+    let memory = Segment { p_vaddr: base, ..Segment::load(0x10_0000, image) };
+    CoreFile::new(wire, machine).with(Segment::notes(&notes)).with(memory).build()
+}
+
+fn paged(levels: u32) -> Vec<u8> {
+    const IMAGE: u64 = 0xffff_ffff_8000_0000;
+    let mut tables = PageTableImage::new(0x1_0000, 0x2000, levels);
+    for (vaddr, level) in MAPPED.into_iter().zip(1..) {
+        tables.map(vaddr, 0, level);
+    }
+    let info = format!(
+        "SYMBOL(swapper_pg_dir)={:x}\nNUMBER(phys_base)=0\nNUMBER(pgtable_l5_enabled)={}\n",
+        IMAGE + tables.root,
+        levels - 4
+    );
+    let notes = note(Wire::LE64, "VMCOREINFO", 0, info.as_bytes());
+    CoreFile::x86_64().with(Segment::notes(&notes)).with(Segment::load(0, &tables.memory)).build()
+}
+
 fn each_layout(build: impl Fn(&KdumpFile) -> Vec<Vec<u8>>) -> Vec<Vec<Vec<u8>>> {
     let layouts = Wire::ALL.into_iter().flat_map(|wire| [(wire, false), (wire, true)]);
     let layouts = layouts.filter(|(wire, packed)| !(wire.wide && *packed));
@@ -51,6 +110,12 @@ fn seed(wire: Wire, packed: bool, version: u32) -> KdumpFile {
 #[must_use]
 pub fn kdump(input: &[u8]) -> Vec<u8> {
     damaged(&KDUMP, input).swap_remove(0)
+}
+
+/// The ELF core an input stands for.
+#[must_use]
+pub fn elf(input: &[u8]) -> Vec<u8> {
+    damaged(&ELF, input).swap_remove(0)
 }
 
 /// The diskdump file an input stands for.

@@ -237,6 +237,20 @@ mod tests {
         assert!(matches!(refuse(&[note, huge, huge]), Error::Phdr { index: 2, .. }));
     }
 
+    /// 65535 in `e_phnum` means that the number stands elsewhere.
+    #[test]
+    fn as_many_program_headers_as_the_field_counts() {
+        let [note, ..] = sample();
+        let layout = |loads| {
+            let phdrs =
+                core::iter::once(note).chain(core::iter::repeat_n(phdr(PT_LOAD, 0, 0, 0x1000), loads));
+            VmcoreLayout::new(ELF64, 0x1000, phdrs, 0)
+        };
+        assert_eq!(layout(65533).unwrap().phnum(), 65534);
+        let refused = layout(65534).unwrap_err();
+        assert!(matches!(refused, Error::Field { field: "e_phnum", value: 65535, .. }), "{refused}");
+    }
+
     #[test]
     fn elf32_offsets_are_not_cut() {
         let elf32 = Encoding { class: Class::Elf32, endian: Endian::Little };

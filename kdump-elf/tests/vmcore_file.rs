@@ -124,6 +124,43 @@ fn the_most_program_headers_are_judged_in_time() {
     assert!(matches!(refused, Error::Field { field: "e_phnum", value: 0xffff, .. }), "{refused}");
 }
 
+/// Nothing is read or written before it is known that a page fits.
+#[test]
+fn a_copy_through_less_than_a_page_is_refused() {
+    let bytes = header(&[phdr(PT_NOTE, 0, 0, 368), phdr(PT_LOAD, 0x5000, 0x5000, 0x2000)]);
+    let capture = CaptureHeader::parse(&bytes, None).unwrap();
+    let mut work = vec![0; 0x3000];
+    let file = VmcoreFile::build(&capture, PAGE, &mut work, note_everywhere, |_| ()).unwrap();
+    let mut written = 0_u64;
+    let mut copy = |room: usize| {
+        let write = |_: u64, bytes: &[u8]| -> Result<(), Error> {
+            written += bytes.len() as u64;
+            Ok(())
+        };
+        file.copy(&mut vec![0; room], note_everywhere, write, |_, _, ()| panic!("nothing is lost"))
+    };
+    assert_eq!(copy(PAGE as usize - 1).unwrap_err(), Error::Buffer { need: PAGE, have: PAGE - 1 });
+    assert_eq!(copy(PAGE as usize).unwrap().written, file.size());
+    assert_eq!(written, file.size());
+}
+
+/// The kernel reads `p_memsz` bytes whatever `p_filesz` says.
+#[test]
+fn notes_whose_sizes_differ_are_told_and_read() {
+    let odd = Phdr { p_filesz: 8, ..phdr(PT_NOTE, 0x1000, 0, 368) };
+    let bytes = header(&[odd, phdr(PT_NOTE, 0x2000, 0, 368)]);
+    let capture = CaptureHeader::parse(&bytes, None).unwrap();
+    let (notes, told) = build(&capture, 0x3000).unwrap();
+    assert_eq!((notes, told.len()), (2, 1));
+    let expected = NoteCause::Header(Error::Phdr {
+        index: 0,
+        field: "p_filesz",
+        value: 8,
+        expected: "the value of p_memsz, which is used",
+    });
+    assert_eq!(told[0].cause, expected);
+}
+
 #[test]
 fn a_head_that_is_not_its_own_is_told() {
     let bytes = header(&[phdr(PT_NOTE, 0, 0, 368), phdr(PT_LOAD, 0x5000, 0x5000, 0x2000)]);

@@ -56,6 +56,16 @@ fn every_format_tells_how_large_it_becomes() {
     }
 }
 
+/// Digits where an archive has its sizes do not make one.
+#[test]
+fn only_what_begins_as_an_archive_is_one() {
+    let mut bytes = file("early.cpio");
+    assert_eq!(InitrdSize::of(&bytes).source, "cpio");
+    bytes[0] = b'1';
+    let size = InitrdSize::of(&bytes);
+    assert!(!size.source.contains("cpio") && size.basis != Basis::Exact, "{size:?}");
+}
+
 /// What does not tell is guessed, and says so.
 #[test]
 fn a_format_that_does_not_tell_is_guessed_by_a_stated_factor() {

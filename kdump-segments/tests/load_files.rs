@@ -209,6 +209,15 @@ fn each_bad_input_of_a_file_load_has_its_rule() {
         (case.size, case.environment.locked_down) = (0x10_5000 + 1472, Some(true));
     });
     assert_eq!(signed.failure(), None);
+    // A table of certificates where the PE format has none: in another header, in one of 32 bits.
+    for (at, byte) in [(0x400, b'N'), (0x418, 0)] {
+        let other = judged(|case| {
+            sign(&mut case.image, 0x10_5000, 1472);
+            case.image[at] = byte;
+            (case.size, case.environment.locked_down) = (0x10_5000 + 1472, Some(true));
+        });
+        assert_eq!(other.failure().map(|finding| finding.rule), Some("image_signature"), "{at:#x}");
+    }
 }
 
 #[test]

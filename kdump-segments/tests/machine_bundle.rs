@@ -232,6 +232,9 @@ fn boot_params_in_debugfs() {
     assert_eq!(machine.boot_params.unwrap(), [7; 4096]);
     assert_eq!(machine.boot_protocol, Some(0x20c));
     record(&dir.0, "debugfs-copy");
+    // Those of sysfs are the kernel's own; debugfs may be anything that is mounted by that name.
+    dir.put("sys/kernel/boot_params/data", [1; 4096]);
+    assert_eq!(Machine::collect(&dir.0).unwrap().boot_params.unwrap(), [1; 4096]);
 }
 
 #[test]

@@ -86,6 +86,27 @@ fn links_do_not_leave_the_recording() {
 }
 
 #[test]
+fn a_place_of_vmcoreinfo_that_cannot_be_is_told_and_left_out() {
+    let machine = |text: &str| {
+        let mut files = MachineFiles::new();
+        files.insert("proc/iomem", "00100000-1ffdffff : System RAM\n");
+        files.insert("proc/sys/kernel/arch", "x86_64\n");
+        files.insert("sys/kernel/vmcoreinfo", text);
+        Machine::from_files(&files).unwrap()
+    };
+    assert_eq!(
+        machine("0x100000 400\n").vmcoreinfo.map(|note| (note.paddr, note.size)),
+        Some((0x10_0000, 0x400))
+    );
+    for text in ["0xfffffffffffff000 1001\n", "0x100000 0\n"] {
+        let machine = machine(text);
+        assert!(machine.vmcoreinfo.is_none(), "{text}");
+        let told = machine.notes.iter().any(|note| note.text.starts_with("cannot be: "));
+        assert!(told, "{:?}", machine.notes);
+    }
+}
+
+#[test]
 fn links_inside_the_recording_are_followed_as_if_it_were_the_root() {
     let dir = Dir::new("inside");
     dir.put("root/elsewhere/cmdline", "quiet\n");

@@ -164,6 +164,12 @@ fn contradictions_leave_the_text_out() {
     with(&|sources| sources.kallsyms = KALLSYMS.replace("9dc3", "9dd3"))
         .no_text("it ends at 0xffffffff9dd30000");
     with(&|sources| sources.loads.as_mut().unwrap()[0].1 += 0x20_0000).no_text("0x13600000 by kcore");
+    with(&|sources| {
+        sources.iomem = IOMEM.replace("Kernel code", "other");
+        sources.vmcoreinfo = String::new();
+        sources.loads.as_mut().unwrap()[0].1 = 0xffff_ffff_fe00_0000;
+    })
+    .no_text("its physical address would be 0xfffffffffe000000");
     with(&|sources| sources.iomem += "20000000-20ffffff : Kernel code\n").no_text("Kernel code twice");
     with(&|sources| {
         sources.loads.as_mut().unwrap().remove(0);

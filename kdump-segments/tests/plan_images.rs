@@ -219,6 +219,77 @@ fn overlapping_loads_and_cut_files_are_refused() {
 }
 
 #[test]
+fn sizes_of_a_load_that_cannot_be_are_refused() {
+    let refused =
+        |loads: &[(u64, u64, &[u8])]| Image::parse(&vmlinux(ET_EXEC, REGION, loads), 0x1000).map(|_| ());
+    let more_in_the_file = refused(&[(REGION, 2, b"abc")]);
+    assert!(matches!(more_in_the_file, Err(Error::ImageField { field: "p_filesz", value: 3, .. })));
+    let behind_the_end = refused(&[(REGION, 0x1000, b"abc"), (u64::MAX - 0xfff, 0x1001, b"")]);
+    assert!(matches!(behind_the_end, Err(Error::ImageField { field: "p_memsz", value: 0x1001, .. })));
+    // The last page ends where no address is any more.
+    let rounded = refused(&[(REGION, 0x1000, b"abc"), (u64::MAX - 0xfff, 0x800, b"")]);
+    assert!(matches!(rounded, Err(Error::ImageField { field: "p_memsz", value: 0x800, .. })));
+}
+
+/// A foreign purgatory, which may be wrong in what it says of itself.
+struct OddPurgatory {
+    arch: Arch,
+    len: usize,
+    /// From the start of the purgatory.
+    entry: u64,
+}
+
+impl Purgatory for OddPurgatory {
+    fn arch(&self) -> Arch {
+        self.arch
+    }
+
+    fn memsz(&self) -> u64 {
+        0x1000
+    }
+
+    fn align(&self) -> u64 {
+        0x1000
+    }
+
+    fn link(&self, base: u64, _: &Handover<'_>) -> Result<LinkedPurgatory, PurgatoryError> {
+        Ok(LinkedPurgatory { bytes: vec![0; self.len], entry: base.wrapping_add(self.entry) })
+    }
+}
+
+#[test]
+fn a_purgatory_that_is_not_what_it_said_is_refused() {
+    let (kernel, options, machine) =
+        (bzimage(0x100_0000, 0x1000), options(BackupPolicy::Never), synthetic(2, 1));
+    let plan = |arch, len, entry| {
+        let purgatory = OddPurgatory { arch, len, entry };
+        let inputs = PlanInputs { purgatory: &purgatory, ..inputs(&machine, &kernel, &options) };
+        Plan::new(&inputs).map(|_| ())
+    };
+    assert!(plan(Arch::X86_64, 0x1000, 0xfff).is_ok());
+    for (len, entry) in [(0x1001, 0), (0x1000, 0x1000), (0x1000, u64::MAX)] {
+        let error = plan(Arch::X86_64, len, entry).unwrap_err();
+        assert!(matches!(error, Error::Purgatory(_)), "{error}");
+        assert!(error.to_string().contains("do not fit 0x1000 bytes"), "{error}");
+    }
+    let error = plan(Arch::Arm64, 0x1000, 0).unwrap_err();
+    assert!(matches!(error, Error::Conflict { what: "purgatory", .. }), "{error}");
+}
+
+/// An empty line would boot without a root file system, console or anything else it was to have.
+#[test]
+fn a_command_line_that_is_not_there_is_not_reused() {
+    let kernel = bzimage(0x100_0000, 0x1000);
+    let reuse = kdump_segments::plan::PlanOptions { reuse_cmdline: true, ..options(BackupPolicy::Never) };
+    let mut machine = synthetic(2, 1);
+    let error = Plan::new(&inputs(&machine, &kernel, &reuse)).unwrap_err();
+    assert!(matches!(error, Error::Conflict { .. }), "{error}");
+    assert!(error.to_string().contains("proc/cmdline is empty"), "{error}");
+    machine.cmdline = "quiet".to_owned();
+    assert!(Plan::new(&inputs(&machine, &kernel, &reuse)).is_ok());
+}
+
+#[test]
 fn what_a_bzimage_lacks_is_named() {
     let good = bzimage(0x100_0000, 0x1000);
     let with = |at: usize, byte: u8| {

@@ -4,11 +4,13 @@
 //!   each has a version;
 //! - the types and prototypes of the headers are those of the committed baseline, and Rust lays
 //!   the structures out as C does;
+//! - the library itself, by its symbols and its debug information, is what the baseline says;
 //! - the headers compile in every dialect of C and C++ that is promised;
 //! - the library goes into one program with its peers.
 
 mod core_library;
 mod peers;
+mod real;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -54,7 +56,8 @@ pub(crate) fn rows(places: &Places) -> Result<Vec<Row>> {
         Row::of("dialects", dialects()),
         Row::of("layout", layout()),
         Row::of("baseline", baseline()),
-        Row::of("real library", real(places)),
+        Row::of("real symbols", real::symbols(places)),
+        Row::of("real types", real::types()),
         Row::of("no clash", peers::link_with_libkdumpfile(places)),
         Row::of("crash's names", peers::compare_with_crash()),
         Row::of("core library", core_library::check(places)),
@@ -176,31 +179,6 @@ fn without_paths(file: &Path) -> Result {
         None => line.to_owned(),
     });
     fs::write(file, clean.collect::<Vec<_>>().join("\n") + "\n").context(file.display())
-}
-
-/// The library itself, as it is installed, has the functions of the baseline, in their versions.
-/// Its types are not told by the code: they are the headers', which the other checks compare.
-fn real(places: &Places) -> Result<String> {
-    let library = places.dir("lib").join("libkdump.so");
-    let out = repo::scratch("capi")?.join("real.abi");
-    let mut abidw = shell::tool("abidw")?;
-    abidw.args(["--no-corpus-path", "--no-comp-dir-path", "--no-show-locs", "--out-file"]).arg(&out);
-    shell::stdout(abidw.arg(&library))?;
-    let symbols = |file: &Path| -> Result<BTreeSet<String>> {
-        let text = fs::read_to_string(file).context(file.display())?;
-        let lines = text.lines().map(str::trim).filter(|line| line.starts_with("<elf-symbol "));
-        Ok(lines.map(str::to_owned).collect())
-    };
-    let soname = |file: &Path| -> Result<bool> {
-        let text = fs::read_to_string(file).context(file.display())?;
-        Ok(text.lines().next().is_some_and(|line| line.contains("soname='libkdump.so.0'")))
-    };
-    let (found, expected) = (symbols(&out)?, symbols(&repo::root()?.join(BASELINE))?);
-    differ("the installed library and the baseline", &found, &expected)?;
-    if !soname(&out)? {
-        return Err(failed(format!("{} has another soname", library.display())));
-    }
-    Ok(format!("{} symbols of the installed library are those of the baseline", found.len()))
 }
 
 fn baseline() -> Result<String> {

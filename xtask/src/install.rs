@@ -121,6 +121,19 @@ fn build_static() -> Result<Built> {
     Ok(Built { archive: target.join("release/libkdump_ffi.a"), native_libs })
 }
 
+/// The shared library with debug information, not optimised and not as it is installed. Most of it is
+/// what the tests are linked with.
+pub(crate) fn with_debug_information(to: &Path) -> Result {
+    let (target, listing) = (repo::target()?, repo::scratch("capi")?.join("native-debug-libs"));
+    let mut cargo = rust::cargo()?;
+    cargo.args(["rustc", "--quiet", "--package", "kdump-ffi", "--lib", "--crate-type", "staticlib"]);
+    cargo.env("CARGO_PROFILE_DEV_DEBUG", "full").arg("--target-dir").arg(&target);
+    cargo.arg("--").arg(format!("--print=native-static-libs={}", listing.display()));
+    shell::stdout(&mut cargo)?;
+    let native_libs = fs::read_to_string(&listing).context(listing.display())?.trim().to_owned();
+    link_shared(&Built { archive: target.join("debug/libkdump_ffi.a"), native_libs }, to)
+}
+
 /// `libkdump-core.a`, which needs nothing but memcpy and its like.
 pub(crate) fn build_core() -> Result<PathBuf> {
     rust::ensure_targets(&[CORE_TARGET])?;

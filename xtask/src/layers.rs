@@ -4,6 +4,8 @@
 mod imports;
 mod words;
 
+pub(crate) use words::sources;
+
 use std::fs;
 use std::path::Path;
 

@@ -14,11 +14,13 @@ mod crash_note;
 mod error;
 mod formats;
 mod fuzz;
+mod guards;
 mod header;
 mod install;
 mod layers;
 mod licences;
 mod metadata;
+mod nightly;
 mod nostd;
 mod progress;
 mod purgatory;
@@ -182,6 +184,18 @@ const COMMANDS: &[Command] = &[
         about: "run every fuzz target for --seconds N (60)",
         example: "cargo xtask fuzz --seconds 10",
         run: fuzz::run,
+    },
+    Command {
+        name: "guards",
+        about: "take each guard of a crate away, and see whether its tests notice",
+        example: "cargo xtask guards --crate kdump-elf --sample 60 --at-least 92",
+        run: guards::run,
+    },
+    Command {
+        name: "nightly",
+        about: "what takes hours: fuzzing, mutants, guards, soak, every guest; --help lists the parts",
+        example: "cargo xtask nightly --only fuzz,guards --seconds 60",
+        run: nightly::run,
     },
     Command {
         name: "bench",

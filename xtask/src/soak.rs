@@ -1,7 +1,7 @@
 //! `cargo xtask preflight-soak`: a Debian kernel in QEMU is given random crash loads, and what it
 //! does with each is compared with what preflight predicted.
 
-mod options;
+pub(crate) mod options;
 mod tidings;
 
 use core::time::Duration;

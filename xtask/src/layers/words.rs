@@ -24,7 +24,8 @@ pub(super) fn broken(src: &Path) -> Result<Vec<String>> {
     Ok(broken)
 }
 
-fn sources(dir: &Path, files: &mut Vec<PathBuf>) -> Result {
+/// The Rust sources below `dir`, in order.
+pub(crate) fn sources(dir: &Path, files: &mut Vec<PathBuf>) -> Result {
     for entry in fs::read_dir(dir).context(dir.display())? {
         let path = entry.context(dir.display())?.path();
         if path.is_dir() {
