@@ -41,7 +41,11 @@ pub(crate) fn command() -> Command {
                 .num_args(1..),
         )
         .arg(path("dst", "DST", "Where to: a file or a block device"))
-        .arg(option("format", "FORMAT", "Format of DST; elf only").value_parser(["elf", "kdump", "flattened"]))
+        .arg(option("format", "FORMAT", "Format of DST; elf only").value_parser([
+            "elf",
+            "kdump",
+            "flattened",
+        ]))
         .arg(
             option("compress", "METHOD", "Compression of pages; none only")
                 .value_parser(["none", "zlib", "lzo", "snappy", "zstd"]),
