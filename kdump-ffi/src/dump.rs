@@ -54,9 +54,18 @@ impl libkdump_dump {
     }
 
     /// The ranges of memory, listed at the first call that needs them.
-    pub(crate) fn ranges(&self) -> &[libkdump_range] {
-        let list = || self.dump.spans().map(libkdump_range::stored).collect();
-        published::<Vec<_>>(&self.ranges, list)
+    pub(crate) fn ranges(&self) -> Result<&[libkdump_range], kdump_vmcore::Error> {
+        if let Some(ranges) = self.ranges.get() {
+            return Ok(ranges);
+        }
+        let mut ranges: Vec<libkdump_range> = Vec::new();
+        for span in self.dump.spans() {
+            let need = (ranges.len() as u64).saturating_mul(size_of::<libkdump_range>() as u64);
+            let what = "the list of the dump's ranges of memory";
+            ranges.try_reserve(1).map_err(|_| kdump_vmcore::Error::OutOfMemory { what, need })?;
+            ranges.push(libkdump_range::stored(span));
+        }
+        Ok(published::<Vec<_>>(&self.ranges, || ranges))
     }
 
     /// The registers of the CPUs, found at the first call that needs them.
@@ -69,11 +78,11 @@ impl libkdump_dump {
     }
 
     /// The range an address lies in.
-    pub(crate) fn range_of(&self, paddr: u64) -> Option<libkdump_range> {
-        let ranges = self.ranges();
+    pub(crate) fn range_of(&self, paddr: u64) -> Result<Option<libkdump_range>, kdump_vmcore::Error> {
+        let ranges = self.ranges()?;
         let behind = ranges.partition_point(|range| range.start <= paddr);
-        let range = ranges.get(behind.checked_sub(1)?)?;
-        (paddr.wrapping_sub(range.start) < range.length).then_some(*range)
+        let range = behind.checked_sub(1).and_then(|index| ranges.get(index));
+        Ok(range.filter(|range| paddr.wrapping_sub(range.start) < range.length).copied())
     }
 
     /// A reader of the memory, with zeros for what was left out where the caller of
@@ -228,7 +237,7 @@ pub extern "C" fn libkdump_dump_get_info(
             endian,
             phnum: count(dump.phdrs().len()),
             cpus: count(dump.cpu_count()),
-            ranges: count(handle.ranges().len()),
+            ranges: count(handle.ranges()?.len()),
             defects: count(state.defects.len()),
             complete: u32::from(state.is_complete()),
             page_size: dump.page_size().unwrap_or(0),
@@ -292,7 +301,7 @@ pub extern "C" fn libkdump_dump_range(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        Ok::<_, Failure>(step(out, handle.ranges(), index, |range| *range)?)
+        Ok::<_, Failure>(step(out, handle.ranges()?, index, |range| *range)?)
     })
 }
 
@@ -336,7 +345,7 @@ pub extern "C" fn libkdump_dump_find_range(
     call(error, || {
         let handle = enter(dump, "dump")?;
         let hole = kdump_vmcore::Error::Hole { paddr, next: None };
-        Ok::<_, Failure>(out.set("out", handle.range_of(paddr).ok_or(hole)?)?)
+        Ok::<_, Failure>(out.set("out", handle.range_of(paddr)?.ok_or(hole)?)?)
     })
 }
 

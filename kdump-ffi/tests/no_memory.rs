@@ -128,6 +128,20 @@ fn no_failed_allocation_ends_the_process() {
     };
     let (code, dump) = open();
     assert_eq!(code, LIBKDUMP_OK);
+    // Of so many ranges that the list of them is larger than what is set aside.
+    let loads = (0..30_000).map(|at| dumpgen::Segment::load(at << 13, &[7])).collect();
+    let pieces = dumpgen::CoreFile { segments: loads, ..dumpgen::CoreFile::x86_64() }.build();
+    let pieces = Box::new(Memory::new(pieces));
+    let (many_size, many_user) = (pieces.bytes.len() as u64, pieces.user());
+    let open_many = || {
+        let mut dump = null_mut();
+        let none = null_mut();
+        let code =
+            common::libkdump_dump_open_callback(many_size, read, many_user, null(), &raw mut dump, none);
+        (code, dump)
+    };
+    let (code, many) = open_many();
+    assert_eq!(code, LIBKDUMP_OK);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kdump-segments/tests/machines/bios-512m");
     let root = CString::new(root.to_str().unwrap()).unwrap();
     let collect = || {
@@ -153,13 +167,14 @@ fn no_failed_allocation_ends_the_process() {
     };
     let (code, planned) = plan();
     assert_eq!(code, LIBKDUMP_OK);
-    let calls: [(&str, &dyn Fn() -> c_int); 8] = [
+    let calls: [(&str, &dyn Fn() -> c_int); 9] = [
         ("open", &|| open().0),
         ("read", &|| {
             let (mut buf, mut done) = ([0_u8; 8], 0);
             let start = buf.as_mut_ptr().cast();
             common::libkdump_dump_read_virt(dump, 0xffff_8880_0010_0000, start, 8, &raw mut done, null_mut())
         }),
+        ("ranges", &|| common::libkdump_dump_get_info(many, &mut sized(), null_mut())),
         ("dmesg", &|| common::libkdump_dmesg_read(dump, &mut null_mut(), null_mut())),
         ("verify", &|| common::libkdump_dump_verify(dump, None, null_mut(), &mut null_mut(), null_mut())),
         ("save", &|| {

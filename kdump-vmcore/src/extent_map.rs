@@ -125,14 +125,10 @@ impl ExtentMap {
         }
     }
 
-    /// As [`ExtentMap::find`], looking first at the extent that was found last, whose index
-    /// `hint` keeps: reads of one place after another need no search.
+    /// As [`ExtentMap::find`], looking first where `hint` says that the last address was found:
+    /// reads of one place after another need no search.
     pub(crate) fn find_near(&self, paddr: u64, hint: &mut usize) -> Lookup {
-        if let Some(extent) = self.extents.get(*hint).filter(|extent| extent.range.contains(paddr)) {
-            return extent.lookup(paddr);
-        }
-        *hint = self.index(paddr);
-        match self.extents.get(*hint) {
+        match self.extents.get(self.index_near(paddr, hint)) {
             Some(extent) if extent.range.contains(paddr) => extent.lookup(paddr),
             next => Lookup::Hole { next: next.map(|extent| extent.range.start()) },
         }
@@ -141,6 +137,19 @@ impl ExtentMap {
     /// Index of the extent that holds `paddr`, or else of the first one behind it.
     pub(crate) fn index(&self, paddr: u64) -> usize {
         self.extents.partition_point(|extent| extent.range.end() <= paddr)
+    }
+
+    /// As [`ExtentMap::index`], looking first at the index that `hint` keeps and the next one.
+    pub(crate) fn index_near(&self, paddr: u64, hint: &mut usize) -> usize {
+        let ends_behind = |index: usize| self.extents.get(index).is_none_or(|it| it.range.end() > paddr);
+        let is_it = |index: usize| {
+            index <= self.extents.len()
+                && ends_behind(index)
+                && index.checked_sub(1).is_none_or(|before| !ends_behind(before))
+        };
+        let near = [*hint, hint.saturating_add(1)].into_iter().find(|&index| is_it(index));
+        *hint = near.unwrap_or_else(|| self.index(paddr));
+        *hint
     }
 
     /// The extent that holds `paddr`.
@@ -183,6 +192,16 @@ mod tests {
         assert_eq!(map.find(0x2000), Lookup::Excluded { len: 0x1000 });
     }
 
+    #[test]
+    fn between_ranges_there_is_none() {
+        let map = ExtentMap::build(&[extent(0x1000, 0x1000, Some(0)), extent(0x4000, 0x1000, None)]).unwrap();
+        assert_eq!(map.extent_at(0x1fff), Some(extent(0x1000, 0x1000, Some(0))));
+        assert_eq!(map.extent_at(0x4000), Some(extent(0x4000, 0x1000, None)));
+        for paddr in [0, 0xfff, 0x2000, 0x3fff, 0x5000, u64::MAX] {
+            assert_eq!(map.extent_at(paddr), None, "{paddr:#x}");
+        }
+    }
+
     proptest! {
         #[test]
         fn agrees_with_a_map_of_single_bytes(
@@ -193,7 +212,9 @@ mod tests {
             let map = ExtentMap::build(&candidates).unwrap();
             prop_assert!(map.extents().len() <= candidates.len() * 2);
             prop_assert!(map.extents().windows(2).all(|pair| pair[0].range.end() <= pair[1].range.start()));
-            for paddr in 0..100 {
+            let mut hint = 0;
+            for paddr in (0..100).chain([50, 3, 90]) {
+                prop_assert_eq!(map.index_near(paddr, &mut hint), map.index(paddr));
                 let covering = || candidates.iter().filter(|extent| extent.range.contains(paddr));
                 let stored = covering().find_map(|extent| extent.position(paddr));
                 match map.find(paddr) {

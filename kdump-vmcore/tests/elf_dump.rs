@@ -158,6 +158,46 @@ fn what_is_lost_is_never_sound_and_never_zeros() {
     assert!(reader.read_phys(Paddr(0x5000), &mut [1; 8]).is_ok());
 }
 
+/// Says that memory was left out, and when it is read that it was lost.
+struct Contradicting(Facts);
+
+impl Format for Contradicting {
+    fn facts(&self) -> &Facts {
+        &self.0
+    }
+
+    fn span(&self, _: Paddr) -> Option<Span> {
+        let range = PhysRange::from_len(0, 0x1000).unwrap();
+        Some(Span { range, kind: SpanKind::Excluded(None) })
+    }
+
+    fn read(&self, at: Paddr, _: &mut [u8], _: &mut Scratch) -> Result<(), Stopped> {
+        Err(Stopped::new(at.0, 0, Error::Unreadable { paddr: at.0 }))
+    }
+}
+
+#[test]
+fn a_span_alone_makes_no_zeros() {
+    let facts = Facts::new("foreign", kdump_elf::Encoding { class: Class::Elf64, endian: Endian::Little });
+    let dump = Dump::from_format(Contradicting(facts));
+    let mut bytes = [7; 8];
+    let stopped = dump.reader().zero_excluded(true).read_phys(Paddr(0x10), &mut bytes).unwrap_err();
+    assert_eq!((stopped.error, bytes), (Error::Unreadable { paddr: 0x10 }, [7; 8]));
+}
+
+#[test]
+fn a_page_size_no_machine_has_is_not_believed() {
+    for (size, believed) in
+        [("0", None), ("511", None), ("4096", Some(4096)), ("1048576", Some(1 << 20)), ("2097152", None)]
+    {
+        let text = format!("OSRELEASE=6.1\nPAGESIZE={size}\n");
+        let file = CoreFile::x86_64()
+            .with(Segment::notes(&note(Wire::LE64, "VMCOREINFO", 0, text.as_bytes())))
+            .with(Segment::load(0x1000, &[1; 16]));
+        assert_eq!(Dump::open(file.build()).unwrap().page_size(), believed, "{size}");
+    }
+}
+
 #[test]
 fn overlapping_segments_are_one_memory() {
     let memory = pattern(0x4000, 6);

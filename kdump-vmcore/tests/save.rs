@@ -105,6 +105,9 @@ fn saved_as_a_file() {
         }
         Err(error) => println!("readelf is not installed, its opinion is not asked: {error}"),
     }
+    // More than is copied at once.
+    let large = sample(Wire::LE64).with(Segment::load(0x100_0000, &vec![5; 3 << 20]));
+    let source = Dump::open(large.build()).unwrap();
     let stopped = save(&source, &path, SaveOptions::default(), &mut |_| ControlFlow::Break(())).unwrap_err();
     assert_eq!(stopped.error, Error::Cancelled);
     let kept = stopped.kept.unwrap();

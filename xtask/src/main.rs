@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its user is at a terminal")]
 
 mod abi;
+mod amplify;
 mod apt;
 mod args;
 mod bench;
@@ -184,6 +185,12 @@ const COMMANDS: &[Command] = &[
         about: "run every fuzz target for --seconds N (60)",
         example: "cargo xtask fuzz --seconds 10",
         run: fuzz::run,
+    },
+    Command {
+        name: "amplify",
+        about: "what crafted files cost at most, optimised: time and memory of each command, as a table",
+        example: "cargo xtask amplify",
+        run: amplify::run,
     },
     Command {
         name: "guards",

@@ -5,6 +5,8 @@ use std::io::{BufWriter, Write};
 use kdump_segments::plan::json_to_ascii;
 use serde_json::Value;
 
+use crate::terminal::{BUFFER, is_plain};
+
 /// An address or a file offset.
 pub(crate) fn hex(value: u64) -> Value {
     Value::String(format!("{value:#x}"))
@@ -19,15 +21,11 @@ pub(crate) fn phdr_type(p_type: u32) -> Value {
     })
 }
 
-/// A document as text, in ASCII: nothing in it commands a terminal.
-fn text(value: &Value) -> Result<Vec<u8>, std::io::Error> {
-    let mut text = Vec::new();
-    write(value, &mut text)?;
-    Ok(text)
-}
+/// An object of a long list: its members, in order.
+pub(crate) type Members = Vec<(&'static str, Value)>;
 
 /// A list that is made while it is printed.
-pub(crate) type List<'a> = (&'a str, Box<dyn Iterator<Item = Value> + 'a>);
+pub(crate) type List<'a> = (&'a str, Box<dyn Iterator<Item = Members> + 'a>);
 
 /// One document on standard output.
 pub(crate) fn print(value: &Value) -> Result<(), std::io::Error> {
@@ -36,7 +34,7 @@ pub(crate) fn print(value: &Value) -> Result<(), std::io::Error> {
 
 /// One document, which is never held as text.
 pub(crate) fn write(value: &Value, out: impl Write) -> Result<(), std::io::Error> {
-    let mut out = Ascii(BufWriter::new(out));
+    let mut out = Ascii(BufWriter::with_capacity(BUFFER, out));
     serde_json::to_writer_pretty(&mut out, value)?;
     out.write_all(b"\n")?;
     out.flush()
@@ -48,6 +46,10 @@ struct Ascii<W>(W);
 impl<W: Write> Write for Ascii<W> {
     /// Takes all of `bytes`. The serializer hands over whole characters.
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if is_plain(bytes) {
+            self.0.write_all(bytes)?;
+            return Ok(bytes.len());
+        }
         for chunk in bytes.utf8_chunks() {
             self.0.write_all(json_to_ascii(chunk.valid()).as_bytes())?;
             // There is none: what cannot be shown is at least no byte of a terminal's.
@@ -61,62 +63,112 @@ impl<W: Write> Write for Ascii<W> {
     }
 }
 
+/// Writes a document inside another one: each of its lines but the first begins further right.
+struct Indented<W> {
+    out: W,
+    spaces: &'static [u8],
+}
+
+impl<W: Write> Write for Indented<W> {
+    /// Takes all of `bytes`. A newline stands between values only; inside strings it is escaped.
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+            self.out.write_all(line)?;
+            if line.ends_with(b"\n") {
+                self.out.write_all(self.spaces)?;
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
+}
+
 /// As [`print()`], with `lists` behind the members of `document`, an object: the lists of a dump
 /// can be so long that they are never held as a whole.
 pub(crate) fn print_long(document: &Value, lists: Vec<List<'_>>) -> Result<(), std::io::Error> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::with_capacity(BUFFER, std::io::stdout().lock());
     write_long(&mut out, document, lists)?;
     out.flush()
 }
 
 fn write_long(out: &mut impl Write, document: &Value, lists: Vec<List<'_>>) -> Result<(), std::io::Error> {
-    let mut between = "{";
+    let mut between: &[u8] = b"{";
     for (name, value) in document.as_object().into_iter().flatten() {
-        write!(out, "{between}\n  \"{name}\": {}", indented(value, "\n  ")?)?;
-        between = ",";
+        out.write_all(between)?;
+        write!(out, "\n  \"{name}\": ")?;
+        inside(out, value, b"  ")?;
+        between = b",";
     }
-    for (name, values) in lists {
-        write!(out, "{between}\n  \"{name}\": ")?;
-        let mut bracket = "[";
-        for value in values {
-            write!(out, "{bracket}\n    {}", indented(&value, "\n    ")?)?;
-            bracket = ",";
+    for (name, objects) in lists {
+        out.write_all(between)?;
+        write!(out, "\n  \"{name}\": ")?;
+        let mut bracket: &[u8] = b"[";
+        for members in objects {
+            out.write_all(bracket)?;
+            let mut brace: &[u8] = b"\n    {\n      \"";
+            for (name, value) in &members {
+                out.write_all(brace)?;
+                out.write_all(name.as_bytes())?;
+                out.write_all(b"\": ")?;
+                inside(out, value, b"      ")?;
+                brace = b",\n      \"";
+            }
+            out.write_all(if members.is_empty() { b"\n    {}" } else { b"\n    }" })?;
+            bracket = b",";
         }
-        out.write_all(if bracket == "[" { b"[]" } else { b"\n  ]" })?;
-        between = ",";
+        out.write_all(if bracket == b"[" { b"[]" } else { b"\n  ]" })?;
+        between = b",";
     }
     out.write_all(b"\n}\n")
 }
 
-fn indented(value: &Value, newline: &str) -> Result<String, std::io::Error> {
-    Ok(String::from_utf8_lossy(&text(value)?).trim_end().replace('\n', newline))
+fn inside(out: &mut impl Write, value: &Value, spaces: &'static [u8]) -> Result<(), std::io::Error> {
+    match value {
+        Value::Array(_) | Value::Object(_) => {
+            serde_json::to_writer_pretty(Ascii(Indented { out, spaces }), value)?;
+        }
+        line => serde_json::to_writer(Ascii(out), line)?,
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::{text, write_long};
+    use serde_json::Value;
+
+    use super::{write, write_long};
+
+    fn text(value: &Value) -> Result<Vec<u8>, std::io::Error> {
+        let mut text = Vec::new();
+        write(value, &mut text)?;
+        Ok(text)
+    }
 
     #[test]
     fn what_is_printed_is_ascii_and_the_same_document() {
         let value = json!({ "\u{9b}k": ["\u{202e}\u{1f600}\n\"", "\u{7f}x"], "n": 1.5 });
         let text = String::from_utf8(text(&value).unwrap()).unwrap();
         assert!(text.chars().all(|c| matches!(c, ' '..='~' | '\n')), "{text}");
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }
 
     #[test]
     fn a_document_in_pieces_is_the_same_document() {
-        let items = || [json!({ "a": [1, {}], "b": "\n\u{9b}" }), json!("x")].into_iter();
+        let items = || [vec![("a", json!([1, {}])), ("b", json!("\n\u{9b}"))], vec![]].into_iter();
+        let objects = || vec![json!({ "a": [1, {}], "b": "\n\u{9b}" }), json!({})];
         let mut out = Vec::new();
         let lists = |few: usize| vec![("y", Box::new(items().take(few)) as _), ("z", Box::new(items()) as _)];
         write_long(&mut out, &json!({ "m": { "n": [] } }), lists(0)).unwrap();
-        let whole = json!({ "m": { "n": [] }, "y": [], "z": items().collect::<Vec<_>>() });
+        let whole = json!({ "m": { "n": [] }, "y": [], "z": objects() });
         assert_eq!(String::from_utf8(out), String::from_utf8(text(&whole).unwrap()));
         let mut out = Vec::new();
         write_long(&mut out, &json!({}), lists(2)).unwrap();
-        let whole = json!({ "y": items().collect::<Vec<_>>(), "z": items().collect::<Vec<_>>() });
+        let whole = json!({ "y": objects(), "z": objects() });
         assert_eq!(String::from_utf8(out), String::from_utf8(text(&whole).unwrap()));
     }
 }

@@ -16,6 +16,12 @@ fn is_command(c: char) -> bool {
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Whether this is ASCII without control characters but newlines, as most of what is shown.
+pub(crate) fn is_plain(bytes: &[u8]) -> bool {
+    // To the end in any case: that is faster than an end in the middle.
+    bytes.iter().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~' | b'\n'))
+}
+
 /// Text of a dump as one word or line of ours: newlines are escaped, too.
 pub(crate) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -25,12 +31,15 @@ pub(crate) fn printable(text: &str) -> String {
     out
 }
 
+/// Bytes written at once: a map may have millions of lines.
+pub(crate) const BUFFER: usize = 64 << 10;
+
 /// A writer of text: whatever would command a terminal is escaped, but for newlines and tabs.
 pub(crate) struct Text<W: Write>(W);
 
 /// Standard output for people. For scripts there is [`crate::json::print`].
 pub(crate) fn out() -> Text<BufWriter<StdoutLock<'static>>> {
-    Text(BufWriter::new(io::stdout().lock()))
+    Text(BufWriter::with_capacity(BUFFER, io::stdout().lock()))
 }
 
 impl<W: Write> Text<W> {
@@ -50,6 +59,10 @@ impl<W: Write> Text<W> {
 impl<W: Write> Write for Text<W> {
     /// Takes all of `bytes`. Formatting hands over whole strings, so that a character is never cut.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if is_plain(bytes) {
+            self.0.write_all(bytes)?;
+            return Ok(bytes.len());
+        }
         for chunk in bytes.utf8_chunks() {
             self.characters(chunk.valid())?;
             for byte in chunk.invalid() {

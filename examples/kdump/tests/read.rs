@@ -15,7 +15,7 @@ use dumpgen::{
     CoreFile, ElfCoreHdr, KdumpFile, PageCodec, PageTableImage, Segment, Stored, Wire, crash_notes_buffer,
     note, prstatus_x86_64,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A directory of this test, empty at first.
 fn scratch(name: &str) -> PathBuf {
@@ -149,6 +149,22 @@ fn raw_images_are_dumps_where_they_are_said_to_lie() {
     assert!(code == Some(2) && message.contains("1 times for 2 files"), "{message}");
     let (code, message) = outcome(&["info", "--raw", "0", &low, "--raw", "0x1000", &high]);
     assert!(code == Some(1) && message.contains("base of the memory image"), "{message}");
+    // Every command that opens a dump takes it.
+    let (code, message) = outcome(&[&["verify", "--progress", "none"], args.as_slice()].concat());
+    assert!(code == Some(0) && message.is_empty(), "{message}");
+    let notes = kdump(&[&["notes", "--json"], args.as_slice()].concat());
+    assert!(
+        notes.status.success()
+            && serde_json::from_slice::<Value>(&notes.stdout).unwrap()["notes"] == json!([])
+    );
+    let (code, message) = outcome(&[&["dmesg"], args.as_slice()].concat());
+    assert!(code == Some(1) && message.contains("no VMCOREINFO"), "{message}");
+    let copy = dir.join("copy").to_str().unwrap().to_owned();
+    let bases = ["--raw", "0x100000", "--raw", "4G"];
+    let saved = kdump(&[&["save", "--progress", "none"], bases.as_slice(), &[&low, &high, &copy]].concat());
+    assert_eq!(saved.status.code(), Some(0), "{saved:?}");
+    let output = kdump(&["read", "--phys", "0x100000", "--len", "0x1800", &copy]);
+    assert!(output.status.success() && output.stdout == pattern(0x1800));
     // Without it they are no dump.
     assert_eq!(outcome(&["info", &high]).0, Some(1));
 }

@@ -12,7 +12,7 @@ use crate::source::ReadAt;
 /// The longest table of program headers that is looked through.
 const MAX_PHNUM: u32 = 1 << 23;
 /// The most of them that may be in use: memory and the index of it take 250 bytes for each.
-pub(crate) const MAX_USED: usize = 1 << 20;
+pub(crate) const MAX_USED: usize = 1 << 19;
 /// The longest table whose unused entries are kept, so that its others keep their numbers.
 const MAX_KEPT: u64 = 1 << 16;
 /// `p_type` of an entry that is not used (gABI).

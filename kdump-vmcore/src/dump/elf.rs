@@ -153,11 +153,11 @@ impl ElfDump<'_> {
         })
     }
 
-    /// What the program headers and the length of the file say of the memory at `at`.
-    fn listed(&self, at: Paddr) -> Option<Span> {
-        let index = self.map.index(at.0);
+    /// What the program headers and the length of the file say of the memory at `at`; the map has
+    /// it at `index`.
+    fn listed(&self, at: u64, index: usize) -> Option<Span> {
         let extent = self.map.extents().get(index)?;
-        if !extent.range.contains(at.0) {
+        if !extent.range.contains(at) {
             let before = index.checked_sub(1).and_then(|index| self.map.extents().get(index));
             let start = before.map_or(0, |extent| extent.range.end());
             let range = PhysRange::from_half_open(start, extent.range.start()).ok()?;
@@ -167,9 +167,16 @@ impl ElfDump<'_> {
             return Some(Span { range: extent.range, kind: SpanKind::Excluded(None) });
         };
         match split(extent.range, self.size.saturating_sub(stored_at)) {
-            (Some(range), _) if range.contains(at.0) => Some(Span { range, kind: SpanKind::Stored }),
+            (Some(range), _) if range.contains(at) => Some(Span { range, kind: SpanKind::Stored }),
             (_, missing) => missing.map(|range| Span { range, kind: SpanKind::Missing }),
         }
+    }
+
+    /// The same, as far as the losses that are remembered leave it.
+    fn span_at(&self, at: u64, index: usize) -> Option<Span> {
+        let span = self.listed(at, index)?;
+        let ram = span.kind != SpanKind::Hole && !self.remembered.is_empty();
+        Some(if ram { self.remembered.narrow(span, at) } else { span })
     }
 
     /// What the file, which has `file_size` bytes, lacks of what its program headers list.
@@ -178,8 +185,8 @@ impl ElfDump<'_> {
         let listed = self.facts.phdrs.iter().filter(|phdr| phdr.p_filesz != 0 && !elsewhere(phdr));
         let expected_size = listed.map(|phdr| phdr.p_offset.saturating_add(phdr.p_filesz)).max().unwrap_or(0);
         let (mut missing, mut unreadable) = (0_u64, 0_u64);
-        let mut at = 0;
-        while let Some(span) = self.span(Paddr(at)) {
+        let (mut at, mut hint) = (0, 0);
+        while let Some(span) = self.span_at(at, self.map.index_near(at, &mut hint)) {
             match span.kind {
                 SpanKind::Missing => missing = missing.saturating_add(span.range.size()),
                 kind if kind.is_lost() => unreadable = unreadable.saturating_add(span.range.size()),
@@ -202,9 +209,11 @@ impl Format for ElfDump<'_> {
     }
 
     fn span(&self, at: Paddr) -> Option<Span> {
-        let span = self.listed(at)?;
-        let ram = span.kind != SpanKind::Hole && !self.remembered.is_empty();
-        Some(if ram { self.remembered.narrow(span, at.0) } else { span })
+        self.span_at(at.0, self.map.index(at.0))
+    }
+
+    fn span_near(&self, at: Paddr, scratch: &mut Scratch) -> Option<Span> {
+        self.span_at(at.0, self.map.index_near(at.0, &mut scratch.hint))
     }
 
     fn read(&self, at: Paddr, buf: &mut [u8], scratch: &mut Scratch) -> Result<(), Stopped> {

@@ -21,11 +21,17 @@ pub trait Format: Send + Sync {
     /// the size of the dump at most.
     fn span(&self, at: Paddr) -> Option<Span>;
 
+    /// As [`Format::span`], at the lowest price where `at` is near the address that `scratch` was
+    /// used for last.
+    fn span_near(&self, at: Paddr, _scratch: &mut Scratch) -> Option<Span> {
+        self.span(at)
+    }
+
     /// As [`Format::span`], but also asks what the dump has of each page on its own, which may
     /// read the file: pages known to be zeros, never written, or listed in places that cannot be
     /// right are told apart. The span may be shorter than all that is alike.
-    fn look(&self, at: Paddr, _scratch: &mut Scratch) -> Option<Span> {
-        self.span(at)
+    fn look(&self, at: Paddr, scratch: &mut Scratch) -> Option<Span> {
+        self.span_near(at, scratch)
     }
 
     /// What [`Format::look`] says of the page at `at` alone, without asking how far it is true.

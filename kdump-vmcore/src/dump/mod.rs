@@ -223,9 +223,9 @@ impl<'s> Dump<'s> {
     /// The memory of the machine by address: sorted, disjoint, without gaps; from the first
     /// RAM to the last, the holes between them included.
     pub fn spans(&self) -> impl Iterator<Item = Span> {
-        let mut at = Some(0);
+        let (mut at, mut scratch) = (Some(0), Scratch::default());
         let all = core::iter::from_fn(move || {
-            let span = self.format.span(Paddr(at?))?;
+            let span = self.format.span_near(Paddr(at?), &mut scratch)?;
             // A format that stands still would never end.
             at = Some(span.range.end()).filter(|&end| Some(end) > at);
             Some(span)

@@ -5,7 +5,7 @@ use core::ops::ControlFlow;
 use alloc::vec::Vec;
 
 use super::scan::read_or_zero;
-use super::{Dump, Unreadable};
+use super::{Dump, Span, Unreadable};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::room::{collect, tell, zeroed};
@@ -55,13 +55,15 @@ pub fn verify(
     let damaged = |error: &Error| !matches!(error, Error::Unsupported { .. });
     let mut wrong = dump.cpus().filter_map(|cpu| cpu.prstatus().err()).filter(damaged);
     wrong.try_for_each(|error| tell(&mut found.defects, error))?;
-    let listed = || dump.spans_to_the_end().filter(|span| span.kind.is_readable() || span.kind.is_lost());
-    found.memory = listed().map(|span| span.range.size()).fold(0, u64::saturating_add);
+    let listed = |span: &Span| span.kind.is_readable() || span.kind.is_lost();
+    // What is behind the end of a cut file is listed, whatever a closer look says of it.
+    let sizes = dump.spans().filter(listed).map(|span| span.range.size());
+    found.memory = sizes.fold(0, u64::saturating_add);
     let mut buffer = zeroed("a batch of memory", BATCH as u64)?;
     let mut done = 0_u64;
     let unit = dump.page_size().unwrap_or(SMALLEST_PAGE);
     let mut reader = dump.reader();
-    for span in listed() {
+    for span in dump.spans_to_the_end().filter(listed) {
         let range = span.range;
         if span.kind.is_lost() {
             found.unreadable.add(range, dump.loss(span));

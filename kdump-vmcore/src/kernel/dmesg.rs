@@ -166,22 +166,26 @@ impl Dmesg {
 }
 
 fn escape(line: &[u8]) -> String {
-    use core::fmt::Write;
     let mut out = String::with_capacity(line.len());
     for chunk in line.utf8_chunks() {
         for c in chunk.valid().chars() {
-            if c.is_control() && c != '\t' {
-                // Writing to a String cannot fail.
-                let _ = write!(out, "\\x{:02x}", u32::from(c));
-            } else {
-                out.push(c);
+            match c {
+                // Control characters end at U+009F.
+                c if c.is_control() && c != '\t' => push_hex(&mut out, u32::from(c)),
+                c => out.push(c),
             }
         }
-        for byte in chunk.invalid() {
-            let _ = write!(out, "\\x{byte:02x}");
-        }
+        chunk.invalid().iter().for_each(|&byte| push_hex(&mut out, u32::from(byte)));
     }
     out
+}
+
+/// Appends `\x` and two digits.
+fn push_hex(out: &mut String, byte: u32) {
+    let digit = |value: u32| char::from_digit(value & 15, 16).unwrap_or('0');
+    out.push_str("\\x");
+    out.push(digit(byte >> 4));
+    out.push(digit(byte));
 }
 
 #[cfg(test)]

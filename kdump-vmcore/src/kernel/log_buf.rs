@@ -5,7 +5,7 @@ use kdump_elf::VmcoreInfo;
 
 use crate::error::Error;
 use crate::kernel::dmesg::Cost;
-use crate::kernel::memory::offset;
+use crate::kernel::memory::{LastPage, offset};
 use crate::kernel::{Dmesg, KernelMemory, LogRecord};
 use crate::room::zeroed;
 use crate::source::PhysMemory;
@@ -69,13 +69,14 @@ fn records<M: PhysMemory>(
     let mut cost = Cost::default();
     let mut header = [0; MAX_HEADER];
     let header = header.get_mut(..usize::try_from(shape.size).unwrap_or(0)).unwrap_or_default();
+    let mut last = LastPage::default();
     while index != next && walked < ring_size {
         let corrupt = Error::Corrupt {
             what: "printk_log.len",
             value: index,
             expected: "a record inside the ring at this index",
         };
-        if let Err(stopped) = memory.read(ring.wrapping_add(index), header) {
+        if let Err(stopped) = last.read(memory, ring.wrapping_add(index), header) {
             dmesg.lose(stopped.error);
             break;
         }

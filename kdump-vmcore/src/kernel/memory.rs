@@ -168,3 +168,44 @@ fn field<const N: usize>(bytes: &[u8], offset: u64) -> Option<[u8; N]> {
 pub(crate) fn offset(info: VmcoreInfo<'_>, name: &'static str) -> Result<u64, Error> {
     info.offset(name).ok_or(Error::MissingKey { key: name })
 }
+
+/// Bytes of memory that are mapped together whatever the page size.
+const PAGE: usize = 4096;
+
+/// The page that was read last: of an array of small structures the next one mostly lies in it.
+pub(crate) struct LastPage {
+    start: Option<u64>,
+    bytes: [u8; PAGE],
+}
+
+impl Default for LastPage {
+    fn default() -> Self {
+        Self { start: None, bytes: [0; PAGE] }
+    }
+}
+
+impl LastPage {
+    /// As [`KernelMemory::read`], which is asked for a whole page; where that is not to be had, or
+    /// `buf` passes the end of it, for what is wanted alone.
+    pub(crate) fn read<M: PhysMemory>(
+        &mut self,
+        memory: &mut KernelMemory<M>,
+        vaddr: u64,
+        buf: &mut [u8],
+    ) -> Result<(), Stopped> {
+        let skip = usize::try_from(vaddr & (PAGE as u64).wrapping_sub(1)).unwrap_or(PAGE);
+        let start = vaddr.saturating_sub(skip as u64);
+        let end = skip.saturating_add(buf.len());
+        if end <= PAGE && self.start != Some(start) {
+            let got = memory.read(start, &mut self.bytes);
+            self.start = got.is_ok().then_some(start);
+        }
+        match self.bytes.get(skip..end).filter(|_| self.start == Some(start)) {
+            Some(bytes) => {
+                buf.copy_from_slice(bytes);
+                Ok(())
+            }
+            None => memory.read(vaddr, buf),
+        }
+    }
+}

@@ -9,7 +9,7 @@ use kdump_elf::VmcoreInfo;
 
 use crate::error::Error;
 use crate::kernel::dmesg::Cost;
-use crate::kernel::memory::offset;
+use crate::kernel::memory::{LastPage, offset};
 use crate::kernel::{Caller, Dmesg, KernelMemory, LogRecord};
 use crate::room::zeroed;
 use crate::source::PhysMemory;
@@ -45,6 +45,9 @@ struct Ring<'a, M> {
     count: u64,
     text: u64,
     text_size: u64,
+    /// Where descriptors and infos were read last.
+    last_desc: LastPage,
+    last_info: LastPage,
 }
 
 /// Reads the ring whose `struct printk_ringbuffer` is at `ring`.
@@ -75,7 +78,8 @@ pub(crate) fn read<M: PhysMemory>(
     let tail = word(desc_ring, "prb_desc_ring.tail_id", counter)?;
     let head = word(desc_ring, "prb_desc_ring.head_id", counter)?;
     let shape = Shape::new(info, counter)?;
-    let mut ring = Ring { memory, shape, descs, infos, count, text, text_size };
+    let (last_desc, last_info) = (LastPage::default(), LastPage::default());
+    let mut ring = Ring { memory, shape, descs, infos, count, text, text_size, last_desc, last_info };
     Ok(ring.records(tail, head))
 }
 
@@ -142,7 +146,8 @@ impl<M: PhysMemory> Ring<'_, M> {
     fn record(&mut self, id: u64, room: u64) -> Result<Option<LogRecord>, Error> {
         let index = id & self.count.saturating_sub(1);
         let (mut desc, mut info) = ([0; MAX_STRUCT], [0; MAX_STRUCT]);
-        let desc = self.read_struct(self.descs, index, self.shape.desc_size, &mut desc)?;
+        let place = (self.descs, index, self.shape.desc_size);
+        let desc = read_struct(self.memory, &mut self.last_desc, place, &mut desc)?;
         let field = |at: u64| self.memory.word_in(desc, at).ok_or(BAD_SHAPE);
         let state_var = field(self.shape.state_var)?;
         let (begin, next) = (field(self.shape.lpos_begin), field(self.shape.lpos_next));
@@ -152,7 +157,8 @@ impl<M: PhysMemory> Ring<'_, M> {
         if state_var & self.id_mask() != id || !matches!(state, 1 | 2) {
             return Ok(None);
         }
-        let info = self.read_struct(self.infos, index, self.shape.info_size, &mut info)?;
+        let place = (self.infos, index, self.shape.info_size);
+        let info = read_struct(self.memory, &mut self.last_info, place, &mut info)?;
         let text_len = u64::from(self.memory.u16_in(info, self.shape.text_len).ok_or(BAD_SHAPE)?);
         if text_len > room {
             let expected = "no more text in all records than the ring has room for";
@@ -228,19 +234,19 @@ impl<M: PhysMemory> Ring<'_, M> {
     fn state_shift(&self) -> u32 {
         self.id_mask().count_ones()
     }
+}
 
-    fn read_struct<'b>(
-        &mut self,
-        array: u64,
-        index: u64,
-        size: u64,
-        room: &'b mut [u8],
-    ) -> Result<&'b [u8], Error> {
-        let bytes = room.get_mut(..usize::try_from(size).unwrap_or(0)).unwrap_or_default();
-        let at = array.wrapping_add(index.wrapping_mul(size));
-        self.memory.read(at, bytes).map_err(|stopped| stopped.error)?;
-        Ok(bytes)
-    }
+/// Reads the structure at this index of an array, of this size.
+fn read_struct<'b, M: PhysMemory>(
+    memory: &mut KernelMemory<M>,
+    last: &mut LastPage,
+    (array, index, size): (u64, u64, u64),
+    room: &'b mut [u8],
+) -> Result<&'b [u8], Error> {
+    let bytes = room.get_mut(..usize::try_from(size).unwrap_or(0)).unwrap_or_default();
+    let at = array.wrapping_add(index.wrapping_mul(size));
+    last.read(memory, at, bytes).map_err(|stopped| stopped.error)?;
+    Ok(bytes)
 }
 
 const BAD_SHAPE: Error =

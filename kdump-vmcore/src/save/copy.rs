@@ -14,11 +14,11 @@ use super::losses::{FOUND_ROOM, Losses, reason_for};
 use super::note::{BLOCK, mark, stub};
 use super::plan::source_defects;
 use super::{SavePlan, SaveReport, WriteAt};
-use crate::dump::Reader;
 use crate::dump::scan::{offset_in, read_or_zero};
+use crate::dump::{Reader, Unreadable};
 use crate::error::{Error, elf};
 use crate::progress::Progress;
-use crate::room::{append, zeroed};
+use crate::room::{append, collect, zeroed};
 
 /// Bytes read at once.
 const BATCH: usize = 2 << 20;
@@ -26,6 +26,8 @@ const BATCH: usize = 2 << 20;
 const PAGE: usize = 4096;
 /// What such a block is compared with.
 static ZEROS: [u8; PAGE] = [0; PAGE];
+/// Bytes between regions, exclusive, that are written as zeros, or left out as the pages they are in.
+const MAX_GAP: usize = 16 * PAGE;
 /// Bytes of the file after which what was written is made to last and noted as good.
 const CHECKPOINT: u64 = 64 << 20;
 
@@ -81,23 +83,16 @@ impl SavePlan<'_> {
             let what = "a batch of the copy, a page at least";
             return Err(self.interrupted(Error::OutOfMemory { what, need: PAGE as u64 }));
         }
-        let report = SaveReport {
-            file_size: self.size,
-            memory: self.memory,
-            shared: self.shared,
-            unreadable: self.known.clone(),
-            missing: self.missing,
-            corrupt: self.corrupt,
-            source_defects: source_defects(self.dump),
-            dropped_phdrs: self.dropped_phdrs.clone(),
-            ..SaveReport::default()
-        };
+        let report = self.report().map_err(|error| self.interrupted(error))?;
         let mut note = Vec::new();
         let blocks = self.head.get(self.note.blocks()).unwrap_or_default();
         append(&mut note, "the note of the new file", blocks).map_err(|error| self.interrupted(error))?;
-        let (reader, found) = (self.dump.reader(), Losses::new(FOUND_ROOM));
+        let found = Losses::with_room(FOUND_ROOM).map_err(|error| self.interrupted(error))?;
+        let reader = self.dump.reader();
         let (good, done, noted) = (0, 0, self.head.len() as u64);
-        let mut copy = Copy { plan: self, reader, sink, report, found, note, good, noted, done, buffer };
+        let (at, filled) = (0, 0);
+        let mut copy =
+            Copy { plan: self, reader, sink, report, found, note, good, noted, done, buffer, at, filled };
         match copy.run(progress) {
             Ok(()) => Ok(copy.report),
             Err(error) => {
@@ -109,6 +104,23 @@ impl SavePlan<'_> {
                 Err(Interrupted { error, good: copy.good, size: self.size, report: Box::new(copy.report) })
             }
         }
+    }
+
+    /// What is known before anything is copied.
+    fn report(&self) -> Result<SaveReport, Error> {
+        let ranges = collect("the memory the source lacks", self.known.ranges.iter().copied())?;
+        let dropped_phdrs = collect("the dropped program headers", self.dropped_phdrs.iter().copied())?;
+        Ok(SaveReport {
+            file_size: self.size,
+            memory: self.memory,
+            shared: self.shared,
+            unreadable: Unreadable { ranges, ..self.known },
+            missing: self.missing,
+            corrupt: self.corrupt,
+            source_defects: source_defects(self.dump),
+            dropped_phdrs,
+            ..SaveReport::default()
+        })
     }
 
     /// Stopped before anything was written.
@@ -134,6 +146,10 @@ struct Copy<'a, 'd, W: ?Sized> {
     done: u64,
     /// Whole pages.
     buffer: &'a mut [u8],
+    /// Bytes of it that wait to be written, and the place of the first one in the file. Regions of
+    /// a few bytes, of which there may be many, are written together.
+    filled: usize,
+    at: u64,
 }
 
 impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
@@ -141,21 +157,18 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
         let plan = self.plan;
         self.begin()?;
         for region in &plan.regions {
-            self.fill_gap(region.offset)?;
-            let mut paddr = region.range.start();
             // What lies between is a hole, or listed already.
             self.found.pass(1, false);
+            self.go_to(region.offset, progress)?;
+            let mut paddr = region.range.start();
             while paddr < region.range.end() {
-                paddr = self.batch(region, paddr)?;
-                if self.good.saturating_sub(self.noted) >= CHECKPOINT {
-                    self.checkpoint()?;
-                }
-                let state = Progress { done: self.done, total: plan.memory, written: self.report.written };
-                if progress(state).is_break() {
-                    return Err(Error::Cancelled);
+                paddr = self.read(region, paddr);
+                if self.room() == 0 {
+                    self.flush(progress)?;
                 }
             }
         }
+        self.flush(progress)?;
         self.fill_gap(plan.size)?;
         self.end()
     }
@@ -228,15 +241,40 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
         self.sink.finish(plan.size)
     }
 
-    /// Copies from `paddr` on, at most one buffer; returns the address behind what is done.
-    fn batch(&mut self, region: &Region, paddr: u64) -> Result<u64, Error> {
-        let offset = region.offset.saturating_add(paddr.saturating_sub(region.range.start()));
-        let rest = region.range.end().saturating_sub(paddr);
-        // All batches but the first begin at a whole page of the file.
-        let room = self.buffer.len().saturating_sub(offset_in(offset, PAGE as u64));
+    /// Bytes the buffer still takes: a batch ends with a whole page of the file.
+    fn room(&self) -> usize {
+        let used = offset_in(self.at, PAGE as u64).saturating_add(self.filled);
+        self.buffer.len().saturating_sub(used)
+    }
+
+    /// Makes the next byte that is read stand at `offset` of the file.
+    fn go_to(
+        &mut self,
+        offset: u64,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let gap = offset.saturating_sub(self.at.saturating_add(self.filled as u64));
+        let gap = usize::try_from(gap).ok().filter(|&gap| gap < self.room().min(MAX_GAP));
+        if let Some(gap) = gap.filter(|_| self.filled > 0) {
+            let end = self.filled.saturating_add(gap);
+            self.buffer.get_mut(self.filled..end).unwrap_or_default().fill(0);
+            self.filled = end;
+            return Ok(());
+        }
+        if self.filled > 0 {
+            self.flush(progress)?;
+        }
+        self.fill_gap(offset)?;
+        self.at = offset;
+        Ok(())
+    }
+
+    /// Reads memory from `paddr` on, at most what the buffer takes; returns the address behind it.
+    fn read(&mut self, region: &Region, paddr: u64) -> u64 {
+        let (rest, room) = (region.range.end().saturating_sub(paddr), self.room());
         let len = usize::try_from(rest).unwrap_or(room).min(room);
-        let buffer = core::mem::take(&mut self.buffer);
-        let bytes = buffer.get_mut(..len).unwrap_or_default();
+        let end = self.filled.saturating_add(len);
+        let bytes = self.buffer.get_mut(self.filled..end).unwrap_or_default();
         let (report, found) = (&mut self.report, &mut self.found);
         let mut reached = paddr;
         let unit = self.plan.dump.page_size().unwrap_or(PAGE as u64);
@@ -247,12 +285,28 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
         });
         let advance = bytes.len() as u64;
         found.pass(paddr.saturating_add(advance).saturating_sub(reached), true);
-        let written = self.write_sparse(offset, bytes);
+        self.filled = end;
+        self.done = self.done.saturating_add(advance);
+        paddr.saturating_add(advance)
+    }
+
+    /// Writes what waits to be written.
+    fn flush(&mut self, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<(), Error> {
+        if self.filled == 0 {
+            return Ok(());
+        }
+        let buffer = core::mem::take(&mut self.buffer);
+        let written = self.write_sparse(self.at, buffer.get(..self.filled).unwrap_or_default());
         self.buffer = buffer;
         written?;
-        self.fill_gap(offset.saturating_add(advance))?;
-        self.done = self.done.saturating_add(advance);
-        Ok(paddr.saturating_add(advance))
+        self.at = self.at.saturating_add(self.filled as u64);
+        self.filled = 0;
+        self.fill_gap(self.at)?;
+        if self.good.saturating_sub(self.noted) >= CHECKPOINT {
+            self.checkpoint()?;
+        }
+        let state = Progress { done: self.done, total: self.plan.memory, written: self.report.written };
+        if progress(state).is_break() { Err(Error::Cancelled) } else { Ok(()) }
     }
 
     /// Writes runs of pages that are not all zero.
@@ -316,7 +370,8 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
 /// Takes down memory that was to be copied and could not be read.
 fn note_loss(report: &mut SaveReport, found: &mut Losses, range: PhysRange, error: Error) {
     let reason = reason_for(&error);
-    found.add(LostRange { range, reason });
+    // There is room: it was taken beforehand.
+    let _ = found.add(LostRange { range, reason });
     match reason {
         LossReason::Missing => report.missing = report.missing.saturating_add(range.size()),
         LossReason::Corrupt => report.corrupt = report.corrupt.saturating_add(range.size()),

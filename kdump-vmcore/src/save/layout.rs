@@ -12,7 +12,7 @@ use crate::room::push;
 pub(super) const PAGE: u64 = 0x1000;
 
 /// The most pieces of memory of one kind that are saved.
-const MAX_SPANS: usize = 1 << 22;
+const MAX_SPANS: usize = 1 << 21;
 
 /// What the dump has of its memory. It is asked once: a source that tells another time another thing
 /// gets no zeros for memory.
@@ -49,63 +49,69 @@ pub(super) struct Region {
     pub(super) offset: u64,
 }
 
-/// What can be read, by address; neighbours are one.
-pub(super) fn readable(spans: &[Span]) -> Vec<PhysRange> {
-    let mut ranges = Vec::new();
+/// What can be read, by address; neighbours are one. Without places as yet.
+pub(super) fn readable(spans: &[Span]) -> Result<Vec<Region>, Error> {
+    let mut regions: Vec<Region> = Vec::new();
     for span in spans.iter().filter(|span| span.kind.is_readable()) {
-        join(&mut ranges, span.range);
+        match regions.last_mut().filter(|last| last.range.end() >= span.range.start()) {
+            Some(last) => last.range = joined(last.range, span.range),
+            None => push(&mut regions, REGIONS, Region { range: span.range, offset: 0 })?,
+        }
     }
-    ranges
+    Ok(regions)
 }
+
+/// What takes room for each piece of memory.
+const REGIONS: &str = "the places of the memory in the new file";
 
 /// Cuts the PT_LOADs behind the last of their bytes that can be read. Returns which memory has a
 /// place in the file: what they list then, lost memory in front of readable memory included.
-pub(super) fn cut(phdrs: &mut [Phdr], readable: &[PhysRange]) -> Vec<PhysRange> {
-    let mut listed = Vec::new();
+/// Without places as yet.
+pub(super) fn cut(phdrs: &mut [Phdr], readable: &[Region]) -> Result<Vec<Region>, Error> {
+    let mut runs: Vec<Region> = Vec::new();
     for phdr in phdrs.iter_mut().filter(|phdr| phdr.p_type == PT_LOAD) {
         let end = phdr.p_paddr.saturating_add(phdr.p_filesz);
-        let last = readable.partition_point(|range| range.start() < end).checked_sub(1);
-        let end = last.and_then(|last| readable.get(last)).map_or(0, |range| range.end().min(end));
+        let last = readable.partition_point(|region| region.range.start() < end).checked_sub(1);
+        let end = last.and_then(|last| readable.get(last)).map_or(0, |region| region.range.end().min(end));
         // A PT_LOAD that stores more than it lists is RAM as far as it stores.
         phdr.p_memsz = phdr.p_memsz.max(phdr.p_filesz);
         phdr.p_filesz = end.saturating_sub(phdr.p_paddr);
-        listed.extend(PhysRange::from_half_open(phdr.p_paddr, end));
+        if let Ok(range) = PhysRange::from_half_open(phdr.p_paddr, end) {
+            push(&mut runs, REGIONS, Region { range, offset: 0 })?;
+        }
     }
-    listed.sort_by_key(|range: &PhysRange| range.start());
-    let mut runs = Vec::new();
-    for range in listed {
-        join(&mut runs, range);
-    }
-    runs
+    runs.sort_unstable_by_key(|run| (run.range.start(), run.range.end()));
+    runs.dedup_by(|next, last| {
+        let touches = last.range.end() >= next.range.start();
+        if touches {
+            last.range = joined(last.range, next.range);
+        }
+        touches
+    });
+    Ok(runs)
 }
 
-/// Adds a range that does not begin in front of the last one, joined where they touch.
-fn join(ranges: &mut Vec<PhysRange>, range: PhysRange) {
-    if let Some(last) = ranges.last_mut().filter(|last| last.end() >= range.start()) {
-        let end = last.end().max(range.end());
-        *last = PhysRange::from_half_open(last.start(), end).unwrap_or(*last);
-    } else {
-        ranges.push(range);
-    }
+/// Two ranges that touch or overlap as one; the first one begins no later.
+fn joined(first: PhysRange, second: PhysRange) -> PhysRange {
+    PhysRange::from_half_open(first.start(), first.end().max(second.end())).unwrap_or(first)
 }
 
-/// Gives memory places in the file by ascending address, from `start` on. Returns them and the
-/// size of the file.
-pub(super) fn place(runs: &[PhysRange], encoding: Encoding, start: u64) -> Result<(Vec<Region>, u64), Error> {
+/// Gives memory places in the file by ascending address, from `start` on. Returns the size of the
+/// file.
+pub(super) fn place(runs: &mut [Region], encoding: Encoding, start: u64) -> Result<u64, Error> {
     let limit = encoding.word_max().min(i64::MAX.unsigned_abs());
-    let mut placed = Vec::new();
     let mut cursor = start;
-    for &range in runs {
-        let low = range.start() & PAGE.wrapping_sub(1);
+    for run in runs {
+        let low = run.range.start() & PAGE.wrapping_sub(1);
         let offset = align_up(cursor, PAGE).and_then(|offset| offset.checked_add(low));
-        let end = offset.and_then(|offset| offset.checked_add(range.size())).filter(|&end| end <= limit);
+        let end = offset.and_then(|offset| offset.checked_add(run.range.size())).filter(|&end| end <= limit);
         let (Some(offset), Some(end)) = (offset, end) else {
             return Err(Error::TooLarge { what: "size of the saved file", value: cursor, limit });
         };
-        placed.push(Region { range, offset });
+        run.offset = offset;
         cursor = end;
     }
-    Ok((placed, cursor))
+    Ok(cursor)
 }
 
 /// The run that `paddr` lies in.

@@ -7,9 +7,12 @@ use kdump_elf::{LossReason, LostRange, PhysRange};
 use crate::codec::CodecError;
 use crate::dump::{PageClass, SpanKind};
 use crate::error::{Error, PageFault};
+use crate::room::push;
 
 /// The most ranges that are listed of what is known before the first byte is copied.
 pub(super) const MAX_KNOWN: usize = 1 << 16;
+/// What takes room for each of them.
+const LIST: &str = "the list of what the source lacks";
 /// Room for ranges that are found while copying.
 pub(super) const FOUND_ROOM: usize = 1024;
 
@@ -31,6 +34,15 @@ impl Losses {
         Self { ranges: Vec::new(), room, given_up: 0, passed: 0, readable: 0 }
     }
 
+    /// The same, with the room taken at once: adding never fails.
+    pub(super) fn with_room(room: usize) -> Result<Self, Error> {
+        let mut this = Self::new(room);
+        let need = (room as u64).saturating_mul(size_of::<LostRange>() as u64);
+        let failed = |_| Error::OutOfMemory { what: LIST, need };
+        this.ranges.try_reserve_exact(room).map_err(failed)?;
+        Ok(this)
+    }
+
     /// RAM that is not lost, or not listed here.
     pub(super) fn pass(&mut self, bytes: u64, readable: bool) {
         self.passed = self.passed.saturating_add(bytes);
@@ -39,7 +51,10 @@ impl Losses {
 
     /// Adds a range behind all others. It is joined with the last one when there is nothing but
     /// holes between them, and always when there is no room: no lost byte is left out.
-    pub(super) fn add(&mut self, lost: LostRange) {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] when it is not added.
+    pub(super) fn add(&mut self, lost: LostRange) -> Result<(), Error> {
         let full = self.ranges.len() >= self.room;
         if let Some(last) = self.ranges.last_mut() {
             let alike = last.reason == lost.reason && self.passed == 0;
@@ -56,11 +71,12 @@ impl Losses {
                 }
                 last.range = joined;
                 (self.passed, self.readable) = (0, 0);
-                return;
+                return Ok(());
             }
         }
-        self.ranges.push(lost);
+        push(&mut self.ranges, LIST, lost)?;
         (self.passed, self.readable) = (0, 0);
+        Ok(())
     }
 }
 
@@ -100,11 +116,11 @@ mod tests {
     #[test]
     fn holes_do_not_divide_and_memory_does() {
         let mut losses = Losses::new(10);
-        losses.add(lost(0x1000, 0x2000, LossReason::Missing));
-        losses.add(lost(0x9000, 0xa000, LossReason::Missing));
+        losses.add(lost(0x1000, 0x2000, LossReason::Missing)).unwrap();
+        losses.add(lost(0x9000, 0xa000, LossReason::Missing)).unwrap();
         losses.pass(0x1000, true);
-        losses.add(lost(0xb000, 0xc000, LossReason::Missing));
-        losses.add(lost(0xc000, 0xd000, LossReason::Corrupt));
+        losses.add(lost(0xb000, 0xc000, LossReason::Missing)).unwrap();
+        losses.add(lost(0xc000, 0xd000, LossReason::Corrupt)).unwrap();
         let expected = vec![
             lost(0x1000, 0xa000, LossReason::Missing),
             lost(0xb000, 0xc000, LossReason::Missing),
@@ -116,15 +132,15 @@ mod tests {
     #[test]
     fn without_room_nothing_lost_becomes_readable() {
         let mut losses = Losses::new(2);
-        losses.add(lost(0x1000, 0x2000, LossReason::Missing));
+        losses.add(lost(0x1000, 0x2000, LossReason::Missing)).unwrap();
         losses.pass(0x1000, true);
-        losses.add(lost(0x3000, 0x4000, LossReason::Excluded(2)));
+        losses.add(lost(0x3000, 0x4000, LossReason::Excluded(2))).unwrap();
         losses.pass(0x800, true);
         losses.pass(0x400, false);
-        losses.add(lost(0x5000, 0x6000, LossReason::Excluded(2)));
+        losses.add(lost(0x5000, 0x6000, LossReason::Excluded(2))).unwrap();
         // Or what could be read would be zeros to whoever asks for them.
         assert_eq!(losses.ranges[1], lost(0x3000, 0x6000, LossReason::Unreadable));
-        losses.add(lost(0x6000, 0x7000, LossReason::Corrupt));
+        losses.add(lost(0x6000, 0x7000, LossReason::Corrupt)).unwrap();
         let expected =
             vec![lost(0x1000, 0x2000, LossReason::Missing), lost(0x3000, 0x7000, LossReason::Unreadable)];
         assert_eq!((losses.ranges, losses.given_up), (expected, 0x800));

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use kdump_elf::{HeaderLayout, LossReason, LostRange, PT_LOAD, PT_NOTE, Phdr, PhysRange, align_up};
+use kdump_elf::{HeaderLayout, LossReason, LostRange, PT_LOAD, PT_NOTE, Phdr, align_up};
 
 use super::layout::{self, PAGE, Region};
 use super::losses::{Losses, MAX_KNOWN, reason_of};
@@ -10,7 +10,7 @@ use super::note::{Cleaned, NotePlace, holder, mark};
 use crate::dump::{Dump, MAX_PHDRS, Span, SpanKind, Unreadable, is_usable};
 use crate::error::Error;
 use crate::error::elf;
-use crate::room::{push, zeroed};
+use crate::room::{collect, push, zeroed};
 
 /// How a dump is saved as an ELF core: known before a byte is written.
 ///
@@ -46,17 +46,21 @@ impl<'d> SavePlan<'d> {
     /// When the source has no program headers to keep, or the file would need offsets that
     /// its ELF class does not have.
     pub fn elf(dump: &'d Dump<'d>) -> Result<Self, Error> {
-        let spans = layout::spans(dump)?;
+        let mut spans = layout::spans(dump)?;
         let made = if dump.phdrs().is_empty() { phdrs_of(dump, &spans)? } else { Vec::new() };
-        let (mut kept, dropped_phdrs) = sort(if made.is_empty() { dump.phdrs() } else { &made });
+        let (mut kept, dropped_phdrs) =
+            if made.is_empty() { sort(dump.phdrs())? } else { (made, Vec::new()) };
         if kept.is_empty() {
             return Err(Error::Corrupt { what: "number of segments", value: 0, expected: "at least 1" });
         }
-        let readable = layout::readable(&spans);
-        let runs = layout::cut(&mut kept, &readable);
-        let losses = known(&spans, &runs);
+        let mut readable = layout::readable(&spans)?;
+        let mut runs = layout::cut(&mut kept, &readable)?;
+        let losses = known(&spans, &runs)?;
+        // There may be millions, and room for the header is needed.
+        spans.retain(|span| span.kind.is_lost());
+        spans.shrink_to_fit();
         let (head, note) = head_of(dump, &mut kept, &losses)?;
-        let (runs, size) = layout::place(&runs, dump.encoding(), head.len() as u64)?;
+        let size = layout::place(&mut runs, dump.encoding(), head.len() as u64)?;
         let mut plan = Self {
             dump,
             head,
@@ -72,15 +76,20 @@ impl<'d> SavePlan<'d> {
             dropped_phdrs,
         };
         plan.write_head(&mut kept, &runs)?;
-        for range in readable {
-            let Some(run) = layout::run_at(&runs, range.start()) else {
-                plan.given_up = plan.given_up.saturating_add(range.size());
-                continue;
-            };
-            plan.memory = plan.memory.saturating_add(range.size());
-            plan.regions.push(Region { range, offset: run.offset_of(range.start()) });
-        }
-        for &span in spans.iter().filter(|span| span.kind.is_lost()) {
+        readable.retain_mut(|region| {
+            let size = region.range.size();
+            let run = layout::run_at(&runs, region.range.start());
+            match run {
+                Some(run) => {
+                    region.offset = run.offset_of(region.range.start());
+                    plan.memory = plan.memory.saturating_add(size);
+                }
+                None => plan.given_up = plan.given_up.saturating_add(size),
+            }
+            run.is_some()
+        });
+        plan.regions = readable;
+        for span in spans {
             match span.kind {
                 SpanKind::Missing => plan.missing = plan.missing.saturating_add(span.range.size()),
                 SpanKind::Corrupt => plan.corrupt = plan.corrupt.saturating_add(span.range.size()),
@@ -131,10 +140,13 @@ fn layout_of(dump: &Dump<'_>, phdrs: &[Phdr]) -> HeaderLayout {
     HeaderLayout::file(dump.encoding(), dump.facts().e_machine, phnum)
 }
 
+/// What takes room for each program header.
+const PHDRS: &str = "the program headers of the new file";
+
 /// Program headers for a dump in a format that has none. Virtual addresses are not known.
 fn phdrs_of(dump: &Dump<'_>, spans: &[Span]) -> Result<Vec<Phdr>, Error> {
     let notes = dump.notes().segments().map(|_| Phdr { p_type: PT_NOTE, p_align: 4, ..Phdr::default() });
-    let mut phdrs: Vec<Phdr> = notes.collect();
+    let mut phdrs: Vec<Phdr> = collect(PHDRS, notes)?;
     let mut end = None;
     for span in spans.iter().filter(|span| span.kind != SpanKind::Hole) {
         let (start, size) = (span.range.start(), span.range.size());
@@ -161,7 +173,7 @@ fn phdrs_of(dump: &Dump<'_>, spans: &[Span]) -> Result<Vec<Phdr>, Error> {
                     p_memsz: size,
                     ..Phdr::default()
                 };
-                push(&mut phdrs, "the program headers of the new file", phdr)?;
+                push(&mut phdrs, PHDRS, phdr)?;
             }
         }
         end = Some(span.range.end());
@@ -170,49 +182,50 @@ fn phdrs_of(dump: &Dump<'_>, spans: &[Span]) -> Result<Vec<Phdr>, Error> {
 }
 
 /// The program headers that are kept, and the indexes of the others.
-fn sort(phdrs: &[Phdr]) -> (Vec<Phdr>, Vec<u32>) {
+fn sort(phdrs: &[Phdr]) -> Result<(Vec<Phdr>, Vec<u32>), Error> {
     let (mut kept, mut dropped) = (Vec::new(), Vec::new());
     for (index, phdr) in (0_u32..).zip(phdrs) {
         match phdr.p_type {
-            PT_NOTE => kept.push(*phdr),
-            PT_LOAD if is_usable(phdr) => kept.push(*phdr),
-            _ => dropped.push(index),
+            PT_NOTE => push(&mut kept, PHDRS, *phdr)?,
+            PT_LOAD if is_usable(phdr) => push(&mut kept, PHDRS, *phdr)?,
+            _ => push(&mut dropped, "the dropped program headers", index)?,
         }
     }
-    (kept, dropped)
+    Ok((kept, dropped))
 }
 
 /// What the source is known to lack and the program headers, cut to `runs`, do not say.
-fn known(spans: &[Span], runs: &[PhysRange]) -> Losses {
+fn known(spans: &[Span], runs: &[Region]) -> Result<Losses, Error> {
     let mut losses = Losses::new(MAX_KNOWN);
     for span in spans {
         let inside = || {
-            let index = runs.partition_point(|run| run.end() <= span.range.start());
-            runs.get(index).is_some_and(|run| run.start() < span.range.end())
+            let index = runs.partition_point(|run| run.range.end() <= span.range.start());
+            runs.get(index).is_some_and(|run| run.range.start() < span.range.end())
         };
         match reason_of(span.kind) {
             Some(LossReason::Excluded(0)) if !inside() => losses.pass(span.range.size(), false),
-            Some(reason) => losses.add(LostRange { range: span.range, reason }),
+            Some(reason) => losses.add(LostRange { range: span.range, reason })?,
             None if span.kind.is_readable() => losses.pass(span.range.size(), true),
             None => {}
         }
     }
-    losses
+    Ok(losses)
 }
 
 /// Room for the header, and the notes behind it with ours among them. Each segment keeps its
 /// alignment; what of it could not be read is no longer claimed.
 fn head_of(dump: &Dump<'_>, phdrs: &mut Vec<Phdr>, losses: &Losses) -> Result<(Vec<u8>, NotePlace), Error> {
+    const NOTES: &str = "the notes of the new file";
     let encoding = dump.encoding();
     let mut cleaned = Vec::new();
     for (phdr, bytes) in phdrs.iter().filter(|phdr| phdr.p_type == PT_NOTE).zip(dump.notes().segments()) {
-        cleaned.push(Cleaned::new(bytes, encoding.endian, phdr.p_align)?);
+        push(&mut cleaned, NOTES, Cleaned::new(bytes, encoding.endian, phdr.p_align)?)?;
     }
     let holder = match holder(phdrs, &cleaned) {
         Some(index) => index,
         None => {
-            phdrs.push(Phdr { p_type: PT_NOTE, p_align: 4, ..Phdr::default() });
-            cleaned.push(Cleaned::new(&[], encoding.endian, 4)?);
+            push(phdrs, PHDRS, Phdr { p_type: PT_NOTE, p_align: 4, ..Phdr::default() })?;
+            push(&mut cleaned, NOTES, Cleaned::new(&[], encoding.endian, 4)?)?;
             phdrs.len().saturating_sub(1)
         }
     };
@@ -233,17 +246,20 @@ fn head_of(dump: &Dump<'_>, phdrs: &mut Vec<Phdr>, losses: &Losses) -> Result<(V
     let entry = usize::from(encoding.phdr_size());
     let table = layout.size().saturating_sub((phdrs.len() as u64).saturating_mul(entry as u64));
     place.phdr_at = usize::try_from(table).unwrap_or(usize::MAX).saturating_add(holder.saturating_mul(entry));
-    place.whole.p_offset = phdrs.get(holder).map_or(0, |phdr| phdr.p_offset);
     let padding = (head.len() as u64).next_multiple_of(PAGE).saturating_sub(head.len() as u64);
     crate::room::append(&mut head, "the header of the new file", &zeroed("padding", padding)?)?;
     Ok((head, place))
 }
 
-/// Defects of the source besides lost memory; those a copy has inherited are counted one by one.
+/// Defects of the source besides lost memory. Those a copy has itself may be those its own source
+/// had, whose notes it carries: they are not counted again with each generation.
 pub(super) fn source_defects(dump: &Dump<'_>) -> u32 {
-    let count = |defect: &Error| match defect {
-        Error::SourceDefects { count } => *count,
-        _ => 1,
-    };
-    dump.completeness().defects.iter().map(count).fold(0, u32::saturating_add)
+    let (mut own, mut inherited) = (0_u32, 0_u32);
+    for defect in &dump.completeness().defects {
+        match defect {
+            Error::SourceDefects { count } => inherited = inherited.saturating_add(*count),
+            _ => own = own.saturating_add(1),
+        }
+    }
+    own.max(inherited)
 }

@@ -4,10 +4,11 @@ use std::io::Write;
 
 use clap::{ArgMatches, Command};
 use kdump_vmcore::{Caller, Dmesg, Error, KernelMemory, LogRecord};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::info;
 use crate::failure::{CommandResult, Failure};
+use crate::json::Members;
 
 const EXAMPLES: &str = "\
 Records that are damaged are left out and counted on standard error.
@@ -21,6 +22,7 @@ pub(crate) fn command() -> Command {
         .about("The dead kernel's log")
         .after_help(EXAMPLES)
         .arg(info::dumps_arg())
+        .arg(info::raw_arg())
         .arg(info::json_arg())
 }
 
@@ -54,15 +56,19 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     Ok(())
 }
 
-fn record(record: &LogRecord) -> Value {
+fn record(record: &LogRecord) -> Members {
     let caller = record.caller.map(|caller| match caller {
         Caller::Thread(id) => format!("T{id}"),
         Caller::Cpu(id) => format!("C{id}"),
     });
-    json!({
-        "seq": record.seq, "ts_nsec": record.ts_nsec, "level": record.level, "facility": record.facility,
-        "caller_id": caller, "text": record.lines().join("\n"),
-    })
+    vec![
+        ("seq", record.seq.into()),
+        ("ts_nsec", record.ts_nsec.into()),
+        ("level", record.level.into()),
+        ("facility", record.facility.into()),
+        ("caller_id", caller.into()),
+        ("text", record.lines().join("\n").into()),
+    ]
 }
 
 fn print(dmesg: &Dmesg) -> std::io::Result<()> {

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use kdump_elf::Paddr;
-use kdump_vmcore::{Dump, Error, MappedFile, RawImage, ReadAt, ReadOptions, SpanKind, open_dump_file};
+use kdump_vmcore::{Dump, Error, MappedFile, RawImage, ReadAt, ReadOptions, Span, SpanKind, open_dump_file};
 use serde_json::{Value, json};
 
 use crate::args::parse_size;
 use crate::failure::{CommandResult, Failure};
-use crate::json::{hex, phdr_type};
+use crate::json::{Members, hex, phdr_type};
 pub(crate) use crate::terminal::printable;
 
 const EXAMPLES: &str = "\
@@ -123,13 +123,17 @@ pub(crate) fn human_size(bytes: u64) -> String {
     format!("{bytes} bytes")
 }
 
-fn phdrs(dump: &Dump<'_>) -> impl Iterator<Item = Value> {
+fn phdrs(dump: &Dump<'_>) -> impl Iterator<Item = Members> {
     dump.phdrs().iter().map(|phdr| {
-        json!({
-            "type": phdr_type(phdr.p_type), "offset": hex(phdr.p_offset), "vaddr": hex(phdr.p_vaddr),
-            "paddr": hex(phdr.p_paddr), "filesz": phdr.p_filesz, "memsz": phdr.p_memsz,
-            "flags": hex(u64::from(phdr.p_flags)),
-        })
+        vec![
+            ("type", phdr_type(phdr.p_type)),
+            ("offset", hex(phdr.p_offset)),
+            ("vaddr", hex(phdr.p_vaddr)),
+            ("paddr", hex(phdr.p_paddr)),
+            ("filesz", phdr.p_filesz.into()),
+            ("memsz", phdr.p_memsz.into()),
+            ("flags", hex(u64::from(phdr.p_flags))),
+        ]
     })
 }
 
@@ -185,9 +189,12 @@ fn print(dump: &Dump<'_>) -> std::io::Result<()> {
     line("cpus", format!("{} saved their registers", dump.cpus().count()))?;
     let (page_size, guessed) = page_size(dump);
     line("page size", format!("{page_size}{}", if guessed { " (assumed)" } else { "" }))?;
-    let ranges = || dump.spans().filter(|span| span.kind != SpanKind::Hole);
-    let memory = dump.memory_size();
-    line("memory", format!("{} ({memory} bytes) in {} ranges", human_size(memory), ranges().count()))?;
+    let ranges = dump.spans().filter(|span| span.kind != SpanKind::Hole);
+    let sum = |(count, memory): (u64, u64), span: Span| {
+        (count.saturating_add(1), memory.saturating_add(span.range.size()))
+    };
+    let (count, memory) = ranges.fold((0, 0), sum);
+    line("memory", format!("{} ({memory} bytes) in {count} ranges", human_size(memory)))?;
     line("phdrs", dump.phdrs().len().to_string())?;
     line("compression", compression(dump).to_owned())?;
     for (name, value) in dump.facts().details.iter().filter(|(name, _)| *name != "codecs") {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::info;
 use crate::failure::CommandResult;
-use crate::json::hex;
+use crate::json::{Members, hex};
 use crate::new_file::NewFile;
 
 const EXAMPLES: &str = "\
@@ -96,20 +96,30 @@ fn document(ranges: &[Span]) -> Value {
     json!({ "totals": totals })
 }
 
-fn entry(Span { range, kind }: &Span) -> Value {
-    let mut entry = json!({ "start": hex(range.start()), "size": range.size(), "kind": kind.name() });
-    if let (Some(class), Some(entry)) = (class(*kind), entry.as_object_mut()) {
-        entry.insert("class".to_owned(), class.into());
-    }
+fn entry(Span { range, kind }: &Span) -> Members {
+    let mut entry =
+        vec![("start", hex(range.start())), ("size", range.size().into()), ("kind", kind.name().into())];
+    entry.extend(class(*kind).map(|class| ("class", class.into())));
     entry
 }
 
 fn print(ranges: &[Span]) -> std::io::Result<()> {
     let mut out = crate::terminal::out();
+    // There may be millions, most of them of a few sizes.
+    let (mut last, mut line) = ((0, String::new()), String::new());
     for Span { range, kind } in ranges {
-        let size = info::human_size(range.size());
-        let class = class(*kind).map(|class| format!(" ({class})")).unwrap_or_default();
-        writeln!(out, "{:#014x}-{:#014x} {size:>11} {}{class}", range.start(), range.last(), kind.name())?;
+        if last.0 != range.size() {
+            last = (range.size(), info::human_size(range.size()));
+        }
+        let (size, name) = (&last.1, kind.name());
+        let (start, end) = (range.start(), range.last());
+        line.clear();
+        // Writing to a String cannot fail.
+        let _ = match class(*kind) {
+            Some(class) => writeln!(line, "{start:#014x}-{end:#014x} {size:>11} {name} ({class})"),
+            None => writeln!(line, "{start:#014x}-{end:#014x} {size:>11} {name}"),
+        };
+        out.write_all(line.as_bytes())?;
     }
     for (kind, bytes) in totals(ranges) {
         writeln!(out, "{:<8} {:>11}", kind.name(), info::human_size(bytes))?;

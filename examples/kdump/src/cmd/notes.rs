@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::info;
 use crate::failure::CommandResult;
-use crate::json::{List, hex};
+use crate::json::{List, Members, hex};
 
 const EXAMPLES: &str = "\
 A CPU that did not answer the crashing one left no note: the index of the registers counts
@@ -27,6 +27,7 @@ pub(crate) fn command() -> Command {
         .about("Every note; registers of each CPU; VMCOREINFO")
         .after_help(EXAMPLES)
         .arg(info::dumps_arg())
+        .arg(info::raw_arg())
         .arg(info::json_arg())
 }
 
@@ -46,30 +47,30 @@ fn name(note: &Note<'_>) -> String {
     String::from_utf8_lossy(note.name).into_owned()
 }
 
-fn notes(dump: &Dump<'_>) -> impl Iterator<Item = Value> {
+fn notes(dump: &Dump<'_>) -> impl Iterator<Item = Members> {
     dump.notes().iter().map(|note| {
-        json!({
-            "name": name(&note), "type": note.n_type, "size": note.desc.len(), "offset": hex(note.offset),
-        })
+        vec![
+            ("name", name(&note).into()),
+            ("type", note.n_type.into()),
+            ("size", note.desc.len().into()),
+            ("offset", hex(note.offset)),
+        ]
     })
 }
 
-fn cpus(dump: &Dump<'_>, found: &[CpuRegisters]) -> impl Iterator<Item = Value> {
+fn cpus(dump: &Dump<'_>, found: &[CpuRegisters]) -> impl Iterator<Item = Members> {
     (0_usize..).zip(found).map(|(index, found)| {
-        let (cpu, source) = (found.cpu, found.source.name());
+        let mut members =
+            vec![("index", index.into()), ("cpu", found.cpu.into()), ("source", found.source.name().into())];
         match found.prstatus(dump) {
             Ok(prstatus) => {
                 let registers: Map<String, Value> =
                     prstatus.registers().map(|(name, value)| (name.to_owned(), hex(value))).collect();
-                json!({
-                    "index": index, "cpu": cpu, "source": source, "pid": found.pid(dump),
-                    "registers": registers,
-                })
+                members.extend([("pid", found.pid(dump).into()), ("registers", registers.into())]);
             }
-            Err(error) => json!({
-                "index": index, "cpu": cpu, "source": source, "error": error.to_string(),
-            }),
+            Err(error) => members.push(("error", error.to_string().into())),
         }
+        members
     })
 }
 

@@ -41,6 +41,10 @@ pub(crate) fn command() -> Command {
                 .num_args(1..),
         )
         .arg(path("dst", "DST", "Where to: a file or a block device"))
+        .arg(info::raw_arg().help(
+            "SRC is a raw image of the memory from this physical address on; once for each SRC, in \
+             order and in front of them",
+        ))
         .arg(option("format", "FORMAT", "Format of DST; elf only").value_parser([
             "elf",
             "kdump",

@@ -77,6 +77,18 @@ pub(crate) fn equal_loads(count: u32) -> Vec<u8> {
     [empty_table(count), one[64..64 + 56].repeat(count as usize)].concat()
 }
 
+/// `count` PT_LOADs, each of a page of its own of which a few bytes are stored, all of them zero.
+pub(crate) fn separate_loads(count: u32) -> Vec<u8> {
+    let place = u64::from(count) * 56 + 128;
+    let entry = |n: u64| {
+        let mut entry = [1_u32, 7].map(u32::to_le_bytes).concat();
+        entry.extend([place, n << 13, n << 13, 0x80, 0x1000, 0].map(u64::to_le_bytes).concat());
+        entry
+    };
+    let table = (0..u64::from(count)).flat_map(entry);
+    empty_table(count).into_iter().chain(table).chain([0; 0x1000]).collect()
+}
+
 /// Program headers that overlap, nest, leave holes, or reach to the last address.
 pub(crate) fn contradictions() -> Vec<(&'static str, Vec<u8>)> {
     let count = 20_000;

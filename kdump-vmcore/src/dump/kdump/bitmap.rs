@@ -14,6 +14,9 @@ const PART: u64 = 4096;
 const PART_WORDS: usize = 64;
 const EMPTY: [u8; PART_WORDS * 8] = [0; PART_WORDS * 8];
 const FULL: [u8; PART_WORDS * 8] = [0xff; PART_WORDS * 8];
+/// Words after which the bits before are noted again.
+const STEP: usize = 8;
+const STEPS: usize = PART_WORDS / STEP;
 /// Bytes read at once.
 const CHUNK: u64 = 1 << 18;
 
@@ -41,6 +44,8 @@ pub(super) struct Bitmap {
     parts: Vec<Part>,
     /// Words of the parts that are neither empty nor full, one part after the other.
     words: Vec<u64>,
+    /// For each of these parts, how many of its bits are set before each eighth of it.
+    before: Vec<[u16; STEPS]>,
     /// Bits that the file has.
     len: u64,
     ones: u64,
@@ -55,6 +60,11 @@ impl Bitmap {
         // The number of bits is the file's word: room is taken for what is there to be read.
         let have = source.size()?.saturating_sub(offset).min(bytes);
         let mut chunk = zeroed("a part of the bitmap", CHUNK.min(have))?;
+        let parts = have.div_ceil(PART / 8);
+        let need = parts.saturating_mul(size_of::<Part>() as u64);
+        let failed = Error::OutOfMemory { what: "the bitmap of pages", need };
+        let room = usize::try_from(parts).map_err(|_| failed)?;
+        bitmap.parts.try_reserve_exact(room).map_err(|_| failed)?;
         let mut at = 0;
         let mut reason =
             (have < bytes).then_some(Error::Truncated { what: "bitmap", offset, need: bytes, have });
@@ -100,6 +110,8 @@ impl Bitmap {
             let index = u32::try_from(self.words.len() / PART_WORDS).unwrap_or(u32::MAX);
             self.words.try_reserve(PART_WORDS).map_err(no_memory)?;
             self.words.extend_from_slice(&words);
+            self.before.try_reserve(1).map_err(no_memory)?;
+            self.before.push(sums(&words));
             self.append(Words::At(index), bits)?;
         }
         Ok(())
@@ -166,10 +178,13 @@ impl Bitmap {
                 let start = (at as usize).saturating_mul(PART_WORDS);
                 let words = self.words.get(start..).unwrap_or_default();
                 let whole = usize::try_from(within / 64).unwrap_or(0);
+                let step = whole / STEP;
+                let noted = self.before.get(at as usize).and_then(|noted| noted.get(step));
                 let (before, from) = words.split_at_checked(whole).unwrap_or_default();
+                let near = before.get(step.saturating_mul(STEP)..).unwrap_or_default();
                 let rest = from.first().map_or(0, |word| word & low_bits(within % 64));
-                let ones = |word: &u64| u64::from(word.count_ones());
-                before.iter().map(ones).fold(0, u64::wrapping_add).saturating_add(ones(&rest))
+                let near = near.iter().chain([&rest]).map(|word| u64::from(word.count_ones()));
+                noted.map_or(0, |noted| u64::from(*noted)).saturating_add(near.fold(0, u64::wrapping_add))
             }
         };
         part.before.saturating_add(inside)
@@ -181,12 +196,27 @@ impl Bitmap {
         if word >> (bit % 64) & 1 != 0 { word } else { !word }
     }
 
-    /// First bit behind `bit` that is not as `bit` is; the end when there is none.
-    pub(super) fn run_end(&self, bit: u64) -> u64 {
-        // Most runs of a fragmented memory end in the word they begin in.
-        let run = u64::from((self.alike(bit) >> (bit % 64)).trailing_ones());
-        if (bit % 64).saturating_add(run) < 64 {
-            return bit.saturating_add(run).min(self.len.max(bit));
+    /// The ends of the run that `bit` is in, as far as they are in the same word: most runs of a
+    /// fragmented memory end there. The first bit of it, and the first one behind.
+    pub(super) fn near(&self, bit: u64) -> (Option<u64>, Option<u64>) {
+        let (alike, place) = (self.alike(bit), bit % 64);
+        let back = u64::from((alike << 63_u64.saturating_sub(place)).leading_ones());
+        let on = u64::from((alike >> place).trailing_ones());
+        let start = (back <= place).then(|| bit.saturating_add(1).saturating_sub(back));
+        let end = (place.saturating_add(on) < 64).then(|| bit.saturating_add(on).min(self.len.max(bit)));
+        (start, end)
+    }
+
+    /// First bit behind `bit` and up to `limit` that is not as `bit` is; `limit`, or the end, when
+    /// there is none.
+    pub(super) fn run_end(&self, bit: u64, limit: u64) -> u64 {
+        let limit = limit.min(self.len);
+        if let (_, Some(end)) = self.near(bit) {
+            return end.min(limit.max(bit));
+        }
+        // All of the word from `bit` on is alike.
+        if limit <= (bit | 63) {
+            return limit.max(bit);
         }
         let (set, start) = (self.get(bit), self.rank(bit));
         // Between equal bits the rank grows by the distance, or not at all.
@@ -194,15 +224,16 @@ impl Bitmap {
             let grown = self.rank(end).saturating_sub(start);
             grown == if set { end.saturating_sub(bit) } else { 0 }
         };
-        partition(bit, self.len, same)
+        partition(bit, limit, same)
     }
 
-    /// First bit of the run that `bit` is in.
-    pub(super) fn run_start(&self, bit: u64) -> u64 {
-        let above = 63_u64.saturating_sub(bit % 64);
-        let run = u64::from((self.alike(bit) << above).leading_ones());
-        if run <= bit % 64 {
-            return bit.saturating_add(1).saturating_sub(run);
+    /// First bit, from `limit` on, of the run that `bit` is in.
+    pub(super) fn run_start(&self, bit: u64, limit: u64) -> u64 {
+        if let (Some(start), _) = self.near(bit) {
+            return start.max(limit.min(bit));
+        }
+        if limit >= bit & !63 {
+            return limit.min(bit);
         }
         let (set, end) = (self.get(bit), self.rank(bit));
         let same = |back: u64| {
@@ -210,8 +241,21 @@ impl Bitmap {
             let grown = end.saturating_sub(self.rank(start));
             grown == if set { back } else { 0 }
         };
-        bit.saturating_sub(partition(0, bit, same))
+        bit.saturating_sub(partition(0, bit.saturating_sub(limit), same))
     }
+}
+
+/// Bits set before each eighth of a part.
+fn sums(words: &[u64; PART_WORDS]) -> [u16; STEPS] {
+    let mut sums = [0; STEPS];
+    let mut sum = 0_u16;
+    for (place, step) in sums.iter_mut().zip(words.chunks(STEP)) {
+        *place = sum;
+        let ones = step.iter().map(|word| word.count_ones()).fold(0, u32::wrapping_add);
+        // A part has 4096 bits.
+        sum = sum.saturating_add(u16::try_from(ones).unwrap_or(u16::MAX));
+    }
+    sums
 }
 
 fn no_memory<E>(_: E) -> Error {
@@ -284,10 +328,16 @@ mod tests {
             assert_eq!(made.rank(bit), rank[bit.min(len) as usize], "{bit}");
             if bit < len {
                 let end = (bit..len).find(|other| get(*other) != get(bit)).unwrap_or(len);
-                assert_eq!(made.run_end(bit), end, "{bit}");
+                assert_eq!(made.run_end(bit, u64::MAX), end, "{bit}");
                 let start =
                     (0..=bit).rev().find(|other| get(*other) != get(bit)).map_or(0, |other| other + 1);
-                assert_eq!(made.run_start(bit), start, "{bit}");
+                assert_eq!(made.run_start(bit, 0), start, "{bit}");
+                for near in [0, 1, 2, 63, 64, 65, 200] {
+                    let limit = bit + near;
+                    assert_eq!(made.run_end(bit, limit), end.min(limit), "{bit} {limit}");
+                    let limit = bit.saturating_sub(near);
+                    assert_eq!(made.run_start(bit, limit), start.max(limit), "{bit} {limit}");
+                }
             }
         }
     }

@@ -84,12 +84,26 @@ impl Kdump<'_> {
     /// The page frames around `pfn` of which the bitmaps say the same.
     fn run(&self, pfn: u64) -> Range<u64> {
         let mut run = 0..self.max_mapnr;
-        for bitmap in [Some(&self.stored), self.ram.as_ref()].into_iter().flatten() {
-            let (start, end) = match pfn < bitmap.len() {
-                true => (bitmap.run_start(pfn), bitmap.run_end(pfn)),
-                false => (bitmap.len(), self.max_mapnr),
-            };
-            run = run.start.max(start)..run.end.min(end);
+        let (mut near_start, mut near_end) = (false, false);
+        let bitmaps = [Some(&self.stored), self.ram.as_ref()];
+        // A run of one bitmap that ends near saves the way to the end of the other's.
+        for bitmap in bitmaps.into_iter().flatten() {
+            if pfn >= bitmap.len() {
+                run.start = run.start.max(bitmap.len());
+                continue;
+            }
+            let (start, end) = bitmap.near(pfn);
+            run = run.start.max(start.unwrap_or(0))..run.end.min(end.unwrap_or(u64::MAX));
+            near_start |= start.is_some();
+            near_end |= end.is_some();
+        }
+        if near_start && near_end {
+            return run;
+        }
+        for bitmap in bitmaps.into_iter().flatten().filter(|bitmap| pfn < bitmap.len()) {
+            let start = if near_start { run.start } else { bitmap.run_start(pfn, run.start) };
+            let end = if near_end { run.end } else { bitmap.run_end(pfn, run.end) };
+            run = start..end;
         }
         run
     }

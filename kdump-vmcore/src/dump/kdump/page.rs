@@ -162,11 +162,17 @@ impl Pages<'_> {
         pfn: u64,
         scratch: &mut PageScratch,
     ) -> Result<Place, Error> {
+        let at = self.table.saturating_add(index.saturating_mul(DESC_LEN as u64));
+        let have = self.size.saturating_sub(at);
+        if have < DESC_LEN as u64 {
+            // Of a cut file there may be millions.
+            let (what, need) = ("page descriptor", DESC_LEN as u64);
+            return Err(Error::Truncated { what, offset: at, need, have });
+        }
         let mut kept = [0; DESC_LEN];
         let bytes = if self.copy_desc(file, index, &mut kept, &mut scratch.tables) {
             &kept
         } else {
-            let at = self.table.saturating_add(index.saturating_mul(DESC_LEN as u64));
             let more = self.data.saturating_sub(at).min((DESC_LEN * DESCS) as u64);
             scratch.descs.load((file, &*self.source), at, (DESC_LEN, more), "page descriptor")?
         };
