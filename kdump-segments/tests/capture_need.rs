@@ -66,6 +66,17 @@ fn only_what_begins_as_an_archive_is_one() {
     assert!(!size.source.contains("cpio") && size.basis != Basis::Exact, "{size:?}");
 }
 
+/// Files by lz4 one behind the other repeat the magic, and zeros fill up what is before the next.
+#[test]
+fn blocks_of_lz4_end_at_zeros_and_go_on_behind_a_magic() {
+    let (one, cpio) = (file("text.lz4"), file("early.cpio"));
+    let single = InitrdSize::of(&one).unpacked;
+    let twice = InitrdSize::of(&[one.clone(), one.clone()].concat());
+    assert_eq!((twice.unpacked, twice.source.as_str()), (2 * single, "lz4, at most"));
+    let padded = InitrdSize::of(&[one, vec![0; 8], cpio].concat());
+    assert_eq!((padded.unpacked, padded.source.as_str()), (single + 3 * 4096, "lz4, at most + cpio"));
+}
+
 /// What does not tell is guessed, and says so.
 #[test]
 fn a_format_that_does_not_tell_is_guessed_by_a_stated_factor() {

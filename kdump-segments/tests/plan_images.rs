@@ -231,6 +231,29 @@ fn sizes_of_a_load_that_cannot_be_are_refused() {
     assert!(matches!(rounded, Err(Error::ImageField { field: "p_memsz", value: 0x800, .. })));
 }
 
+#[test]
+fn an_alignment_that_is_none_is_refused() {
+    let mut file = vmlinux(ET_DYN, REGION, &[(REGION, 0x1000, b"abc")]);
+    assert!(Image::parse(&file, 0x1000).is_ok());
+    let p_align = 64 + 48;
+    file[p_align..p_align + 8].copy_from_slice(&0x30_0000_u64.to_le_bytes());
+    let error = Image::parse(&file, 0x1000).map(|_| ()).unwrap_err();
+    assert!(matches!(error, Error::ImageField { field: "p_align", value: 0x30_0000, .. }), "{error}");
+}
+
+/// Without it the capture kernel must be told where the tables of ACPI are.
+#[test]
+fn efi_is_handed_over_to_kernels_that_take_it() {
+    let (machine, options) = (plan_support::machine("efi-1g-612"), options(BackupPolicy::Never));
+    for (xloadflags, taken) in [(0x7f, true), (0x7f & !0x10, false)] {
+        let mut kernel = bzimage(0x37d_c000, 0x1000);
+        kernel[0x236] = xloadflags;
+        let plan = Plan::new(&inputs(&machine, &kernel, &options)).unwrap();
+        assert_eq!(!plan.notes.iter().any(|note| note.contains("XLF_EFI_KEXEC")), taken, "{:?}", plan.notes);
+        assert_eq!(!plan.cmdline.as_str().contains("acpi_rsdp="), taken);
+    }
+}
+
 /// A foreign purgatory, which may be wrong in what it says of itself.
 struct OddPurgatory {
     arch: Arch,

@@ -12,7 +12,9 @@ mod plan_support;
 use kdump_elf::PhysRange;
 use kdump_segments::load::{SyscallKind, explain, files_may_do, load};
 use kdump_segments::plan::{BackupPolicy, KexecFlags, Plan, PlanInputs, PlanOptions};
-use kdump_segments::preflight::{Candidate, Environment, Report, Verdict, check, check_plan};
+use kdump_segments::preflight::{
+    Buffer, Candidate, CandidateSegment, Environment, Report, Verdict, check, check_plan,
+};
 use kdump_segments::segment::{Segment, SegmentKind};
 use kdump_segments::{Errno, Error, Machine, MemoryKind};
 
@@ -195,6 +197,28 @@ fn memory_of_the_capture_kernel_holds_no_notes_and_the_copy_holds_all_that_is_sa
         backup.range = PhysRange::from_len(backup.range.start(), 0x1000).unwrap();
     });
     assert_eq!(failing(&report), Some("region_not_claimed"));
+}
+
+/// What the kernel refuses for its number alone is not asked for its control pages.
+#[test]
+fn more_segments_than_the_kernel_takes() {
+    let mut environment = Environment::of_machine(&synthetic(9, 2));
+    environment.capable = Some(true);
+    let judged = |count: u64| {
+        let segment = |index: u64| CandidateSegment {
+            mem: 0x2000_0000 + index * 0x1000,
+            memsz: 0x1000,
+            bufsz: 0x1000,
+            buffer: Buffer::Readable,
+        };
+        let flags = KexecFlags::ON_CRASH.bits() | 62 << 16;
+        let candidate = Candidate { entry: 0x2000_0000, flags, segments: (0..count).map(segment).collect() };
+        let report = check(&candidate, &environment);
+        let verdict = |rule| report.findings.iter().find(|finding| finding.rule == rule).unwrap().verdict;
+        [verdict("segment_count"), verdict("control_pages")]
+    };
+    assert_eq!(judged(16), [Verdict::Pass, Verdict::Pass]);
+    assert_eq!(judged(17), [Verdict::Fail, Verdict::Unknown]);
 }
 
 /// A call without segments unloads, which no rule about segments forbids.

@@ -107,12 +107,18 @@ fn doc() -> Result {
     shell::run(&mut cargo)
 }
 
-/// kdump-elf under the interpreter that knows undefined behaviour. Property tests draw few cases:
-/// the interpreter is slow, and `test` has drawn many.
+/// kdump-elf, and what kdump-ffi-core does with pointers, under the interpreter that knows undefined
+/// behaviour. Property tests draw few cases: the interpreter is slow, and `test` has drawn many.
 fn miri() -> Result {
+    interpret(&["--package", "kdump-elf"])?;
+    // Its own unit tests, which need std; the C calls of its users are those of kdump-ffi's tests.
+    interpret(&["--package", "kdump-ffi-core", "--features", "std", "--lib"])
+}
+
+fn interpret(what: &[&str]) -> Result {
     let mut cargo = rust::nightly()?;
     rust::ensure_components(Some(rust::NIGHTLY), &["miri", "rust-src"])?;
-    cargo.args(["miri", "test", "--package", "kdump-elf"]);
+    cargo.args(["miri", "test"]).args(what);
     // proptest reads the clock and the directory of its regressions.
     cargo.env("MIRIFLAGS", "-Zmiri-disable-isolation").env("PROPTEST_CASES", "4");
     shell::run(&mut cargo)

@@ -121,6 +121,11 @@ mod tests {
         let read = LoadRecord::read(&root).unwrap();
         assert_eq!(read, LoadRecord { kernel: String::from("/boot/vm\\nlinuz"), ..record() });
         assert_eq!(read.fit(), Fit::Unlikely);
+        // Nothing that notes a load writes so much.
+        let file = root.join(DIR).join(FILE);
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text + &"#".repeat(LIMIT)).unwrap();
+        assert_eq!(LoadRecord::read(&root), None);
         LoadRecord::remove(&root).unwrap();
         assert_eq!(LoadRecord::read(&root), None);
         LoadRecord::remove(&root).unwrap();

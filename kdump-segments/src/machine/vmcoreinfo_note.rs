@@ -1,9 +1,6 @@
 //! Where the VMCOREINFO note lies, and its text.
 
-use alloc::format;
 use alloc::vec::Vec;
-
-use kdump_elf::PhysRange;
 
 use super::build::NoteSink;
 use super::text_file::parse_hex_file;
@@ -37,10 +34,6 @@ impl VmcoreinfoNote {
             notes.add(PATH, "is not an address and a size; the dump will have no VMCOREINFO");
             return None;
         };
-        if let Err(error) = PhysRange::from_len(paddr, size) {
-            notes.add(PATH, format!("cannot be: {error}; the dump will have no VMCOREINFO"));
-            return None;
-        }
         Some(Self { paddr, size, text: kcore.and_then(|kcore| kcore.vmcoreinfo.clone()) })
     }
 }
