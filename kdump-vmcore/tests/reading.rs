@@ -151,6 +151,25 @@ fn every_number_of_threads_reads_the_same_and_stops_at_the_same_byte() {
 }
 
 #[test]
+fn helpers_decompress_no_large_page_twice() {
+    let size = 1_u64 << 18;
+    let mut file = KdumpFile::new(Wire::LE64, 40);
+    file.block_size = 1 << 18;
+    let file = file.with_pages(2..30, &PageCodec::ALL[1..4]);
+    let all: Vec<u8> = (2..30).flat_map(|pfn| file.content(pfn)).collect();
+    let calls = |threads| {
+        let live = Live::new(file.build(), false);
+        let dump = Dump::open(live.clone()).unwrap();
+        let dump = dump.read_options(ReadOptions { threads, ..ReadOptions::default() });
+        let before = live.reads();
+        assert!(read(&mut dump.reader(), 2 * size, all.len()).0 == all);
+        live.reads() - before
+    };
+    // One for the descriptors, one for each page, and those that threads read ahead of each other.
+    assert!(calls(3) <= 2 * 28 + 4, "{}", calls(3));
+}
+
+#[test]
 fn without_a_cache_every_read_sees_the_file_as_it_is() {
     let (raw, packed) = (1, 2);
     let file = |first, second| {
