@@ -282,6 +282,29 @@ fn a_damaged_page_is_damaged_every_time_and_costs_no_other() {
 }
 
 #[test]
+fn a_page_that_fails_half_way_leaves_nothing_of_itself_in_others() {
+    // All of the page comes out before the end of the block turns out to be missing.
+    let mut block = PageCodec::Lzo.encode(&[9; 4096]);
+    block.truncate(block.len() - 3);
+    let good = |pfn| vec![pfn as u8; 4096];
+    let mut file = KdumpFile::new(Wire::LE64, 64).with(60, Stored::Given(2, block));
+    for pfn in 1..8 {
+        file = file.with(pfn, Stored::Page(PageCodec::Lzo, good(pfn)));
+    }
+    let bytes = file.build();
+    for cache_size in [1, ONE_PAGE, 1 << 20] {
+        let dump = open(&bytes, cache_size, 1);
+        let mut reader = dump.reader();
+        for pfn in (1..8).chain(1..8).chain(1..8) {
+            for _ in 0..3 {
+                assert_eq!(read(&mut reader, pfn * PAGE, 64), (vec![pfn as u8; 64], Ok(())), "{cache_size}");
+                assert!(read(&mut reader, 60 * PAGE, 8).1.is_err(), "{cache_size}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_one_dump_left_is_not_anothers() {
     let file = |byte| KdumpFile::new(Wire::LE64, 8).with(3, Stored::Page(PageCodec::Lzo, vec![byte; 4096]));
     let (first, second) = (file(1).build(), file(2).build());

@@ -103,3 +103,38 @@ pub(super) fn read(
     let rest = rest.into_inner().unwrap_or_else(PoisonError::into_inner);
     rest.failed.map_or(Ok(()), Err)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn the_first_failure_by_address_counts_whoever_is_first() {
+        let failed = |order: &[usize]| {
+            let mut rest = Rest { done: 0, bytes: &mut [], piece: PIECE, failed: None };
+            for &offset in order {
+                let at = 0x1000_u64.saturating_add(offset as u64);
+                rest.fail(offset, Stopped::new(at, 7, Error::Excluded { paddr: at }));
+            }
+            rest.failed.map(|stopped| (stopped.read, stopped.at))
+        };
+        for order in
+            [[PIECE, 3 * PIECE, 2 * PIECE], [3 * PIECE, PIECE, 2 * PIECE], [2 * PIECE, 3 * PIECE, PIECE]]
+        {
+            assert_eq!(failed(&order), Some((PIECE + 7, 0x1000 + PIECE as u64 + 7)));
+        }
+    }
+
+    #[test]
+    fn pieces_meet_at_multiples_and_end_behind_a_failure() {
+        let mut bytes = [0; 3 * PIECE];
+        let mut rest = Rest { done: 0, bytes: &mut bytes, piece: PIECE, failed: None };
+        let start = (PIECE - 100) as u64;
+        let first = rest.next(start).map(|(offset, piece)| (offset, piece.len()));
+        let second = rest.next(start).map(|(offset, piece)| (offset, piece.len()));
+        assert_eq!((first, second), (Some((0, 100)), Some((100, PIECE))));
+        rest.fail(100, Stopped::new(0, 0, Error::Cancelled));
+        assert!(rest.next(start).is_none());
+    }
+}
