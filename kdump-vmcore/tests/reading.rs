@@ -151,6 +151,25 @@ fn every_number_of_threads_reads_the_same_and_stops_at_the_same_byte() {
 }
 
 #[test]
+fn helpers_decompress_no_large_page_twice() {
+    let size = 1_u64 << 18;
+    let mut file = KdumpFile::new(Wire::LE64, 40);
+    file.block_size = 1 << 18;
+    let file = file.with_pages(2..30, &PageCodec::ALL[1..4]);
+    let all: Vec<u8> = (2..30).flat_map(|pfn| file.content(pfn)).collect();
+    let calls = |threads| {
+        let live = Live::new(file.build(), false);
+        let dump = Dump::open(live.clone()).unwrap();
+        let dump = dump.read_options(ReadOptions { threads, ..ReadOptions::default() });
+        let before = live.reads();
+        assert!(read(&mut dump.reader(), 2 * size, all.len()).0 == all);
+        live.reads() - before
+    };
+    // One for the descriptors, one for each page, and those that threads read ahead of each other.
+    assert!(calls(3) <= 2 * 28 + 4, "{}", calls(3));
+}
+
+#[test]
 fn without_a_cache_every_read_sees_the_file_as_it_is() {
     let (raw, packed) = (1, 2);
     let file = |first, second| {
@@ -259,6 +278,29 @@ fn a_damaged_page_is_damaged_every_time_and_costs_no_other() {
         }
         let error = read(&mut reader, 421 * PAGE + 8, 16).1.unwrap_err().error;
         assert!(matches!(error, Error::Truncated { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_page_that_fails_half_way_leaves_nothing_of_itself_in_others() {
+    // All of the page comes out before the end of the block turns out to be missing.
+    let mut block = PageCodec::Lzo.encode(&[9; 4096]);
+    block.truncate(block.len() - 3);
+    let good = |pfn| vec![pfn as u8; 4096];
+    let mut file = KdumpFile::new(Wire::LE64, 64).with(60, Stored::Given(2, block));
+    for pfn in 1..8 {
+        file = file.with(pfn, Stored::Page(PageCodec::Lzo, good(pfn)));
+    }
+    let bytes = file.build();
+    for cache_size in [1, ONE_PAGE, 1 << 20] {
+        let dump = open(&bytes, cache_size, 1);
+        let mut reader = dump.reader();
+        for pfn in (1..8).chain(1..8).chain(1..8) {
+            for _ in 0..3 {
+                assert_eq!(read(&mut reader, pfn * PAGE, 64), (vec![pfn as u8; 64], Ok(())), "{cache_size}");
+                assert!(read(&mut reader, 60 * PAGE, 8).1.is_err(), "{cache_size}");
+            }
+        }
     }
 }
 

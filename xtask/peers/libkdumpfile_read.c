@@ -42,9 +42,16 @@ static void run(struct work *work, unsigned char *buffer)
 {
 	for (size_t i = 0; i < work->count; ++i) {
 		size_t len = work->places[i].len;
+		int tries = 100;
 		uint64_t word;
 
-		if (kdump_read(work->ctx, work->space, work->places[i].at, buffer, &len) != KDUMP_OK) {
+		/* With several threads a read may find the cache busy, and succeed the next time. */
+		while (kdump_read(work->ctx, work->space, work->places[i].at, buffer, &len) != KDUMP_OK && --tries) {
+			kdump_clear_err(work->ctx);
+			len = work->places[i].len;
+		}
+		if (!tries) {
+			fprintf(stderr, "%" PRIx64 ": %s\n", work->places[i].at, kdump_get_err(work->ctx));
 			kdump_clear_err(work->ctx);
 			++work->failed;
 			continue;

@@ -13,7 +13,8 @@ use crate::error::Stopped;
 /// Bytes of a read that pay for starting threads: they take tens of microseconds each, as long as
 /// some ten compressed pages.
 pub(super) const WORTH_IT: usize = 256 << 10;
-/// Bytes that a thread reads before it takes the next ones; neighbours are read ahead together.
+/// Bytes that a thread reads before it takes the next ones, or a page where that is more; neighbours
+/// are read ahead together.
 const PIECE: usize = 64 << 10;
 
 /// What is left of a read.
@@ -21,19 +22,21 @@ struct Rest<'b> {
     /// Offset of `bytes` in the whole.
     done: usize,
     bytes: &'b mut [u8],
+    /// Bytes of a piece.
+    piece: usize,
     /// The first failure, with the good bytes of the whole in front of it.
     failed: Option<Stopped>,
 }
 
 impl<'b> Rest<'b> {
-    /// The next piece for a thread, with its offset; pieces end at multiples of [`PIECE`] so
+    /// The next piece for a thread, with its offset; pieces end at multiples of their size so
     /// that no page is read twice. None behind a failure: what is in front of it is all taken.
     fn next(&mut self, start: u64) -> Option<(usize, &'b mut [u8])> {
         if self.failed.is_some() || self.bytes.is_empty() {
             return None;
         }
         let at = start.saturating_add(self.done as u64);
-        let count = PIECE.saturating_sub(offset_in(at, PIECE as u64)).min(self.bytes.len());
+        let count = self.piece.saturating_sub(offset_in(at, self.piece as u64)).min(self.bytes.len());
         let (piece, rest) = core::mem::take(&mut self.bytes).split_at_mut_checked(count)?;
         self.bytes = rest;
         let offset = self.done;
@@ -59,7 +62,10 @@ pub(super) fn read(
     start: Paddr,
     buf: &mut [u8],
 ) -> Result<(), Stopped> {
-    let pieces = buf.len().div_ceil(PIECE);
+    let page =
+        format.facts().page_size.and_then(|size| usize::try_from(size).ok()?.checked_next_power_of_two());
+    let piece = page.unwrap_or(0).max(PIECE);
+    let pieces = buf.len().div_ceil(piece);
     let helpers = scratch.options.threads.min(pieces).saturating_sub(1);
     let missing = helpers.saturating_sub(scratch.helpers.len());
     // Without memory for helpers the caller's thread works alone.
@@ -71,7 +77,7 @@ pub(super) fn read(
         });
     }
     let mut others = core::mem::take(&mut scratch.helpers);
-    let rest = Mutex::new(Rest { done: 0, bytes: buf, failed: None });
+    let rest = Mutex::new(Rest { done: 0, bytes: buf, piece, failed: None });
     let lock = || rest.lock().unwrap_or_else(PoisonError::into_inner);
     let work = |scratch: &mut Scratch| {
         let mut reader = Reader::lent(format, scratch).zero_excluded(zero_excluded);
@@ -96,4 +102,39 @@ pub(super) fn read(
     scratch.helpers = others;
     let rest = rest.into_inner().unwrap_or_else(PoisonError::into_inner);
     rest.failed.map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn the_first_failure_by_address_counts_whoever_is_first() {
+        let failed = |order: &[usize]| {
+            let mut rest = Rest { done: 0, bytes: &mut [], piece: PIECE, failed: None };
+            for &offset in order {
+                let at = 0x1000_u64.saturating_add(offset as u64);
+                rest.fail(offset, Stopped::new(at, 7, Error::Excluded { paddr: at }));
+            }
+            rest.failed.map(|stopped| (stopped.read, stopped.at))
+        };
+        for order in
+            [[PIECE, 3 * PIECE, 2 * PIECE], [3 * PIECE, PIECE, 2 * PIECE], [2 * PIECE, 3 * PIECE, PIECE]]
+        {
+            assert_eq!(failed(&order), Some((PIECE + 7, 0x1000 + PIECE as u64 + 7)));
+        }
+    }
+
+    #[test]
+    fn pieces_meet_at_multiples_and_end_behind_a_failure() {
+        let mut bytes = [0; 3 * PIECE];
+        let mut rest = Rest { done: 0, bytes: &mut bytes, piece: PIECE, failed: None };
+        let start = (PIECE - 100) as u64;
+        let first = rest.next(start).map(|(offset, piece)| (offset, piece.len()));
+        let second = rest.next(start).map(|(offset, piece)| (offset, piece.len()));
+        assert_eq!((first, second), (Some((0, 100)), Some((100, PIECE))));
+        rest.fail(100, Stopped::new(0, 0, Error::Cancelled));
+        assert!(rest.next(start).is_none());
+    }
 }
