@@ -951,7 +951,8 @@ const char *libkdump_version_string(void);
  *
  * Parameters: `elfcorehdr` and `len` the header the capture kernel was given; `page_size` that
  * of the view; `bytes` receives the size, of which at most 32 MiB are for notes; `error` may be
- * NULL. Errors: LIBKDUMP_ERR_CORRUPT or LIBKDUMP_ERR_TRUNCATED for a header that gives no view.
+ * NULL. Errors: LIBKDUMP_ERR_CORRUPT or LIBKDUMP_ERR_TRUNCATED for a header that gives no view,
+ * LIBKDUMP_ERR_TOO_LARGE for one whose file would not fit 64 bits.
  */
 int libkdump_view_workspace_size(const void *elfcorehdr,
                                  size_t len,

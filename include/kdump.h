@@ -115,6 +115,18 @@
 #define LIBKDUMP_OPEN_RAW 2
 
 /**
+ * `flags` of struct libkdump_open_options: files are mapped instead of read by system calls, which is
+ * the fastest way for files that nobody makes shorter meanwhile: that ends the process with SIGBUS. Only
+ * regular files can be mapped, no devices and not /proc/vmcore.
+ */
+#define LIBKDUMP_OPEN_MMAP 4
+
+/**
+ * `flags` of struct libkdump_open_options: nothing is kept between reads.
+ */
+#define LIBKDUMP_OPEN_NO_CACHE 8
+
+/**
  * Reads ELF cores.
  */
 #define LIBKDUMP_FEATURE_READ_ELF 1
@@ -843,13 +855,27 @@ struct libkdump_open_options {
      */
     uint32_t size;
     /**
-     * LIBKDUMP_OPEN_ZERO_EXCLUDED and LIBKDUMP_OPEN_RAW, or 0.
+     * LIBKDUMP_OPEN_ flags, or 0.
      */
     uint32_t flags;
     /**
      * With LIBKDUMP_OPEN_RAW the physical address of the first byte of the file, else 0.
      */
     uint64_t raw_base;
+    /**
+     * Bytes of memory that each thread that reads keeps at most for its next reads, for 16 threads at
+     * a time; 0 means 64 MiB. It is taken as memory is read.
+     */
+    uint64_t cache_size;
+    /**
+     * Threads that one read, save or verification may use where pages must be decompressed, the
+     * caller's own among them, at most 1024; 0 is as good as 1.
+     */
+    uint32_t threads;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
 };
 
 /**
@@ -1454,8 +1480,8 @@ int libkdump_crashkernel_reserve(const struct libkdump_machine *machine,
  *
  * Parameters: `dump` the dump; `dmesg` receives the handle, to be freed with
  * libkdump_dmesg_free(); `error` may be NULL. Damage in one record loses only that one. Errors:
- * LIBKDUMP_ERR_NOT_FOUND when VMCOREINFO does not describe a log, or why its descriptor cannot be
- * read.
+ * LIBKDUMP_ERR_NOT_FOUND when VMCOREINFO does not describe a log, LIBKDUMP_ERR_TOO_LARGE for a size that
+ * no log has, those of libkdump_dump_read_virt() when its descriptor cannot be read.
  */
 int libkdump_dmesg_read(const struct libkdump_dump *dump,
                         struct libkdump_dmesg **dmesg,
@@ -1549,7 +1575,7 @@ int libkdump_dump_phdr(const struct libkdump_dump *dump,
  * One range of the dumped machine's memory, in ascending order, holes included.
  *
  * Parameters: `dump` the dump; `index` from 0; `out` receives the range with a LIBKDUMP_PAGE_
- * kind; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+ * kind; `error` may be NULL. Returns LIBKDUMP_END behind the last.
  */
 int libkdump_dump_range(const struct libkdump_dump *dump,
                         uint32_t index,
@@ -1652,8 +1678,10 @@ int libkdump_dump_cpu_source(const struct libkdump_dump *dump,
  * for a dump reads the kernel's symbols.
  *
  * Parameters: `dump` the dump; `cpu` as `index` of libkdump_dump_cpu(); `number` receives the
- * number; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND when there is no such CPU, or its
- * note is in no CPU's buffer or the dump does not tell where the buffers are.
+ * number; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND when there is no such CPU, when its note
+ * is in no CPU's buffer, or without the keys of VMCOREINFO; LIBKDUMP_ERR_UNSUPPORTED when the dump does
+ * not tell where the buffers are; LIBKDUMP_ERR_TOO_LARGE for more CPUs than there can be; those of
+ * libkdump_dump_read_virt() when the buffers cannot be read.
  */
 int libkdump_dump_cpu_number(const struct libkdump_dump *dump,
                              uint32_t cpu,
@@ -1678,7 +1706,8 @@ int libkdump_dump_note(const struct libkdump_dump *dump,
  * Parameters: `paths` and `count` the files, more than one for a split dump; `options` may be
  * NULL; `dump` receives the handle, to be freed with libkdump_dump_free(); `error` may be NULL.
  * Errors: LIBKDUMP_ERR_IO with `os_errno`, LIBKDUMP_ERR_FORMAT, LIBKDUMP_ERR_UNSUPPORTED for a
- * format or a split dump this version does not read, LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_CORRUPT.
+ * format or a split dump this version does not read, LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_CORRUPT,
+ * LIBKDUMP_ERR_TOO_LARGE for a number of elements or a raw image that no dump has room for.
  */
 int libkdump_dump_open(const char *const *paths,
                        size_t count,
@@ -1690,8 +1719,8 @@ int libkdump_dump_open(const char *const *paths,
  * Opens a dump by a descriptor, which the library duplicates (close on exec) and the caller
  * keeps. The file offset is not used.
  *
- * Parameters: `fd` a descriptor open for reading; the others and the errors as for
- * libkdump_dump_open().
+ * Parameters: `fd` a descriptor open for reading; the others as for libkdump_dump_open(). Errors: those
+ * of libkdump_dump_open().
  */
 int libkdump_dump_open_fd(int fd,
                           const struct libkdump_open_options *options,
@@ -1703,8 +1732,8 @@ int libkdump_dump_open_fd(int fd,
  *
  * Parameters: `size` the bytes there are; `read` and `user` the function and its first argument:
  * it is given offsets below `size` in place of addresses, never asked for bytes behind `size`, and
- * returns 0 or an errno value; both must stay valid until the dump is freed; the others and the
- * errors as for libkdump_dump_open().
+ * returns 0 or an errno value; both must stay valid until the dump is freed; the others as for
+ * libkdump_dump_open(). Errors: those of libkdump_dump_open().
  */
 int libkdump_dump_open_callback(uint64_t size,
                                 libkdump_read_fn read,
@@ -1720,7 +1749,7 @@ int libkdump_dump_open_callback(uint64_t size,
  * (may be NULL) receives the bytes read, on failure the good ones at the start of `buf`; `error`
  * may be NULL. On failure `address` and `pfn` of the error are the first ones missing. Errors:
  * LIBKDUMP_ERR_HOLE, LIBKDUMP_ERR_EXCLUDED, LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_CORRUPT,
- * LIBKDUMP_ERR_IO.
+ * LIBKDUMP_ERR_IO, LIBKDUMP_ERR_UNSUPPORTED for a compression this build does not have.
  */
 int libkdump_dump_read_phys(const struct libkdump_dump *dump,
                             uint64_t paddr,
@@ -1749,7 +1778,7 @@ int libkdump_dump_read_virt(const struct libkdump_dump *dump,
  *
  * Parameters: `dump` the dump; `vaddr` the address; `paddr` receives the physical address;
  * `length` (may be NULL) receives how many bytes from there are mapped without a break; `error`
- * may be NULL. Errors: LIBKDUMP_ERR_NOT_MAPPED, or why a page table could not be read.
+ * may be NULL. Errors: those of libkdump_dump_read_virt(), for a page table that could not be read.
  */
 int libkdump_dump_translate(const struct libkdump_dump *dump,
                             uint64_t vaddr,
@@ -1789,10 +1818,14 @@ int libkdump_plan_load(const struct libkdump_plan *plan,
  *
  * Parameters: `kernel` file name of the image; `initrd` file name of the initial ramdisk, NULL for
  * none; `cmdline` the command line, to which the kernel adds elfcorehdr=; `error` may be NULL.
- * Errors: LIBKDUMP_ERR_IO, LIBKDUMP_ERR_FORMAT for what is no regular file, LIBKDUMP_ERR_REFUSED;
- * `os_errno` is 0 when the kernel was not asked.
+ * Errors: LIBKDUMP_ERR_REFUSED, with `os_errno` 0 when the kernel was not asked; LIBKDUMP_ERR_IO,
+ * LIBKDUMP_ERR_FORMAT for what is no regular file, LIBKDUMP_ERR_TRUNCATED for a file that became shorter
+ * meanwhile; those of libkdump_machine_collect().
  */
-int libkdump_load_files(const char *kernel, const char *initrd, const char *cmdline, struct libkdump_error *error);
+int libkdump_load_files(const char *kernel,
+                        const char *initrd,
+                        const char *cmdline,
+                        struct libkdump_error *error);
 
 /**
  * Removes the capture kernel that is loaded; it is no error when there is none.
@@ -1807,8 +1840,8 @@ int libkdump_unload(struct libkdump_error *error);
  * Parameters: `root` that directory, NULL for "/" (the running machine); `machine` receives the
  * handle, to be freed with libkdump_machine_free(); `error` may be NULL. Errors:
  * LIBKDUMP_ERR_NOT_FOUND when /proc/iomem is missing, LIBKDUMP_ERR_IO when the kernel hides its
- * addresses from this user, LIBKDUMP_ERR_CORRUPT, LIBKDUMP_ERR_UNSUPPORTED for an unknown
- * architecture.
+ * addresses from this user, LIBKDUMP_ERR_CORRUPT, LIBKDUMP_ERR_TOO_LARGE for files longer than any
+ * machine's, LIBKDUMP_ERR_UNSUPPORTED for an unknown architecture.
  */
 int libkdump_machine_collect(const char *root,
                              struct libkdump_machine **machine,
@@ -2202,8 +2235,8 @@ int libkdump_dump_save_fd(const struct libkdump_dump *dump,
  * Saves a dump through a function of the caller.
  *
  * Parameters: `dump` the source; `write` and `write_user` the function and its first argument; the
- * others, the results and the errors as for libkdump_dump_save_fd(), with LIBKDUMP_ERR_IO for what the
- * function returns.
+ * others as for libkdump_dump_save_fd(). Returns LIBKDUMP_OK or LIBKDUMP_LACKING as libkdump_dump_save().
+ * Errors: those of libkdump_dump_save_fd(), LIBKDUMP_ERR_IO also for what the function returns.
  */
 int libkdump_dump_save_callback(const struct libkdump_dump *dump,
                                 libkdump_write_fn write,

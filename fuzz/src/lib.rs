@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use dumpgen::{Flattened, KdumpFile, PageCodec, Stored, Wire, note, prstatus_x86_64};
 use kdump_elf::Paddr;
-use kdump_vmcore::{Dump, PhysMemory, ReadAt, SpanKind};
+use kdump_vmcore::{Dump, PhysMemory, ReadAt, ReadOptions, SpanKind};
 
 /// Dumps of one kind, each of one file or several.
 type Seeds = LazyLock<Vec<Vec<Vec<u8>>>>;
@@ -85,17 +85,28 @@ fn damaged(seeds: &[Vec<Vec<u8>>], input: &[u8]) -> Vec<Vec<u8>> {
 
 /// Opens the parts and asks for everything there is.
 pub fn exercise(parts: Vec<Vec<u8>>) {
-    let parts = parts.into_iter().map(|part| Box::new(part) as Box<dyn ReadAt>);
-    let Ok(dump) = Dump::open_parts(parts.collect()) else { return };
+    let open = |parts: Vec<Vec<u8>>| {
+        let parts = parts.into_iter().map(|part| Box::new(part) as Box<dyn ReadAt>);
+        Dump::open_parts(parts.collect())
+    };
+    let (Ok(dump), Ok(bare)) = (open(parts.clone()), open(parts)) else { return };
+    // What is kept gives what reading anew gives, with room for two pages and for none.
+    let kept = |cache_size| ReadOptions { cache_size, threads: 1 };
+    let (dump, bare) = (dump.read_options(kept(10_000)), bare.read_options(kept(0)));
     let _ = (dump.memory_size(), dump.completeness().is_complete(), dump.cpus().count());
     let _ = (dump.notes().iter().count(), dump.facts().details.len());
     let mut reader = dump.reader();
-    let mut buf = [0; 4097];
+    let mut bare = bare.reader();
+    let (mut buf, mut anew) = ([0; 4097], [0; 4097]);
     for span in dump.spans().take(64) {
         assert_eq!(dump.span(Paddr(span.range.last())), Some(span));
         for at in [span.range.start(), span.range.last(), span.range.start().saturating_sub(8)] {
             for len in [1, 4096, 4097] {
-                if let Err(stopped) = reader.read_phys(Paddr(at), &mut buf[..len]) {
+                let outcome = reader.read_phys(Paddr(at), &mut buf[..len]);
+                assert_eq!(outcome, bare.read_phys(Paddr(at), &mut anew[..len]));
+                let good = outcome.map_or_else(|stopped| stopped.read, |()| len);
+                assert_eq!(buf[..good], anew[..good]);
+                if let Err(stopped) = outcome {
                     assert!(stopped.read < len);
                     assert_eq!(stopped.at, at + stopped.read as u64);
                 }

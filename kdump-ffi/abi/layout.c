@@ -243,10 +243,13 @@ FIELD(libkdump_purgatory_info, arch, 4, 4);
 FIELD(libkdump_purgatory_info, memsz, 8, 8);
 FIELD(libkdump_purgatory_info, align, 16, 8);
 
-_Static_assert(sizeof(struct libkdump_open_options) == 16, "libkdump_open_options");
+_Static_assert(sizeof(struct libkdump_open_options) == 32, "libkdump_open_options");
 FIELD(libkdump_open_options, size, 0, 4);
 FIELD(libkdump_open_options, flags, 4, 4);
 FIELD(libkdump_open_options, raw_base, 8, 8);
+FIELD(libkdump_open_options, cache_size, 16, 8);
+FIELD(libkdump_open_options, threads, 24, 4);
+FIELD(libkdump_open_options, reserved, 28, 4);
 
 _Static_assert(sizeof(struct libkdump_dump_info) == 96, "libkdump_dump_info");
 FIELD(libkdump_dump_info, size, 0, 4);

@@ -91,8 +91,8 @@ extensible!(libkdump_log_record {
 ///
 /// Parameters: `dump` the dump; `dmesg` receives the handle, to be freed with
 /// libkdump_dmesg_free(); `error` may be NULL. Damage in one record loses only that one. Errors:
-/// LIBKDUMP_ERR_NOT_FOUND when VMCOREINFO does not describe a log, or why its descriptor cannot be
-/// read.
+/// LIBKDUMP_ERR_NOT_FOUND when VMCOREINFO does not describe a log, LIBKDUMP_ERR_TOO_LARGE for a size that
+/// no log has, those of libkdump_dump_read_virt() when its descriptor cannot be read.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dmesg_read(
     dump: Lent<'_, libkdump_dump>,

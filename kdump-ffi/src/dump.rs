@@ -2,15 +2,16 @@
 #![allow(unsafe_code, reason = "exports symbols")]
 
 use core::ffi::{c_char, c_int, c_void};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use kdump_elf::Paddr;
 use kdump_ffi_core::{InOut, Out, arch_number, encoding_numbers, extensible, libkdump_error, libkdump_phdr};
-use kdump_vmcore::{AddressSpace, CpuRegisters, Dump, KernelMemory, Reader, TranslationCache};
+use kdump_vmcore::{AddressSpace, CpuList, Dump, KernelMemory, Reader, TranslationCache};
 
 use crate::boundary::call;
 use crate::failure::Failure;
 use crate::handle::{Given, Handle, Lent, enter, free};
+use crate::kept::{Kept, Places};
 use crate::range::{LIBKDUMP_PAGE_UNKNOWN, libkdump_range, page_number};
 use crate::texts::{count, phdr_step, step};
 
@@ -36,8 +37,8 @@ pub struct libkdump_dump {
     pub(crate) page_size: u64,
     ranges: OnceLock<Vec<libkdump_range>>,
     space: OnceLock<Arc<AddressSpace>>,
-    caches: Mutex<Vec<TranslationCache>>,
-    cpus: OnceLock<Vec<CpuRegisters>>,
+    kept: Places,
+    cpus: OnceLock<CpuList>,
 }
 
 impl Handle for libkdump_dump {
@@ -46,10 +47,10 @@ impl Handle for libkdump_dump {
 
 impl libkdump_dump {
     pub(crate) fn new(dump: Dump<'static>, zero_excluded: bool) -> Self {
-        let (ranges, space, caches) = (OnceLock::new(), OnceLock::new(), Mutex::default());
+        let (ranges, space, kept) = (OnceLock::new(), OnceLock::new(), Places::default());
         let page_size = dump.page_size().unwrap_or(4096);
         let cpus = OnceLock::new();
-        Self { dump, zero_excluded, page_size, ranges, space, caches, cpus }
+        Self { dump, zero_excluded, page_size, ranges, space, kept, cpus }
     }
 
     /// The ranges of memory, listed at the first call that needs them.
@@ -59,12 +60,12 @@ impl libkdump_dump {
     }
 
     /// The registers of the CPUs, found at the first call that needs them.
-    pub(crate) fn cpus(&self) -> Result<&[CpuRegisters], kdump_vmcore::Error> {
+    pub(crate) fn cpus(&self) -> Result<&CpuList, kdump_vmcore::Error> {
         if let Some(cpus) = self.cpus.get() {
             return Ok(cpus);
         }
         let found = kdump_vmcore::cpu_registers(&self.dump)?;
-        Ok(published::<Vec<_>>(&self.cpus, || found.cpus))
+        Ok(published(&self.cpus, || found))
     }
 
     /// The range an address lies in.
@@ -93,23 +94,17 @@ impl libkdump_dump {
         KernelMemory::from_parts(self.reader(), Arc::clone(self.space()), class, endian)
     }
 
-    /// Runs `work` with what an earlier call remembered of the page tables. The lock is held
-    /// only to take it out and to put it back: `work` may call a function of the caller.
-    pub(crate) fn with_cache<T>(&self, work: impl FnOnce(&mut TranslationCache) -> T) -> T {
-        let caches = || self.caches.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut cache = caches().pop().unwrap_or_default();
-        let result = work(&mut cache);
-        let mut caches = caches();
-        if caches.len() < MAX_CACHES {
-            caches.push(cache);
-        }
-        result
+    /// Runs `work` with a reader that goes on with what earlier calls of this thread have left, and
+    /// with what they remembered of the page tables.
+    pub(crate) fn with_reader<T>(&self, work: impl FnOnce(&mut Reader<'_>, &mut TranslationCache) -> T) -> T {
+        self.kept.with(|Kept { scratch, translations }| {
+            // Nothing of a reader is moved: it has room for all that one of its own would keep.
+            let mut reader = self.dump.reader_with(scratch);
+            reader.set_zero_excluded(self.zero_excluded);
+            work(&mut reader, translations)
+        })
     }
 }
-
-/// Translation caches kept for later calls: as many threads as use one handle at a time,
-/// mostly.
-const MAX_CACHES: usize = 16;
 
 /// What `cell` holds, made by `make` when it is needed first. It is made outside the cell, so
 /// that nothing waits while a function of the caller may run; of threads that make it at the
@@ -287,7 +282,7 @@ pub extern "C" fn libkdump_dump_phdr(
 /// One range of the dumped machine's memory, in ascending order, holes included.
 ///
 /// Parameters: `dump` the dump; `index` from 0; `out` receives the range with a LIBKDUMP_PAGE_
-/// kind; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND beyond the last.
+/// kind; `error` may be NULL. Returns LIBKDUMP_END behind the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_range(
     dump: Lent<'_, libkdump_dump>,
@@ -319,7 +314,8 @@ pub extern "C" fn libkdump_dump_page_state(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let found = pfn.checked_mul(handle.page_size).and_then(|paddr| handle.reader().kind(Paddr(paddr)));
+        let paddr = pfn.checked_mul(handle.page_size);
+        let found = paddr.and_then(|paddr| handle.with_reader(|reader, _| reader.kind(Paddr(paddr))));
         let kind = found.map_or(crate::range::LIBKDUMP_PAGE_HOLE, page_number);
         debug_assert!(kind != LIBKDUMP_PAGE_UNKNOWN, "every state has a number");
         Ok::<_, Failure>(state.set("state", kind)?)

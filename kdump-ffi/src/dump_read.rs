@@ -18,7 +18,7 @@ use crate::handle::{Lent, enter};
 /// (may be NULL) receives the bytes read, on failure the good ones at the start of `buf`; `error`
 /// may be NULL. On failure `address` and `pfn` of the error are the first ones missing. Errors:
 /// LIBKDUMP_ERR_HOLE, LIBKDUMP_ERR_EXCLUDED, LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_CORRUPT,
-/// LIBKDUMP_ERR_IO.
+/// LIBKDUMP_ERR_IO, LIBKDUMP_ERR_UNSUPPORTED for a compression this build does not have.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_read_phys(
     dump: Lent<'_, libkdump_dump>,
@@ -30,7 +30,8 @@ pub extern "C" fn libkdump_dump_read_phys(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let outcome = handle.reader().read_phys(Paddr(paddr), buffer!(buf, len)?);
+        let buf = buffer!(buf, len)?;
+        let outcome = handle.with_reader(|reader, _| reader.read_phys(Paddr(paddr), buf));
         finish(outcome, len, done)?;
         outcome.map_err(|stopped| Failure::Stopped { stopped, pfn: stopped.at.checked_div(handle.page_size) })
     })
@@ -54,8 +55,8 @@ pub extern "C" fn libkdump_dump_read_virt(
     call(error, || {
         let handle = enter(dump, "dump")?;
         let buf = buffer!(buf, len)?;
-        let (space, mut reader) = (handle.space(), handle.reader());
-        let outcome = handle.with_cache(|cache| space.read_virt(&mut reader, cache, Vaddr(vaddr), buf));
+        let space = handle.space();
+        let outcome = handle.with_reader(|reader, cache| space.read_virt(reader, cache, Vaddr(vaddr), buf));
         finish(outcome, len, done)?;
         Ok::<_, Failure>(outcome?)
     })
@@ -65,7 +66,7 @@ pub extern "C" fn libkdump_dump_read_virt(
 ///
 /// Parameters: `dump` the dump; `vaddr` the address; `paddr` receives the physical address;
 /// `length` (may be NULL) receives how many bytes from there are mapped without a break; `error`
-/// may be NULL. Errors: LIBKDUMP_ERR_NOT_MAPPED, or why a page table could not be read.
+/// may be NULL. Errors: those of libkdump_dump_read_virt(), for a page table that could not be read.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_translate(
     dump: Lent<'_, libkdump_dump>,
@@ -76,8 +77,8 @@ pub extern "C" fn libkdump_dump_translate(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let (space, mut reader) = (handle.space(), handle.reader());
-        let mapping = handle.with_cache(|cache| space.translate(&mut reader, cache, Vaddr(vaddr)))?;
+        let space = handle.space();
+        let mapping = handle.with_reader(|reader, cache| space.translate(reader, cache, Vaddr(vaddr)))?;
         length.set_if_given("length", mapping.len)?;
         Ok::<_, Failure>(paddr.set("paddr", mapping.paddr.0)?)
     })

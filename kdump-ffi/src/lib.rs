@@ -15,6 +15,7 @@ mod dump_read;
 mod failure;
 mod feature;
 mod handle;
+mod kept;
 mod layouts;
 mod load;
 mod machine;

@@ -47,8 +47,9 @@ pub extern "C" fn libkdump_plan_load(
 ///
 /// Parameters: `kernel` file name of the image; `initrd` file name of the initial ramdisk, NULL for
 /// none; `cmdline` the command line, to which the kernel adds elfcorehdr=; `error` may be NULL.
-/// Errors: LIBKDUMP_ERR_IO, LIBKDUMP_ERR_FORMAT for what is no regular file, LIBKDUMP_ERR_REFUSED;
-/// `os_errno` is 0 when the kernel was not asked.
+/// Errors: LIBKDUMP_ERR_REFUSED, with `os_errno` 0 when the kernel was not asked; LIBKDUMP_ERR_IO,
+/// LIBKDUMP_ERR_FORMAT for what is no regular file, LIBKDUMP_ERR_TRUNCATED for a file that became shorter
+/// meanwhile; those of libkdump_machine_collect().
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_load_files(
     kernel: Chars<'_>,

@@ -40,8 +40,8 @@ impl Handle for libkdump_machine {
 /// Parameters: `root` that directory, NULL for "/" (the running machine); `machine` receives the
 /// handle, to be freed with libkdump_machine_free(); `error` may be NULL. Errors:
 /// LIBKDUMP_ERR_NOT_FOUND when /proc/iomem is missing, LIBKDUMP_ERR_IO when the kernel hides its
-/// addresses from this user, LIBKDUMP_ERR_CORRUPT, LIBKDUMP_ERR_UNSUPPORTED for an unknown
-/// architecture.
+/// addresses from this user, LIBKDUMP_ERR_CORRUPT, LIBKDUMP_ERR_TOO_LARGE for files longer than any
+/// machine's, LIBKDUMP_ERR_UNSUPPORTED for an unknown architecture.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_machine_collect(
     root: Chars<'_>,
@@ -79,7 +79,7 @@ pub(crate) fn describe(machine: Machine, root: PathBuf) -> libkdump_machine {
             ram(machine.crash_claimed.as_slice()),
         ],
         notes: machine.notes.iter().map(text).collect(),
-        advice: Status::new(&machine).advice.into_iter().map(text).collect(),
+        advice: Status::new(&machine).advice.iter().map(text).collect(),
         cmdline: text(&machine.cmdline),
         release: machine.release.as_ref().map(text),
         machine: Arc::new(machine),

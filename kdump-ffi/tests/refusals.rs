@@ -39,7 +39,10 @@ macro_rules! declare {
             use super::*;
             unsafe extern "C" { $(pub fn $name($($arg: $ty),*) -> c_int;)* }
         }
-        $(fn $name($($arg: $ty),*) -> c_int { unsafe { raw::$name($($arg),*) } })*
+        $(fn $name($($arg: $ty),*) -> c_int {
+            let code = unsafe { raw::$name($($arg),*) };
+            common::listed::Returned::listed(code, stringify!($name))
+        })*
     };
 }
 
@@ -349,7 +352,7 @@ impl World {
     fn known(&self, name: &str) -> u32 {
         match name {
             "libkdump_elf_params" | "libkdump_save_options" => 1,
-            "libkdump_open_options" => 3,
+            "libkdump_open_options" => 15,
             "libkdump_crashkernel" => 7,
             "libkdump_plan_options" => 511,
             _ => 0,

@@ -82,10 +82,7 @@ pub enum Error {
     },
 
     /// No crash region is reserved.
-    #[error(
-        "no memory is reserved for a capture kernel: add crashkernel= to the command line (kdump plan \
-             --suggest says how much) and reboot"
-    )]
+    #[error("no memory is reserved for a capture kernel: add crashkernel= to the command line and reboot")]
     NoCrashRegion,
 
     /// `crashkernel=` was given, but the running kernel reserved nothing.
@@ -264,10 +261,7 @@ fn no_room(all: Option<&AllParts>) -> String {
         "all parts together take {total} MiB ({parts}), and to place them the region must have {fits} MiB"
     );
     if let Some(runs) = all.runs_mib {
-        text.push_str(&alloc::format!(
-            "; the capture kernel needs about {} MiB to run (kdump plan --suggest)",
-            runs.max(fits)
-        ));
+        text.push_str(&alloc::format!("; the capture kernel needs about {} MiB to run", runs.max(fits)));
     }
     text
 }

@@ -206,7 +206,7 @@ pub enum Error {
         reason: &'static str,
     },
     /// A device holds something that is no dump, and writing over it was not asked for.
-    #[error("the device holds {found}: it is only written over when that is asked for (--force)")]
+    #[error("the device holds {found}: it is only written over when that is asked for")]
     Occupied {
         /// What was found.
         found: &'static str,

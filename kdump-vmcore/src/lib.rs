@@ -31,7 +31,8 @@
 //! # fn main() {}
 //! ```
 #![cfg_attr(not(feature = "std"), no_std)]
-#![forbid(unsafe_code)]
+// But for source/mapped_file.rs (docs/ARCHITECTURE.md).
+#![deny(unsafe_code)]
 #![cfg_attr(
     test,
     allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, reason = "tests may panic")
@@ -54,8 +55,8 @@ mod translate;
 
 pub use capture::{OldmemView, RamOracle, ViewOptions, VmcoreView};
 pub use dump::{
-    Completeness, Cpu, Dump, Facts, Format, MAX_UNREADABLE, NoteTable, PageClass, RawImage, Reader, Scratch,
-    Span, SpanKind, Unreadable, UnreadableRange, Verification, verify,
+    Completeness, Cpu, Dump, Facts, Format, MAX_UNREADABLE, NoteTable, PageClass, RawImage, ReadOptions,
+    Reader, Scratch, Span, SpanKind, Unreadable, UnreadableRange, Verification, verify,
 };
 pub use error::{Error, PageFault, Stopped, TableFault};
 pub use io_error::IoError;
@@ -66,9 +67,9 @@ pub use progress::Progress;
 #[cfg(feature = "std")]
 pub use save::{Draft, SaveFailure, SaveOptions, save};
 pub use save::{Interrupted, SavePlan, SaveReport, WriteAt};
-#[cfg(feature = "std")]
-pub use source::open_dump_file;
 pub use source::{FileId, Flattened, MemoryImage, OldMemory, PhysMemory, ReadAt};
+#[cfg(feature = "std")]
+pub use source::{MappedFile, open_dump_file};
 pub use translate::{AddressSpace, Mapping, Radix, TranslationCache};
 
 /// Compiles the example of the project's README.

@@ -14,7 +14,7 @@ use std::alloc::System;
 
 use dumpgen::{CoreFile, Flattened, KdumpFile, PageCodec, Segment, Wire, note, prstatus_x86_64};
 use kdump_elf::Paddr;
-use kdump_vmcore::{Dump, PhysMemory};
+use kdump_vmcore::{Dump, PhysMemory, ReadOptions};
 
 /// The system's allocator, and the most that was in use at one time.
 struct Counting;
@@ -107,6 +107,28 @@ fn elves() -> Vec<(String, Vec<u8>)> {
     all
 }
 
+/// A reader takes what it may keep, no more, and then nothing with any read.
+fn reads_allocate_nothing_once_they_are_warm() {
+    let file = KdumpFile::new(Wire::LE64, 400).with_pages(0..400, &PageCodec::ALL).build();
+    for (cache_size, most) in [(0, 0), (100_000, 100_000), (64 << 20, 400 * 4096 + 400 * 24)] {
+        let options = ReadOptions { cache_size, threads: 1 };
+        let dump = Dump::open(file.as_slice()).unwrap().read_options(options);
+        let mut reader = dump.reader();
+        let mut buf = [0; 4096];
+        let mut pass = |len: usize| {
+            for step in 0..4000_u64 {
+                let at = step * 7919 % 399 * 4096 + step % 4096;
+                reader.read_phys(Paddr(at), &mut buf[..len]).unwrap();
+            }
+        };
+        let warm = peak(|| (pass(8), pass(4096)).1);
+        // Decoders, read-ahead and tables besides the cache.
+        assert!(warm <= most + (400 << 10), "{cache_size}: {warm} bytes");
+        let more = peak(|| (pass(8), pass(4096)).1);
+        assert_eq!(more, 0, "{cache_size}");
+    }
+}
+
 // One test: what other threads allocate would count.
 #[test]
 fn few_bytes_cost_little_memory() {
@@ -125,6 +147,7 @@ fn few_bytes_cost_little_memory() {
         let used = peak(|| exercise(&stream[..stream.len().min(200)]));
         assert!(used <= 1 << 20, "200 bytes of a stream of {name}: {used} bytes");
     }
+    reads_allocate_nothing_once_they_are_warm();
     // Each record begins before all in front of it end.
     let mut flat = Flattened::of(&[], 1);
     let records = 20_000_u32;

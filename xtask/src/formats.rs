@@ -18,7 +18,7 @@ use crate::crash::options::Series;
 use crate::error::Result;
 use crate::progress::{self, Clock, Row};
 use crate::{consumers, repo, rust, shell};
-use compare::Pages;
+pub(crate) use compare::Pages;
 
 pub(crate) const NEEDS: &[Need] = &[
     Need { what: "makedumpfile", package: "makedumpfile" },

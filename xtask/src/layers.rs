@@ -1,7 +1,8 @@
 //! `cargo xtask layers`: the direction of dependency among the crates of the workspace, and
-//! among the rooms of kdump-vmcore.
+//! among the rooms of kdump-vmcore; and that no library speaks of the tool.
 
 mod imports;
+mod words;
 
 use std::fs;
 use std::path::Path;
@@ -28,7 +29,11 @@ pub(crate) fn run(args: &[String]) -> Result {
     let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
     let mut broken = Vec::new();
     for member in &members {
-        broken.extend(judge(member, &metadata::place(member)?, &names));
+        let place = metadata::place(member)?;
+        broken.extend(judge(member, &place, &names));
+        if RULES.iter().any(|(name, _)| *name == member.name) {
+            broken.extend(words::broken(&repo::root()?.join(&place).join("src"))?);
+        }
     }
     let elf = repo::root()?.join("kdump-elf/src");
     broken.extend(allocators(&elf)?);
@@ -37,7 +42,8 @@ pub(crate) fn run(args: &[String]) -> Result {
         return Err(failed(broken.join("\n")));
     }
     println!(
-        "layers: {} crates depend downwards only; so do the rooms of kdump-vmcore; kdump-elf does without alloc",
+        "layers: {} crates depend downwards only; so do the rooms of kdump-vmcore; kdump-elf does without alloc; \
+         no library names options or commands of the tool",
         names.len()
     );
     Ok(())

@@ -185,8 +185,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        about: "run the benchmarks, which print ratios against a peer",
-        example: "cargo xtask bench",
+        about: "run the benchmarks, which print ratios against a peer; `read` needs a guest",
+        example: "cargo xtask bench read --mem 4G",
         run: bench::run,
     },
     Command {

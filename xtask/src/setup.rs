@@ -4,7 +4,7 @@ use crate::apt::{self, Need};
 use crate::args::Args;
 use crate::error::Result;
 use crate::progress::Clock;
-use crate::{abi, capi, consumers, crash, crash_note, formats, nostd, rust, rust_kernel, targets};
+use crate::{abi, bench, capi, consumers, crash, crash_note, formats, nostd, rust, rust_kernel, targets};
 
 /// What tests of the crates compare with, or need to run at all.
 const TEST_NEEDS: &[Need] = &[
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     Args::new(args).finish()?;
     let clock = Clock::start();
     let mut needs = [crash::needs(), consumers::needs(), capi::needs()].concat();
-    needs.extend([rust_kernel::NEEDS, abi::NEEDS, formats::NEEDS, TEST_NEEDS].concat());
+    needs.extend([rust_kernel::NEEDS, abi::NEEDS, formats::NEEDS, bench::NEEDS, TEST_NEEDS].concat());
     clock.say("Debian packages");
     apt::ensure(&needs)?;
     clock.say("Rust targets and components");

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::hint;
+
 /// What every command returns.
 pub(crate) type CommandResult = Result<(), Failure>;
 
@@ -32,9 +34,19 @@ impl Failure {
     }
 
     /// The same failure with more to say about it.
-    pub(crate) fn and_says(mut self, more: &str) -> Self {
-        self.message.push_str("; ");
-        self.message.push_str(more);
+    pub(crate) fn and_says(self, more: &str) -> Self {
+        self.followed_by("; ").followed_by(more)
+    }
+
+    /// The same failure with `text` behind it.
+    pub(crate) fn followed_by(mut self, text: &str) -> Self {
+        self.message.push_str(text);
+        self
+    }
+
+    /// The same failure, told of `what`.
+    pub(crate) fn of(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
         self
     }
 
@@ -58,6 +70,7 @@ impl<E: core::error::Error + 'static> From<E> for Failure {
     /// The error and all its causes, in one line.
     fn from(error: E) -> Self {
         let mut message = error.to_string();
+        let mut hint = hint::of(&error);
         let mut cause = error.source();
         while let Some(error) = cause {
             let text = error.to_string();
@@ -65,7 +78,12 @@ impl<E: core::error::Error + 'static> From<E> for Failure {
                 message.push_str(": ");
                 message.push_str(&text);
             }
+            hint = hint.or_else(|| hint::of(error));
             cause = error.source();
+        }
+        if let Some(hint) = hint {
+            message.push_str("; ");
+            message.push_str(hint);
         }
         let any: &(dyn core::error::Error + 'static) = &error;
         let io = any.downcast_ref::<std::io::Error>();

@@ -5,6 +5,7 @@ mod args;
 mod cmd;
 mod failure;
 mod files;
+mod hint;
 mod json;
 mod new_file;
 mod progress;

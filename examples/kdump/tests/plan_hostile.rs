@@ -501,7 +501,7 @@ fn status_does_not_claim_what_is_not_shown() {
     case.put("sys/kernel/kexec/crash_loaded", "0\n");
     let output = case.kdump(&["status", "--root", "root", "--json"]).output().unwrap();
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(document["advice"][1], "no capture kernel is loaded");
+    assert_eq!(document["advice"][1], "no capture kernel is loaded; run kdump load");
     // The region is seen, /sys is not.
     let case = Case::new("status-without-sys");
     fs::remove_dir_all(case.dir.join("root/sys")).unwrap();

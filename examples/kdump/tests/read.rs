@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use dumpgen::{
-    CoreFile, ElfCoreHdr, PageTableImage, Segment, Wire, crash_notes_buffer, note, prstatus_x86_64,
+    CoreFile, ElfCoreHdr, KdumpFile, PageCodec, PageTableImage, Segment, Stored, Wire, crash_notes_buffer,
+    note, prstatus_x86_64,
 };
 use serde_json::Value;
 
@@ -300,4 +301,29 @@ fn a_cut_dump_is_called_sound_nowhere() {
         let told: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(told["sound"], sound, "{told}");
     }
+}
+
+#[test]
+fn a_mapped_dump_says_what_one_read_by_calls_says() {
+    let dir = scratch("mapped");
+    let damaged = KdumpFile::new(Wire::LE64, 700)
+        .with_pages((1..690).filter(|pfn| pfn % 50 != 7), &PageCodec::ALL)
+        .with(401, Stored::Given(1, vec![7; 60]));
+    let whole = write(&dir, "whole", &sample().build());
+    let damaged = write(&dir, "damaged", &KdumpFile { dump_level: 1, ..damaged }.build());
+    for (dump, first, len) in [(&whole, "0x1000", "0x3000"), (&damaged, "0x1008", "2M")] {
+        for command in [
+            &["read", dump, "--zero-excluded", "--phys", first, "--len", len] as &[&str],
+            &["verify", "--progress", "none", dump],
+            &["map", "--json", dump],
+        ] {
+            let plain = kdump(command);
+            let mapped = kdump(&[command, &["--mmap"]].concat());
+            assert_eq!(mapped, plain, "{command:?}");
+        }
+    }
+    let read = kdump(&["read", "--mmap", &damaged, "--zero-excluded", "--phys", "0x1000", "--len", "2M"]);
+    assert_eq!((read.status.code(), read.stdout.len()), (Some(1), 400 * 4096), "up to the damaged page");
+    let (code, message) = outcome(&["verify", "--mmap", "/proc/self/maps"]);
+    assert!(code == Some(1) && message.contains("open it without a mapping"), "{code:?} {message}");
 }

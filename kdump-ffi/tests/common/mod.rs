@@ -25,6 +25,8 @@ pub use kdump_ffi_core::{
     libkdump_view,
 };
 
+pub mod listed;
+
 macro_rules! declare {
     ($($name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?;)*) => {
         mod raw {
@@ -33,7 +35,8 @@ macro_rules! declare {
         }
         $(pub fn $name($($arg: $ty),*) $(-> $ret)? {
             // SAFETY: the tests pass what the header asks for.
-            unsafe { raw::$name($($arg),*) }
+            let returned = unsafe { raw::$name($($arg),*) };
+            listed::Returned::listed(returned, stringify!($name))
         })*
     };
 }

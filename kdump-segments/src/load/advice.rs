@@ -39,13 +39,11 @@ fn rule_advice(rule: &str) -> Option<&'static str> {
             "it cannot be raised until the next boot: reboot, and load before it is 0 \
              (sysctl kernel.kexec_load_limit_panic)"
         }
-        "lockdown" => {
-            "under lockdown (Secure Boot) only kexec_file_load with a signed kernel is allowed: --syscall file"
-        }
+        "lockdown" => "under lockdown (Secure Boot) only kexec_file_load with a signed kernel is allowed",
         "image_signature" => "take a kernel signed by a key that this kernel trusts",
         "half_of_ram" => "take smaller images: no load may take more than half of the memory",
         "control_pages" => "reserve more with crashkernel=",
-        "command_line" => "shorten --append, or leave --reuse-cmdline out",
+        "command_line" => "shorten what is added to it, or do not begin with the running kernel's",
         _ => return None,
     })
 }
@@ -79,17 +77,17 @@ pub const fn explain(kind: SyscallKind, errno: Errno) -> (&'static str, &'static
             "the kernel does not allow it",
             "run as root (CAP_SYS_BOOT); look at the sysctls kernel.kexec_load_disabled and \
              kernel.kexec_load_limit_panic, which only a reboot resets; under lockdown or Secure Boot use \
-             --syscall file with a signed kernel",
+             kexec_file_load with a signed kernel",
         ),
         (_, Errno::EACCES) => ("a security module does not allow it", "look for a denial in the audit log"),
         (_, Errno::EBUSY) => ("another load or a hot-plug update is in progress", "try again in a moment"),
         (_, Errno::ENOSYS | Errno::EOPNOTSUPP) => (
             "the running kernel is built without this call",
-            "use the other one (--syscall load or file), or a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE",
+            "use the other one (kexec_load or kexec_file_load), or a kernel with CONFIG_KEXEC or CONFIG_KEXEC_FILE",
         ),
         (_, Errno::EINVAL) => (
             "the kernel does not take these flags, this image or these segments",
-            "look at the preflight rules of `kdump plan`; a newer option may need a newer kernel",
+            "look at the findings of preflight; a newer option may need a newer kernel",
         ),
         (_, Errno::EADDRNOTAVAIL) => (
             "something does not lie in the crash region, or does not fit it",
@@ -108,7 +106,7 @@ pub const fn explain(kind: SyscallKind, errno: Errno) -> (&'static str, &'static
         ),
         (_, Errno::ENOEXEC) => (
             "the running kernel knows no loader for this image",
-            "use --syscall load, or a kernel image of another format",
+            "use kexec_load, or a kernel image of another format",
         ),
         (_, Errno::ENODATA) => {
             ("the image has no signature and the kernel asks for one", "sign the kernel image")
@@ -128,12 +126,12 @@ pub const fn explain(kind: SyscallKind, errno: Errno) -> (&'static str, &'static
 mod tests {
     use super::*;
 
-    /// `kdump unload` has no --syscall, and tries both calls itself.
+    /// Unloading tries both calls itself.
     #[test]
-    fn advice_for_unloading_names_no_option_of_loading() {
+    fn advice_for_unloading_names_no_call() {
         for errno in [Errno::EPERM, Errno::ENOSYS, Errno::EOPNOTSUPP, Errno::EBUSY, Errno::EINVAL] {
             let (cause, advice) = explain(SyscallKind::Unload, errno);
-            assert!(!advice.contains("--syscall"), "{}: {cause}: {advice}", errno.name());
+            assert!(!advice.contains("kexec_file_load"), "{}: {cause}: {advice}", errno.name());
         }
     }
 }

@@ -138,7 +138,7 @@ fn image_format(facts: &Facts<'_>) -> Outcome {
         Err(why) => return decide(false, format!("it is no bzImage: {why}")),
     };
     if header.version < PROTOCOL_64 || !header.entry_64bit() {
-        return decide(false, "its kernel has no 64-bit entry, or not above 4 GiB: use --syscall load");
+        return decide(false, "its kernel has no 64-bit entry, or not above 4 GiB: use kexec_load");
     }
     decide(true, format!("a bzImage of boot protocol {:#x}", header.version))
 }

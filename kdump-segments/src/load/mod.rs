@@ -24,7 +24,7 @@ pub use file_rules::{FileCandidate, check_files};
 pub use files::FileLoad;
 pub use image_file::ImageFile;
 pub use probe::probe_environment;
-pub use status::{LoadRecord, Status};
+pub use status::{Advice, LoadRecord, Status};
 
 use crate::cmdline::CommandLine;
 use crate::plan::{Plan, command_line};

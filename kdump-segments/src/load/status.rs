@@ -1,5 +1,6 @@
 //! Whether the machine is ready to take a dump, and what to do when it is not.
 
+use core::fmt;
 use std::path::Path;
 
 use alloc::string::{String, ToString};
@@ -11,7 +12,7 @@ use crate::capture_need::Fit;
 use crate::machine::{Root, read_text};
 use crate::{Error, KexecState, Machine, MachineError};
 
-/// What `kdump load` notes about a load, since the kernel shows only that something is loaded.
+/// What a loader notes about a load, since the kernel shows only that something is loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadRecord {
     /// Bytes the capture kernel is estimated to need.
@@ -33,14 +34,78 @@ pub struct Status {
     pub kexec: KexecState,
     /// The crash regions, ascending.
     pub regions: Vec<PhysRange>,
-    /// What was noted when it was loaded; `None` when nothing is loaded, or not by `kdump load`.
+    /// What was noted when it was loaded; `None` when nothing is loaded, or not by a loader that notes it.
     pub record: Option<LoadRecord>,
-    /// What stands in the way of a dump, in sentences; empty when nothing does.
-    pub advice: Vec<String>,
+    /// What stands in the way of a dump; empty when nothing does.
+    pub advice: Vec<Advice>,
 }
 
-const NOT_SHOWN: &str = "the running kernel does not show whether a capture kernel is loaded: without /sys \
-                         that is unknown (mount -t sysfs sysfs /sys)";
+/// Something that stands in the way of a dump. Its text says what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Advice {
+    /// The reader is not shown where the crash regions lie.
+    RegionsHidden {
+        /// Why, and who is shown it.
+        why: String,
+    },
+    /// The kernel shows no kexec state, and no region is reserved.
+    NoKexec,
+    /// `crashkernel=` is on the command line, and nothing is reserved.
+    ReservationFailed,
+    /// Nothing is reserved, and nothing asks for it.
+    NotReserved,
+    /// Memory is reserved, and no capture kernel is loaded.
+    NotLoaded,
+    /// The kernel does not show whether a capture kernel is loaded.
+    NotShown,
+    /// What is loaded describes the CPUs and the memory of the time of the load.
+    NotFollowed,
+    /// What is loaded has less memory than it is estimated to need.
+    Unlikely {
+        /// The file of the kernel.
+        kernel: String,
+        /// Bytes it is estimated to need.
+        need: u64,
+        /// Bytes it is given.
+        room: u64,
+    },
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RegionsHidden { why } => why,
+            Self::NoKexec => {
+                "the running kernel shows no kexec state: it may be built without CONFIG_CRASH_DUMP"
+            }
+            Self::ReservationFailed => {
+                "crashkernel= was given but no memory is reserved: the size or address could not be satisfied; \
+                 look for crashkernel in the kernel log"
+            }
+            Self::NotReserved => {
+                "no memory is reserved: add crashkernel=, for example crashkernel=256M, to the kernel command \
+                 line and reboot"
+            }
+            Self::NotLoaded => "no capture kernel is loaded",
+            Self::NotShown => {
+                "the running kernel does not show whether a capture kernel is loaded: without /sys that is \
+                 unknown (mount -t sysfs sysfs /sys)"
+            }
+            Self::NotFollowed => {
+                "after CPU or memory hot-plug load again: what is loaded does not follow it"
+            }
+            Self::Unlikely { kernel, need, room } => {
+                return write!(
+                    f,
+                    "the capture kernel is unlikely to boot: {kernel} needs about {} MiB, the region has {} MiB",
+                    need.div_ceil(1 << 20),
+                    room >> 20
+                );
+            }
+        })
+    }
+}
 
 /// Where the state is shown, by newer and by older kernels.
 pub(super) const CRASH_LOADED: [&str; 2] = ["sys/kernel/kexec/crash_loaded", "sys/kernel/kexec_crash_loaded"];
@@ -73,13 +138,8 @@ impl Status {
             return self;
         }
         if record.fit() == Fit::Unlikely {
-            self.advice.push(alloc::format!(
-                "the capture kernel is unlikely to boot: {} needs about {} MiB, the region has {} MiB; \
-                 kdump plan --suggest prints the crashkernel= to set",
-                record.kernel,
-                record.need.div_ceil(1 << 20),
-                record.room >> 20
-            ));
+            let (kernel, need, room) = (record.kernel.clone(), record.need, record.room);
+            self.advice.push(Advice::Unlikely { kernel, need, room });
         }
         self.record = Some(record);
         self
@@ -98,12 +158,8 @@ impl Status {
             crash_size: number(CRASH_SIZE),
             ..KexecState::default()
         };
-        let mut advice = alloc::vec![why.to_string()];
-        match kexec.crash_loaded {
-            Some(true) => {}
-            Some(false) => advice.push(String::from("no capture kernel is loaded")),
-            None => advice.push(String::from(NOT_SHOWN)),
-        }
+        let mut advice = alloc::vec![Advice::RegionsHidden { why: why.to_string() }];
+        advice.extend(not_loaded(&kexec));
         Self { kexec, regions: Vec::new(), record: None, advice }
     }
 
@@ -111,31 +167,25 @@ impl Status {
     #[must_use]
     pub fn new(machine: &Machine) -> Self {
         let mut advice = Vec::new();
-        let mut say = |text: &str| advice.push(String::from(text));
         match (machine.crash_regions.is_empty(), machine.kexec.crash_loaded) {
-            (true, None) => {
-                say("the running kernel shows no kexec state: it may be built without CONFIG_CRASH_DUMP")
-            }
-            (true, _) if machine.cmdline.contains("crashkernel=") => say(
-                "crashkernel= was given but no memory is reserved: the size or address could not be satisfied; \
-                 look for crashkernel in the kernel log",
-            ),
-            (true, _) => {
-                say(
-                    "no memory is reserved: add crashkernel=256M, or what kdump plan --suggest prints, to the kernel command line and reboot",
-                );
-            }
-            (false, Some(true)) => {}
-            (false, Some(false)) => say("no capture kernel is loaded: run kdump load"),
-            (false, None) => say(NOT_SHOWN),
+            (true, None) => advice.push(Advice::NoKexec),
+            (true, _) if machine.cmdline.contains("crashkernel=") => advice.push(Advice::ReservationFailed),
+            (true, _) => advice.push(Advice::NotReserved),
+            (false, _) => advice.extend(not_loaded(&machine.kexec)),
         }
         let loaded = machine.kexec.crash_loaded == Some(true);
         if loaded && machine.kexec.cpu_hotplug == Some(false) {
-            say(
-                "after CPU or memory hot-plug load again: what is loaded does not follow it (kdump load --hotplug)",
-            );
+            advice.push(Advice::NotFollowed);
         }
         Self { kexec: machine.kexec, regions: machine.crash_regions.clone(), record: None, advice }
+    }
+}
+
+fn not_loaded(kexec: &KexecState) -> Option<Advice> {
+    match kexec.crash_loaded {
+        Some(true) => None,
+        Some(false) => Some(Advice::NotLoaded),
+        None => Some(Advice::NotShown),
     }
 }
 

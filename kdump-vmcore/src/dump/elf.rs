@@ -6,9 +6,11 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Arch, PT_LOAD, Paddr, Phdr, PhysRange};
 
+use super::block_cache::BlockCache;
 use super::core_table::CoreTable;
 use super::format::{Format, Scratch};
 use super::remembered::{Remembered, error_of};
+use super::scan::offset_in;
 use super::signature::{Part, only};
 use super::{Completeness, Facts, NoteTable, Span, SpanKind, xen};
 use crate::error::{Error, Stopped};
@@ -22,6 +24,9 @@ const MAX_TIMES: u64 = 16;
 /// Bytes that may be listed in any case.
 const FEW: u64 = 256 << 20;
 
+/// Bytes of the blocks of a file that are kept; reads as long as that are not made from them.
+const BLOCK: usize = 4096;
+
 /// An ELF core file: /proc/vmcore, a copy of it, or what makedumpfile and QEMU write.
 ///
 /// ELF32 and ELF64 of either byte order, any number of program headers (`PN_XNUM`). PT_LOADs
@@ -30,6 +35,8 @@ const FEW: u64 = 256 << 20;
 /// `p_memsz` was excluded by the tool that wrote the dump.
 struct ElfDump<'s> {
     source: Part<'s>,
+    /// Whether blocks of the file may be kept.
+    is_cacheable: bool,
     /// Bytes of the file that are of the dump.
     size: u64,
     remembered: Remembered,
@@ -76,16 +83,17 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
         let text = format!("{} readable bytes for which the list of losses had no room", remembered.given_up);
         facts.details.push(("given up", text));
     }
-    let mut dump = ElfDump { source, size: written, remembered, map, facts };
+    let is_cacheable = source.is_cacheable();
+    let mut dump = ElfDump { source, is_cacheable, size: written, remembered, map, facts };
     dump.facts.completeness = dump.completeness(size, defects);
     Ok(Box::new(dump))
 }
 
 impl ElfDump<'_> {
     /// Reads the longest piece at `paddr` that is stored without a break.
-    fn read_piece(&self, paddr: u64, buf: &mut [u8], hint: &mut usize) -> Result<usize, Stopped> {
+    fn read_piece(&self, paddr: u64, buf: &mut [u8], scratch: &mut Scratch) -> Result<usize, Stopped> {
         let stop = |error| Err(Stopped::new(paddr, 0, error));
-        let found = self.map.find_near(paddr, hint);
+        let found = self.map.find_near(paddr, &mut scratch.hint);
         let mut room = u64::MAX;
         if !self.remembered.is_empty() && !matches!(found, Lookup::Hole { .. }) {
             match self.remembered.around(paddr) {
@@ -108,10 +116,41 @@ impl ElfDump<'_> {
             }
             return stop(Error::Truncated { what: "memory", offset: at, need: want, have });
         }
+        if self.is_cacheable && piece.len() < BLOCK && self.read_kept(at, piece, scratch) {
+            return Ok(count);
+        }
         match self.source.read_full_at(at, piece) {
             Ok(()) => Ok(count),
             Err(stopped) => Err(Stopped::new(paddr, stopped.read, stopped.error)),
         }
+    }
+
+    /// Fills `piece` from a block of the file that is kept. A block is read when it is wanted a second
+    /// time: a system call for all of it costs more than one for a few bytes. What cannot be read
+    /// is not kept, and read again to say why.
+    fn read_kept(&self, at: u64, piece: &mut [u8], scratch: &mut Scratch) -> bool {
+        let Scratch { blocks, options, .. } = scratch;
+        let inside = offset_in(at, BLOCK as u64);
+        let start = at.saturating_sub(inside as u64);
+        let Some(end) = inside.checked_add(piece.len()).filter(|end| *end <= BLOCK) else { return false };
+        let number = start >> BLOCK.trailing_zeros();
+        if !blocks.is_for(BLOCK) {
+            *blocks = BlockCache::new(BLOCK, options.cache_size, self.size >> BLOCK.trailing_zeros());
+        }
+        if let Some(bytes) = blocks.get(number).and_then(|block| block.get(inside..end)) {
+            piece.copy_from_slice(bytes);
+            return true;
+        }
+        let is_whole = start.saturating_add(BLOCK as u64) <= self.size;
+        if !is_whole || !blocks.is_wanted_again(number) {
+            return false;
+        }
+        let read = blocks.put(number, |block| self.source.read_full_at(start, block));
+        let block = read.and_then(Result::ok);
+        block.and_then(|block| block.get(inside..end)).is_some_and(|bytes| {
+            piece.copy_from_slice(bytes);
+            true
+        })
     }
 
     /// What the program headers and the length of the file say of the memory at `at`.
@@ -174,7 +213,7 @@ impl Format for ElfDump<'_> {
             let Some(paddr) = at.0.checked_add(read as u64) else {
                 return Err(Stopped::new(at.0, read, Error::Hole { paddr: u64::MAX, next: None }));
             };
-            match self.read_piece(paddr, rest, &mut scratch.hint) {
+            match self.read_piece(paddr, rest, scratch) {
                 Ok(count) => read = read.saturating_add(count),
                 Err(stopped) => {
                     return Err(Stopped::new(at.0, read.saturating_add(stopped.read), stopped.error));

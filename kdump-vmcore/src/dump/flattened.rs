@@ -65,6 +65,10 @@ impl Format for Unflattened<'_> {
         self.format.kind(at, scratch)
     }
 
+    fn is_slow(&self) -> bool {
+        self.format.is_slow()
+    }
+
     fn read(&self, at: Paddr, buf: &mut [u8], scratch: &mut Scratch) -> Result<(), Stopped> {
         self.format.read(at, buf, scratch)
     }

@@ -2,6 +2,7 @@
 
 use kdump_elf::Paddr;
 
+use super::block_cache::BlockCache;
 use super::kdump::PageScratch;
 use super::{Facts, Span, SpanKind};
 use crate::error::Stopped;
@@ -32,6 +33,11 @@ pub trait Format: Send + Sync {
         self.look(at, scratch).map(|span| span.kind)
     }
 
+    /// Whether reading costs so much that a read of many pages is worth several threads.
+    fn is_slow(&self) -> bool {
+        false
+    }
+
     /// Fills all of `buf` from `at` on. Takes no lock and, once `scratch` has what it needs,
     /// allocates nothing.
     ///
@@ -42,12 +48,44 @@ pub trait Format: Send + Sync {
     fn read(&self, at: Paddr, buf: &mut [u8], scratch: &mut Scratch) -> Result<(), Stopped>;
 }
 
-/// What one thread keeps between reads of a dump: the place of the last one, and room for the
-/// decoders and pages of formats that need them. Costs nothing until it is used.
+/// How the memory of a dump is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Bytes of memory that each reader keeps at most for its next reads: pages that were
+    /// decompressed, and pieces of files that are read by system calls. It takes them as it reads. With 0 every read goes to the source.
+    pub cache_size: u64,
+    /// Threads that a read of many compressed pages may use, the caller's own among them; 0 is as
+    /// good as 1. What is read and where it fails does not depend on it. Needs the feature `std`.
+    pub threads: usize,
+}
+
+impl Default for ReadOptions {
+    /// 64 MiB, and no thread but the caller's.
+    fn default() -> Self {
+        Self { cache_size: 64 << 20, threads: 1 }
+    }
+}
+
+/// What one thread keeps between reads of a dump: the place of the last one, decoders, and what
+/// was read or decompressed. Costs nothing until it is used.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// The dump it was used for; see [`Dump::reader_with`](super::Dump::reader_with).
+    pub(super) owner: usize,
+    pub(super) options: ReadOptions,
     /// Where in its index the format found the last address.
     pub(crate) hint: usize,
     /// Pages of kdump-compressed files.
     pub(super) pages: PageScratch,
+    /// Pieces of files that are read by system calls.
+    pub(super) blocks: BlockCache,
+    /// Of the threads that help.
+    #[cfg(feature = "std")]
+    pub(super) helpers: Vec<Scratch>,
+}
+
+impl Scratch {
+    pub(super) fn new(owner: usize, options: ReadOptions) -> Self {
+        Self { owner, options, ..Self::default() }
+    }
 }

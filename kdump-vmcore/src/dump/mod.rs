@@ -1,5 +1,6 @@
 //! A dump of whatever format: what every reader starts from.
 
+mod block_cache;
 mod completeness;
 mod core_table;
 mod cpu;
@@ -9,6 +10,8 @@ mod flattened;
 mod format;
 mod kdump;
 mod note_table;
+#[cfg(feature = "std")]
+mod parallel;
 mod raw_image;
 mod reader;
 mod remembered;
@@ -22,6 +25,7 @@ pub(crate) mod xen;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use kdump_elf::{Arch, Class, Encoding, Endian, Paddr, Phdr, PhysRange, VmcoreInfo};
 
@@ -30,7 +34,7 @@ pub(crate) use core_table::MAX_USED as MAX_PHDRS;
 pub use cpu::Cpu;
 pub(crate) use elf::is_usable;
 pub use facts::Facts;
-pub use format::{Format, Scratch};
+pub use format::{Format, ReadOptions, Scratch};
 pub use note_table::NoteTable;
 pub use raw_image::RawImage;
 pub use reader::Reader;
@@ -48,7 +52,13 @@ use crate::source::{FileId, PhysMemory, ReadAt};
 pub struct Dump<'s> {
     format: Box<dyn Format + 's>,
     files: Vec<FileId>,
+    options: ReadOptions,
+    /// Tells this dump from all others of the process.
+    number: usize,
 }
+
+/// Dumps that were opened.
+static OPENED: AtomicUsize = AtomicUsize::new(1);
 
 impl<'s> Dump<'s> {
     /// Recognises the format and opens the dump.
@@ -68,7 +78,7 @@ impl<'s> Dump<'s> {
     /// never split.
     pub fn open_parts(parts: Vec<Box<dyn ReadAt + 's>>) -> Result<Self, Error> {
         let files = parts.iter().filter_map(|part| part.file_id()).collect();
-        signature::open(parts).map(|format| Self { format, files })
+        signature::open(parts).map(|format| Self::new(format, files))
     }
 
     /// Opens raw images of memory, one or several in any order. They name neither their machine
@@ -78,12 +88,23 @@ impl<'s> Dump<'s> {
     /// When images overlap, one is empty, or none is given.
     pub fn open_raw(images: Vec<RawImage<'s>>, arch: Option<Arch>) -> Result<Self, Error> {
         let files = images.iter().filter_map(|image| image.source.file_id()).collect();
-        raw_image::open(images, arch).map(|format| Self { format, files })
+        raw_image::open(images, arch).map(|format| Self::new(format, files))
     }
 
     /// A dump in a format that is not known here.
     pub fn from_format<F: Format + 's>(format: F) -> Self {
-        Self { format: Box::new(format), files: Vec::new() }
+        Self::new(Box::new(format), Vec::new())
+    }
+
+    fn new(format: Box<dyn Format + 's>, files: Vec<FileId>) -> Self {
+        let number = OPENED.fetch_add(1, Ordering::Relaxed);
+        Self { format, files, options: ReadOptions::default(), number }
+    }
+
+    /// How the memory is read from now on, by [`verify`] and [`SavePlan`](crate::SavePlan) as well.
+    #[must_use]
+    pub fn read_options(self, options: ReadOptions) -> Self {
+        Self { options, ..self }
     }
 
     /// The files it is read from, as far as they are files of the system.
@@ -95,7 +116,17 @@ impl<'s> Dump<'s> {
     /// A reader of the memory, for one thread.
     #[must_use]
     pub fn reader(&self) -> Reader<'_> {
-        Reader::new(&*self.format)
+        Reader::new(&*self.format, Scratch::new(self.number, self.options))
+    }
+
+    /// As [`Dump::reader`], going on with what an earlier reader of this dump has left in `scratch`;
+    /// for those who cannot keep a reader. What another dump has left there is forgotten.
+    #[must_use]
+    pub fn reader_with<'a>(&'a self, scratch: &'a mut Scratch) -> Reader<'a> {
+        if scratch.owner != self.number || scratch.options != self.options {
+            *scratch = Scratch::new(self.number, self.options);
+        }
+        Reader::lent(&*self.format, scratch)
     }
 
     /// What the dump says about itself.

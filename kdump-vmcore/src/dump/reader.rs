@@ -3,6 +3,8 @@
 use kdump_elf::{Paddr, PhysRange};
 
 use super::format::{Format, Scratch};
+#[cfg(feature = "std")]
+use super::parallel;
 use super::{Facts, Span, SpanKind};
 use crate::error::{Error, Stopped};
 use crate::source::PhysMemory;
@@ -11,13 +13,35 @@ use crate::source::PhysMemory;
 /// shared: the dump it borrows is, so that threads need no lock.
 pub struct Reader<'d> {
     format: &'d dyn Format,
-    scratch: Scratch,
+    scratch: Keep<'d>,
     zero_excluded: bool,
 }
 
+/// Where the scratch of a reader is.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation that cannot fail")]
+enum Keep<'d> {
+    Own(Scratch),
+    Lent(&'d mut Scratch),
+}
+
+impl Keep<'_> {
+    #[inline]
+    fn get(&mut self) -> &mut Scratch {
+        match self {
+            Self::Own(scratch) => scratch,
+            Self::Lent(scratch) => scratch,
+        }
+    }
+}
+
 impl<'d> Reader<'d> {
-    pub(super) fn new(format: &'d dyn Format) -> Self {
-        Self { format, scratch: Scratch::default(), zero_excluded: false }
+    pub(super) fn new(format: &'d dyn Format, scratch: Scratch) -> Self {
+        Self { format, scratch: Keep::Own(scratch), zero_excluded: false }
+    }
+
+    pub(super) fn lent(format: &'d dyn Format, scratch: &'d mut Scratch) -> Self {
+        Self { format, scratch: Keep::Lent(scratch), zero_excluded: false }
     }
 
     /// Whether memory that was left out when the dump was written reads as zeros from now on,
@@ -26,6 +50,11 @@ impl<'d> Reader<'d> {
     #[must_use]
     pub fn zero_excluded(self, zero_excluded: bool) -> Self {
         Self { zero_excluded, ..self }
+    }
+
+    /// As [`Reader::zero_excluded`], in place.
+    pub fn set_zero_excluded(&mut self, zero_excluded: bool) {
+        self.zero_excluded = zero_excluded;
     }
 
     /// What the dump says about itself.
@@ -38,13 +67,13 @@ impl<'d> Reader<'d> {
     /// [`Dump::span`](super::Dump::span) this may read the file. `None` when no RAM is
     /// described there or behind it. The span may be shorter than all that is alike.
     pub fn look(&mut self, paddr: Paddr) -> Option<Span> {
-        self.format.look(paddr, &mut self.scratch)
+        self.format.look(paddr, self.scratch.get())
     }
 
     /// What the dump has of the page at `paddr`, as [`Reader::look`] tells it, at the price of one
     /// page. `None` when no RAM is described there or behind it.
     pub fn kind(&mut self, paddr: Paddr) -> Option<SpanKind> {
-        self.format.kind(paddr, &mut self.scratch)
+        self.format.kind(paddr, self.scratch.get())
     }
 
     /// The memory of the machine by address, as [`Reader::look`] tells it: sorted, disjoint,
@@ -67,6 +96,14 @@ impl<'d> Reader<'d> {
         })
     }
 
+    /// Reads in the caller's thread.
+    pub(super) fn read_alone(&mut self, paddr: Paddr, buf: &mut [u8]) -> Result<(), Stopped> {
+        match self.format.read(paddr, buf, self.scratch.get()) {
+            Err(stopped) if self.zero_excluded => self.fill_excluded(paddr.0, buf, stopped),
+            result => result,
+        }
+    }
+
     /// Goes on behind `stopped` with zeros as long as memory was excluded.
     #[cold]
     fn fill_excluded(&mut self, start: u64, buf: &mut [u8], mut stopped: Stopped) -> Result<(), Stopped> {
@@ -85,7 +122,7 @@ impl<'d> Reader<'d> {
             read = read.saturating_add(count);
             let Some(rest) = buf.get_mut(read..).filter(|rest| !rest.is_empty()) else { return Ok(()) };
             let at = Paddr(start.saturating_add(read as u64));
-            match self.format.read(at, rest, &mut self.scratch) {
+            match self.format.read(at, rest, self.scratch.get()) {
                 Ok(()) => return Ok(()),
                 Err(next) => stopped = Stopped { read: read.saturating_add(next.read), ..next },
             }
@@ -101,14 +138,18 @@ fn rest_of(range: PhysRange, at: u64) -> u64 {
 
 impl PhysMemory for Reader<'_> {
     fn read_phys(&mut self, paddr: Paddr, buf: &mut [u8]) -> Result<(), Stopped> {
-        match self.format.read(paddr, buf, &mut self.scratch) {
-            Err(stopped) if self.zero_excluded => self.fill_excluded(paddr.0, buf, stopped),
-            result => result,
+        #[cfg(feature = "std")]
+        if buf.len() >= parallel::WORTH_IT && self.format.is_slow() {
+            let scratch = self.scratch.get();
+            if scratch.options.threads > 1 {
+                return parallel::read(self.format, self.zero_excluded, scratch, paddr, buf);
+            }
         }
+        self.read_alone(paddr, buf)
     }
 
     fn read_stored(&mut self, paddr: Paddr, buf: &mut [u8]) -> Result<(), Stopped> {
-        self.format.read(paddr, buf, &mut self.scratch)
+        self.format.read(paddr, buf, self.scratch.get())
     }
 }
 

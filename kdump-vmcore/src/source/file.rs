@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, fstatfs};
 
 use crate::error::Error;
 use crate::source::{FileId, ReadAt};
@@ -50,6 +50,9 @@ impl FileId {
     }
 }
 
+/// `f_type` of procfs (include/uapi/linux/magic.h).
+const PROC_SUPER_MAGIC: i128 = 0x9fa0;
+
 /// Reads by `pread(2)`: a file that shrinks meanwhile gives an error, never a SIGBUS.
 impl ReadAt for File {
     /// Of a regular file its length (that of /proc/vmcore too), of a block device its
@@ -62,6 +65,13 @@ impl ReadAt for File {
 
     fn file_id(&self) -> Option<FileId> {
         self.metadata().ok().map(|found| FileId::of(&found))
+    }
+
+    /// Files and disks; not those of procfs, which are what the kernel thinks at this moment.
+    fn is_cacheable(&self) -> bool {
+        let stays = |found: Metadata| found.is_file() || found.file_type().is_block_device();
+        let made_up = || fstatfs(self).map_or(true, |system| i128::from(system.f_type) == PROC_SUPER_MAGIC);
+        self.metadata().is_ok_and(stays) && !made_up()
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
@@ -128,6 +138,13 @@ mod tests {
         let sparse = tempfile();
         sparse.set_len(3 << 40).unwrap();
         assert_eq!(end_of(&sparse), Ok(3 << 40));
+    }
+
+    #[test]
+    fn what_changes_by_itself_is_not_cacheable() {
+        assert!(tempfile().is_cacheable());
+        assert!(!File::open("/proc/self/status").unwrap().is_cacheable());
+        assert!(!File::open("/dev/zero").unwrap().is_cacheable());
     }
 
     fn tempfile() -> File {

@@ -148,6 +148,10 @@ fn clamp(len: u64, room: usize) -> usize {
 }
 
 impl<S: ReadAt> ReadAt for Flattened<S> {
+    fn is_cacheable(&self) -> bool {
+        self.stream.is_cacheable()
+    }
+
     /// The end of the last byte that a record gives.
     fn size(&self) -> Result<u64, Error> {
         Ok(self.size)

@@ -3,6 +3,8 @@
 #[cfg(feature = "std")]
 mod file;
 mod flattened;
+#[cfg(feature = "std")]
+mod mapped_file;
 mod phys_memory;
 mod read_at;
 
@@ -11,5 +13,7 @@ pub(crate) use file::custom;
 #[cfg(feature = "std")]
 pub use file::open_dump_file;
 pub use flattened::Flattened;
+#[cfg(feature = "std")]
+pub use mapped_file::MappedFile;
 pub use phys_memory::{MemoryImage, OldMemory, PhysMemory};
 pub use read_at::{FileId, ReadAt};

@@ -19,8 +19,8 @@ pub struct FileId {
 
 /// Bytes that can be read at any offset, by many threads at once.
 ///
-/// Reading keeps no state: what has to be remembered between reads, as a block cache, is the
-/// matter of the implementation and must serve all threads.
+/// Reading keeps no state: what has to be remembered between reads is the matter of each thread's
+/// [`Reader`](crate::Reader).
 pub trait ReadAt: Send + Sync {
     /// The number of bytes there are.
     ///
@@ -39,6 +39,13 @@ pub trait ReadAt: Send + Sync {
     /// `None` when it is none, or that is not known.
     fn file_id(&self) -> Option<FileId> {
         None
+    }
+
+    /// Whether a small read costs as much as one of a few KiB, and gives the same bytes each time:
+    /// a reader may then keep more than it was asked for. Not of memory, which costs nothing to read,
+    /// and not of what changes, as /proc/kcore does.
+    fn is_cacheable(&self) -> bool {
+        false
     }
 
     /// Fills all of `buf` from `offset` on.
@@ -101,6 +108,10 @@ macro_rules! forward {
 
             fn file_id(&self) -> Option<FileId> {
                 (**self).file_id()
+            }
+
+            fn is_cacheable(&self) -> bool {
+                (**self).is_cacheable()
             }
         }
     )*};

@@ -45,7 +45,7 @@ const RETRIES: usize = 3;
 const fn sizes(series: Series) -> &'static str {
     match series {
         Series::V6_1 => "64,80,92,102,112",
-        Series::V6_12 => "56,64,75,91,112",
+        Series::V6_12 => "56,64,75,92,112",
     }
 }
 

@@ -14,11 +14,11 @@ const PAGE_SIZE: u64 = 4096;
 
 /// What a reader has of each page, by physical address; `None` when it has no data.
 #[derive(Debug, Default)]
-pub(super) struct Pages(pub(super) BTreeMap<u64, Option<Vec<u8>>>);
+pub(crate) struct Pages(pub(crate) BTreeMap<u64, Option<Vec<u8>>>);
 
 impl Pages {
     /// All whole pages that the PT_LOADs of an ELF core have.
-    pub(super) fn of_elf(path: &Path) -> Result<Self> {
+    pub(crate) fn of_elf(path: &Path) -> Result<Self> {
         let file = File::open(path).context(path.display())?;
         let mut pages = Self::default();
         for phdr in elf::phdrs(path)?.iter().filter(|phdr| phdr.kind == "PT_LOAD") {

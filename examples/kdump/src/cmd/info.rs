@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use kdump_elf::Paddr;
-use kdump_vmcore::{Dump, Error, RawImage, ReadAt, SpanKind, open_dump_file};
+use kdump_vmcore::{Dump, Error, MappedFile, RawImage, ReadAt, ReadOptions, SpanKind, open_dump_file};
 use serde_json::{Value, json};
 
 use crate::args::parse_size;
@@ -50,6 +50,14 @@ pub(crate) fn raw_arg() -> Arg {
         .help("DUMP is a raw image of the memory from this physical address on; once for each DUMP, in order")
 }
 
+/// `--mmap`.
+pub(crate) fn mmap_arg() -> Arg {
+    Arg::new("mmap").long("mmap").action(ArgAction::SetTrue).help(
+        "Map DUMP instead of reading it by system calls: faster, but whoever makes it shorter meanwhile \
+         ends this program",
+    )
+}
+
 /// The operand of a command that takes one file.
 pub(crate) fn dump_arg() -> Arg {
     Arg::new("dump").value_name("DUMP").required(true).value_parser(value_parser!(PathBuf)).help("The dump")
@@ -64,10 +72,13 @@ pub(crate) fn json_arg() -> Arg {
 pub(crate) fn open(matches: &ArgMatches) -> Result<Dump<'static>, Failure> {
     let paths: Vec<&PathBuf> = matches.get_many::<PathBuf>("dump").unwrap_or_default().collect();
     let mut parts: Vec<Box<dyn ReadAt>> = Vec::new();
+    // Not every command has it.
+    let mapped = matches.try_get_one("mmap").ok().flatten().copied().unwrap_or(false);
     for path in &paths {
-        let file =
-            open_dump_file(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
-        parts.push(Box::new(file));
+        let source = open_dump_file(path).and_then(|file| -> std::io::Result<Box<dyn ReadAt>> {
+            Ok(if mapped { Box::new(MappedFile::new(&file)?) } else { Box::new(file) })
+        });
+        parts.push(source.map_err(|error| Failure::new(format!("{}: {error}", path.display())))?);
     }
     let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
     // Not every command has it.
@@ -84,7 +95,9 @@ pub(crate) fn open(matches: &ArgMatches) -> Result<Dump<'static>, Failure> {
             "--raw is given {given} times for {files} files: give it once for each"
         )));
     };
-    opened.map_err(|error| Failure::new(format!("{}: {error}", names.join(", "))))
+    let dump = opened.map_err(|error| Failure::new(format!("{}: {error}", names.join(", "))))?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(dump.read_options(ReadOptions { threads, ..ReadOptions::default() }))
 }
 
 /// The page size, and whether it is the usual one for want of a better source.

@@ -41,6 +41,7 @@ pub(crate) fn command() -> Command {
         .after_help(EXAMPLES)
         .arg(info::dumps_arg())
         .arg(info::raw_arg())
+        .arg(info::mmap_arg())
         .arg(info::json_arg())
         .arg(
             Arg::new("svg")

@@ -30,6 +30,7 @@ pub(crate) fn command() -> Command {
         .after_help(EXAMPLES)
         .arg(info::dumps_arg())
         .arg(info::raw_arg())
+        .arg(info::mmap_arg())
         .arg(address("phys", "Physical address to begin at"))
         .arg(address("virt", "Virtual address of the dead kernel to begin at"))
         .group(ArgGroup::new("address").args(["phys", "virt"]).required(true))

@@ -20,7 +20,8 @@ saving ends early, DST.incomplete stays with what is good and says that it is un
 save to DST removes it, unless its process still lives. Zero pages become holes. Memory that cannot
 be read does not end the work: the copy remembers which it is and why, as it does for what SRC
 lacked already. DST may be a block device nobody uses: what is no dump there is written over with
---force only. Saving as ELF is done by one thread.
+--force only. What is written is uncompressed ELF with everything SRC has, by one thread; options
+that ask for another format, compression, fewer pages or several files are refused.
 
 Exit status: 0 saved; 3 saved, but SRC lacked something; 1 not saved.
 
@@ -39,14 +40,18 @@ pub(crate) fn command() -> Command {
             path("dump", "SRC", "The dump to copy; several files are the parts of one split dump")
                 .num_args(1..),
         )
-        .arg(path("dst", "DST", "Where to; - streams flattened output"))
-        .arg(option("format", "FORMAT", "Format of DST").value_parser(["elf", "kdump", "flattened"]))
+        .arg(path("dst", "DST", "Where to: a file or a block device"))
+        .arg(option("format", "FORMAT", "Format of DST; elf only").value_parser([
+            "elf",
+            "kdump",
+            "flattened",
+        ]))
         .arg(
-            option("compress", "METHOD", "Compression of pages")
+            option("compress", "METHOD", "Compression of pages; none only")
                 .value_parser(["none", "zlib", "lzo", "snappy", "zstd"]),
         )
         .arg(
-            option("exclude", "CLASSES", "Kinds of pages to leave out, separated by commas")
+            option("exclude", "CLASSES", "Kinds of pages to leave out, separated by commas; none can be")
                 .value_delimiter(',')
                 .value_parser(["zero", "cache", "cache-private", "user", "free"])
                 .conflicts_with("level"),
@@ -56,10 +61,10 @@ pub(crate) fn command() -> Command {
                 .short('d')
                 .value_name("LEVEL")
                 .value_parser(value_parser!(u8).range(0..=31))
-                .help("Kinds of pages to leave out, as the number makedumpfile uses"),
+                .help("Kinds of pages to leave out, as the number makedumpfile uses; 0 only"),
         )
         .arg(option("threads", "N", "At most this many threads").value_parser(value_parser!(u16).range(1..)))
-        .arg(option("split", "N", "Split into N files").value_parser(value_parser!(u16).range(1..)))
+        .arg(option("split", "N", "Split into N files; 1 only").value_parser(value_parser!(u16).range(1..)))
         .arg(
             Arg::new("force")
                 .long("force")
@@ -97,7 +102,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
         name.push(".incomplete");
         new_file::leftover(&PathBuf::from(name));
     }
-    let report = result.map_err(|failure| Failure::new(format!("{}: {failure}", destination.display())))?;
+    let report = result.map_err(|failure| Failure::from(failure).of(destination.display()))?;
     tell(&report);
     if matches.get_one::<String>("progress").is_some_and(|how| how == "json") {
         crate::terminal::tell!("{}", document(&report));

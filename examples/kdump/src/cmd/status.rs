@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::info;
 use super::plan::root_arg;
 use crate::failure::CommandResult;
+use crate::hint;
 use crate::json::hex;
 
 const LONG: &str = "\
@@ -52,7 +53,7 @@ fn document(status: &Status) -> Value {
         "cpu_hotplug": status.kexec.cpu_hotplug,
         "memory_hotplug": status.kexec.memory_hotplug,
         "capture_need": status.record.as_ref().map(record),
-        "advice": status.advice,
+        "advice": status.advice.iter().map(hint::advised).collect::<Vec<_>>(),
     })
 }
 
@@ -92,6 +93,6 @@ fn print(status: &Status) -> std::io::Result<()> {
         writeln!(out, "capture kernel needs    {}", need(status))?;
     }
     writeln!(out, "next kernel loaded      {}", yes_no(status.kexec.loaded))?;
-    status.advice.iter().try_for_each(|advice| writeln!(out, "{advice}"))?;
+    status.advice.iter().try_for_each(|advice| writeln!(out, "{}", hint::advised(advice)))?;
     out.flush()
 }

@@ -23,6 +23,7 @@ pub(crate) fn command() -> Command {
         .about("Read every page; report damage by pfn")
         .after_help(EXAMPLES)
         .arg(info::dumps_arg())
+        .arg(info::mmap_arg())
         .arg(info::json_arg())
         .arg(progress::arg())
 }

@@ -117,7 +117,7 @@ pub(super) fn entry_is_32bit(image: &Image<'_>, inputs: &PlanInputs<'_>) -> Resu
             Arch::I386 => Ok(true),
             Arch::X86_64 => Err(Error::Conflict {
                 what: "kernel image",
-                reason: String::from("an ELF kernel for x86_64 has no 32-bit entry: leave --entry-32bit out"),
+                reason: String::from("an ELF kernel for x86_64 has no 32-bit entry: enter it in 64-bit mode"),
             }),
             other => Err(Error::Conflict {
                 what: "kernel image",

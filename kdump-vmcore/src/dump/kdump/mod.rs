@@ -152,6 +152,9 @@ impl Kdump<'_> {
         buf: &mut [u8],
         scratch: &mut Scratch,
     ) -> Result<(), (usize, Error)> {
+        if scratch.pages.copy_kept(pfn, inside, buf) {
+            return Ok(());
+        }
         let paddr = self.address(pfn).saturating_add(inside as u64);
         match self.listed(pfn) {
             Listed::Stored => {}
@@ -164,9 +167,6 @@ impl Kdump<'_> {
         }
         let (file, place, index) =
             self.find(pfn).map_err(|gap| (0, Error::PartNotGiven { start: gap.start, end: gap.end }))?;
-        if scratch.pages.copy_last((file, pfn), inside, buf) {
-            return Ok(());
-        }
         place.pages.read((file, index, pfn), inside, buf, &mut scratch.pages)
     }
 
@@ -234,7 +234,13 @@ impl Format for Kdump<'_> {
         self.span_of(kind?, first..pfn)
     }
 
+    fn is_slow(&self) -> bool {
+        true
+    }
+
     fn read(&self, at: Paddr, buf: &mut [u8], scratch: &mut Scratch) -> Result<(), Stopped> {
+        let page_size = usize::try_from(self.page_size).unwrap_or(usize::MAX);
+        scratch.pages.begin(scratch.options.cache_size, page_size, self.stored.ones());
         let mut read = 0_usize;
         while let Some(rest) = buf.get_mut(read..).filter(|rest| !rest.is_empty()) {
             let paddr = at.0.saturating_add(read as u64);

@@ -8,6 +8,8 @@ use zerocopy::{BE, FromBytes, LE};
 use super::raw::{DESC_LEN, PageDesc};
 use crate::codec::{Codec, CodecError, Decoder};
 use crate::dump::SpanKind;
+use crate::dump::block_cache::BlockCache;
+use crate::dump::scan::offset_in;
 use crate::dump::signature::Part;
 use crate::error::{Error, PageFault};
 use crate::room::zeroed;
@@ -47,15 +49,20 @@ pub(super) struct Pages<'s> {
     pub(super) zero: bool,
 }
 
-/// What a thread keeps to read pages: a few descriptors, data read ahead, the last page.
+/// What a thread keeps to read pages: descriptors, data read ahead, pages.
 #[derive(Debug, Default)]
 pub(in crate::dump) struct PageScratch {
     decoder: Decoder,
     descs: Cached,
     data: Cached,
+    /// Blocks of [`DESCS`] descriptors.
+    tables: BlockCache,
+    /// Pages by their number.
+    pages: BlockCache,
+    /// The page that was decompressed last, apart from those that are kept or went to the caller.
     page: Vec<u8>,
-    /// The file and the page frame number of `page`.
-    page_of: Option<(usize, u64)>,
+    /// Its number.
+    page_of: Option<u64>,
 }
 
 /// Bytes of a file that were read.
@@ -116,15 +123,32 @@ impl Cached {
     }
 }
 
+/// One part in so many of what is kept is descriptors: a page takes 24 bytes of them.
+const TABLES: u64 = 8;
+
 impl PageScratch {
-    /// Copies from the page that was decompressed last, if it is this one.
-    pub(super) fn copy_last(&self, key: (usize, u64), inside: usize, buf: &mut [u8]) -> bool {
-        let found = self.page_of == Some(key);
-        found
-            && inside.checked_add(buf.len()).and_then(|end| self.page.get(inside..end)).is_some_and(|bytes| {
-                buf.copy_from_slice(bytes);
-                true
-            })
+    /// Makes ready for a read. Without a cache nothing is left of the one before.
+    #[inline]
+    pub(in crate::dump) fn begin(&mut self, cache_size: u64, page_size: usize, pages: u64) {
+        if cache_size == 0 {
+            (self.descs.len, self.data.len, self.page_of) = (0, 0, None);
+        } else if !self.pages.is_for(page_size) {
+            let tables = cache_size / TABLES;
+            self.tables = BlockCache::new(DESC_LEN * DESCS, tables, pages.div_ceil(DESCS as u64));
+            self.pages = BlockCache::new(page_size, cache_size.saturating_sub(tables), pages);
+        }
+    }
+
+    /// Copies from the page if it is here.
+    #[inline]
+    pub(in crate::dump) fn copy_kept(&mut self, pfn: u64, inside: usize, buf: &mut [u8]) -> bool {
+        let Self { page, page_of, pages, .. } = self;
+        let whole = if *page_of == Some(pfn) { Some(page.as_slice()) } else { pages.get(pfn) };
+        let bytes = inside.checked_add(buf.len()).and_then(|end| whole?.get(inside..end));
+        bytes.is_some_and(|bytes| {
+            buf.copy_from_slice(bytes);
+            true
+        })
     }
 }
 
@@ -138,9 +162,14 @@ impl Pages<'_> {
         pfn: u64,
         scratch: &mut PageScratch,
     ) -> Result<Place, Error> {
-        let at = self.table.saturating_add(index.saturating_mul(DESC_LEN as u64));
-        let more = self.data.saturating_sub(at).min((DESC_LEN * DESCS) as u64);
-        let bytes = scratch.descs.load((file, &*self.source), at, (DESC_LEN, more), "page descriptor")?;
+        let mut kept = [0; DESC_LEN];
+        let bytes = if self.copy_desc(file, index, &mut kept, &mut scratch.tables) {
+            &kept
+        } else {
+            let at = self.table.saturating_add(index.saturating_mul(DESC_LEN as u64));
+            let more = self.data.saturating_sub(at).min((DESC_LEN * DESCS) as u64);
+            scratch.descs.load((file, &*self.source), at, (DESC_LEN, more), "page descriptor")?
+        };
         let desc = match self.endian {
             Endian::Little => PageDesc::<LE>::ref_from_bytes(bytes).ok().map(PageDesc::get),
             Endian::Big => PageDesc::<BE>::ref_from_bytes(bytes).ok().map(PageDesc::get),
@@ -165,6 +194,34 @@ impl Pages<'_> {
         }
     }
 
+    /// Copies a descriptor from the block of them it is in, which is kept from now on if it can be
+    /// read as a whole.
+    fn copy_desc(&self, file: usize, index: u64, desc: &mut [u8; DESC_LEN], tables: &mut BlockCache) -> bool {
+        const LEN: usize = DESC_LEN * DESCS;
+        let (block, inside) = (index >> DESCS.trailing_zeros(), offset_in(index, DESCS as u64));
+        // Page frame numbers are below 2^52, so that no two files share a number.
+        let number =
+            u16::try_from(file).ok().and_then(|file| block.checked_mul(1 << 16)?.checked_add(file.into()));
+        let Some(number) = number else { return false };
+        let inside = inside.saturating_mul(DESC_LEN);
+        let mut copy = |bytes: &[u8]| {
+            let found = bytes.get(inside..).and_then(<[u8]>::first_chunk);
+            found.is_some_and(|found| {
+                *desc = *found;
+                true
+            })
+        };
+        if let Some(bytes) = tables.get(number) {
+            return copy(bytes);
+        }
+        let at = self.table.saturating_add(block.saturating_mul(LEN as u64));
+        if at.saturating_add(LEN as u64) > self.data {
+            return false;
+        }
+        let read = tables.put(number, |bytes| self.source.read_full_at(at, bytes));
+        read.and_then(Result::ok).is_some_and(copy)
+    }
+
     /// Fills `buf` from byte `inside` of page `pfn` on, which descriptor `index` has. The error
     /// comes with the number of good bytes.
     pub(super) fn read(
@@ -185,36 +242,64 @@ impl Pages<'_> {
                 let what = "page that was never written (the dump is incomplete), with its descriptor";
                 return Err(failed(Error::Truncated { what, offset, need: self.page_size.into(), have: 0 }));
             }
-            Place::Raw(offset) => {
-                let offset = offset.saturating_add(inside as u64);
-                return self.source.read_full_at(offset, buf).map_err(|stopped| match stopped.error {
-                    Error::Truncated { need, have, .. } => {
-                        (stopped.read, Error::Truncated { what: "page", offset: stopped.at, need, have })
-                    }
-                    other => (stopped.read, other),
-                });
-            }
+            Place::Raw(offset) => return self.read_raw((pfn, offset), inside, buf, scratch),
             Place::Packed(codec, offset, size) => (codec, offset, size),
         };
         let len = usize::try_from(size).unwrap_or(usize::MAX);
         let more = if scratch.data.is_near(file, offset) { AHEAD } else { 0 };
-        let PageScratch { decoder, data, page, page_of, .. } = scratch;
+        let PageScratch { decoder, data, page, page_of, pages, .. } = scratch;
         let input =
             data.load((file, &*self.source), offset, (len, more), "compressed page").map_err(failed)?;
-        let fault = |error: CodecError| failed(Error::Page { pfn, offset, cause: PageFault::Codec(error) });
+        let mut decode = |page: &mut [u8]| {
+            let fault = |error: CodecError| Error::Page { pfn, offset, cause: PageFault::Codec(error) };
+            decoder.decode(codec, input, page).map_err(fault)
+        };
         let page_size = usize::try_from(self.page_size).unwrap_or(usize::MAX);
         if buf.len() == page_size {
-            return decoder.decode(codec, input, buf).map_err(fault);
+            return decode(buf).map_err(failed);
         }
-        *page_of = None;
-        if page.len() != page_size {
-            *page = zeroed("page", self.page_size.into()).map_err(failed)?;
-        }
-        decoder.decode(codec, input, page).map_err(fault)?;
-        *page_of = Some((file, pfn));
+        // What is wanted once goes where the next one goes, into memory that is near the processor.
+        let kept = if pages.is_wanted_again(pfn) { pages.put(pfn, &mut decode) } else { None };
+        let whole: &[u8] = match kept {
+            Some(page) => page.map_err(failed)?,
+            None => {
+                *page_of = None;
+                if page.len() != page_size {
+                    *page = zeroed("page", self.page_size.into()).map_err(failed)?;
+                }
+                decode(page).map_err(failed)?;
+                *page_of = Some(pfn);
+                page
+            }
+        };
         let end = inside.saturating_add(buf.len());
-        buf.copy_from_slice(page.get(inside..end).unwrap_or_default());
+        buf.copy_from_slice(whole.get(inside..end).unwrap_or_default());
         Ok(())
+    }
+
+    /// The same of a page whose bytes lie at `offset` as they are.
+    fn read_raw(
+        &self,
+        (pfn, offset): (u64, u64),
+        inside: usize,
+        buf: &mut [u8],
+        scratch: &mut PageScratch,
+    ) -> Result<(), (usize, Error)> {
+        let small = usize::try_from(self.page_size).is_ok_and(|size| buf.len() < size);
+        if small && self.source.is_cacheable() && scratch.pages.is_wanted_again(pfn) {
+            // What cannot be read as a whole may have the bytes that are wanted.
+            let read = scratch.pages.put(pfn, |page| self.source.read_full_at(offset, page));
+            if read.is_some_and(|page| page.is_ok()) && scratch.copy_kept(pfn, inside, buf) {
+                return Ok(());
+            }
+        }
+        let offset = offset.saturating_add(inside as u64);
+        self.source.read_full_at(offset, buf).map_err(|stopped| match stopped.error {
+            Error::Truncated { need, have, .. } => {
+                (stopped.read, Error::Truncated { what: "page", offset: stopped.at, need, have })
+            }
+            other => (stopped.read, other),
+        })
     }
 
     /// What the dump has of page `pfn`, as far as its descriptor tells.

@@ -7,6 +7,8 @@ use kdump_segments::Machine;
 use kdump_segments::capture_need::{CaptureNeed, Fit};
 use kdump_segments::load::{FileLoad, LoadRecord};
 
+use crate::hint;
+
 /// Warns of a region that is too small, and writes the note. The load has happened: nothing here
 /// may make it look as if it had not.
 pub(super) fn note(matches: &ArgMatches, need: Option<&CaptureNeed>, reserved: u64) {
@@ -15,9 +17,7 @@ pub(super) fn note(matches: &ArgMatches, need: Option<&CaptureNeed>, reserved: u
     let written = match need {
         Some(need) => {
             if need.fit() == Fit::Unlikely {
-                crate::terminal::tell!(
-                    "kdump load: warning: {need}; kdump plan --suggest prints the crashkernel= to set"
-                );
+                crate::terminal::tell!("kdump load: warning: {need}; {}", hint::SUGGEST);
             }
             let kernel = path("kernel").unwrap_or_default();
             let record =

@@ -88,9 +88,7 @@ pub(crate) fn named(kernel: &Path, error: Error) -> Failure {
         Error::NotAnImage { .. }
         | Error::ImageField { .. }
         | Error::ImageTruncated { .. }
-        | Error::Conflict { what: "kernel image", .. } => {
-            Failure::new(format!("{}: {error}", kernel.display()))
-        }
+        | Error::Conflict { what: "kernel image", .. } => Failure::from(error).of(kernel.display()),
         _ => error.into(),
     }
 }
@@ -99,7 +97,7 @@ pub(crate) fn named(kernel: &Path, error: Error) -> Failure {
 fn no_region(machine: &Machine, error: Error) -> Failure {
     let iomem = machine.notes.iter().filter(|note| note.path == IOMEM);
     let said: String = iomem.map(|note| format!("; {note}")).collect();
-    Failure::new(format!("{error}{said}"))
+    Failure::from(error).followed_by(&said)
 }
 
 fn purgatory(path: &Path) -> Result<ObjectPurgatory, Failure> {

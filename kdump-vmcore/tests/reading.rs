@@ -1,0 +1,276 @@
+//! Caches and helping threads change how fast memory is read, and nothing else.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "tests may panic"
+)]
+
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+use dumpgen::{CoreFile, KdumpFile, PageCodec, Segment, Stored, Wire};
+use kdump_elf::Paddr;
+use kdump_vmcore::{Dump, Error, IoError, PhysMemory, ReadAt, ReadOptions, Reader, Scratch, Stopped};
+
+const PAGE: u64 = 4096;
+/// Of what is kept an eighth is descriptors: this is one page.
+const ONE_PAGE: u64 = 4700;
+
+/// A file whose bytes the test changes while it is read, and that counts its reads.
+#[derive(Clone)]
+struct Live(Arc<Inner>);
+
+struct Inner {
+    bytes: Mutex<Vec<u8>>,
+    reads: AtomicUsize,
+    fails: AtomicBool,
+    is_cacheable: bool,
+}
+
+impl Live {
+    fn new(bytes: Vec<u8>, is_cacheable: bool) -> Self {
+        let (reads, fails) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Self(Arc::new(Inner { bytes: Mutex::new(bytes), reads, fails, is_cacheable }))
+    }
+
+    fn reads(&self) -> usize {
+        self.0.reads.load(Relaxed)
+    }
+}
+
+impl ReadAt for Live {
+    fn size(&self) -> Result<u64, Error> {
+        self.0.bytes.lock().unwrap().size()
+    }
+
+    fn is_cacheable(&self) -> bool {
+        self.0.is_cacheable
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+        self.0.reads.fetch_add(1, Relaxed);
+        if self.0.fails.load(Relaxed) {
+            return Err(Error::Io { offset, cause: IoError::from_errno(5) });
+        }
+        self.0.bytes.lock().unwrap().read_at(offset, buf)
+    }
+}
+
+/// 600 pages in all codecs, some excluded, some of zeros, some lost, some damaged in every way.
+fn sample() -> KdumpFile {
+    let mut file = KdumpFile::new(Wire::LE64, 640)
+        .with_pages((3..600).filter(|pfn| pfn % 17 != 4 && !(300..330).contains(pfn)), &PageCodec::ALL);
+    file.dump_level = 1;
+    file.ram = core::iter::once(0..610).collect();
+    file.with(101, Stored::Zero)
+        .with(200, Stored::Lost)
+        .with(201, Stored::Given(1, vec![7; 60]))
+        .with(202, Stored::Given(2, vec![0; 60]))
+        .with(420, Stored::Given(0x20, vec![1; 60]))
+        .with(421, Stored::Descriptor(1 << 40, 100, 2, 0))
+}
+
+fn open(bytes: &[u8], cache_size: u64, threads: usize) -> Dump<'_> {
+    Dump::open(bytes).unwrap().read_options(ReadOptions { cache_size, threads })
+}
+
+/// Good bytes, and how it ended.
+fn read(reader: &mut Reader<'_>, at: u64, len: usize) -> (Vec<u8>, Result<(), Stopped>) {
+    let mut buf = vec![0xee; len];
+    let outcome = reader.read_phys(Paddr(at), &mut buf);
+    buf.truncate(outcome.map_or_else(|stopped| stopped.read, |()| len));
+    (buf, outcome)
+}
+
+fn random(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state >> 8
+}
+
+#[test]
+fn a_cache_of_any_size_gives_what_none_gives() {
+    let bytes = sample().build();
+    let truth = open(&bytes, 0, 1);
+    for cache_size in [1, ONE_PAGE, 5 * ONE_PAGE, 40 * ONE_PAGE, 64 << 20] {
+        let dump = open(&bytes, cache_size, 1);
+        for zero_excluded in [false, true] {
+            let mut plain = truth.reader().zero_excluded(zero_excluded);
+            let mut cached = dump.reader().zero_excluded(zero_excluded);
+            let mut state = 0x9E37_79B9_7F4A_7C15;
+            for step in 0..6000 {
+                // Near each other half of the time, so that small caches have something to give.
+                let pfn =
+                    if step % 2 == 0 { random(&mut state) % 630 } else { 195 + random(&mut state) % 12 };
+                let at = pfn * PAGE + random(&mut state) % PAGE;
+                let len = [1, 8, 100, 4096, 5000][random(&mut state) as usize % 5];
+                assert_eq!(
+                    read(&mut cached, at, len),
+                    read(&mut plain, at, len),
+                    "{cache_size} {at:#x} {len}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_number_of_threads_reads_the_same_and_stops_at_the_same_byte() {
+    let file = sample();
+    let bytes = file.build();
+    let truth = open(&bytes, 64 << 20, 1);
+    for threads in [0, 2, 3, 16] {
+        let dump = open(&bytes, 64 << 20, threads);
+        let (mut alone, mut helped) = (truth.reader(), dump.reader());
+        // Whole, ended by damage, by what was excluded, by a hole; aligned and not.
+        for (at, len) in [
+            (330 * PAGE, 85 * 4096),
+            (330 * PAGE + 5, 85 * 4096 + 3),
+            (100 * PAGE, 300 * 4096),
+            (203 * PAGE, 400 * 4096),
+            (300 * PAGE, 90 * 4096),
+            (425 * PAGE + 77, 190 * 4096),
+        ] {
+            for zero_excluded in [false, true] {
+                alone = alone.zero_excluded(zero_excluded);
+                helped = helped.zero_excluded(zero_excluded);
+                let expected = read(&mut alone, at, len);
+                assert_eq!(read(&mut helped, at, len), expected, "{threads} {at:#x} {len}");
+            }
+        }
+        let (all, outcome) = read(&mut helped, 205 * PAGE, 90 * 4096);
+        assert!(outcome.is_ok(), "with zeros for what was excluded: {outcome:?}");
+        for (pfn, page) in (205..).zip(all.chunks(4096)) {
+            let expected = if file.pages.contains_key(&pfn) { file.content(pfn) } else { vec![0; 4096] };
+            assert!(page == expected, "{pfn}");
+        }
+    }
+}
+
+#[test]
+fn without_a_cache_every_read_sees_the_file_as_it_is() {
+    let (raw, packed) = (1, 2);
+    let file = |first, second| {
+        let file = KdumpFile::new(Wire::LE64, 64).with(raw, Stored::Page(PageCodec::Raw, vec![first; 4096]));
+        file.with(packed, Stored::Page(PageCodec::Lzo, vec![second; 4096])).build()
+    };
+    let (old, new) = (file(0x11, 0x22), file(0xaa, 0xbb));
+    assert_eq!(old.len(), new.len(), "only bytes of pages differ");
+    for (cache_size, sees) in [(0, true), (1 << 20, false)] {
+        let live = Live::new(old.clone(), true);
+        let options = ReadOptions { cache_size, threads: 1 };
+        let dump = Dump::open(live.clone()).unwrap().read_options(options);
+        let mut reader = dump.reader();
+        let mut word = |pfn: u64| read(&mut reader, pfn * PAGE + 64, 8).0;
+        // A page that is stored as it is is kept when it is wanted again.
+        let before = [word(raw), word(raw), word(packed)];
+        assert_eq!(before, [[0x11; 8], [0x11; 8], [0x22; 8]]);
+        live.0.bytes.lock().unwrap().clone_from(&new);
+        let after = [word(raw), word(packed)];
+        let expected = if sees { [[0xaa; 8], [0xbb; 8]] } else { [[0x11; 8], [0x22; 8]] };
+        assert_eq!(after, expected, "{cache_size}");
+    }
+}
+
+fn core(pages: usize) -> Vec<u8> {
+    let memory: Vec<u8> = (0..pages * 4096).map(|at| (at / 7 % 251) as u8).collect();
+    CoreFile::x86_64().with(Segment::load(0x10_0000, &memory)).build()
+}
+
+#[test]
+fn a_hot_set_of_a_file_costs_no_calls_and_what_changes_is_never_kept() {
+    let bytes = core(40);
+    let truth = open(&bytes, 0, 1);
+    for (is_cacheable, cache_size) in [(true, 64 << 20), (true, 0), (false, 64 << 20)] {
+        let live = Live::new(bytes.clone(), is_cacheable);
+        let options = ReadOptions { cache_size, threads: 1 };
+        let dump = Dump::open(live.clone()).unwrap().read_options(options);
+        let (mut reader, mut plain) = (dump.reader(), truth.reader());
+        let mut pass = || {
+            for at in (0x10_0000..0x10_0000 + 38 * PAGE).step_by(997) {
+                assert_eq!(read(&mut reader, at, 8), read(&mut plain, at, 8), "{at:#x}");
+            }
+        };
+        (0..4).for_each(|_| pass());
+        let before = live.reads();
+        pass();
+        let calls = live.reads() - before;
+        if is_cacheable && cache_size != 0 {
+            // Words in two blocks are not kept.
+            assert!(calls < 3, "{calls}");
+            continue;
+        }
+        assert!(calls > 150, "{calls}");
+        let last = live.0.bytes.lock().unwrap().len() - 4096;
+        live.0.bytes.lock().unwrap()[last..].fill(0xcc);
+        assert_eq!(read(&mut reader, 0x10_0000 + 39 * PAGE, 8).0, [0xcc; 8], "{is_cacheable}");
+    }
+}
+
+#[test]
+fn the_end_of_a_cut_core_is_not_made_longer() {
+    let mut bytes = core(8);
+    bytes.truncate(bytes.len() - 4096 - 100);
+    let dump = Dump::open(Live::new(bytes.clone(), true)).unwrap();
+    let truth = open(&bytes, 0, 1);
+    let (mut reader, mut plain) = (dump.reader(), truth.reader());
+    for at in (0x10_5000..0x10_8010).chain(0x10_5000..0x10_8010) {
+        assert_eq!(read(&mut reader, at, 8), read(&mut plain, at, 8), "{at:#x}");
+    }
+}
+
+#[test]
+fn an_error_that_passes_is_not_kept() {
+    let kdump = KdumpFile::new(Wire::LE64, 320).with_pages(256..300, &PageCodec::ALL).build();
+    for bytes in [kdump, core(40)] {
+        let truth = open(&bytes, 0, 1);
+        let live = Live::new(bytes.clone(), true);
+        let dump = Dump::open(live.clone()).unwrap();
+        let (mut reader, mut plain) = (dump.reader(), truth.reader());
+        for at in (0x10_0000..0x10_0000 + 30 * PAGE).step_by(2048).flat_map(|at| [at, at, at]) {
+            live.0.fails.store(true, Relaxed);
+            if let Err(stopped) = read(&mut reader, at, 8).1 {
+                assert!(matches!(stopped.error, Error::Io { .. }), "{stopped}");
+            }
+            live.0.fails.store(false, Relaxed);
+            assert_eq!(read(&mut reader, at, 8), read(&mut plain, at, 8), "{at:#x}");
+        }
+        // Nothing is left that could answer in the place of a file that fails.
+        live.0.fails.store(true, Relaxed);
+        let far = 0x10_0000 + 38 * PAGE;
+        assert_eq!(read(&mut reader, far, 8).1.is_err(), read(&mut plain, far, 8).1.is_ok());
+    }
+}
+
+#[test]
+fn a_damaged_page_is_damaged_every_time_and_costs_no_other() {
+    let file = sample();
+    let bytes = file.build();
+    let dump = open(&bytes, ONE_PAGE, 1);
+    let mut reader = dump.reader();
+    for _ in 0..3 {
+        assert_eq!(read(&mut reader, 203 * PAGE, 16).0, file.content(203)[..16]);
+        for damaged in [201, 202, 420] {
+            let error = read(&mut reader, damaged * PAGE + 8, 16).1.unwrap_err().error;
+            assert!(matches!(error, Error::Page { pfn, .. } if pfn == damaged), "{error}");
+        }
+        let error = read(&mut reader, 421 * PAGE + 8, 16).1.unwrap_err().error;
+        assert!(matches!(error, Error::Truncated { .. }), "{error}");
+    }
+}
+
+#[test]
+fn what_one_dump_left_is_not_anothers() {
+    let file = |byte| KdumpFile::new(Wire::LE64, 8).with(3, Stored::Page(PageCodec::Lzo, vec![byte; 4096]));
+    let (first, second) = (file(1).build(), file(2).build());
+    let (first, second) = (open(&first, 1 << 20, 1), open(&second, 1 << 20, 1));
+    let mut scratch = Scratch::default();
+    for _ in 0..3 {
+        assert_eq!(read(&mut first.reader_with(&mut scratch), 3 * PAGE, 8).0, [1; 8]);
+        assert_eq!(read(&mut second.reader_with(&mut scratch), 3 * PAGE, 8).0, [2; 8]);
+        assert_eq!(read(&mut second.reader_with(&mut scratch), 3 * PAGE + 8, 8).0, [2; 8]);
+    }
+}
