@@ -1678,8 +1678,10 @@ int libkdump_dump_cpu_source(const struct libkdump_dump *dump,
  * for a dump reads the kernel's symbols.
  *
  * Parameters: `dump` the dump; `cpu` as `index` of libkdump_dump_cpu(); `number` receives the
- * number; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND when there is no such CPU, or its
- * note is in no CPU's buffer or the dump does not tell where the buffers are.
+ * number; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND when there is no such CPU, when its note
+ * is in no CPU's buffer, or without the keys of VMCOREINFO; LIBKDUMP_ERR_UNSUPPORTED when the dump does
+ * not tell where the buffers are; LIBKDUMP_ERR_TOO_LARGE for more CPUs than there can be; those of
+ * libkdump_dump_read_virt() when the buffers cannot be read.
  */
 int libkdump_dump_cpu_number(const struct libkdump_dump *dump,
                              uint32_t cpu,

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use kdump_elf::Paddr;
 use kdump_ffi_core::{InOut, Out, arch_number, encoding_numbers, extensible, libkdump_error, libkdump_phdr};
-use kdump_vmcore::{AddressSpace, CpuRegisters, Dump, KernelMemory, Reader, TranslationCache};
+use kdump_vmcore::{AddressSpace, CpuList, Dump, KernelMemory, Reader, TranslationCache};
 
 use crate::boundary::call;
 use crate::failure::Failure;
@@ -38,7 +38,7 @@ pub struct libkdump_dump {
     ranges: OnceLock<Vec<libkdump_range>>,
     space: OnceLock<Arc<AddressSpace>>,
     kept: Places,
-    cpus: OnceLock<Vec<CpuRegisters>>,
+    cpus: OnceLock<CpuList>,
 }
 
 impl Handle for libkdump_dump {
@@ -69,12 +69,12 @@ impl libkdump_dump {
     }
 
     /// The registers of the CPUs, found at the first call that needs them.
-    pub(crate) fn cpus(&self) -> Result<&[CpuRegisters], kdump_vmcore::Error> {
+    pub(crate) fn cpus(&self) -> Result<&CpuList, kdump_vmcore::Error> {
         if let Some(cpus) = self.cpus.get() {
             return Ok(cpus);
         }
         let found = kdump_vmcore::cpu_registers(&self.dump)?;
-        Ok(published::<Vec<_>>(&self.cpus, || found.cpus))
+        Ok(published(&self.cpus, || found))
     }
 
     /// The range an address lies in.

@@ -79,7 +79,7 @@ pub extern "C" fn libkdump_dump_cpu(
         let note = handle.dump.cpu(place_of(index)).map(|cpu| cpu.note);
         let desc = match note {
             Some(note) => note.desc,
-            None => handle.cpus()?.get(place_of(index)).map_or(&[][..], |found| found.saved()),
+            None => handle.cpus()?.cpus.get(place_of(index)).map_or(&[][..], |found| found.saved()),
         };
         place.set(libkdump_cpu {
             size: 0,
@@ -152,7 +152,7 @@ fn status_of(handle: &libkdump_dump, cpu: u32) -> Result<Option<PrStatus<'_>>, F
     if let Some(cpu) = handle.dump.cpu(place_of(cpu)) {
         return Ok(Some(cpu.prstatus()?));
     }
-    let found = handle.cpus()?.get(place_of(cpu));
+    let found = handle.cpus()?.cpus.get(place_of(cpu));
     Ok(found.map(|found| found.prstatus(&handle.dump)).transpose()?)
 }
 
@@ -160,7 +160,7 @@ fn known(handle: &libkdump_dump, cpu: u32) -> Result<PrStatus<'_>, Failure> {
     let missing = |count| kdump_ffi_core::Failure::Index { what: "CPU", index: u64::from(cpu), count };
     match status_of(handle, cpu)? {
         Some(status) => Ok(status),
-        None => Err(missing(handle.cpus()?.len() as u64).into()),
+        None => Err(missing(handle.cpus()?.cpus.len() as u64).into()),
     }
 }
 
@@ -178,7 +178,7 @@ pub extern "C" fn libkdump_dump_cpu_source(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let found = match element(handle.cpus()?, "CPU", cpu)?.source {
+        let found = match element(&handle.cpus()?.cpus, "CPU", cpu)?.source {
             RegisterSource::CrashNotes => LIBKDUMP_REGISTERS_CRASH_NOTES,
             RegisterSource::Hypervisor => LIBKDUMP_REGISTERS_HYPERVISOR,
             _ => LIBKDUMP_REGISTERS_NOTE,
@@ -192,8 +192,10 @@ pub extern "C" fn libkdump_dump_cpu_source(
 /// for a dump reads the kernel's symbols.
 ///
 /// Parameters: `dump` the dump; `cpu` as `index` of libkdump_dump_cpu(); `number` receives the
-/// number; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND when there is no such CPU, or its
-/// note is in no CPU's buffer or the dump does not tell where the buffers are.
+/// number; `error` may be NULL. Errors: LIBKDUMP_ERR_NOT_FOUND when there is no such CPU, when its note
+/// is in no CPU's buffer, or without the keys of VMCOREINFO; LIBKDUMP_ERR_UNSUPPORTED when the dump does
+/// not tell where the buffers are; LIBKDUMP_ERR_TOO_LARGE for more CPUs than there can be; those of
+/// libkdump_dump_read_virt() when the buffers cannot be read.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_cpu_number(
     dump: Lent<'_, libkdump_dump>,
@@ -203,8 +205,11 @@ pub extern "C" fn libkdump_dump_cpu_number(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let found = element(handle.cpus()?, "CPU", cpu)?.cpu;
-        let missing = kdump_ffi_core::Failure::NotFound { what: "buffer with this CPU's registers" };
-        Ok::<_, Failure>(number.set("number", found.ok_or(missing)?)?)
+        let list = handle.cpus()?;
+        let Some(found) = element(&list.cpus, "CPU", cpu)?.cpu else {
+            let missing = kdump_ffi_core::Failure::NotFound { what: "buffer with this CPU's registers" };
+            return Err(list.not_found.map_or(missing.into(), Failure::from));
+        };
+        Ok::<_, Failure>(number.set("number", found)?)
     })
 }
