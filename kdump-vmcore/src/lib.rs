@@ -5,7 +5,8 @@
 //!   log, [`Dump::cpus`] its registers.
 //! - [`VmcoreView`] is for the capture side: it makes of old memory and its elfcorehdr the ELF
 //!   core that /proc/vmcore shows; [`OldmemView`] is the same without headers.
-//! - [`SavePlan`] lays out a copy as an ELF core and writes it; with `std`, [`save`] puts it
+//! - [`SavePlan`] lays out a copy as an ELF core and writes it, [`KdumpPlan`] as a kdump-compressed
+//!   file, which [`Flatten`] makes a stream of; with `std`, [`save`] puts it
 //!   in a file so that an incomplete one is never taken for a complete one.
 //!
 //! A read that cannot be completed gives [`Stopped`]: how many bytes are good, where it
@@ -62,8 +63,8 @@ pub use io_error::IoError;
 pub use kernel::{Caller, Dmesg, Kallsyms, KernelMemory, LogRecord, cpu_numbers};
 pub use progress::Progress;
 #[cfg(feature = "std")]
-pub use save::{Draft, SaveFailure, SaveOptions, save};
-pub use save::{Interrupted, SavePlan, SaveReport, WriteAt};
+pub use save::{Draft, SaveFailure, SaveFormat, SaveOptions, save, save_stream};
+pub use save::{Flatten, Interrupted, KdumpOptions, KdumpPlan, SavePlan, SaveReport, WriteAt};
 #[cfg(feature = "std")]
 pub use source::open_dump_file;
 pub use source::{FileId, Flattened, MemoryImage, OldMemory, PhysMemory, ReadAt};

@@ -5,6 +5,7 @@ mod compare;
 mod guest;
 mod makedumpfile;
 mod peer;
+mod saved;
 
 use std::path::{Path, PathBuf};
 
@@ -41,6 +42,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     let readers = Readers { kdump: tool()?, libkdumpfile: peer::build()? };
     let dir = repo::scratch("formats")?;
     let mut rows = makedumpfile::rows(&readers, &dump, &dir, clock)?;
+    rows.extend(saved::rows(&readers, &dump, &dir, clock)?);
     rows.extend(guest::rows(&readers, &dump, &dir, clock)?);
     progress::close("formats: every page as its source and as libkdumpfile", &rows)
 }

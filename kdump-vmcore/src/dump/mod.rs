@@ -7,7 +7,7 @@ mod elf;
 mod facts;
 mod flattened;
 mod format;
-mod kdump;
+pub(crate) mod kdump;
 mod note_table;
 mod raw_image;
 mod reader;

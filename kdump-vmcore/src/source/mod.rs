@@ -11,5 +11,6 @@ pub(crate) use file::custom;
 #[cfg(feature = "std")]
 pub use file::open_dump_file;
 pub use flattened::Flattened;
+pub(crate) use flattened::{FLATTENED_END, FLATTENED_HEAD, flattened_head, flattened_record};
 pub use phys_memory::{MemoryImage, OldMemory, PhysMemory};
 pub use read_at::{FileId, ReadAt};

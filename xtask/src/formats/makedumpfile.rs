@@ -11,7 +11,7 @@ use crate::error::{Context, Result, failed};
 use crate::progress::{Clock, Row};
 use crate::shell;
 
-const CODECS: [(&str, &str); 5] =
+pub(super) const CODECS: [(&str, &str); 5] =
     [("none", ""), ("zlib", "-c"), ("lzo", "-l"), ("snappy", "-p"), ("zstd", "-z")];
 const LEVELS: [&str; 3] = ["0", "1", "31"];
 
@@ -19,11 +19,10 @@ const LEVELS: [&str; 3] = ["0", "1", "31"];
 pub(super) fn rows(readers: &Readers, dump: &Path, dir: &Path, clock: Clock) -> Result<Vec<Row>> {
     clock.say(&format!("reading {}", dump.display()));
     let source = Pages::of_elf(dump)?;
-    let help = shell::text(shell::tool("makedumpfile")?.arg("--help"))?;
     let mut rows = Vec::new();
     for (codec, flag) in CODECS {
         // It would write uncompressed pages and say nothing in its exit status.
-        if help.contains(&format!("('{flag}' option will be ignored")) {
+        if !has(flag)? {
             let detail = "NOT TESTED: this makedumpfile is built without it".to_owned();
             rows.push(Row { name: codec.to_owned(), passed: true, detail });
             continue;
@@ -44,6 +43,12 @@ pub(super) fn rows(readers: &Readers, dump: &Path, dir: &Path, clock: Clock) -> 
     rows.push(row("elf -d 31 flattened", readers, from_ref(&stream), &[], &source));
     remove(&[elf, stream])?;
     Ok(rows)
+}
+
+/// Whether this makedumpfile is built with the codec of an option.
+pub(super) fn has(flag: &str) -> Result<bool> {
+    let help = shell::text(shell::tool("makedumpfile")?.arg("--help"))?;
+    Ok(flag.is_empty() || !help.contains(&format!("('{flag}' option will be ignored")))
 }
 
 /// One file, a stream, three parts.
@@ -78,7 +83,7 @@ fn reversed(parts: &[PathBuf]) -> Vec<PathBuf> {
     parts.iter().rev().cloned().collect()
 }
 
-fn make(dump: &Path, options: &[&str], out: &[&Path]) -> Result {
+pub(super) fn make(dump: &Path, options: &[&str], out: &[&Path]) -> Result {
     let mut command = shell::tool("makedumpfile")?;
     let (last, rest) = options.split_last().map_or((None, options), |(last, rest)| (Some(last), rest));
     command.arg("-f").args(rest).args(last).arg(dump).args(out);

@@ -1,9 +1,12 @@
 //! `kdump save`: copies a dump, or /proc/vmcore, to a safe place.
 
-use std::path::PathBuf;
+use core::ops::ControlFlow;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use kdump_vmcore::{SaveOptions, SaveReport};
+use kdump_vmcore::codec::Codec;
+use kdump_vmcore::{Dump, KdumpOptions, Progress, SaveFailure, SaveFormat, SaveOptions, SaveReport};
 use serde_json::{Value, json};
 
 use super::info;
@@ -20,13 +23,21 @@ saving ends early, DST.incomplete stays with what is good and says that it is un
 save to DST removes it, unless its process still lives. Zero pages become holes. Memory that cannot
 be read does not end the work: the copy remembers which it is and why, as it does for what SRC
 lacked already. DST may be a block device nobody uses: what is no dump there is written over with
---force only. What is written is uncompressed ELF with everything SRC has, by one thread; options
-that ask for another format, compression, fewer pages or several files are refused.
+--force only.
+
+--format elf (the usual one) is uncompressed, by one thread. --format kdump is what makedumpfile
+writes, version 6: crash, drgn and makedumpfile read it. Pages of zeros share one place in it, a page
+that compression does not make smaller is stored as it is, and the file is the same for every number of
+threads. --format flattened is the same as a stream, which `makedumpfile -R` and `kdump save` put
+together; DST - writes it to standard output. Everything SRC has is saved: options that ask for
+fewer pages (but -d 1, zeros) or several files are refused.
 
 Exit status: 0 saved; 3 saved, but SRC lacked something; 1 not saved.
 
 Examples:
   kdump save /proc/vmcore /var/crash/vmcore
+  kdump save --format kdump --compress zstd --threads 4 /proc/vmcore /var/crash/vmcore
+  kdump save --compress lzo /proc/vmcore - | ssh host 'cat > vmcore.flat'
   kdump save --progress json /proc/vmcore /dev/vdb";
 
 pub(crate) fn command() -> Command {
@@ -40,26 +51,37 @@ pub(crate) fn command() -> Command {
             path("dump", "SRC", "The dump to copy; several files are the parts of one split dump")
                 .num_args(1..),
         )
-        .arg(path("dst", "DST", "Where to: a file or a block device"))
-        .arg(option("format", "FORMAT", "Format of DST; elf only").value_parser(["elf", "kdump", "flattened"]))
+        .arg(path("dst", "DST", "Where to: a file, a block device, or - for standard output"))
+        .arg(option("format", "FORMAT", "Format of DST; elf if nothing asks for another one").value_parser([
+            "elf",
+            "kdump",
+            "flattened",
+        ]))
         .arg(
-            option("compress", "METHOD", "Compression of pages; none only")
+            option("compress", "METHOD", "Compression of pages; not for elf")
                 .value_parser(["none", "zlib", "lzo", "snappy", "zstd"]),
         )
         .arg(
-            option("exclude", "CLASSES", "Kinds of pages to leave out, separated by commas; none can be")
-                .value_delimiter(',')
-                .value_parser(["zero", "cache", "cache-private", "user", "free"])
-                .conflicts_with("level"),
+            option(
+                "exclude",
+                "CLASSES",
+                "Kinds of pages to leave out, separated by commas; zero only, in kdump",
+            )
+            .value_delimiter(',')
+            .value_parser(["zero", "cache", "cache-private", "user", "free"])
+            .conflicts_with("level"),
         )
         .arg(
             Arg::new("level")
                 .short('d')
                 .value_name("LEVEL")
                 .value_parser(value_parser!(u8).range(0..=31))
-                .help("Kinds of pages to leave out, as the number makedumpfile uses; 0 only"),
+                .help("Kinds of pages to leave out, as the number makedumpfile uses; 0 or 1"),
         )
-        .arg(option("threads", "N", "At most this many threads").value_parser(value_parser!(u16).range(1..)))
+        .arg(
+            option("threads", "N", "At most this many threads read and compress; not for elf")
+                .value_parser(value_parser!(u16).range(1..)),
+        )
         .arg(option("split", "N", "Split into N files; 1 only").value_parser(value_parser!(u16).range(1..)))
         .arg(
             Arg::new("force")
@@ -76,6 +98,7 @@ fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
 
 pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     refuse_unsupported(matches)?;
+    let format = format(matches)?;
     let dump = info::open(matches)?;
     let destination = matches.get_one::<PathBuf>("dst").ok_or_else(|| Failure::usage("DST is missing"))?;
     let defects = &dump.completeness().defects;
@@ -85,9 +108,13 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     if let Some(more) = defects.len().checked_sub(LINES).filter(|&more| more > 0) {
         crate::terminal::tell!("kdump save: and {more} more defects");
     }
-    let options = SaveOptions { force: matches.get_flag("force") };
+    let options = SaveOptions { force: matches.get_flag("force"), format };
     let mut reporter = Reporter::new(matches);
-    let result = kdump_vmcore::save(&dump, destination, options, &mut |state| reporter.show(state));
+    let mut progress = |state| reporter.show(state);
+    let result = match format {
+        SaveFormat::Flattened(options) if is_stdout(destination) => to_stdout(&dump, options, &mut progress),
+        _ => kdump_vmcore::save(&dump, destination, options, &mut progress),
+    };
     reporter.finish();
     let removed = match &result {
         Ok(report) => report.removed_leftover,
@@ -152,29 +179,57 @@ fn document(report: &SaveReport) -> Value {
     })
 }
 
-/// What needs a format or a filter this version does not have ends here, before anything is
-/// written.
-fn refuse_unsupported(matches: &ArgMatches) -> CommandResult {
+/// Whether the dump goes to standard output.
+fn is_stdout(destination: &Path) -> bool {
+    destination.as_os_str() == "-"
+}
+
+/// Writes a stream to standard output, which must be none that people look at.
+fn to_stdout(
+    dump: &Dump<'_>,
+    options: KdumpOptions,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<SaveReport, SaveFailure> {
+    kdump_vmcore::save_stream(dump, options, &mut std::io::stdout().lock(), progress)
+}
+
+/// What is to be written. Compression, and standard output, ask for the format that has them.
+fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
     let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
-    let refuse = |what: &str| {
-        Err(Failure::new(format!("{what} is unsupported: only uncompressed ELF can be written")))
+    let stdout = matches.get_one::<PathBuf>("dst").is_some_and(|path| is_stdout(path));
+    let codec = match text("compress") {
+        None | Some("none") => None,
+        Some(name) => Some(Codec::from_name(name).ok_or_else(|| Failure::usage("no such compression"))?),
     };
-    if matches.get_one::<PathBuf>("dst").is_some_and(|path| path.as_os_str() == "-") {
-        return refuse("DST -, which streams the flattened format,");
+    let threads = matches.get_one::<u16>("threads").copied().unwrap_or(1);
+    let options = KdumpOptions { codec, threads, ..KdumpOptions::default() };
+    let usual = match (stdout, codec) {
+        (true, _) => "flattened",
+        (_, Some(_)) => "kdump",
+        _ => "elf",
+    };
+    match text("format").unwrap_or(usual) {
+        "elf" if stdout => Err(Failure::new("--format elf cannot be written to -: a stream is flattened")),
+        "elf" if codec.is_some() => Err(Failure::new("--format elf has no compression: use --format kdump")),
+        "elf" => Ok(SaveFormat::Elf),
+        "flattened" if stdout && std::io::stdout().is_terminal() => {
+            Err(Failure::new("standard output is a terminal: a dump is not for reading there"))
+        }
+        "flattened" => Ok(SaveFormat::Flattened(options)),
+        _ if stdout => Err(Failure::new("--format kdump cannot be written to -: use --format flattened")),
+        _ => Ok(SaveFormat::Kdump(options)),
     }
-    match text("format") {
-        None | Some("elf") => {}
-        Some(format) => return refuse(&format!("--format {format}")),
-    }
-    match text("compress") {
-        None | Some("none") => {}
-        Some(method) => return refuse(&format!("--compress {method}")),
-    }
-    if matches.contains_id("exclude") && matches.get_many::<String>("exclude").is_some() {
-        return refuse("--exclude");
+}
+
+/// What this version does not do ends here, before anything is written.
+fn refuse_unsupported(matches: &ArgMatches) -> CommandResult {
+    let refuse = |what: &str| Err(Failure::new(format!("{what} is unsupported")));
+    let classes = matches.get_many::<String>("exclude").into_iter().flatten();
+    if let Some(class) = classes.into_iter().find(|class| *class != "zero") {
+        return refuse(&format!("--exclude {class}"));
     }
     match matches.get_one::<u8>("level") {
-        None | Some(0) => {}
+        None | Some(0 | 1) => {}
         Some(level) => return refuse(&format!("-d {level}")),
     }
     match matches.get_one::<u16>("split") {
