@@ -45,6 +45,7 @@ pub mod codec;
 mod dump;
 mod error;
 mod extent_map;
+mod filter;
 mod io_error;
 mod kernel;
 mod progress;
@@ -59,12 +60,13 @@ pub use dump::{
     Span, SpanKind, Unreadable, UnreadableRange, Verification, verify,
 };
 pub use error::{Error, PageFault, Stopped, TableFault};
+pub use filter::{Classes, Scan, ScanReport};
 pub use io_error::IoError;
 pub use kernel::{Caller, Dmesg, Kallsyms, KernelMemory, LogRecord, cpu_numbers};
 pub use progress::Progress;
 #[cfg(feature = "std")]
 pub use save::{Draft, SaveFailure, SaveFormat, SaveOptions, save, save_stream};
-pub use save::{Flatten, Interrupted, KdumpOptions, KdumpPlan, SavePlan, SaveReport, WriteAt};
+pub use save::{Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, SavePlan, SaveReport, WriteAt};
 #[cfg(feature = "std")]
 pub use source::open_dump_file;
 pub use source::{FileId, Flattened, MemoryImage, OldMemory, PhysMemory, ReadAt};

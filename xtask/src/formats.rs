@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::apt::{self, Need};
 use crate::args::Args;
-use crate::error::Result;
+use crate::error::{Result, failed};
 use crate::progress::{self, Clock, Row};
 use crate::{consumers, repo, rust, shell};
 use compare::Pages;
@@ -30,10 +30,15 @@ struct Readers {
     libkdumpfile: PathBuf,
 }
 
-/// `cargo xtask formats [--dump FILE]`, where FILE is an ELF core of a guest.
+/// Makes the rows of one kind of dumps.
+type Part = fn(&Readers, &Path, &Path, Clock) -> Result<Vec<Row>>;
+
+/// `cargo xtask formats [--dump FILE] [--only KIND]`, where FILE is an ELF core of a guest and KIND is
+/// `makedumpfile`, `saved` (what `kdump save` writes) or `guest`.
 pub(crate) fn run(args: &[String]) -> Result {
     let mut args = Args::new(args);
     let dump = args.value("--dump")?.map(PathBuf::from);
+    let only = args.value("--only")?;
     args.finish()?;
     apt::ensure(NEEDS)?;
     let clock = Clock::start();
@@ -41,9 +46,17 @@ pub(crate) fn run(args: &[String]) -> Result {
     clock.say("building kdump");
     let readers = Readers { kdump: tool()?, libkdumpfile: peer::build()? };
     let dir = repo::scratch("formats")?;
-    let mut rows = makedumpfile::rows(&readers, &dump, &dir, clock)?;
-    rows.extend(saved::rows(&readers, &dump, &dir, clock)?);
-    rows.extend(guest::rows(&readers, &dump, &dir, clock)?);
+    let parts: [(&str, Part); 3] =
+        [("makedumpfile", makedumpfile::rows), ("saved", saved::rows), ("guest", guest::rows)];
+    if only.as_ref().is_some_and(|only| parts.iter().all(|(name, _)| name != only)) {
+        return Err(failed("--only takes makedumpfile, saved or guest"));
+    }
+    let mut rows = Vec::new();
+    for (name, part) in parts {
+        if only.as_ref().is_none_or(|only| only == name) {
+            rows.extend(part(&readers, &dump, &dir, clock)?);
+        }
+    }
     progress::close("formats: every page as its source and as libkdumpfile", &rows)
 }
 

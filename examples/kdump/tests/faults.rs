@@ -74,7 +74,6 @@ thread_local! {
 /// Does the same in each format that can be written to a file and to a device.
 fn in_each_format(test: impl Fn()) {
     for format in [&[] as &[&str], &["--format", "kdump"], &["--format", "kdump", "--threads", "2"]] {
-        println!("{format:?}");
         FORMAT.set(format);
         test();
     }
@@ -677,8 +676,11 @@ fn formats_that_are_refused() {
         (&["--format", "elf", "--compress", "lzo", "src", "copy"] as &[&str], "--format kdump"),
         (&["--format", "elf", "src", "-"], "flattened"),
         (&["--format", "kdump", "src", "-"], "flattened"),
-        (&["-d", "31", "src", "copy"], "-d 31"),
-        (&["--exclude", "zero,free", "src", "copy"], "--exclude free"),
+        (&["--format", "elf", "-d", "31", "src", "copy"], "--format kdump"),
+        (&["--format", "elf", "--exclude", "free", "src", "copy"], "--format kdump"),
+        // What the kernel does not tell is not guessed.
+        (&["-d", "31", "src", "copy"], "SIZE(page)"),
+        (&["--exclude", "zero,free", "src", "copy"], "SIZE(page)"),
         (&["--split", "2", "src", "copy"], "--split 2"),
     ] {
         let output = saves(&case, "refused", args, 1);

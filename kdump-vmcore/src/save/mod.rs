@@ -24,5 +24,5 @@ pub use file::{SaveFailure, SaveFormat, SaveOptions, save, save_stream};
 pub use flatten::Flatten;
 pub use kdump::{KdumpOptions, KdumpPlan};
 pub use plan::SavePlan;
-pub use report::SaveReport;
+pub use report::{LeftOut, SaveReport};
 pub use sink::WriteAt;

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::compare::Pages;
 use super::makedumpfile::{CODECS, has, make, rearrange, remove};
-use super::{Readers, at, row};
+use super::{Readers, at, compare, peer, row};
 use crate::consumers;
 use crate::error::{Context, Result, failed};
 use crate::progress::{Clock, Row};
@@ -16,7 +16,10 @@ use crate::shell;
 /// Pages of which crash reads a word.
 const SAMPLES: usize = 64;
 
-/// Rows for each codec.
+/// Each class alone, and what distributions use.
+const LEVELS: [&str; 5] = ["2", "4", "8", "16", "31"];
+
+/// Rows for each codec and for each class of pages.
 pub(super) fn rows(readers: &Readers, dump: &Path, dir: &Path, clock: Clock) -> Result<Vec<Row>> {
     let source = Pages::of_elf(dump)?;
     let mut rows = Vec::new();
@@ -46,7 +49,25 @@ pub(super) fn rows(readers: &Readers, dump: &Path, dir: &Path, clock: Clock) -> 
         }
         remove(&files)?;
     }
+    for level in LEVELS {
+        clock.say(&format!("saved with -d {level}"));
+        rows.push(Row::of(&format!("kdump save -d {level}"), filtered(readers, dump, dir, level, &source)));
+    }
     Ok(rows)
+}
+
+/// What is left out is what makedumpfile leaves out, page by page, also for libkdumpfile.
+fn filtered(readers: &Readers, dump: &Path, dir: &Path, level: &str, source: &Pages) -> Result<String> {
+    let (ours, theirs) = (at(dir, "saved.ours"), at(dir, "saved.theirs"));
+    save(&readers.kdump, dump, &["-d", level, "--threads", "2"], &ours)?;
+    make(dump, &["-d", level], &[theirs.as_path()])?;
+    let made = compare::ours(&readers.kdump, from_ref(&theirs), source)?;
+    let read = compare::ours(&readers.kdump, from_ref(&ours), source)?;
+    let said = compare::same_bytes("the source", source, &read)?;
+    compare::same_states(&read, &made)?;
+    compare::same_states(&read, &peer::read(&readers.libkdumpfile, from_ref(&ours), source)?)?;
+    remove(&[ours, theirs])?;
+    Ok(format!("{said}, as makedumpfile; all as libkdumpfile"))
 }
 
 fn save(kdump: &Path, dump: &Path, options: &[&str], out: &Path) -> Result {

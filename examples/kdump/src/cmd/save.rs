@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use kdump_vmcore::codec::Codec;
-use kdump_vmcore::{Dump, KdumpOptions, Progress, SaveFailure, SaveFormat, SaveOptions, SaveReport};
+use kdump_vmcore::{
+    Classes, Dump, KdumpOptions, PageClass, Progress, SaveFailure, SaveFormat, SaveOptions, SaveReport,
+};
 use serde_json::{Value, json};
 
 use super::info;
@@ -29,14 +31,18 @@ lacked already. DST may be a block device nobody uses: what is no dump there is 
 writes, version 6: crash, drgn and makedumpfile read it. Pages of zeros share one place in it, a page
 that compression does not make smaller is stored as it is, and the file is the same for every number of
 threads. --format flattened is the same as a stream, which `makedumpfile -R` and `kdump save` put
-together; DST - writes it to standard output. Everything SRC has is saved: options that ask for
-fewer pages (but -d 1, zeros) or several files are refused.
+together; DST - writes it to standard output.
+
+-d and --exclude leave pages out by what the dead kernel's array of struct page says of them, as
+VMCOREINFO describes it, of x86_64: with any class also those with memory errors and those given back to a
+hypervisor. A page of which the record cannot be read is kept and counted. What the kernel does not tell
+enough for is refused by the name of the missing key, before anything is written. --split is refused.
 
 Exit status: 0 saved; 3 saved, but SRC lacked something; 1 not saved.
 
 Examples:
   kdump save /proc/vmcore /var/crash/vmcore
-  kdump save --format kdump --compress zstd --threads 4 /proc/vmcore /var/crash/vmcore
+  kdump save -d 31 --compress zstd --threads 4 /proc/vmcore /var/crash/vmcore
   kdump save --compress lzo /proc/vmcore - | ssh host 'cat > vmcore.flat'
   kdump save --progress json /proc/vmcore /dev/vdb";
 
@@ -62,21 +68,17 @@ pub(crate) fn command() -> Command {
                 .value_parser(["none", "zlib", "lzo", "snappy", "zstd"]),
         )
         .arg(
-            option(
-                "exclude",
-                "CLASSES",
-                "Kinds of pages to leave out, separated by commas; zero only, in kdump",
-            )
-            .value_delimiter(',')
-            .value_parser(["zero", "cache", "cache-private", "user", "free"])
-            .conflicts_with("level"),
+            option("exclude", "CLASSES", "Kinds of pages to leave out, separated by commas; not for elf")
+                .value_delimiter(',')
+                .value_parser(["zero", "cache", "cache-private", "user", "free"])
+                .conflicts_with("level"),
         )
         .arg(
             Arg::new("level")
                 .short('d')
                 .value_name("LEVEL")
                 .value_parser(value_parser!(u8).range(0..=31))
-                .help("Kinds of pages to leave out, as the number makedumpfile uses; 0 or 1"),
+                .help("Kinds of pages to leave out, as the number makedumpfile uses; not for elf"),
         )
         .arg(
             option("threads", "N", "At most this many threads read and compress; not for elf")
@@ -166,6 +168,8 @@ fn unreadable(report: &SaveReport) -> u64 {
 }
 
 fn document(report: &SaveReport) -> Value {
+    let left_out = report.left_out.classes().map(|(class, pages)| (class.name().to_owned(), pages.into()));
+    let left_out: serde_json::Map<String, Value> = left_out.collect();
     json!({
         "saved": true,
         "whole": report.is_whole(),
@@ -175,6 +179,8 @@ fn document(report: &SaveReport) -> Value {
         "unreadable": unreadable(report),
         "corrupt": report.corrupt,
         "given_up": report.given_up,
+        "left_out_pages": left_out,
+        "undecided_pages": report.left_out.unreadable,
         "source_defects": report.source_defects,
     })
 }
@@ -193,7 +199,7 @@ fn to_stdout(
     kdump_vmcore::save_stream(dump, options, &mut std::io::stdout().lock(), progress)
 }
 
-/// What is to be written. Compression, and standard output, ask for the format that has them.
+/// What is to be written. Compression, leaving pages out and standard output ask for the format that has them.
 fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
     let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
     let stdout = matches.get_one::<PathBuf>("dst").is_some_and(|path| is_stdout(path));
@@ -202,15 +208,19 @@ fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
         Some(name) => Some(Codec::from_name(name).ok_or_else(|| Failure::usage("no such compression"))?),
     };
     let threads = matches.get_one::<u16>("threads").copied().unwrap_or(1);
-    let options = KdumpOptions { codec, threads, ..KdumpOptions::default() };
+    let exclude = classes(matches);
+    let options = KdumpOptions { codec, threads, exclude, ..KdumpOptions::default() };
     let usual = match (stdout, codec) {
         (true, _) => "flattened",
-        (_, Some(_)) => "kdump",
-        _ => "elf",
+        (_, None) if exclude.is_empty() => "elf",
+        _ => "kdump",
     };
     match text("format").unwrap_or(usual) {
         "elf" if stdout => Err(Failure::new("--format elf cannot be written to -: a stream is flattened")),
         "elf" if codec.is_some() => Err(Failure::new("--format elf has no compression: use --format kdump")),
+        "elf" if !exclude.is_empty() => {
+            Err(Failure::new("--format elf has everything: to leave pages out use --format kdump"))
+        }
         "elf" => Ok(SaveFormat::Elf),
         "flattened" if stdout && std::io::stdout().is_terminal() => {
             Err(Failure::new("standard output is a terminal: a dump is not for reading there"))
@@ -221,20 +231,19 @@ fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
     }
 }
 
+/// Kinds of pages to leave out; pages of zeros are none of them.
+fn classes(matches: &ArgMatches) -> Classes {
+    let level = matches.get_one::<u8>("level").copied().unwrap_or(0);
+    let names = matches.get_many::<String>("exclude").into_iter().flatten();
+    let classes = names.filter_map(|name| PageClass::ALL.into_iter().find(|class| class.name() == name));
+    classes.fold(Classes::from_level(level), Classes::with)
+}
+
 /// What this version does not do ends here, before anything is written.
 fn refuse_unsupported(matches: &ArgMatches) -> CommandResult {
-    let refuse = |what: &str| Err(Failure::new(format!("{what} is unsupported")));
-    let classes = matches.get_many::<String>("exclude").into_iter().flatten();
-    if let Some(class) = classes.into_iter().find(|class| *class != "zero") {
-        return refuse(&format!("--exclude {class}"));
-    }
-    match matches.get_one::<u8>("level") {
-        None | Some(0 | 1) => {}
-        Some(level) => return refuse(&format!("-d {level}")),
-    }
     match matches.get_one::<u16>("split") {
         None | Some(1) => Ok(()),
-        Some(parts) => refuse(&format!("--split {parts}")),
+        Some(parts) => Err(Failure::new(format!("--split {parts} is unsupported"))),
     }
 }
 
@@ -247,6 +256,15 @@ fn tell(report: &SaveReport) {
         size(report.written),
         report.file_size
     );
+    let left_out = report.left_out.classes().map(|(class, pages)| format!("{pages} {}", class.name()));
+    let left_out: Vec<String> = left_out.collect();
+    if !left_out.is_empty() {
+        crate::terminal::tell!("left out pages: {}", left_out.join(", "));
+    }
+    let kept = report.left_out.unreadable;
+    if kept > 0 {
+        crate::terminal::tell!("kept {kept} pages of which the kernel's record cannot be read");
+    }
     if report.shared > 0 {
         crate::terminal::tell!("{} that several PT_LOADs list are stored once", size(report.shared));
     }

@@ -14,7 +14,6 @@ const PART_WORDS: u64 = PART / 64;
 #[derive(Debug, Default)]
 pub(crate) struct PageSet {
     parts: Vec<Vec<u64>>,
-    len: u64,
 }
 
 impl PageSet {
@@ -22,16 +21,24 @@ impl PageSet {
     pub(crate) fn new(end: u64) -> Result<Self, Error> {
         let count = usize::try_from(end.div_ceil(PART)).unwrap_or(usize::MAX);
         let parts = collect("the set of pages that are left out", (0..count).map(|_| Vec::new()))?;
-        Ok(Self { parts, len: 0 })
+        Ok(Self { parts })
     }
 
-    /// How many pages.
-    pub(crate) fn len(&self) -> u64 {
-        self.len
+    /// How many of `pfns` are in it.
+    pub(super) fn count(&self, pfns: Range<u64>) -> u64 {
+        let (mut pfn, mut count) = (self.next(true, pfns.start, pfns.end), 0_u64);
+        while pfn < pfns.end {
+            let end = pfns.end.min((pfn | 63).saturating_add(1));
+            let bits = self.word(pfn & !63) >> (pfn % 64) & ones(end.saturating_sub(pfn));
+            count = count.saturating_add(bits.count_ones().into());
+            pfn = self.next(true, end, pfns.end);
+        }
+        count
     }
 
-    /// Adds pages; those behind the end are passed over.
-    pub(crate) fn add(&mut self, pfns: Range<u64>) -> Result<(), Error> {
+    /// Adds pages, and says how many were new; those behind the end are passed over.
+    pub(crate) fn add(&mut self, pfns: Range<u64>) -> Result<u64, Error> {
+        let mut new = 0_u64;
         let mut pfn = pfns.start;
         while pfn < pfns.end {
             let index = usize::try_from(pfn / PART).unwrap_or(usize::MAX);
@@ -43,12 +50,12 @@ impl PageSet {
             let end = pfns.end.min((pfn | 63).saturating_add(1));
             let bits = ones(end.saturating_sub(pfn)) << (pfn % 64);
             if let Some(word) = part.get_mut(word) {
-                self.len = self.len.saturating_add(u64::from((bits & !*word).count_ones()));
+                new = new.saturating_add((bits & !*word).count_ones().into());
                 *word |= bits;
             }
             pfn = end;
         }
-        Ok(())
+        Ok(new)
     }
 
     /// The 64 pages from `pfn` on, a multiple of 64.
@@ -56,11 +63,6 @@ impl PageSet {
         let part = usize::try_from(pfn / PART).ok().and_then(|index| self.parts.get(index));
         let word = usize::try_from(pfn % PART / 64).unwrap_or(0);
         part.and_then(|part| part.get(word)).copied().unwrap_or(0)
-    }
-
-    /// Whether a page is in it.
-    pub(crate) fn has(&self, pfn: u64) -> bool {
-        self.word(pfn & !63) >> (pfn % 64) & 1 != 0
     }
 
     /// The first page from `pfn` on that is in the set, or is not; `end` when there is none below it.
@@ -104,17 +106,22 @@ mod tests {
         ) {
             let end = 200_000;
             let mut set = PageSet::new(end).unwrap();
+            let mut added = 0;
             let mut plain = alloc::vec![false; 262_144];
             for (start, len) in ranges {
-                set.add(start..start + len).unwrap();
+                added += set.add(start..start + len).unwrap();
                 plain[start as usize..(start + len) as usize].fill(true);
             }
             // Whole parts are kept.
             let kept = end.next_multiple_of(PART) as usize;
             plain[kept..].fill(false);
-            assert_eq!(set.len(), plain.iter().filter(|bit| **bit).count() as u64);
+            let ones = plain.iter().filter(|bit| **bit).count() as u64;
+            assert_eq!(set.count(0..plain.len() as u64), ones);
+            assert_eq!(added, ones);
             for pfn in probes {
-                assert_eq!(set.has(pfn), plain[pfn as usize], "{pfn}");
+                let ones = plain[..pfn as usize].iter().filter(|bit| **bit).count() as u64;
+                assert_eq!(set.count(0..pfn), ones, "{pfn}");
+                assert_eq!(set.count(pfn..end), set.count(0..end).saturating_sub(ones), "{pfn}");
                 for state in [true, false] {
                     let found = (pfn..end).find(|at| plain[*at as usize] == state).unwrap_or(end.max(pfn));
                     assert_eq!(set.next(state, pfn, end), if pfn < end { found } else { end }, "{pfn} {state}");

@@ -9,12 +9,14 @@ use super::super::layout;
 use super::super::losses::{Losses, MAX_KNOWN, reason_of};
 use super::super::note::{Cleaned, NotePlace};
 use super::super::plan::source_defects;
+use super::super::report::LeftOut;
 use super::PageSet;
 use super::block::BATCH;
 use crate::codec::{Codec, CodecError, Encoder};
 use crate::dump::kdump::{DESC_LEN, INCOMPLETE, LEVEL_ZERO, MAX_MAPNR, Main, SATURATED, Sub, machine_name};
 use crate::dump::{Dump, Span, SpanKind, Unreadable};
 use crate::error::Error;
+use crate::filter::{Classes, Scan};
 use crate::kernel::KernelMemory;
 use crate::room::{append, push, zeroed};
 
@@ -37,6 +39,9 @@ pub struct KdumpOptions {
     pub codec: Option<Codec>,
     /// Its level; `None` is the one makedumpfile writes with.
     pub level: Option<i32>,
+    /// Pages that are left out; those of zeros share one place in any case. With any class, pages go
+    /// that were taken out of use after a memory error or given back to a hypervisor.
+    pub exclude: Classes,
     /// Threads that read and compress, the caller's among them. The file is the same for any
     /// number of them. Without `std` there is one.
     pub threads: u16,
@@ -44,7 +49,7 @@ pub struct KdumpOptions {
 
 impl Default for KdumpOptions {
     fn default() -> Self {
-        Self { codec: None, level: None, threads: 1 }
+        Self { codec: None, level: None, exclude: Classes::NONE, threads: 1 }
     }
 }
 
@@ -86,6 +91,8 @@ pub struct KdumpPlan<'d> {
     pub(super) left_out: PageSet,
     page_size: u64,
     max_mapnr: u64,
+    /// What is told of them.
+    pub(super) scan: LeftOut,
     /// Pages that have a descriptor.
     pub(super) pages: u64,
     pub(super) known: Unreadable,
@@ -121,9 +128,13 @@ impl<'d> KdumpPlan<'d> {
         let readable = without(&readable, &partly)?;
         let losses = known(&spans, &partly, page_size);
         let encoding = Encoding { class: dump.word_class(), endian: dump.endian() };
+        let (left_out, scan) = leave_out(dump, options.exclude, &readable, max_mapnr)?;
         let (mut main, mut sub) = headers(dump, page_size, max_mapnr);
+        sub.dump_level |= i32::from(options.exclude.level());
         let (head, note) = head_of(dump, encoding, &mut main, &mut sub, &losses, page_size)?;
-        let pages = readable.iter().map(|run| run.end.saturating_sub(run.start)).fold(0, u64::saturating_add);
+        let count =
+            |run: &Range<u64>| run.end.saturating_sub(run.start).saturating_sub(left_out.count(run.clone()));
+        let pages = readable.iter().map(count).fold(0, u64::saturating_add);
         let given_up = losses.given_up;
         let mut plan = Self {
             dump,
@@ -135,7 +146,8 @@ impl<'d> KdumpPlan<'d> {
             sub,
             ram,
             readable,
-            left_out: PageSet::default(),
+            left_out,
+            scan,
             page_size,
             max_mapnr,
             pages,
@@ -230,6 +242,27 @@ impl<'d> KdumpPlan<'d> {
         self.head = head;
         Ok(())
     }
+}
+
+/// What of `readable` is left out.
+fn leave_out(
+    dump: &Dump<'_>,
+    classes: Classes,
+    readable: &[Range<u64>],
+    max_mapnr: u64,
+) -> Result<(PageSet, LeftOut), Error> {
+    if classes.is_empty() {
+        return Ok((PageSet::default(), LeftOut::default()));
+    }
+    let mut set = PageSet::new(max_mapnr)?;
+    let mut told = LeftOut::default();
+    let mut found = |pfns: Range<u64>, class| {
+        told.add(class, set.add(pfns)?);
+        Ok(())
+    };
+    let report = Scan::new(dump, classes)?.run(readable, &mut found)?;
+    (told.unreadable, told.without) = (report.unreadable, report.without);
+    Ok((set, told))
 }
 
 /// Bytes of a page, of a size the format has.

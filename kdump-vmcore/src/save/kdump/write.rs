@@ -103,6 +103,7 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
             unreadable: plan.known.clone(),
             missing: plan.missing,
             corrupt: plan.corrupt,
+            left_out: plan.scan,
             source_defects: source_defects(plan.dump),
             ..SaveReport::default()
         };
