@@ -15,6 +15,7 @@ use crate::error::{Result, failed};
 use crate::progress::{self, Clock, Row};
 use crate::{consumers, repo, rust, shell};
 use compare::Pages;
+pub(crate) use makedumpfile::{CODECS, has};
 
 pub(crate) const NEEDS: &[Need] = &[
     Need { what: "makedumpfile", package: "makedumpfile" },
@@ -61,7 +62,7 @@ pub(crate) fn run(args: &[String]) -> Result {
 }
 
 /// `kdump`, optimised: it decompresses gigabytes.
-fn tool() -> Result<PathBuf> {
+pub(crate) fn tool() -> Result<PathBuf> {
     let mut cargo = rust::cargo()?;
     cargo.args(["build", "--quiet", "--release", "--package", "kdump", "--bin", "kdump"]);
     // Whole-program optimisation takes minutes and is not what is tested.

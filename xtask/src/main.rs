@@ -6,6 +6,7 @@ mod abi;
 mod apt;
 mod args;
 mod bench;
+mod bench_save;
 mod capi;
 mod ci;
 mod consumers;

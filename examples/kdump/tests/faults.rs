@@ -645,14 +645,20 @@ fn a_dump_as_a_stream() {
         }
         assert_ne!(case.run(&["verify", "cut"]).status.code(), Some(0), "cut at {cut}");
     }
-    for redirect in [">/dev/full", "| exec true"] {
+    for (redirect, why) in [(">/dev/full", "No space left"), ("| exec true", "Broken pipe")] {
         let script = format!("set -o pipefail; \"$0\" save --progress none src - {redirect}");
         let mut bash = Command::new("bash");
         bash.current_dir(&case.dir).args(["-c", &script, env!("CARGO_BIN_EXE_kdump")]);
         let output = bash.output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{redirect}: {}", said(&output));
-        assert!(said(&output).contains("bytes of the stream"), "{redirect}: {}", said(&output));
+        assert!(said(&output).contains(why), "{redirect}: {}", said(&output));
     }
+    let some = "set -o pipefail; \"$0\" save --progress none src - | head -c 100000 >arrived";
+    let mut bash = Command::new("bash");
+    bash.current_dir(&case.dir).args(["-c", some, env!("CARGO_BIN_EXE_kdump")]);
+    let output = bash.output().unwrap();
+    assert!(said(&output).contains("bytes of the stream were written"), "{}", said(&output));
+    assert_ne!(case.run(&["verify", "arrived"]).status.code(), Some(0));
     // What is lost is told in the stream, too.
     let whole = sample();
     case.put("short", &whole[..whole.len() - 0x3000]);

@@ -437,7 +437,7 @@ mod tests {
         ) {
             for kernel in [LINUX_6_1, LINUX_6_6, LINUX_6_12] {
                 let (count, _) = rules(kernel, level).unwrap().judge(pfn, &bytes[..64], &bytes[64..]);
-                assert!(count >= 1 && count <= 1 << MAX_ORDER);
+                assert!((1..=1 << MAX_ORDER).contains(&count));
                 rules(kernel, level).unwrap().judge(pfn, &bytes[..20], &[]);
             }
         }

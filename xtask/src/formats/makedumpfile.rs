@@ -11,7 +11,7 @@ use crate::error::{Context, Result, failed};
 use crate::progress::{Clock, Row};
 use crate::shell;
 
-pub(super) const CODECS: [(&str, &str); 5] =
+pub(crate) const CODECS: [(&str, &str); 5] =
     [("none", ""), ("zlib", "-c"), ("lzo", "-l"), ("snappy", "-p"), ("zstd", "-z")];
 const LEVELS: [&str; 3] = ["0", "1", "31"];
 
@@ -46,7 +46,7 @@ pub(super) fn rows(readers: &Readers, dump: &Path, dir: &Path, clock: Clock) -> 
 }
 
 /// Whether this makedumpfile is built with the codec of an option.
-pub(super) fn has(flag: &str) -> Result<bool> {
+pub(crate) fn has(flag: &str) -> Result<bool> {
     let help = shell::text(shell::tool("makedumpfile")?.arg("--help"))?;
     Ok(flag.is_empty() || !help.contains(&format!("('{flag}' option will be ignored")))
 }

@@ -1,7 +1,9 @@
 //! `kdump save`: copies a dump, or /proc/vmcore, to a safe place.
 
 use core::ops::ControlFlow;
+use std::fs::File;
 use std::io::IsTerminal;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -190,13 +192,17 @@ fn is_stdout(destination: &Path) -> bool {
     destination.as_os_str() == "-"
 }
 
-/// Writes a stream to standard output, which must be none that people look at.
+/// Writes a stream to standard output, without the buffer that looks for the ends of lines.
 fn to_stdout(
     dump: &Dump<'_>,
     options: KdumpOptions,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<SaveReport, SaveFailure> {
-    kdump_vmcore::save_stream(dump, options, &mut std::io::stdout().lock(), progress)
+    let stdout = std::io::stdout().as_fd().try_clone_to_owned().map(File::from);
+    match stdout {
+        Ok(mut stdout) => kdump_vmcore::save_stream(dump, options, &mut stdout, progress),
+        Err(_) => kdump_vmcore::save_stream(dump, options, &mut std::io::stdout().lock(), progress),
+    }
 }
 
 /// What is to be written. Compression, leaving pages out and standard output ask for the format that has them.

@@ -245,6 +245,16 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
             let pfns = done.saturating_mul(8)..done.saturating_add(len).saturating_mul(8);
             let skip = ranges.partition_point(|range| range.end <= pfns.start);
             let near = ranges.get(skip..).unwrap_or_default();
+            let next = near.first().map_or(u64::MAX, |range| range.start);
+            if self.sink.is_sparse() && next >= pfns.end {
+                // Nothing for a while: machines have holes of terabytes.
+                done = (next / 8)
+                    .checked_div(PIECE)
+                    .unwrap_or(0)
+                    .saturating_mul(PIECE)
+                    .max(done.saturating_add(len));
+                continue;
+            }
             for range in near.iter().take_while(|range| range.start < pfns.end) {
                 set(bytes, pfns.start, range.start.max(pfns.start)..range.end.min(pfns.end), without);
             }
