@@ -1,10 +1,12 @@
 //! `cargo xtask bench save`: saving against makedumpfile, cell by cell, in one run on one machine.
+//!
+//! Where the machine has other work the times tell little of several threads; what the processors
+//! did for each program is therefore compared, too.
 
 use core::time::Duration;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
 use crate::args::Args;
 use crate::error::{Context, Result, failed};
@@ -48,13 +50,13 @@ fn cells(kdump: &Path, dump: &Path, dir: &Path, clock: Clock) -> Result {
         dump.display(),
         bytes >> 20
     ));
-    let line = |cells: [&str; 9]| {
-        let [codec, level, threads, ours, peer, ratio, goal, met, size] = cells;
+    let line = |cells: [&str; 10]| {
+        let [codec, level, threads, ours, peer, ratio, goal, met, cpu, size] = cells;
         clock.say(&format!(
-            "{codec:7} {level:>5} {threads:>7} {ours:>7} {peer:>7} {ratio:>6} {goal:>5} {met:>4} {size:>7}"
+            "{codec:7} {level:>3} {threads:>7} {ours:>6} {peer:>6} {ratio:>6} {goal:>5} {met:>4} {cpu:>6} {size:>5}"
         ));
     };
-    line(["codec", "-d", "threads", "ours", "peer", "ratio", "goal", "met", "size"]);
+    line(["codec", "-d", "threads", "ours", "peer", "ratio", "goal", "met", "by cpu", "size"]);
     for (codec, flag) in CODECS {
         let theirs = formats::has(flag)?;
         for level in ["0", "31"] {
@@ -62,25 +64,18 @@ fn cells(kdump: &Path, dump: &Path, dir: &Path, clock: Clock) -> Result {
             let Times { peer, ours, sizes: (mine, peers) } = cell.times(theirs)?;
             for ((threads, goal), time) in GOALS.into_iter().zip(ours) {
                 let Some(peer) = peer else {
-                    line([codec, level, threads, &ms(time), "none", "-", "-", "-", "-"]);
+                    line([codec, level, threads, &ms(time.wall), "none", "-", "-", "-", "-", "-"]);
                     continue;
                 };
-                let percent = peer.as_micros().saturating_mul(100).checked_div(time.as_micros()).unwrap_or(0);
+                let percent = percent(peer.wall, time.wall);
                 let larger = mine.saturating_mul(100).checked_div(peers).unwrap_or(0);
                 let met = percent >= goal && larger <= LARGER.saturating_add(100);
                 let (ratio, wanted) = (hundredths(percent), hundredths(goal));
+                let cpu = hundredths(self::percent(peer.cpu, time.cpu));
+                let (ours, theirs) = (ms(time.wall), ms(peer.wall));
                 let met = if met { "yes" } else { "no" };
-                line([
-                    codec,
-                    level,
-                    threads,
-                    &ms(time),
-                    &ms(peer),
-                    &ratio,
-                    &wanted,
-                    met,
-                    &format!("{larger}%"),
-                ]);
+                let size = format!("{larger}%");
+                line([codec, level, threads, &ours, &theirs, &ratio, &wanted, met, &cpu, &size]);
             }
         }
     }
@@ -100,8 +95,8 @@ struct Cell<'a> {
 
 struct Times {
     /// `None` where makedumpfile is built without the codec.
-    peer: Option<Duration>,
-    ours: Vec<Duration>,
+    peer: Option<Time>,
+    ours: Vec<Time>,
     /// Bytes of our file, and of makedumpfile's.
     sizes: (u64, u64),
 }
@@ -126,38 +121,59 @@ impl Cell<'_> {
         Ok(Times { peer: theirs.then(|| median(peer)), ours, sizes })
     }
 
-    fn ours(&self, threads: &str, out: &Path) -> Result<Duration> {
+    fn ours(&self, threads: &str, out: &Path) -> Result<Time> {
         let _ = fs::remove_file(out);
         let mut command = Command::new(self.kdump);
         command.args(["save", "--progress", "none", "--format", "kdump", "--compress", self.codec]);
         command.args(["-d", self.level, "--threads", threads]).arg(self.source).arg(out);
-        timed(&mut command)
+        timed(&command)
     }
 
-    fn theirs(&self, out: &Path) -> Result<Duration> {
+    fn theirs(&self, out: &Path) -> Result<Time> {
         let _ = fs::remove_file(out);
         let mut command = shell::tool("makedumpfile")?;
         command.args(["--message-level", "0", "-d", self.level]);
         command.args((!self.flag.is_empty()).then_some(self.flag)).arg(self.source).arg(out);
-        timed(&mut command)
+        timed(&command)
     }
 }
 
-fn timed(command: &mut Command) -> Result<Duration> {
+/// How long something took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Time {
+    wall: Duration,
+    /// Of all threads, in the kernel and outside.
+    cpu: Duration,
+}
+
+/// Runs it under bash's `time`, which counts what each thread had of the machine.
+fn timed(command: &Command) -> Result<Time> {
     let line = shell::describe(command);
-    let start = Instant::now();
-    let output = command.output().context(&line)?;
-    let time = start.elapsed();
-    if output.status.success() {
-        return Ok(time);
+    let mut bash = shell::tool("bash")?;
+    // The program's own messages go nowhere: what bash says is all there is to read.
+    bash.args(["-c", "TIMEFORMAT='%R %U %S'; time \"$@\" 2>/dev/null", "time"]);
+    bash.arg(command.get_program()).args(command.get_args()).env("LC_ALL", "C");
+    let output = bash.output().context(&line)?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let last = said.lines().last().unwrap_or_default();
+    let seconds: Vec<f64> = last.split(' ').filter_map(|word| word.parse().ok()).collect();
+    match (output.status.success(), seconds.as_slice()) {
+        (true, &[wall, user, system]) => {
+            let time = |seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default();
+            Ok(Time { wall: time(wall), cpu: time(user + system) })
+        }
+        _ => Err(failed(format!("{line}: {}: {}", output.status, said.trim()))),
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(failed(format!("{line}: {}: {}", output.status, said.trim())))
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
+fn median(mut times: Vec<Time>) -> Time {
+    times.sort_unstable_by_key(|time| time.wall);
     times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// How many hundredths of `time` are in `peer`.
+fn percent(peer: Duration, time: Duration) -> u128 {
+    peer.as_micros().saturating_mul(100).checked_div(time.as_micros()).unwrap_or(0)
 }
 
 fn ms(time: Duration) -> String {
@@ -176,8 +192,9 @@ mod tests {
 
     #[test]
     fn numbers() {
-        let times = [5, 900, 1, 7, 6].map(Duration::from_millis).to_vec();
-        assert_eq!(median(times), Duration::from_millis(6));
+        let time = |ms| Time { wall: Duration::from_millis(ms), cpu: Duration::from_millis(2 * ms) };
+        assert_eq!(median([5, 900, 1, 7, 6].map(time).to_vec()), time(6));
+        assert_eq!(percent(Duration::from_millis(5), Duration::from_millis(2)), 250);
         assert_eq!([hundredths(130), hundredths(99), hundredths(205)], ["1.30", "0.99", "2.05"]);
     }
 }
