@@ -144,7 +144,7 @@ pub(crate) fn check(options: libkdump_save_options) -> Result<SaveOptions, Failu
     if exclude != 0 {
         return refuse("pages cannot be excluded");
     }
-    Ok(SaveOptions { force: flags & LIBKDUMP_SAVE_FORCE != 0 })
+    Ok(SaveOptions { force: flags & LIBKDUMP_SAVE_FORCE != 0, ..SaveOptions::default() })
 }
 
 pub(crate) fn convert(report: &SaveReport) -> libkdump_save_report {

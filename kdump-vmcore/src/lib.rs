@@ -5,7 +5,8 @@
 //!   log, [`Dump::cpus`] its registers.
 //! - [`VmcoreView`] is for the capture side: it makes of old memory and its elfcorehdr the ELF
 //!   core that /proc/vmcore shows; [`OldmemView`] is the same without headers.
-//! - [`SavePlan`] lays out a copy as an ELF core and writes it; with `std`, [`save`] puts it
+//! - [`SavePlan`] lays out a copy as an ELF core and writes it, [`KdumpPlan`] as a kdump-compressed
+//!   file, which [`Flatten`] makes a stream of; with `std`, [`save`] puts it
 //!   in a file so that an incomplete one is never taken for a complete one.
 //!
 //! A read that cannot be completed gives [`Stopped`]: how many bytes are good, where it
@@ -45,6 +46,7 @@ pub mod codec;
 mod dump;
 mod error;
 mod extent_map;
+mod filter;
 mod io_error;
 mod kernel;
 mod progress;
@@ -59,14 +61,15 @@ pub use dump::{
     Reader, Scratch, Span, SpanKind, Unreadable, UnreadableRange, Verification, verify,
 };
 pub use error::{Error, PageFault, Stopped, TableFault};
+pub use filter::{Classes, Scan, ScanReport};
 pub use io_error::IoError;
 pub use kernel::{
     Caller, CpuList, CpuRegisters, Dmesg, Kallsyms, KernelMemory, LogRecord, RegisterSource, cpu_registers,
 };
 pub use progress::Progress;
 #[cfg(feature = "std")]
-pub use save::{Draft, SaveFailure, SaveOptions, save};
-pub use save::{Interrupted, SavePlan, SaveReport, WriteAt};
+pub use save::{Draft, SaveFailure, SaveFormat, SaveOptions, save, save_stream};
+pub use save::{Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, SavePlan, SaveReport, WriteAt};
 pub use source::{FileId, Flattened, MemoryImage, OldMemory, PhysMemory, ReadAt};
 #[cfg(feature = "std")]
 pub use source::{MappedFile, open_dump_file};

@@ -16,6 +16,14 @@ pub(crate) fn zeroed(what: &'static str, len: u64) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
+/// `len` zero words to hold `what`.
+pub(crate) fn zeroed_words(what: &'static str, len: u64) -> Result<Vec<u64>, Error> {
+    let mut words = Vec::new();
+    let size = reserve(&mut words, what, len)?;
+    words.resize(size, 0);
+    Ok(words)
+}
+
 /// Appends `more` to `bytes`, which hold `what`.
 pub(crate) fn append(bytes: &mut Vec<u8>, what: &'static str, more: &[u8]) -> Result<(), Error> {
     reserve(bytes, what, more.len() as u64)?;

@@ -11,10 +11,12 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::alloc::System;
+use std::sync::{Mutex, PoisonError};
 
 use dumpgen::{CoreFile, Flattened, KdumpFile, PageCodec, Segment, Wire, note, prstatus_x86_64};
 use kdump_elf::Paddr;
-use kdump_vmcore::{Dump, PhysMemory, ReadOptions};
+use kdump_vmcore::codec::Codec;
+use kdump_vmcore::{Dump, Error, KdumpOptions, KdumpPlan, PhysMemory, ReadOptions, WriteAt};
 
 /// The system's allocator, and the most that was in use at one time.
 struct Counting;
@@ -39,6 +41,9 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
+
+/// Held by a test that counts: there is one count.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// The most that `work` had in use at one time, in bytes beyond what was in use before.
 fn peak(work: impl FnOnce()) -> usize {
@@ -132,6 +137,7 @@ fn reads_allocate_nothing_once_they_are_warm() {
 // One test: what other threads allocate would count.
 #[test]
 fn few_bytes_cost_little_memory() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // Whatever is allocated once is not the file's doing.
     exercise(&KdumpFile::new(Wire::LE64, 60).with_pages(2..12, &PageCodec::ALL).build());
     let kept = vec![0_u8; 3 << 20];
@@ -157,4 +163,41 @@ fn few_bytes_cost_little_memory() {
     let stream = flat.build();
     let used = peak(|| assert!(kdump_vmcore::Flattened::open(stream.as_slice()).is_ok()));
     assert!(used <= 160 * usize::try_from(records).unwrap(), "{used} bytes for {records} records");
+}
+
+/// Saving holds batches, never the memory of the machine, whatever is left out and however it is packed.
+#[test]
+fn saving_takes_a_few_mebibytes_a_thread() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let size = 96 << 20;
+    let memory: Vec<u8> =
+        (0..size).map(|at: usize| if at & 0x1000 == 0 { 0 } else { (at >> 5) as u8 }).collect();
+    let info = note(Wire::LE64, "VMCOREINFO", 0, b"PAGESIZE=4096\n");
+    let file = CoreFile::x86_64().with(Segment::notes(&info)).with(Segment::load(0x10_0000, &memory)).build();
+    drop(memory);
+    let dump = Dump::open(file).unwrap();
+    struct Nowhere;
+    impl WriteAt for Nowhere {
+        fn write_all_at(&mut self, _: u64, _: &[u8]) -> Result<(), Error> {
+            Ok(())
+        }
+        fn is_sparse(&self) -> bool {
+            true
+        }
+        fn finish(&mut self, _: u64) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+    for codec in [None, Some(Codec::Lzo), Some(Codec::Zstd)] {
+        for threads in [1, 2, 4] {
+            let options = KdumpOptions { codec, threads, ..KdumpOptions::default() };
+            let peak = peak(|| {
+                let plan = KdumpPlan::new(&dump, options).unwrap();
+                plan.copy(&mut Nowhere, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+            });
+            let limit = usize::from(threads) * (5 << 20) + (3 << 20);
+            assert!(peak <= limit, "{codec:?} with {threads} threads: {peak} bytes of {limit}");
+            assert!(peak > 1 << 20, "what is counted here? {peak}");
+        }
+    }
 }

@@ -3,15 +3,17 @@
 mod read;
 
 use crate::error::Result;
-use crate::{rust, shell};
+use crate::{bench_save, rust, shell};
 
 pub(crate) use read::NEEDS;
 
-/// `cargo xtask bench [NAME…]`: all benchmarks that need nothing, or the named ones. `read` needs a
-/// guest and peers, and is run only by its name. Further arguments go to the benchmark.
+/// `cargo xtask bench [NAME…]`: all benchmarks that need nothing, or the named ones. `read` and `save`
+/// need dumps and peers, and are run only by their names. Further arguments go to the benchmark.
 pub(crate) fn run(args: &[String]) -> Result {
-    if let Some((_, rest)) = args.split_first().filter(|(name, _)| *name == "read") {
-        return read::run(rest);
+    match args.split_first().map(|(name, rest)| (name.as_str(), rest)) {
+        Some(("read", rest)) => return read::run(rest),
+        Some(("save", rest)) => return bench_save::run(rest),
+        _ => {}
     }
     let mut cargo = rust::cargo()?;
     cargo.args(["run", "--quiet", "--release", "--package", "kdump-bench", "--"]);

@@ -109,6 +109,20 @@ fn make(dir: &str, places: &Places, out: &Path, args: &[std::ffi::OsString]) -> 
     shell::stdout(&mut make).map(|_| ())
 }
 
+/// The words at physical addresses as the crash utility reads them in `dump`, which it need know
+/// nothing of the kernel for.
+pub(crate) fn words_in_crash(dump: &Path, dir: PathBuf, addresses: &[u64]) -> Result<Vec<u64>> {
+    let session = session::Session::minimal(dump, dir)?;
+    let commands: Vec<String> = addresses.iter().map(|at| format!("rd -p -64 {at:#x} 1")).collect();
+    let said = session.run(&commands)?;
+    let words = said.lines().filter_map(|line| {
+        let (at, rest) = line.split_once(':')?;
+        u64::from_str_radix(at.trim(), 16).ok()?;
+        u64::from_str_radix(rest.split_whitespace().next()?, 16).ok()
+    });
+    Ok(words.collect())
+}
+
 /// The given dump; without one that of a fresh crash.
 pub(crate) fn dump_or_crash(dump: Option<PathBuf>) -> Result<PathBuf> {
     dump_or_crash_of(dump, Series::V6_1)

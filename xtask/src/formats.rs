@@ -9,16 +9,18 @@ mod machine;
 mod makedumpfile;
 mod peer;
 mod qmp;
+mod saved;
 
 use std::path::{Path, PathBuf};
 
 use crate::apt::{self, Need};
 use crate::args::Args;
 use crate::crash::options::Series;
-use crate::error::Result;
+use crate::error::{Result, failed};
 use crate::progress::{self, Clock, Row};
 use crate::{consumers, repo, rust, shell};
 pub(crate) use compare::Pages;
+pub(crate) use makedumpfile::{CODECS, Maker};
 
 pub(crate) const NEEDS: &[Need] = &[
     Need { what: "makedumpfile", package: "makedumpfile" },
@@ -34,13 +36,15 @@ struct Readers {
     libkdumpfile: PathBuf,
 }
 
-/// `cargo xtask formats [--dump FILE | --arch ARCH] [--kernel SERIES]`: FILE is an ELF core of a
-/// guest, by default that of a fresh crash; with ARCH guests are booted and dumped by QEMU.
+/// `cargo xtask formats [--dump FILE | --arch ARCH] [--kernel SERIES] [--only KIND]`: FILE is an ELF
+/// core of a guest, by default that of a fresh crash; with ARCH guests are booted and dumped by QEMU.
+/// KIND is `makedumpfile`, `saved` (what `kdump save` writes) or `guest`.
 pub(crate) fn run(args: &[String]) -> Result {
     let mut args = Args::new(args);
     let dump = args.value("--dump")?.map(PathBuf::from);
     let series = args.value("--kernel")?.map_or(Ok(Series::V6_1), |text| Series::parse(&text))?;
     let arch = args.value("--arch")?;
+    let only = args.value("--only")?;
     args.finish()?;
     let machines = arch.map_or(Ok(Vec::new()), |arch| machine::of(&arch, series))?;
     apt::ensure(NEEDS)?;
@@ -49,11 +53,22 @@ pub(crate) fn run(args: &[String]) -> Result {
     clock.say("building kdump");
     let readers = Readers { kdump: tool()?, libkdumpfile: peer::build()? };
     let dir = repo::scratch("formats")?;
+    if only.as_ref().is_some_and(|only| !["makedumpfile", "saved", "guest"].contains(&only.as_str())) {
+        return Err(failed("--only takes makedumpfile, saved or guest"));
+    }
+    let wanted = |name: &str| only.as_ref().is_none_or(|only| only == name);
     let mut rows = Vec::new();
     if let Some(dump) = dump {
-        let maker = makedumpfile::Maker::host()?;
-        rows.extend(makedumpfile::rows(&readers, &maker, &dump, &dir, clock)?);
-        rows.extend(guest::rows(&readers, &dump, &dir, clock)?);
+        if wanted("makedumpfile") {
+            let maker = Maker::host()?;
+            rows.extend(makedumpfile::rows(&readers, &maker, &dump, &dir, clock)?);
+        }
+        if wanted("saved") {
+            rows.extend(saved::rows(&readers, &dump, &dir, clock)?);
+        }
+        if wanted("guest") {
+            rows.extend(guest::rows(&readers, &dump, &dir, clock)?);
+        }
     }
     for machine in machines {
         rows.extend(booted::rows(&readers, machine, &dir, clock)?);
@@ -66,7 +81,7 @@ pub(crate) fn run(args: &[String]) -> Result {
 }
 
 /// `kdump`, optimised: it decompresses gigabytes.
-fn tool() -> Result<PathBuf> {
+pub(crate) fn tool() -> Result<PathBuf> {
     let mut cargo = rust::cargo()?;
     cargo.args(["build", "--quiet", "--release", "--package", "kdump", "--bin", "kdump"]);
     // Whole-program optimisation takes minutes and is not what is tested.

@@ -7,6 +7,7 @@ mod amplify;
 mod apt;
 mod args;
 mod bench;
+mod bench_save;
 mod capi;
 mod ci;
 mod consumers;

@@ -11,6 +11,7 @@
     reason = "a test fails by panicking"
 )]
 
+use core::cell::Cell;
 use core::time::Duration;
 use std::fs;
 use std::io::Read;
@@ -65,6 +66,20 @@ fn shim() -> &'static Path {
     })
 }
 
+thread_local! {
+    /// What every `save` is asked for besides.
+    static FORMAT: Cell<&'static [&'static str]> = const { Cell::new(&[]) };
+}
+
+/// Does the same in each format that can be written to a file and to a device.
+fn in_each_format(test: impl Fn()) {
+    for format in [&[] as &[&str], &["--format", "kdump"], &["--format", "kdump", "--threads", "2"]] {
+        FORMAT.set(format);
+        test();
+    }
+    FORMAT.set(&[]);
+}
+
 /// A directory of its own, with the sample as `src`.
 struct Case {
     dir: PathBuf,
@@ -107,6 +122,9 @@ impl Case {
             kdump.args(self.faults.iter().map(|(name, value)| format!("{name}={value}")));
         }
         kdump.arg(env!("CARGO_BIN_EXE_kdump")).args(args);
+        if args.first() == Some(&"save") {
+            kdump.args(FORMAT.get());
+        }
         kdump
     }
 
@@ -186,6 +204,10 @@ type Row = (&'static str, Vec<(&'static str, String)>, Told, i32, Option<Told>);
 
 #[test]
 fn sources() {
+    in_each_format(sources_in_one);
+}
+
+fn sources_in_one() {
     let cut = MEMORY - 7 * PAGE;
     let lost = |kind: usize, bytes: u64, at: u64| {
         let mut map = [MEMORY - bytes, 0, 0];
@@ -262,6 +284,10 @@ fn sources() {
 
 #[test]
 fn sources_that_go_away_or_are_none() {
+    in_each_format(sources_that_go_away_or_are_none_in_one);
+}
+
+fn sources_that_go_away_or_are_none_in_one() {
     for command in ["info", "verify", "map", "read", "save"] {
         let mut case = Case::new("vanish");
         case.fault("FAULT_SRC", case.at("src").display());
@@ -336,6 +362,10 @@ fn unfinished(case: &Case, what: &str, name: &str) {
 
 #[test]
 fn files_that_cannot_be_written_to_the_end() {
+    in_each_format(files_that_cannot_be_written_to_the_end_in_one);
+}
+
+fn files_that_cannot_be_written_to_the_end_in_one() {
     for fault in ["enospc", "eio"] {
         for point in POINTS {
             let what = format!("{fault} at {point}");
@@ -390,6 +420,10 @@ fn a_save_that_fails_tells_what_it_removed() {
 
 #[test]
 fn saves_that_are_killed() {
+    in_each_format(saves_that_are_killed_in_one);
+}
+
+fn saves_that_are_killed_in_one() {
     for (signal, number) in [("kill", 9), ("int", 2)] {
         for point in POINTS {
             let what = format!("{signal} at {point}");
@@ -420,6 +454,10 @@ fn saves_that_are_killed() {
 
 #[test]
 fn targets_that_are_refused() {
+    in_each_format(targets_that_are_refused_in_one);
+}
+
+fn targets_that_are_refused_in_one() {
     let case = Case::new("refused");
     fs::hard_link(case.at("src"), case.at("hard")).unwrap();
     symlink("src", case.at("link")).unwrap();
@@ -490,6 +528,10 @@ fn send(signal: &str, pid: u32) {
 
 #[test]
 fn a_second_writer() {
+    in_each_format(a_second_writer_in_one);
+}
+
+fn a_second_writer_in_one() {
     for point in [0, 600, 100_000] {
         let mut case = Case::new("second");
         case.put("copy", &older());
@@ -579,6 +621,88 @@ fn streams() {
     }
 }
 
+/// A dump to standard output: a reader that goes away is told, and what arrived is no whole dump.
+#[test]
+fn a_dump_as_a_stream() {
+    let case = Case::new("stdout");
+    let output = case.run(&["save", "--progress", "none", "src", "-"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    case.put("flat", &output.stdout);
+    tells(&case, "stream", "flat", &WHOLE);
+    saves(&case, "stream as a file", &["--format", "flattened", "src", "file"], 0);
+    assert!(case.get("file") == output.stdout);
+    // Put together by a save, in each format.
+    saves(&case, "put together", &["flat", "elf"], 0);
+    tells(&case, "put together", "elf", &WHOLE);
+    saves(&case, "put together", &["--format", "kdump", "flat", "kdump"], 0);
+    tells(&case, "put together", "kdump", &WHOLE);
+    for cut in [4096, 4200, 60_000, output.stdout.len() - 1] {
+        case.put("cut", &output.stdout[..cut]);
+        let info = case.run(&["info", "--json", "cut"]);
+        if info.status.success() {
+            let info: Value = serde_json::from_slice(&info.stdout).unwrap();
+            assert_eq!(info["completeness"]["complete"], false, "cut at {cut}");
+        }
+        assert_ne!(case.run(&["verify", "cut"]).status.code(), Some(0), "cut at {cut}");
+    }
+    for (redirect, why) in [(">/dev/full", "No space left"), ("| exec true", "Broken pipe")] {
+        let script = format!("set -o pipefail; \"$0\" save --progress none src - {redirect}");
+        let mut bash = Command::new("bash");
+        bash.current_dir(&case.dir).args(["-c", &script, env!("CARGO_BIN_EXE_kdump")]);
+        let output = bash.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{redirect}: {}", said(&output));
+        assert!(said(&output).contains(why), "{redirect}: {}", said(&output));
+    }
+    let some = "set -o pipefail; \"$0\" save --progress none src - | head -c 100000 >arrived";
+    let mut bash = Command::new("bash");
+    bash.current_dir(&case.dir).args(["-c", some, env!("CARGO_BIN_EXE_kdump")]);
+    let output = bash.output().unwrap();
+    assert!(said(&output).contains("bytes of the stream were written"), "{}", said(&output));
+    assert_ne!(case.run(&["verify", "arrived"]).status.code(), Some(0));
+    // What is lost is told in the stream, too.
+    let whole = sample();
+    case.put("short", &whole[..whole.len() - 0x3000]);
+    let output = case.run(&["save", "--progress", "none", "short", "-"]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    case.put("flat", &output.stdout);
+    let lost = MEMORY - 0x3000;
+    tells(
+        &case,
+        "short",
+        "flat",
+        &Told { info: (0, false), verify: 3, map: [lost, 0x3000, 0], read: (1, lost) },
+    );
+}
+
+/// What is asked for and cannot be had is refused before anything is written.
+#[test]
+fn formats_that_are_refused() {
+    let case = Case::new("formats-refused");
+    for (args, part) in [
+        (&["--format", "elf", "--compress", "lzo", "src", "copy"] as &[&str], "--format kdump"),
+        (&["--format", "elf", "src", "-"], "flattened"),
+        (&["--format", "kdump", "src", "-"], "flattened"),
+        (&["--format", "elf", "-d", "31", "src", "copy"], "--format kdump"),
+        (&["--format", "elf", "--exclude", "free", "src", "copy"], "--format kdump"),
+        // What the kernel does not tell is not guessed.
+        (&["-d", "31", "src", "copy"], "SIZE(page)"),
+        (&["--exclude", "zero,free", "src", "copy"], "SIZE(page)"),
+        (&["--split", "2", "src", "copy"], "--split 2"),
+    ] {
+        let output = saves(&case, "refused", args, 1);
+        assert!(said(&output).contains(part), "{args:?}: {}", said(&output));
+        assert!(output.stdout.is_empty());
+        assert_eq!(names(&case), ["src"], "{args:?}");
+    }
+    // A terminal gets none: script(1) lends one.
+    let script = format!("{} save --progress none src -", env!("CARGO_BIN_EXE_kdump"));
+    let mut terminal = Command::new("script");
+    terminal.current_dir(&case.dir).args(["-qec", &script, "/dev/null"]);
+    let output = terminal.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("terminal"), "{output:?}");
+}
+
 /// A file that the shim calls a block device, of one MiB.
 fn device(case: &mut Case, content: &[u8]) {
     let mut bytes = content.to_vec();
@@ -589,6 +713,10 @@ fn device(case: &mut Case, content: &[u8]) {
 
 #[test]
 fn devices() {
+    in_each_format(devices_in_one);
+}
+
+fn devices_in_one() {
     let mut ext4 = older();
     ext4.resize(ext4.len().max(0x1000), 0);
     ext4[1080..1082].copy_from_slice(b"\x53\xef");
@@ -630,6 +758,10 @@ fn devices() {
 
 #[test]
 fn devices_that_are_refused() {
+    in_each_format(devices_that_are_refused_in_one);
+}
+
+fn devices_that_are_refused_in_one() {
     let mut case = Case::new("devices-refused");
     device(&mut case, &older());
     let before = case.get("device");
@@ -647,15 +779,19 @@ fn devices_that_are_refused() {
     }
     assert!(case.get("device") == before && case.get("node") == before);
     // Too small.
-    fs::File::options().write(true).open(case.at("device")).unwrap().set_len(MEMORY).unwrap();
+    fs::File::options().write(true).open(case.at("device")).unwrap().set_len(0x4000).unwrap();
     let output = saves(&case, "small", &["--force", "src", "device"], 1);
     assert!(said(&output).contains("size of the dump"), "{}", said(&output));
-    assert!(case.get("device") == before[..MEMORY as usize]);
+    assert!(case.get("device") == before[..0x4000]);
 }
 
 /// However a save to a device ends early, what was there before is neither complete nor memory.
 #[test]
 fn devices_that_are_interrupted() {
+    in_each_format(devices_that_are_interrupted_in_one);
+}
+
+fn devices_that_are_interrupted_in_one() {
     for fault in ["kill", "int", "eio"] {
         for point in [1, 512, 513, 5000, 30_000, 60_000, 200_000, 299_000, 302_000, 320_000] {
             for old in [older(), vec![]] {

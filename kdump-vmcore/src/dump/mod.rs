@@ -8,7 +8,7 @@ mod elf;
 mod facts;
 mod flattened;
 mod format;
-mod kdump;
+pub(crate) mod kdump;
 mod note_table;
 #[cfg(feature = "std")]
 mod parallel;

@@ -91,6 +91,11 @@ impl Remembered {
         Ok(())
     }
 
+    /// Memory without bytes, by address.
+    pub(super) fn ranges(&self) -> &[Span] {
+        &self.ranges
+    }
+
     /// Whether no range is known.
     pub(super) fn is_empty(&self) -> bool {
         self.ranges.is_empty()

@@ -10,6 +10,15 @@ pub(crate) fn offset_in(value: u64, unit: u64) -> usize {
     usize::try_from(value & unit.wrapping_sub(1)).unwrap_or(0)
 }
 
+/// Whether all bytes are zero, told at the speed of memory whatever memcmp a libc has.
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
+    const STEP: usize = 128;
+    let mut steps = bytes.chunks_exact(STEP);
+    // Pages that are not zero show it early; the sum over a step needs no branch.
+    let zero = |step: &[u8]| step.iter().fold(0, |sum, byte| sum | byte) == 0;
+    steps.by_ref().all(zero) && zero(steps.remainder())
+}
+
 /// Fills `bytes` with the memory from `paddr` on. What cannot be read becomes zeros and is told to
 /// `bad`, as little as `unit` bytes at a time: also where a source has ended, because what is
 /// behind may stand in front of it, or in another file.

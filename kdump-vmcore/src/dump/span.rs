@@ -21,6 +21,10 @@ pub enum PageClass {
 }
 
 impl PageClass {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Cache, Self::CachePrivate, Self::User, Self::Free, Self::HwPoison, Self::Offline];
+
     /// The name used on command lines and in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -48,8 +52,7 @@ impl PageClass {
 
     /// The class of a number in the note of a saved dump.
     pub(crate) fn from_number(number: u32) -> Option<Self> {
-        let all = [Self::Cache, Self::CachePrivate, Self::User, Self::Free, Self::HwPoison, Self::Offline];
-        all.into_iter().find(|class| class.number() == number)
+        Self::ALL.into_iter().find(|class| class.number() == number)
     }
 }
 

@@ -14,7 +14,7 @@ use super::losses::{FOUND_ROOM, Losses, reason_for};
 use super::note::{BLOCK, mark, stub};
 use super::plan::source_defects;
 use super::{SavePlan, SaveReport, WriteAt};
-use crate::dump::scan::{offset_in, read_or_zero};
+use crate::dump::scan::{is_zero, offset_in, read_or_zero};
 use crate::dump::{Reader, Unreadable};
 use crate::error::{Error, elf};
 use crate::progress::Progress;
@@ -24,12 +24,12 @@ use crate::room::{append, collect, zeroed};
 const BATCH: usize = 2 << 20;
 /// Bytes of the blocks of the file that are left out where they are zero.
 const PAGE: usize = 4096;
-/// What such a block is compared with.
+/// What fills gaps.
 static ZEROS: [u8; PAGE] = [0; PAGE];
 /// Bytes between regions, exclusive, that are written as zeros, or left out as the pages they are in.
 const MAX_GAP: usize = 16 * PAGE;
 /// Bytes of the file after which what was written is made to last and noted as good.
-const CHECKPOINT: u64 = 64 << 20;
+pub(super) const CHECKPOINT: u64 = 64 << 20;
 
 /// Saving that ended early.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -193,13 +193,7 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
         let plan = self.plan;
         let (found, good) = (&self.found, self.good);
         let given_up = plan.given_up.saturating_add(found.given_up);
-        let start = plan.note.blocks().start;
-        plan.note.fill(&mut self.note, start, Some(good), &found.ranges, given_up);
-        for blocks in [plan.note.found_blocks(found.ranges.len()), plan.note.head_block()] {
-            let range = blocks.start.saturating_sub(start)..blocks.end.saturating_sub(start);
-            let bytes = self.note.get(range).unwrap_or_default();
-            self.sink.write_all_at(blocks.start as u64, bytes)?;
-        }
+        plan.note.checkpoint(&mut self.note, self.sink, good, &found.ranges, given_up)?;
         self.noted = good;
         Ok(())
     }
@@ -322,7 +316,7 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
                 PAGE.saturating_sub(offset_in(at, PAGE as u64)).min(bytes.len().saturating_sub(position));
             let next = position.saturating_add(count);
             let page = bytes.get(position..next).unwrap_or_default();
-            if ZEROS.get(..count) == Some(page) {
+            if is_zero(page) {
                 self.write_run(offset, bytes, run.take(), position)?;
             } else {
                 run.get_or_insert(position);
@@ -368,7 +362,7 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
 }
 
 /// Takes down memory that was to be copied and could not be read.
-fn note_loss(report: &mut SaveReport, found: &mut Losses, range: PhysRange, error: Error) {
+pub(super) fn note_loss(report: &mut SaveReport, found: &mut Losses, range: PhysRange, error: Error) {
     let reason = reason_for(&error);
     // There is room: it was taken beforehand.
     let _ = found.add(LostRange { range, reason });

@@ -9,10 +9,11 @@ use thiserror::Error;
 
 use super::device::{self, Device};
 use super::draft::{Draft, check, failed};
-use super::{Interrupted, SavePlan, SaveReport};
+use super::{Flatten, Interrupted, KdumpOptions, KdumpPlan, SavePlan, SaveReport, WriteAt};
 use crate::dump::Dump;
 use crate::error::Error;
 use crate::progress::Progress;
+use crate::source::FileId;
 
 /// Saving that failed, and what is left of it.
 #[derive(Clone, Debug, Error)]
@@ -23,9 +24,9 @@ pub struct SaveFailure {
     /// Where the part that was saved is, which says that it is unfinished; `None` when there is
     /// none.
     pub kept: Option<PathBuf>,
-    /// Bytes from the start of the file that are good.
+    /// Bytes from the start of the file that are good; of a stream those that were written.
     pub good: u64,
-    /// Bytes the file should have had.
+    /// Bytes the file should have had, at most.
     pub size: u64,
     /// What was done until then.
     pub report: Box<SaveReport>,
@@ -38,7 +39,8 @@ impl SaveFailure {
             (Some(path), good) => {
                 format!("; the first {good} of {} bytes are usable in {}", self.size, path.display())
             }
-            (None, _) => String::new(),
+            (None, 0) => String::new(),
+            (None, good) => format!("; {good} bytes of the stream were written before, which lack its end"),
         }
     }
 
@@ -47,14 +49,111 @@ impl SaveFailure {
     }
 }
 
-/// What the caller of [`save`] allows.
+/// The format a dump is saved in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SaveFormat {
+    /// An ELF core.
+    #[default]
+    Elf,
+    /// A kdump-compressed file.
+    Kdump(KdumpOptions),
+    /// A kdump-compressed file as a flattened stream.
+    Flattened(KdumpOptions),
+}
+
+/// What the caller of [`save`] asks for and allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SaveOptions {
     /// Write over a device that holds something else than zeros or a dump.
     pub force: bool,
+    /// What is written.
+    pub format: SaveFormat,
 }
 
-/// Saves `dump` as an ELF core at `destination`.
+/// A file that is planned, in any format.
+enum Plan<'d> {
+    Elf(Box<SavePlan<'d>>),
+    Kdump(Box<KdumpPlan<'d>>),
+    Flattened(Box<KdumpPlan<'d>>),
+}
+
+impl<'d> Plan<'d> {
+    fn new(dump: &'d Dump<'_>, format: SaveFormat) -> Result<Self, Error> {
+        Ok(match format {
+            SaveFormat::Elf => Self::Elf(Box::new(SavePlan::elf(dump)?)),
+            SaveFormat::Kdump(options) => Self::Kdump(Box::new(KdumpPlan::new(dump, options)?)),
+            SaveFormat::Flattened(options) => Self::Flattened(Box::new(KdumpPlan::new(dump, options)?)),
+        })
+    }
+
+    /// The least bytes it takes.
+    fn size(&self) -> u64 {
+        match self {
+            Self::Elf(plan) => plan.size(),
+            Self::Kdump(plan) | Self::Flattened(plan) => plan.size(),
+        }
+    }
+
+    fn copy<W: WriteAt + ?Sized>(
+        &self,
+        sink: &mut W,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<SaveReport, Interrupted> {
+        match self {
+            Self::Elf(plan) => plan.copy(sink, progress),
+            Self::Kdump(plan) => plan.copy(sink, progress),
+            Self::Flattened(plan) => {
+                let mut at = 0_u64;
+                plan.copy(
+                    &mut Flatten::new(|bytes: &[u8]| {
+                        let written = sink.write_all_at(at, bytes);
+                        at = at.saturating_add(bytes.len() as u64);
+                        written
+                    }),
+                    progress,
+                )
+            }
+        }
+    }
+
+    /// Whether a file that ends where it is good is better than one that does not.
+    fn is_cut(&self) -> bool {
+        !matches!(self, Self::Flattened(_))
+    }
+}
+
+/// Saves `dump` as a flattened stream of a kdump-compressed file, which `output` gets in order: a
+/// pipe, a connection.
+///
+/// # Errors
+/// [`SaveFailure`]. The stream lacks its end then, which every reader of it tells.
+pub fn save_stream(
+    dump: &Dump<'_>,
+    options: KdumpOptions,
+    output: &mut dyn std::io::Write,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<SaveReport, SaveFailure> {
+    let plan = KdumpPlan::new(dump, options).map_err(SaveFailure::early)?;
+    let mut at = 0_u64;
+    let mut stream = Flatten::new(|bytes: &[u8]| {
+        let failed = |error: &std::io::Error| Error::Io { offset: at, cause: error.into() };
+        output.write_all(bytes).map_err(|error| failed(&error))?;
+        at = at.saturating_add(bytes.len() as u64);
+        Ok(())
+    });
+    let copied = plan.copy(&mut stream, progress);
+    let good = stream.written();
+    let lost = |error, size, report| SaveFailure { error, kept: None, good, size, report };
+    match copied {
+        Ok(report) => match output.flush().map_err(failed("flush the stream")) {
+            Ok(()) => Ok(report),
+            Err(error) => Err(lost(error, report.file_size, Box::new(report))),
+        },
+        Err(Interrupted { error, size, report, .. }) => Err(lost(error, size, report)),
+    }
+}
+
+/// Saves `dump` at `destination`, in the format that `options` name.
 ///
 /// A regular file is written under its name with `.incomplete` appended ([`Draft`]), synced, and
 /// renamed when it is finished; whatever was there is replaced in one step. An `.incomplete` file
@@ -79,58 +178,66 @@ pub fn save(
 ) -> Result<SaveReport, SaveFailure> {
     match std::fs::metadata(destination) {
         Ok(found) if found.file_type().is_block_device() => {
-            let plan = SavePlan::elf(dump).map_err(SaveFailure::early)?;
-            save_to_device(&plan, destination, options, progress)
+            if matches!(options.format, SaveFormat::Flattened(_)) {
+                // Nothing would tell what it holds behind a stream that was cut.
+                let what = "a flattened stream on a device; write --format kdump or a file";
+                return Err(SaveFailure::early(Error::Unsupported { what }));
+            }
+            let plan = Plan::new(dump, options.format).map_err(SaveFailure::early)?;
+            save_to_device(&plan, dump.files(), destination, options, progress)
         }
-        _ => save_to_file(dump, destination, progress),
+        _ => save_to_file(dump, destination, options.format, progress),
     }
 }
 
 fn save_to_file(
     dump: &Dump<'_>,
     destination: &Path,
+    format: SaveFormat,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<SaveReport, SaveFailure> {
     // First, so that nothing long is done for a name that cannot be used.
     check(destination, dump.files()).map_err(SaveFailure::early)?;
     // Before the draft: it takes the place of one that may be all there is of an earlier dump.
-    let plan = SavePlan::elf(dump).map_err(SaveFailure::early)?;
+    let plan = Plan::new(dump, format).map_err(SaveFailure::early)?;
     let mut draft = Draft::create(destination, dump.files()).map_err(SaveFailure::early)?;
     let mut report = match plan.copy(&mut draft.file(), progress) {
         Ok(report) => report,
-        Err(interrupted) => return Err(keep(draft, interrupted)),
+        Err(interrupted) => return Err(keep(draft, interrupted, plan.is_cut())),
     };
     report.removed_leftover = draft.removed_leftover();
     match draft.place_it() {
         Ok(()) => Ok(report),
         Err(error) => {
             let placed = draft.is_placed();
-            let (kept, good) =
-                (Some(if placed { destination.to_owned() } else { draft.leave() }), plan.size());
-            Err(SaveFailure { error, kept, good, size: plan.size(), report: Box::new(report) })
+            let kept = Some(if placed { destination.to_owned() } else { draft.leave() });
+            let size = report.file_size;
+            Err(SaveFailure { error, kept, good: size, size, report: Box::new(report) })
         }
     }
 }
 
 /// Cuts the file to its good part, or removes it when there is none.
-fn keep(draft: Draft, interrupted: Interrupted) -> SaveFailure {
+fn keep(draft: Draft, interrupted: Interrupted, cut: bool) -> SaveFailure {
     let Interrupted { error, good, size, mut report } = interrupted;
     report.removed_leftover = draft.removed_leftover();
     let kept = (good != 0).then(|| {
         // Neither step can help when it fails: the error that ended the work is the one to tell.
-        let _ = draft.file().set_len(good).and_then(|()| draft.file().sync_all());
+        let length = if cut { draft.file().set_len(good) } else { Ok(()) };
+        let _ = length.and_then(|()| draft.file().sync_all());
         draft.leave()
     });
     SaveFailure { error, kept, good, size, report }
 }
 
 fn save_to_device(
-    plan: &SavePlan<'_>,
+    plan: &Plan<'_>,
+    sources: &[FileId],
     destination: &Path,
     options: SaveOptions,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<SaveReport, SaveFailure> {
-    let device = device::open(destination, plan.dump.files(), plan.size(), options.force);
+    let device = device::open(destination, sources, plan.size(), options.force);
     let device = device.map_err(SaveFailure::early)?;
     let report = plan.copy(&mut Device(&device), progress).map_err(|interrupted| {
         let Interrupted { error, good, size, report } = interrupted;
@@ -140,7 +247,7 @@ fn save_to_device(
     match device.sync_all().map_err(failed("sync the device")) {
         Ok(()) => Ok(report),
         Err(error) => {
-            let (kept, size, report) = (Some(destination.to_owned()), plan.size(), Box::new(report));
+            let (kept, size, report) = (Some(destination.to_owned()), report.file_size, Box::new(report));
             Err(SaveFailure { error, kept, good: 0, size, report })
         }
     }

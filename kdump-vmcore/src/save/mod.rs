@@ -1,4 +1,4 @@
-//! Saving a dump as an ELF core.
+//! Saving a dump: as an ELF core, or as a kdump-compressed file.
 
 mod copy;
 #[cfg(feature = "std")]
@@ -7,6 +7,8 @@ mod device;
 mod draft;
 #[cfg(feature = "std")]
 mod file;
+mod flatten;
+mod kdump;
 mod layout;
 mod losses;
 mod note;
@@ -18,7 +20,9 @@ pub use copy::Interrupted;
 #[cfg(feature = "std")]
 pub use draft::Draft;
 #[cfg(feature = "std")]
-pub use file::{SaveFailure, SaveOptions, save};
+pub use file::{SaveFailure, SaveFormat, SaveOptions, save, save_stream};
+pub use flatten::Flatten;
+pub use kdump::{KdumpOptions, KdumpPlan};
 pub use plan::SavePlan;
-pub use report::SaveReport;
+pub use report::{LeftOut, SaveReport};
 pub use sink::WriteAt;

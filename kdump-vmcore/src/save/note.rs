@@ -8,7 +8,9 @@ use kdump_elf::{
     NoteAlign, Notes, PT_NOTE, Phdr, SAVE_NOTE_ENTRY, SAVE_NOTE_HEAD, SaveState, note_size, write_note,
 };
 
+use super::WriteAt;
 use super::losses::FOUND_ROOM;
+use crate::dump::NoteTable;
 use crate::error::{Error, elf};
 use crate::room::{append, zeroed};
 
@@ -49,6 +51,21 @@ impl Cleaned {
             append(&mut kept, what, bytes.get(end..).unwrap_or_default())?;
         }
         Ok(Self { bytes: kept, end: Some(notes_end) })
+    }
+
+    /// All notes of a dump but ours, as one segment: what is behind damage is not among them.
+    pub(super) fn all(notes: &NoteTable, endian: Endian) -> Result<Self, Error> {
+        let what = "notes of the new file";
+        let mut bytes = Vec::new();
+        for note in notes.iter().filter(|note| !is_ours(note)) {
+            let start = bytes.len();
+            let size = note_size(note.name.len(), note.desc.len());
+            append(&mut bytes, what, &zeroed(what, size)?)?;
+            let place = bytes.get_mut(start..).unwrap_or_default();
+            write_note(place, endian, note.name, note.n_type, note.desc).map_err(elf(what))?;
+        }
+        let end = Some(bytes.len());
+        Ok(Self { bytes, end })
     }
 
     /// Appends the notes to `head` as they are.
@@ -200,6 +217,31 @@ impl NotePlace {
         let state = SaveState { good, count, given_up, defects: self.defects };
         let at = self.desc_at.saturating_sub(start);
         let _ = state.encode(self.encoding.endian, bytes.get_mut(at..).unwrap_or_default());
+    }
+
+    /// Writes into `sink` what was found so far and how much of the file is good. `bytes` are the
+    /// blocks of the note.
+    pub(super) fn checkpoint<W: WriteAt + ?Sized>(
+        &self,
+        bytes: &mut [u8],
+        sink: &mut W,
+        good: u64,
+        found: &[LostRange],
+        given_up: u64,
+    ) -> Result<(), Error> {
+        let start = self.blocks().start;
+        self.fill(bytes, start, Some(good), found, given_up);
+        for blocks in [self.found_blocks(found.len()), self.head_block()] {
+            let range = blocks.start.saturating_sub(start)..blocks.end.saturating_sub(start);
+            let bytes = bytes.get(range).unwrap_or_default();
+            sink.write_all_at(blocks.start as u64, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// The bytes of the note that change while the file is written, exclusive end.
+    pub(super) fn changing(&self) -> core::ops::Range<usize> {
+        self.desc_at..self.at.saturating_add(self.size)
     }
 
     /// Takes the note out of `bytes`, which stand at offset `start` of the file.

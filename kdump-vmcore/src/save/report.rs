@@ -2,7 +2,39 @@
 
 use alloc::vec::Vec;
 
-use crate::dump::Unreadable;
+use crate::dump::{PageClass, Unreadable};
+
+/// Pages that were left out because that was asked for, and what is to be known of the choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Pages by class.
+    pages: [u64; PageClass::ALL.len()],
+    /// Pages that are kept because the kernel's record of them cannot be read.
+    pub unreadable: u64,
+    /// Pages that are kept because the kernel has no record of them.
+    pub without: u64,
+}
+
+impl LeftOut {
+    /// The classes of which there are any, and how many pages.
+    pub fn classes(&self) -> impl Iterator<Item = (PageClass, u64)> {
+        PageClass::ALL.into_iter().zip(self.pages).filter(|(_, pages)| *pages != 0)
+    }
+
+    /// All pages that were left out.
+    #[must_use]
+    pub fn pages(&self) -> u64 {
+        self.pages.iter().copied().fold(0, u64::saturating_add)
+    }
+
+    pub(super) fn add(&mut self, class: PageClass, pages: u64) {
+        for (sum, other) in self.pages.iter_mut().zip(PageClass::ALL) {
+            if other == class {
+                *sum = sum.saturating_add(pages);
+            }
+        }
+    }
+}
 
 /// What saving did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +55,8 @@ pub struct SaveReport {
     /// Bytes besides that could be read and are told to be unreadable in the saved dump, which
     /// had no room to list more ranges.
     pub given_up: u64,
+    /// Pages that were left out because that was asked for.
+    pub left_out: LeftOut,
     /// Other defects the source had; its completeness lists them.
     pub source_defects: u32,
     /// Whether the unfinished file of a process that was killed was removed.

@@ -10,6 +10,8 @@ use crate::error::Error;
 /// [`SavePlan::copy`](crate::SavePlan::copy) uses less: the header is written in whole blocks of
 /// 512 bytes at multiples of 512, some of them again later; behind it everything comes once and in
 /// ascending order, without gaps unless the sink is sparse.
+/// [`KdumpPlan::copy`](crate::KdumpPlan::copy) writes descriptors and pages in turns, each in ascending
+/// order.
 pub trait WriteAt {
     /// Writes all of `bytes` at `offset`.
     ///
@@ -19,6 +21,12 @@ pub trait WriteAt {
 
     /// Whether what was never written reads as zeros, so that zeros need not be written.
     fn is_sparse(&self) -> bool;
+
+    /// Whether bytes may be written a second time. A sink that allows none gets every byte once: the
+    /// file says from its first byte on that it is finished, and only its end can show that it is.
+    fn rewrites(&self) -> bool {
+        true
+    }
 
     /// Makes what was written last, so that no later write is on the medium before it.
     ///

@@ -16,7 +16,7 @@ use crate::source::ReadAt;
 /// What a stream begins with.
 pub(crate) const SIGNATURE: &[u8] = b"makedumpfile\0\0\0\0";
 /// Bytes in front of the first record.
-const HEAD: u64 = 4096;
+const HEAD: u64 = FLATTENED_HEAD as u64;
 /// Bytes in front of a record's data.
 const RECORD_HEAD: u64 = 16;
 /// Bytes of a whole stream's file that no record gives and that therefore are zeros. Writers
@@ -44,6 +44,28 @@ struct Head {
 struct RecordHead {
     offset: U64,
     size: U64,
+}
+
+/// Bytes of the block a stream begins with.
+pub(crate) const FLATTENED_HEAD: usize = 4096;
+/// The record that ends a stream: both numbers are -1.
+pub(crate) const FLATTENED_END: [u8; 16] = [0xff; 16];
+
+/// Writes the beginning of a stream into `block`, which is zero.
+pub(crate) fn flattened_head(block: &mut [u8; FLATTENED_HEAD]) {
+    let mut signature = [0; 16];
+    signature.copy_from_slice(SIGNATURE);
+    let head = Head { signature, kind: U64::new(1), version: U64::new(1) };
+    let bytes = head.as_bytes();
+    block.get_mut(..bytes.len()).unwrap_or_default().copy_from_slice(bytes);
+}
+
+/// What stands in front of `size` bytes that belong at `offset`.
+pub(crate) fn flattened_record(offset: u64, size: u64) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    let head = RecordHead { offset: offset.into(), size: size.into() };
+    bytes.copy_from_slice(head.as_bytes());
+    bytes
 }
 
 /// A record or what later ones have left of it.

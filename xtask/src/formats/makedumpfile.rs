@@ -13,13 +13,13 @@ use crate::error::{Context, Result, failed};
 use crate::progress::{Clock, Row};
 use crate::shell;
 
-const CODECS: [(&str, &str); 5] =
+pub(crate) const CODECS: [(&str, &str); 5] =
     [("none", ""), ("zlib", "-c"), ("lzo", "-l"), ("snappy", "-p"), ("zstd", "-z")];
 const LEVELS: [&str; 3] = ["0", "1", "31"];
 
 /// The makedumpfile of an architecture: each knows the kernels of its own alone.
 #[derive(Debug)]
-pub(super) struct Maker {
+pub(crate) struct Maker {
     /// The program and what stands in front of its options.
     words: Vec<OsString>,
     /// What names of rows begin with.
@@ -32,7 +32,7 @@ const PACKAGES: [&str; 8] =
 
 impl Maker {
     /// That of this machine.
-    pub(super) fn host() -> Result<Self> {
+    pub(crate) fn host() -> Result<Self> {
         let program = shell::find("makedumpfile").context("makedumpfile: no such program")?;
         Ok(Self { words: vec![program.into()], prefix: String::new() })
     }
@@ -54,6 +54,12 @@ impl Maker {
         Ok(Self { words, prefix: format!("{prefix} ") })
     }
 
+    /// Whether it is built with the codec of an option.
+    pub(crate) fn has(&self, flag: &str) -> Result<bool> {
+        let help = shell::text(self.command()?.arg("--help"))?;
+        Ok(flag.is_empty() || !help.contains(&format!("('{flag}' option will be ignored")))
+    }
+
     fn command(&self) -> Result<Command> {
         let (program, rest) = self.words.split_first().context("no program")?;
         let mut command = Command::new(program);
@@ -72,12 +78,11 @@ pub(super) fn rows(
 ) -> Result<Vec<Row>> {
     clock.say(&format!("reading {}", dump.display()));
     let source = Pages::of_elf(dump)?;
-    let help = shell::text(maker.command()?.arg("--help"))?;
     let prefix = &maker.prefix;
     let mut rows = Vec::new();
     for (codec, flag) in CODECS {
         // It would write uncompressed pages and say nothing in its exit status.
-        if help.contains(&format!("('{flag}' option will be ignored")) {
+        if !maker.has(flag)? {
             let detail = "NOT TESTED: this makedumpfile is built without it".to_owned();
             rows.push(Row { name: format!("{prefix}{codec}"), passed: true, detail });
             continue;
@@ -134,7 +139,7 @@ fn reversed(parts: &[PathBuf]) -> Vec<PathBuf> {
     parts.iter().rev().cloned().collect()
 }
 
-fn make(maker: &Maker, dump: &Path, options: &[&str], out: &[&Path]) -> Result {
+pub(super) fn make(maker: &Maker, dump: &Path, options: &[&str], out: &[&Path]) -> Result {
     let mut command = maker.command()?;
     let (last, rest) = options.split_last().map_or((None, options), |(last, rest)| (Some(last), rest));
     command.arg("-f").args(rest).args(last).arg(dump).args(out);

@@ -1,9 +1,16 @@
 //! `kdump save`: copies a dump, or /proc/vmcore, to a safe place.
 
-use std::path::PathBuf;
+use core::ops::ControlFlow;
+use std::fs::File;
+use std::io::IsTerminal;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use kdump_vmcore::{SaveOptions, SaveReport};
+use kdump_vmcore::codec::Codec;
+use kdump_vmcore::{
+    Classes, Dump, KdumpOptions, PageClass, Progress, SaveFailure, SaveFormat, SaveOptions, SaveReport,
+};
 use serde_json::{Value, json};
 
 use super::info;
@@ -20,13 +27,25 @@ saving ends early, DST.incomplete stays with what is good and says that it is un
 save to DST removes it, unless its process still lives. Zero pages become holes. Memory that cannot
 be read does not end the work: the copy remembers which it is and why, as it does for what SRC
 lacked already. DST may be a block device nobody uses: what is no dump there is written over with
---force only. What is written is uncompressed ELF with everything SRC has, by one thread; options
-that ask for another format, compression, fewer pages or several files are refused.
+--force only.
+
+--format elf (the usual one) is uncompressed, by one thread. --format kdump is what makedumpfile
+writes, version 6: crash, drgn and makedumpfile read it. Pages of zeros share one place in it, a page
+that compression does not make smaller is stored as it is, and the file is the same for every number of
+threads. --format flattened is the same as a stream, which `makedumpfile -R` and `kdump save` put
+together; DST - writes it to standard output.
+
+-d and --exclude leave pages out by what the dead kernel's array of struct page says of them, as
+VMCOREINFO describes it, of x86_64: with any class also those with memory errors and those given back to a
+hypervisor. A page of which the record cannot be read is kept and counted. What the kernel does not tell
+enough for is refused by the name of the missing key, before anything is written. --split is refused.
 
 Exit status: 0 saved; 3 saved, but SRC lacked something; 1 not saved.
 
 Examples:
   kdump save /proc/vmcore /var/crash/vmcore
+  kdump save -d 31 --compress zstd --threads 4 /proc/vmcore /var/crash/vmcore
+  kdump save --compress lzo /proc/vmcore - | ssh host 'cat > vmcore.flat'
   kdump save --progress json /proc/vmcore /dev/vdb";
 
 pub(crate) fn command() -> Command {
@@ -40,22 +59,22 @@ pub(crate) fn command() -> Command {
             path("dump", "SRC", "The dump to copy; several files are the parts of one split dump")
                 .num_args(1..),
         )
-        .arg(path("dst", "DST", "Where to: a file or a block device"))
+        .arg(path("dst", "DST", "Where to: a file, a block device, or - for standard output"))
         .arg(info::raw_arg().help(
             "SRC is a raw image of the memory from this physical address on; once for each SRC, in \
              order and in front of them",
         ))
-        .arg(option("format", "FORMAT", "Format of DST; elf only").value_parser([
+        .arg(option("format", "FORMAT", "Format of DST; elf if nothing asks for another one").value_parser([
             "elf",
             "kdump",
             "flattened",
         ]))
         .arg(
-            option("compress", "METHOD", "Compression of pages; none only")
+            option("compress", "METHOD", "Compression of pages; not for elf")
                 .value_parser(["none", "zlib", "lzo", "snappy", "zstd"]),
         )
         .arg(
-            option("exclude", "CLASSES", "Kinds of pages to leave out, separated by commas; none can be")
+            option("exclude", "CLASSES", "Kinds of pages to leave out, separated by commas; not for elf")
                 .value_delimiter(',')
                 .value_parser(["zero", "cache", "cache-private", "user", "free"])
                 .conflicts_with("level"),
@@ -65,9 +84,12 @@ pub(crate) fn command() -> Command {
                 .short('d')
                 .value_name("LEVEL")
                 .value_parser(value_parser!(u8).range(0..=31))
-                .help("Kinds of pages to leave out, as the number makedumpfile uses; 0 only"),
+                .help("Kinds of pages to leave out, as the number makedumpfile uses; not for elf"),
         )
-        .arg(option("threads", "N", "At most this many threads").value_parser(value_parser!(u16).range(1..)))
+        .arg(
+            option("threads", "N", "At most this many threads read and compress; not for elf")
+                .value_parser(value_parser!(u16).range(1..)),
+        )
         .arg(option("split", "N", "Split into N files; 1 only").value_parser(value_parser!(u16).range(1..)))
         .arg(
             Arg::new("force")
@@ -84,6 +106,7 @@ fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
 
 pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     refuse_unsupported(matches)?;
+    let format = format(matches)?;
     let dump = info::open(matches)?;
     let destination = matches.get_one::<PathBuf>("dst").ok_or_else(|| Failure::usage("DST is missing"))?;
     let defects = &dump.completeness().defects;
@@ -93,9 +116,13 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     if let Some(more) = defects.len().checked_sub(LINES).filter(|&more| more > 0) {
         crate::terminal::tell!("kdump save: and {more} more defects");
     }
-    let options = SaveOptions { force: matches.get_flag("force") };
+    let options = SaveOptions { force: matches.get_flag("force"), format };
     let mut reporter = Reporter::new(matches);
-    let result = kdump_vmcore::save(&dump, destination, options, &mut |state| reporter.show(state));
+    let mut progress = |state| reporter.show(state);
+    let result = match format {
+        SaveFormat::Flattened(options) if is_stdout(destination) => to_stdout(&dump, options, &mut progress),
+        _ => kdump_vmcore::save(&dump, destination, options, &mut progress),
+    };
     reporter.finish();
     let removed = match &result {
         Ok(report) => report.removed_leftover,
@@ -147,6 +174,8 @@ fn unreadable(report: &SaveReport) -> u64 {
 }
 
 fn document(report: &SaveReport) -> Value {
+    let left_out = report.left_out.classes().map(|(class, pages)| (class.name().to_owned(), pages.into()));
+    let left_out: serde_json::Map<String, Value> = left_out.collect();
     json!({
         "saved": true,
         "whole": report.is_whole(),
@@ -156,38 +185,75 @@ fn document(report: &SaveReport) -> Value {
         "unreadable": unreadable(report),
         "corrupt": report.corrupt,
         "given_up": report.given_up,
+        "left_out_pages": left_out,
+        "undecided_pages": report.left_out.unreadable,
         "source_defects": report.source_defects,
     })
 }
 
-/// What needs a format or a filter this version does not have ends here, before anything is
-/// written.
-fn refuse_unsupported(matches: &ArgMatches) -> CommandResult {
+/// Whether the dump goes to standard output.
+fn is_stdout(destination: &Path) -> bool {
+    destination.as_os_str() == "-"
+}
+
+/// Writes a stream to standard output, without the buffer that looks for the ends of lines.
+fn to_stdout(
+    dump: &Dump<'_>,
+    options: KdumpOptions,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<SaveReport, SaveFailure> {
+    let stdout = std::io::stdout().as_fd().try_clone_to_owned().map(File::from);
+    match stdout {
+        Ok(mut stdout) => kdump_vmcore::save_stream(dump, options, &mut stdout, progress),
+        Err(_) => kdump_vmcore::save_stream(dump, options, &mut std::io::stdout().lock(), progress),
+    }
+}
+
+/// What is to be written. Compression, leaving pages out and standard output ask for the format that has them.
+fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
     let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
-    let refuse = |what: &str| {
-        Err(Failure::new(format!("{what} is unsupported: only uncompressed ELF can be written")))
+    let stdout = matches.get_one::<PathBuf>("dst").is_some_and(|path| is_stdout(path));
+    let codec = match text("compress") {
+        None | Some("none") => None,
+        Some(name) => Some(Codec::from_name(name).ok_or_else(|| Failure::usage("no such compression"))?),
     };
-    if matches.get_one::<PathBuf>("dst").is_some_and(|path| path.as_os_str() == "-") {
-        return refuse("DST -, which streams the flattened format,");
+    let threads = matches.get_one::<u16>("threads").copied().unwrap_or(1);
+    let exclude = classes(matches);
+    let options = KdumpOptions { codec, threads, exclude, ..KdumpOptions::default() };
+    let usual = match (stdout, codec) {
+        (true, _) => "flattened",
+        (_, None) if exclude.is_empty() => "elf",
+        _ => "kdump",
+    };
+    match text("format").unwrap_or(usual) {
+        "elf" if stdout => Err(Failure::new("--format elf cannot be written to -: a stream is flattened")),
+        "elf" if codec.is_some() => Err(Failure::new("--format elf has no compression: use --format kdump")),
+        "elf" if !exclude.is_empty() => {
+            Err(Failure::new("--format elf has everything: to leave pages out use --format kdump"))
+        }
+        "elf" => Ok(SaveFormat::Elf),
+        "flattened" if stdout && std::io::stdout().is_terminal() => {
+            Err(Failure::new("standard output is a terminal: a dump is not for reading there"))
+        }
+        "flattened" => Ok(SaveFormat::Flattened(options)),
+        _ if stdout => Err(Failure::new("--format kdump cannot be written to -: use --format flattened")),
+        _ => Ok(SaveFormat::Kdump(options)),
     }
-    match text("format") {
-        None | Some("elf") => {}
-        Some(format) => return refuse(&format!("--format {format}")),
-    }
-    match text("compress") {
-        None | Some("none") => {}
-        Some(method) => return refuse(&format!("--compress {method}")),
-    }
-    if matches.contains_id("exclude") && matches.get_many::<String>("exclude").is_some() {
-        return refuse("--exclude");
-    }
-    match matches.get_one::<u8>("level") {
-        None | Some(0) => {}
-        Some(level) => return refuse(&format!("-d {level}")),
-    }
+}
+
+/// Kinds of pages to leave out; pages of zeros are none of them.
+fn classes(matches: &ArgMatches) -> Classes {
+    let level = matches.get_one::<u8>("level").copied().unwrap_or(0);
+    let names = matches.get_many::<String>("exclude").into_iter().flatten();
+    let classes = names.filter_map(|name| PageClass::ALL.into_iter().find(|class| class.name() == name));
+    classes.fold(Classes::from_level(level), Classes::with)
+}
+
+/// What this version does not do ends here, before anything is written.
+fn refuse_unsupported(matches: &ArgMatches) -> CommandResult {
     match matches.get_one::<u16>("split") {
         None | Some(1) => Ok(()),
-        Some(parts) => refuse(&format!("--split {parts}")),
+        Some(parts) => Err(Failure::new(format!("--split {parts} is unsupported"))),
     }
 }
 
@@ -200,6 +266,15 @@ fn tell(report: &SaveReport) {
         size(report.written),
         report.file_size
     );
+    let left_out = report.left_out.classes().map(|(class, pages)| format!("{pages} {}", class.name()));
+    let left_out: Vec<String> = left_out.collect();
+    if !left_out.is_empty() {
+        crate::terminal::tell!("left out pages: {}", left_out.join(", "));
+    }
+    let kept = report.left_out.unreadable;
+    if kept > 0 {
+        crate::terminal::tell!("kept {kept} pages of which the kernel's record cannot be read");
+    }
     if report.shared > 0 {
         crate::terminal::tell!("{} that several PT_LOADs list are stored once", size(report.shared));
     }

@@ -19,9 +19,9 @@ use crate::source::ReadAt;
 /// in the wrong byte order.
 const BLOCK_SIZES: RangeInclusive<u32> = 0x1000..=0x4_0000;
 /// 2^36 pages, 256 TiB of RAM in pages of 4 KiB: holds the ranks of both bitmaps to 512 MiB.
-const MAX_MAPNR: u64 = 1 << 36;
+pub(crate) const MAX_MAPNR: u64 = 1 << 36;
 /// What the 32-bit numbers of pages hold when the number does not fit.
-const SATURATED: u64 = 0xffff_ffff;
+pub(crate) const SATURATED: u64 = 0xffff_ffff;
 /// Versions are small numbers; a large one is a small one read in the wrong byte order.
 const MAX_VERSION: u32 = 0xff;
 
@@ -268,18 +268,31 @@ fn max_mapnr(main: &Main, sub: &Sub, defects: &mut Vec<Error>) -> u64 {
     small
 }
 
-/// The architecture whose kernel calls its machine `name` (uname(2)).
+/// How kernels of an architecture call their machine (uname(2)); each in its first place is what is
+/// written.
+const MACHINES: &[(Arch, &[&str])] = &[
+    (Arch::X86_64, &["x86_64"]),
+    (Arch::I386, &["i686", "i586", "i486", "i386"]),
+    (Arch::Arm64, &["aarch64", "aarch64_be"]),
+    (Arch::Ppc64, &["ppc64", "ppc64le"]),
+    (Arch::Ppc32, &["ppc", "ppcle"]),
+    (Arch::Riscv64, &["riscv64"]),
+    (Arch::S390x, &["s390x"]),
+    (Arch::LoongArch64, &["loongarch64"]),
+    (Arch::Arm, &["arm"]),
+];
+
+/// The architecture whose kernel calls its machine `name`.
 fn arch(name: &str) -> Option<Arch> {
-    Some(match name {
-        "x86_64" => Arch::X86_64,
-        "i386" | "i486" | "i586" | "i686" => Arch::I386,
-        "aarch64" | "aarch64_be" => Arch::Arm64,
-        "ppc64" | "ppc64le" => Arch::Ppc64,
-        "ppc" | "ppcle" => Arch::Ppc32,
-        "riscv64" => Arch::Riscv64,
-        "s390x" => Arch::S390x,
-        "loongarch64" => Arch::LoongArch64,
-        _ if name.starts_with("arm") => Arch::Arm,
-        _ => return None,
-    })
+    let found = MACHINES.iter().find(|(_, names)| names.contains(&name)).map(|(arch, _)| *arch);
+    found.or_else(|| name.starts_with("arm").then_some(Arch::Arm))
+}
+
+/// How a kernel of `arch` calls its machine.
+pub(crate) fn machine_name(arch: Arch, endian: Endian) -> &'static str {
+    if (arch, endian) == (Arch::Ppc64, Endian::Little) {
+        return "ppc64le";
+    }
+    let names = MACHINES.iter().find(|(other, _)| *other == arch);
+    names.and_then(|(_, names)| names.first()).copied().unwrap_or_default()
 }

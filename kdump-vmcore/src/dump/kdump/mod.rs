@@ -19,12 +19,16 @@ use core::ops::Range;
 use kdump_elf::{Paddr, PhysRange};
 
 use super::format::{Format, Scratch};
+use super::remembered::{Remembered, error_of};
 use super::signature::Part;
 use super::{Facts, Span, SpanKind};
 use crate::error::{Error, Stopped};
 use bitmap::Bitmap;
+pub(crate) use header::{MAX_MAPNR, SATURATED, machine_name};
 pub(super) use page::PageScratch;
 use parts::File;
+pub(crate) use parts::{INCOMPLETE, LEVEL_ZERO};
+pub(crate) use raw::{DESC_LEN, Main, Sub, encode_desc};
 
 /// Pages whose descriptors one look reads at most.
 const LOOK: u64 = 4096;
@@ -43,6 +47,8 @@ struct Kdump<'s> {
     page_size: u64,
     /// Physical address of page frame 0.
     base: u64,
+    /// What a note of ours says.
+    remembered: Remembered,
     facts: Facts,
 }
 
@@ -143,6 +149,27 @@ impl Kdump<'_> {
         }
     }
 
+    /// What the bitmaps and the length of the file say of the memory at `at`.
+    fn told(&self, at: Paddr) -> Option<Span> {
+        let Some(offset) = at.0.checked_sub(self.base) else {
+            let first = self.told(Paddr(self.base))?;
+            let end = if first.kind == SpanKind::Hole { first.range.end() } else { self.base };
+            return Some(Span { range: PhysRange::from_half_open(0, end).ok()?, kind: SpanKind::Hole });
+        };
+        let pfn = offset.checked_div(self.page_size).filter(|pfn| *pfn < self.max_mapnr)?;
+        let run = self.run(pfn);
+        match self.listed(pfn) {
+            Listed::Stored => {
+                let (kind, pfns) = self.stored(pfn, run);
+                self.span_of(kind, pfns)
+            }
+            Listed::Excluded => self.span_of(SpanKind::Excluded(None), run),
+            Listed::Unknown => self.span_of(SpanKind::Missing, run),
+            Listed::Hole if run.end < self.max_mapnr => self.span_of(SpanKind::Hole, run),
+            Listed::Hole => None,
+        }
+    }
+
     fn pfn(&self, at: u64) -> Option<u64> {
         at.saturating_sub(self.base).checked_div(self.page_size)
     }
@@ -200,28 +227,17 @@ impl Format for Kdump<'_> {
     }
 
     fn span(&self, at: Paddr) -> Option<Span> {
-        let Some(offset) = at.0.checked_sub(self.base) else {
-            let first = self.span(Paddr(self.base))?;
-            let end = if first.kind == SpanKind::Hole { first.range.end() } else { self.base };
-            return Some(Span { range: PhysRange::from_half_open(0, end).ok()?, kind: SpanKind::Hole });
-        };
-        let pfn = offset.checked_div(self.page_size).filter(|pfn| *pfn < self.max_mapnr)?;
-        let run = self.run(pfn);
-        match self.listed(pfn) {
-            Listed::Stored => {
-                let (kind, pfns) = self.stored(pfn, run);
-                self.span_of(kind, pfns)
-            }
-            Listed::Excluded => self.span_of(SpanKind::Excluded(None), run),
-            Listed::Unknown => self.span_of(SpanKind::Missing, run),
-            Listed::Hole if run.end < self.max_mapnr => self.span_of(SpanKind::Hole, run),
-            Listed::Hole => None,
-        }
+        let span = self.told(at)?;
+        let ram = span.kind != SpanKind::Hole && !self.remembered.is_empty();
+        Some(if ram { self.remembered.narrow(span, at.0) } else { span })
     }
 
     fn kind(&self, at: Paddr, scratch: &mut Scratch) -> Option<SpanKind> {
         let span = self.span(at)?;
         if span.kind != SpanKind::Stored && span.kind != SpanKind::Missing {
+            return Some(span.kind);
+        }
+        if self.remembered.around(at.0).is_ok() {
             return Some(span.kind);
         }
         let pfn = self.pfn(at.0)?;
@@ -231,10 +247,13 @@ impl Format for Kdump<'_> {
 
     fn look(&self, at: Paddr, scratch: &mut Scratch) -> Option<Span> {
         let span = self.span(at)?;
-        let (first, end) = (self.pfn(at.0)?, self.pfn(span.range.end())?);
-        if span.kind != SpanKind::Stored && span.kind != SpanKind::Missing {
+        if span.kind != SpanKind::Stored && span.kind != SpanKind::Missing
+            || self.remembered.around(at.0).is_ok()
+        {
             return Some(span);
         }
+        let end = span.range.end().saturating_sub(self.base).div_ceil(self.page_size);
+        let first = self.pfn(at.0)?;
         let Ok((file, place, mut index)) = self.find(first) else { return Some(span) };
         let mut kind = None;
         let mut pfn = first;
@@ -245,7 +264,8 @@ impl Format for Kdump<'_> {
             }
             (pfn, index) = (pfn.saturating_add(1), index.saturating_add(1));
         }
-        self.span_of(kind?, first..pfn)
+        let looked = self.span_of(kind?, first..pfn)?;
+        Some(if self.remembered.is_empty() { looked } else { self.remembered.narrow(looked, at.0) })
     }
 
     fn is_slow(&self) -> bool {
@@ -265,7 +285,15 @@ impl Format for Kdump<'_> {
             let pfn = offset.checked_div(self.page_size).unwrap_or(u64::MAX);
             let inside = offset.checked_rem(self.page_size).unwrap_or(0);
             let left = usize::try_from(self.page_size.saturating_sub(inside)).unwrap_or(usize::MAX);
-            let count = left.min(rest.len());
+            let mut count = left.min(rest.len());
+            if !self.remembered.is_empty() && !matches!(self.listed(pfn), Listed::Hole) {
+                match self.remembered.around(paddr) {
+                    Ok(span) => return Err(Stopped::new(at.0, read, error_of(span.kind, paddr))),
+                    Err((_, end)) => {
+                        count = usize::try_from(end.saturating_sub(paddr)).unwrap_or(count).min(count);
+                    }
+                }
+            }
             let piece = rest.get_mut(..count).unwrap_or_default();
             let inside = usize::try_from(inside).unwrap_or(usize::MAX);
             match self.read_page(pfn, inside, piece, scratch) {

@@ -39,8 +39,10 @@ pub(super) struct Pages<'s> {
     pub(super) endian: Endian,
     /// Bytes of a page.
     pub(super) page_size: u32,
-    /// Bytes of the file.
+    /// Bytes of the file that are of the dump.
     pub(super) size: u64,
+    /// Whether writing it was not finished, which its note says.
+    pub(super) unfinished: bool,
     /// Offset of the first descriptor.
     pub(super) table: u64,
     /// Offset behind the last descriptor, of the first page.
@@ -238,7 +240,16 @@ impl Pages<'_> {
         scratch: &mut PageScratch,
     ) -> Result<(), (usize, Error)> {
         let failed = |error| (0, error);
-        let (codec, offset, size) = match self.place(file, index, pfn, scratch).map_err(failed)? {
+        let place = self.place(file, index, pfn, scratch).map_err(failed)?;
+        if let (true, Place::Raw(offset)) | (true, Place::Packed(_, offset, _)) = (self.unfinished, place) {
+            let len = if let Place::Packed(_, _, len) = place { len } else { self.page_size };
+            let have = self.size.saturating_sub(offset);
+            if have < len.into() {
+                let what = "page that was not written before saving ended";
+                return Err(failed(Error::Truncated { what, offset, need: len.into(), have }));
+            }
+        }
+        let (codec, offset, size) = match place {
             Place::Zero => {
                 buf.fill(0);
                 return Ok(());
@@ -347,12 +358,18 @@ impl Pages<'_> {
         // Zero pages and lost ones say nothing about the end of the file: ask those behind.
         let mut fits = |index: u64| {
             let near = index..index.saturating_add(4096).min(count);
+            let mut has_zeros = false;
             let ends = near.into_iter().find_map(|index| match self.place(file, index, 0, scratch) {
                 Ok(Place::Raw(offset)) => Some(offset.saturating_add(self.page_size.into())),
                 Ok(Place::Packed(_, offset, size)) => Some(offset.saturating_add(size.into())),
+                Ok(Place::Zero) => {
+                    has_zeros = true;
+                    None
+                }
                 _ => None,
             });
-            ends.is_none_or(|end| end <= self.size)
+            // Of an unfinished file the descriptors behind the last page are zero.
+            ends.map_or(!self.unfinished || has_zeros, |end| end <= self.size)
         };
         let last = count.saturating_sub(64);
         if (last..count).all(&mut fits) {

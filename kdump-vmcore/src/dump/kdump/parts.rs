@@ -12,16 +12,17 @@ use super::describe::details;
 use super::header::{Extent, Header, fill};
 use super::page::{PageScratch, Pages};
 use super::raw::DESC_LEN;
+use crate::dump::remembered::Remembered;
 use crate::dump::signature::Part;
-use crate::dump::{Completeness, Facts, NoteTable};
+use crate::dump::{Completeness, Facts, NoteTable, SpanKind};
 use crate::error::Error;
 use crate::room::{append, tell, zeroed};
 use crate::source::ReadAt;
 
 /// Bit of `status`: the writer could not finish.
-const INCOMPLETE: u32 = 8;
+pub(crate) const INCOMPLETE: u32 = 8;
 /// Bit of the dump level: pages of zeros were left out, and share one page here.
-const LEVEL_ZERO: u32 = 1;
+pub(crate) const LEVEL_ZERO: u32 = 1;
 
 /// A file of the dump.
 pub(super) struct File<'s> {
@@ -67,7 +68,8 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
     let mut scratch = PageScratch::default();
     let missing = unknown(ram.as_ref(), &stored, header.max_mapnr).saturating_mul(header.block_size());
     let mut completeness = Completeness { missing, ..Completeness::default() };
-    if header.main.status & INCOMPLETE != 0 {
+    let remembered = Remembered::read(&notes, header.encoding.endian, 0, &mut defects)?;
+    if header.main.status & INCOMPLETE != 0 && remembered.good.is_none() {
         defects.push(Error::Incomplete);
     }
     let mut files = Vec::new();
@@ -80,7 +82,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
         }
         missing_part(end..pfns.start, &stored, &header, &mut completeness, &mut defects);
         end = pfns.end;
-        let file = File::new(index, part, pfns, &header, &stored, &mut scratch)?;
+        let file = File::new(index, part, pfns, (&header, remembered.good), &stored, &mut scratch)?;
         let lost = file.expect(&stored, &mut completeness, &mut scratch, index);
         completeness.missing = completeness.missing.saturating_add(lost.saturating_mul(header.block_size()));
         files.push(file);
@@ -88,6 +90,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
     missing_part(end..header.max_mapnr, &stored, &header, &mut completeness, &mut defects);
     let text = files.first().map(|file| erase_info(&file.pages, &header, &mut completeness, &mut defects));
     completeness.defects = defects;
+    count_remembered(&remembered, ram.as_ref(), header.block_size(), &mut completeness);
     let vmcoreinfo = notes.vmcoreinfo().and_then(|info| info.page_size());
     let page_size = vmcoreinfo.filter(|size| (0x1000..=0x10_0000).contains(size));
     // QEMU writes arm64 in blocks of the largest page there is, whatever the kernel's are.
@@ -103,7 +106,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
     };
     let base = base.checked_next_multiple_of(header.block_size()).unwrap_or(0);
     let (max_mapnr, page_size) = (header.max_mapnr, header.block_size());
-    Ok(Kdump { files, ram, stored, max_mapnr, page_size, base, facts })
+    Ok(Kdump { files, ram, stored, max_mapnr, page_size, base, remembered, facts })
 }
 
 /// Whether several files are the parts of one set, each given once.
@@ -187,6 +190,25 @@ fn unknown(ram: Option<&Bitmap>, stored: &Bitmap, max_mapnr: u64) -> u64 {
     listed.saturating_add(max_mapnr.saturating_sub(len.max(known)))
 }
 
+/// Counts the RAM that a note of ours lists as lost.
+fn count_remembered(
+    remembered: &Remembered,
+    ram: Option<&Bitmap>,
+    page: u64,
+    completeness: &mut Completeness,
+) {
+    let Some(ram) = ram else { return };
+    for span in remembered.ranges().iter().filter(|span| span.kind.is_lost()) {
+        let start = ram.rank(span.range.start().checked_div(page).unwrap_or(0));
+        let bytes = ram.rank(span.range.end().div_ceil(page)).saturating_sub(start).saturating_mul(page);
+        let sum = match span.kind {
+            SpanKind::Missing => &mut completeness.missing,
+            _ => &mut completeness.unreadable,
+        };
+        *sum = sum.saturating_add(bytes);
+    }
+}
+
 /// The notes; files of version 3 have the text of VMCOREINFO alone, which becomes a note.
 fn notes(source: &dyn ReadAt, header: &Header, defects: &mut Vec<Error>) -> Result<NoteTable, Error> {
     let endian = header.encoding.endian;
@@ -240,7 +262,7 @@ impl<'s> File<'s> {
         index: usize,
         part: Opened<'s>,
         pfns: Range<u64>,
-        set: &Header,
+        (set, good): (&Header, Option<u64>),
         stored: &Bitmap,
         scratch: &mut PageScratch,
     ) -> Result<Self, Error> {
@@ -250,7 +272,9 @@ impl<'s> File<'s> {
         // Each part has room for the descriptors of all pages.
         let data = table.saturating_add(stored.ones().saturating_mul(DESC_LEN as u64));
         let mut pages = Pages {
-            size: part.source.size()?,
+            // What an unfinished file holds behind what is good is not known.
+            size: part.source.size()?.min(good.unwrap_or(u64::MAX)),
+            unfinished: good.is_some(),
             endian: header.encoding.endian,
             page_size: header.main.block_size,
             table,
@@ -261,7 +285,8 @@ impl<'s> File<'s> {
         if set.dump_level & LEVEL_ZERO != 0 {
             let mut page = zeroed("page", set.block_size())?;
             let read = pages.source.read_full_at(data, &mut page);
-            pages.zero = read.is_ok() && page.iter().all(|byte| *byte == 0);
+            let inside = data.saturating_add(set.block_size()) <= pages.size;
+            pages.zero = inside && read.is_ok() && page.iter().all(|byte| *byte == 0);
         }
         let rank = stored.rank(pfns.start);
         let count = stored.rank(pfns.end).saturating_sub(rank);

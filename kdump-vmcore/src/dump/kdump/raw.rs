@@ -5,8 +5,11 @@
 
 use alloc::string::String;
 
-use zerocopy::byteorder::{I32, LE, U32, U64};
-use zerocopy::{ByteOrder, FromBytes, Immutable, KnownLayout, Unaligned};
+use alloc::vec::Vec;
+
+use kdump_elf::{Class, Encoding, Endian};
+use zerocopy::byteorder::{BE, I32, LE, U32, U64};
+use zerocopy::{ByteOrder, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Bytes of a name in `struct new_utsname`, with the zero at its end.
 const NAME: usize = 65;
@@ -14,7 +17,7 @@ const NAME: usize = 65;
 const UTSNAME: usize = 6 * NAME;
 
 /// Numbers of the main header that follow the time.
-#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct Counts<O: ByteOrder> {
     status: U32<O>,
@@ -29,7 +32,7 @@ pub(super) struct Counts<O: ByteOrder> {
     nr_cpus: U32<O>,
 }
 
-#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct Main64<O: ByteOrder> {
     signature: [u8; 8],
@@ -41,7 +44,7 @@ pub(super) struct Main64<O: ByteOrder> {
     counts: Counts<O>,
 }
 
-#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct Main32<O: ByteOrder> {
     signature: [u8; 8],
@@ -56,19 +59,19 @@ pub(super) struct Main32<O: ByteOrder> {
 /// Bytes of the longest main header, up to the last member that is read.
 pub(super) const MAIN_LEN: usize = size_of::<Main64<LE>>();
 
-/// What is read of a main header.
+/// What is read of a main header, or written to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Main {
-    pub(super) version: u32,
-    utsname: [u8; UTSNAME],
+pub(crate) struct Main {
+    pub(crate) version: u32,
+    pub(crate) utsname: [u8; UTSNAME],
     /// Seconds since 1970; 0 when the writer did not know.
-    pub(super) timestamp: u64,
-    pub(super) status: u32,
-    pub(super) block_size: u32,
-    pub(super) sub_hdr_size: u32,
-    pub(super) bitmap_blocks: u32,
-    pub(super) max_mapnr: u32,
-    pub(super) nr_cpus: u32,
+    pub(crate) timestamp: u64,
+    pub(crate) status: u32,
+    pub(crate) block_size: u32,
+    pub(crate) sub_hdr_size: u32,
+    pub(crate) bitmap_blocks: u32,
+    pub(crate) max_mapnr: u32,
+    pub(crate) nr_cpus: u32,
 }
 
 impl Default for Main {
@@ -94,10 +97,71 @@ impl Main {
         let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
         String::from_utf8_lossy(name.get(..end).unwrap_or_default()).into_owned()
     }
+
+    /// Sets one of the six names: as much of it as there is room for, and the zero at its end.
+    pub(crate) fn set_name(&mut self, index: usize, name: &[u8]) {
+        let Some(place) = self.utsname.chunks_exact_mut(NAME).nth(index) else { return };
+        place.fill(0);
+        for (to, from) in
+            place.iter_mut().take(NAME.saturating_sub(1)).zip(name.iter().take_while(|byte| **byte != 0))
+        {
+            *to = *from;
+        }
+    }
+
+    /// The main header of a machine with this word size and byte order.
+    pub(crate) fn encode(&self, encoding: Encoding) -> Vec<u8> {
+        match (encoding.class, encoding.endian) {
+            (Class::Elf64, Endian::Little) => Main64::<LE>::from(self).as_bytes().into(),
+            (Class::Elf64, Endian::Big) => Main64::<BE>::from(self).as_bytes().into(),
+            (Class::Elf32, Endian::Little) => Main32::<LE>::from(self).as_bytes().into(),
+            (Class::Elf32, Endian::Big) => Main32::<BE>::from(self).as_bytes().into(),
+        }
+    }
+}
+
+/// The `unsigned long` of a header.
+macro_rules! word {
+    (Main64) => {
+        u64
+    };
+    (Sub64) => {
+        u64
+    };
+    ($other:ident) => {
+        u32
+    };
 }
 
 macro_rules! main_from {
-    ($($raw:ident),*) => {$(
+    ($($raw:ident $pad:literal),*) => {$(
+        impl<O: ByteOrder> From<&Main> for $raw<O> {
+            /// What has no room in a word of 32 bits is what its lowest bits say, as in C.
+            fn from(main: &Main) -> Self {
+                #[allow(clippy::cast_possible_truncation, reason = "a machine of 32 bits has no more")]
+                Self {
+                    signature: *b"KDUMP   ",
+                    header_version: main.version.into(),
+                    utsname: main.utsname,
+                    pad: [0; $pad],
+                    tv_sec: (main.timestamp as word!($raw)).into(),
+                    tv_usec: Default::default(),
+                    counts: Counts {
+                        status: main.status.into(),
+                        block_size: main.block_size.into(),
+                        sub_hdr_size: main.sub_hdr_size.into(),
+                        bitmap_blocks: main.bitmap_blocks.into(),
+                        max_mapnr: main.max_mapnr.into(),
+                        total_ram_blocks: U32::ZERO,
+                        device_blocks: U32::ZERO,
+                        written_blocks: U32::ZERO,
+                        current_cpu: U32::ZERO,
+                        nr_cpus: main.nr_cpus.into(),
+                    },
+                }
+            }
+        }
+
         impl<O: ByteOrder> From<&$raw<O>> for Main {
             fn from(raw: &$raw<O>) -> Self {
                 let counts = &raw.counts;
@@ -117,10 +181,10 @@ macro_rules! main_from {
     )*};
 }
 
-main_from!(Main64, Main32);
+main_from!(Main64 6, Main32 2);
 
 /// Sub header of a 64-bit machine.
-#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct Sub64<O: ByteOrder> {
     phys_base: U64<O>,
@@ -140,7 +204,7 @@ pub(super) struct Sub64<O: ByteOrder> {
 }
 
 /// Sub header of i386.
-#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct Sub32Packed<O: ByteOrder> {
     phys_base: U32<O>,
@@ -160,7 +224,7 @@ pub(super) struct Sub32Packed<O: ByteOrder> {
 }
 
 /// Sub header of all other 32-bit machines.
-#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct Sub32Padded<O: ByteOrder> {
     phys_base: U32<O>,
@@ -188,25 +252,48 @@ pub(super) const SUB_LEN: usize = size_of::<Sub64<LE>>();
 
 /// A sub header of any layout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sub {
-    pub(super) phys_base: u64,
-    pub(super) dump_level: i32,
-    pub(super) split: u32,
-    pub(super) start_pfn: u64,
-    pub(super) end_pfn: u64,
-    pub(super) offset_vmcoreinfo: u64,
-    pub(super) size_vmcoreinfo: u64,
-    pub(super) offset_note: u64,
-    pub(super) size_note: u64,
-    pub(super) offset_eraseinfo: u64,
-    pub(super) size_eraseinfo: u64,
-    pub(super) start_pfn_64: u64,
-    pub(super) end_pfn_64: u64,
-    pub(super) max_mapnr_64: u64,
+pub(crate) struct Sub {
+    pub(crate) phys_base: u64,
+    pub(crate) dump_level: i32,
+    pub(crate) split: u32,
+    pub(crate) start_pfn: u64,
+    pub(crate) end_pfn: u64,
+    pub(crate) offset_vmcoreinfo: u64,
+    pub(crate) size_vmcoreinfo: u64,
+    pub(crate) offset_note: u64,
+    pub(crate) size_note: u64,
+    pub(crate) offset_eraseinfo: u64,
+    pub(crate) size_eraseinfo: u64,
+    pub(crate) start_pfn_64: u64,
+    pub(crate) end_pfn_64: u64,
+    pub(crate) max_mapnr_64: u64,
 }
 
 macro_rules! sub_from {
-    ($($raw:ident),*) => {$(
+    ($($raw:ident { $($pad:ident),* }),*) => {$(
+        impl<O: ByteOrder> From<&Sub> for $raw<O> {
+            fn from(sub: &Sub) -> Self {
+                #[allow(clippy::cast_possible_truncation, reason = "a machine of 32 bits has no more")]
+                Self {
+                    phys_base: (sub.phys_base as word!($raw)).into(),
+                    dump_level: sub.dump_level.into(),
+                    split: sub.split.into(),
+                    start_pfn: (sub.start_pfn as word!($raw)).into(),
+                    end_pfn: (sub.end_pfn as word!($raw)).into(),
+                    $($pad: [0; 4],)*
+                    offset_vmcoreinfo: sub.offset_vmcoreinfo.into(),
+                    size_vmcoreinfo: (sub.size_vmcoreinfo as word!($raw)).into(),
+                    offset_note: sub.offset_note.into(),
+                    size_note: (sub.size_note as word!($raw)).into(),
+                    offset_eraseinfo: sub.offset_eraseinfo.into(),
+                    size_eraseinfo: (sub.size_eraseinfo as word!($raw)).into(),
+                    start_pfn_64: sub.start_pfn_64.into(),
+                    end_pfn_64: sub.end_pfn_64.into(),
+                    max_mapnr_64: sub.max_mapnr_64.into(),
+                }
+            }
+        }
+
         impl<O: ByteOrder> From<&$raw<O>> for Sub {
             fn from(raw: &$raw<O>) -> Self {
                 Self {
@@ -230,10 +317,24 @@ macro_rules! sub_from {
     )*};
 }
 
-sub_from!(Sub64, Sub32Packed, Sub32Padded);
+sub_from!(Sub64 {}, Sub32Packed {}, Sub32Padded { pad_1, pad_2, pad_3, pad_4 });
+
+impl Sub {
+    /// The sub header of a machine with this word size and byte order; `packed` is that of i386.
+    pub(crate) fn encode(&self, encoding: Encoding, packed: bool) -> Vec<u8> {
+        match (encoding.class, packed, encoding.endian) {
+            (Class::Elf64, _, Endian::Little) => Sub64::<LE>::from(self).as_bytes().into(),
+            (Class::Elf64, _, Endian::Big) => Sub64::<BE>::from(self).as_bytes().into(),
+            (Class::Elf32, true, Endian::Little) => Sub32Packed::<LE>::from(self).as_bytes().into(),
+            (Class::Elf32, true, Endian::Big) => Sub32Packed::<BE>::from(self).as_bytes().into(),
+            (Class::Elf32, false, Endian::Little) => Sub32Padded::<LE>::from(self).as_bytes().into(),
+            (Class::Elf32, false, Endian::Big) => Sub32Padded::<BE>::from(self).as_bytes().into(),
+        }
+    }
+}
 
 /// Where a page lies in the file.
-#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct PageDesc<O: ByteOrder> {
     offset: U64<O>,
@@ -249,8 +350,25 @@ impl<O: ByteOrder> PageDesc<O> {
     }
 }
 
+/// A descriptor: offset in the file, number of bytes, flags.
+pub(crate) fn encode_desc(endian: Endian, (offset, size, flags): (u64, u32, u32)) -> [u8; DESC_LEN] {
+    fn raw<O: ByteOrder>((offset, size, flags): (u64, u32, u32)) -> [u8; DESC_LEN] {
+        let desc = PageDesc::<O> {
+            offset: offset.into(),
+            size: size.into(),
+            flags: flags.into(),
+            page_flags: U64::ZERO,
+        };
+        zerocopy::transmute!(desc)
+    }
+    match endian {
+        Endian::Little => raw::<LE>((offset, size, flags)),
+        Endian::Big => raw::<BE>((offset, size, flags)),
+    }
+}
+
 /// Bytes of a descriptor, on every machine.
-pub(super) const DESC_LEN: usize = size_of::<PageDesc<LE>>();
+pub(crate) const DESC_LEN: usize = size_of::<PageDesc<LE>>();
 
 const _: () = {
     assert!(size_of::<Main64<LE>>() == 464);

@@ -1,0 +1,165 @@
+//! Goes over the array of `struct page` and tells what need not be saved.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use kdump_elf::{Arch, Endian};
+
+use super::Classes;
+use super::rules::Rules;
+use super::sections::Sections;
+use crate::dump::{Dump, PageClass, Reader};
+use crate::error::{Error, Stopped};
+use crate::kernel::KernelMemory;
+use crate::room::zeroed;
+
+/// Pages whose `struct page`s are read at once; a power of two.
+const BATCH: u64 = 4096;
+/// What is left out of a batch that cannot be read at once: a page of the array.
+const STEP: u64 = 4096;
+
+/// What a scan found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScanReport {
+    /// Pages whose `struct page` was judged, or lies in a block of one that was.
+    pub judged: u64,
+    /// Pages that are kept because their `struct page` cannot be read.
+    pub unreadable: u64,
+    /// Pages that are kept because their section has no `struct page`s.
+    pub without: u64,
+}
+
+/// Looks through the pages of a dead kernel.
+#[derive(Debug)]
+pub struct Scan<'d> {
+    memory: KernelMemory<Reader<'d>>,
+    rules: Rules,
+    sections: Sections,
+    bytes: Vec<u8>,
+    /// Which `struct page`s of `bytes` were read.
+    good: Vec<bool>,
+}
+
+impl<'d> Scan<'d> {
+    /// Prepares to tell `classes` in `dump`.
+    ///
+    /// # Errors
+    /// [`Error::MissingKey`] for a key of VMCOREINFO without which they cannot be told, and
+    /// [`Error::Unsupported`] for a machine other than x86_64.
+    pub fn new(dump: &'d Dump<'_>, classes: Classes) -> Result<Self, Error> {
+        if dump.arch() != Some(Arch::X86_64) || dump.endian() != Endian::Little {
+            let what = "leaving out pages by their class on another machine than x86_64";
+            return Err(Error::Unsupported { what });
+        }
+        let info = dump.vmcoreinfo().ok_or(Error::MissingKey { key: "SIZE(page), as it is not there," })?;
+        let rules = Rules::new(info, classes)?;
+        let page_size = dump.page_size().unwrap_or(4096);
+        let sections = Sections::new(info, page_size, rules.size as u64)?;
+        let what = "a batch of the page array";
+        // One more, for the tail of the last.
+        let bytes = zeroed(what, BATCH.saturating_add(1).saturating_mul(rules.size as u64))?;
+        let mut good = Vec::new();
+        good.try_reserve(usize::try_from(BATCH).unwrap_or(0))
+            .map_err(|_| Error::OutOfMemory { what, need: BATCH })?;
+        Ok(Self { memory: KernelMemory::new(dump), rules, sections, bytes, good })
+    }
+
+    /// Tells `found` the pages of `ranges`, which are sorted and disjoint, that need not be saved. What it is
+    /// told may go beyond a range, where a block of pages does.
+    ///
+    /// # Errors
+    /// Those of `found`. What cannot be read is counted, and its pages are not among those told.
+    pub fn run(
+        &mut self,
+        ranges: &[Range<u64>],
+        found: &mut dyn FnMut(Range<u64>, PageClass) -> Result<(), Error>,
+    ) -> Result<ScanReport, Error> {
+        let mut report = ScanReport::default();
+        // A block that was judged in front may reach into what follows.
+        let mut next = 0;
+        for range in ranges {
+            let mut pfn = range.start.max(next);
+            while pfn < range.end {
+                let number = pfn.checked_div(self.sections.pages).unwrap_or(0);
+                let end = number.saturating_add(1).saturating_mul(self.sections.pages).min(range.end);
+                let left = end.saturating_sub(pfn);
+                match self.sections.map(number, &mut self.memory) {
+                    Ok(Some(map)) => pfn = self.section(map, pfn..end, &mut report, found)?,
+                    Ok(None) => {
+                        report.without = report.without.saturating_add(left);
+                        pfn = end;
+                    }
+                    Err(_) => {
+                        report.unreadable = report.unreadable.saturating_add(left);
+                        pfn = end;
+                    }
+                }
+            }
+            next = next.max(pfn);
+        }
+        Ok(report)
+    }
+
+    /// Judges pages of one section; returns the page behind those that are judged.
+    fn section(
+        &mut self,
+        map: u64,
+        pfns: Range<u64>,
+        report: &mut ScanReport,
+        found: &mut dyn FnMut(Range<u64>, PageClass) -> Result<(), Error>,
+    ) -> Result<u64, Error> {
+        let size = self.rules.size;
+        let mut pfn = pfns.start;
+        while pfn < pfns.end {
+            // Aligned, so that a head and its first tail are read together.
+            let end = (pfn | BATCH.wrapping_sub(1)).saturating_add(1).min(pfns.end);
+            let (first, count) = (pfn & !1, end.saturating_sub(pfn & !1));
+            self.read(self.sections.page(map, first), count);
+            while pfn < end {
+                let index = usize::try_from(pfn.saturating_sub(first)).unwrap_or(usize::MAX);
+                if self.good.get(index) != Some(&true) {
+                    report.unreadable = report.unreadable.saturating_add(1);
+                    pfn = pfn.saturating_add(1);
+                    continue;
+                }
+                let at = index.saturating_mul(size);
+                let (page, rest) =
+                    self.bytes.get(at..).unwrap_or_default().split_at_checked(size).unwrap_or_default();
+                let tail = index.saturating_add(1);
+                let next = if self.good.get(tail) == Some(&true) { rest.get(..size) } else { None };
+                let (pages, class) = self.rules.judge(pfn, page, next.unwrap_or_default());
+                let behind = pfn.saturating_add(pages);
+                if let Some(class) = class {
+                    found(pfn..behind, class)?;
+                }
+                report.judged = report.judged.saturating_add(pages);
+                pfn = behind;
+            }
+        }
+        Ok(pfn)
+    }
+
+    /// Reads `count` of them from `vaddr` on; what cannot be read is marked.
+    fn read(&mut self, vaddr: u64, count: u64) {
+        let size = self.rules.size;
+        let count = usize::try_from(count).unwrap_or(0);
+        self.good.clear();
+        self.good.resize(count, true);
+        let all = count.saturating_mul(size);
+        let mut done = 0_usize;
+        while done < all {
+            let at = vaddr.wrapping_add(done as u64);
+            let place = self.bytes.get_mut(done..all).unwrap_or_default();
+            let Err(Stopped { read, .. }) = self.memory.read(at, place) else { return };
+            let from = done.saturating_add(read);
+            let bad = vaddr.wrapping_add(from as u64);
+            let skip = STEP.saturating_sub(bad & STEP.wrapping_sub(1));
+            let to = from.saturating_add(usize::try_from(skip).unwrap_or(usize::MAX)).min(all);
+            let (low, high) = (from.checked_div(size).unwrap_or(0), to.div_ceil(size.max(1)));
+            for good in self.good.get_mut(low..high.min(count)).unwrap_or_default() {
+                *good = false;
+            }
+            done = to;
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Bytes that follow each other in the file, written in large aligned pieces.
+
+use alloc::vec::Vec;
+
+use super::super::WriteAt;
+use crate::dump::scan::offset_in;
+use crate::error::Error;
+use crate::room::zeroed;
+
+/// Writes end at multiples of this, a power of two.
+const PIECE: usize = 256 << 10;
+
+/// Bytes that follow each other from some offset on.
+#[derive(Debug)]
+pub(super) struct Stream {
+    /// Everything in front of this offset is written.
+    at: u64,
+    staged: Vec<u8>,
+}
+
+impl Stream {
+    /// Begins at `at`.
+    pub(super) fn new(at: u64) -> Result<Self, Error> {
+        let mut staged = zeroed("a piece of the new file", PIECE as u64)?;
+        staged.clear();
+        Ok(Self { at, staged })
+    }
+
+    /// The offset up to which everything is written.
+    pub(super) fn written(&self) -> u64 {
+        self.at
+    }
+
+    /// The offset of what is pushed next.
+    pub(super) fn end(&self) -> u64 {
+        self.at.saturating_add(self.staged.len() as u64)
+    }
+
+    /// Appends `bytes`.
+    pub(super) fn push<W: WriteAt + ?Sized>(&mut self, sink: &mut W, bytes: &[u8]) -> Result<(), Error> {
+        let inside = offset_in(self.end(), PIECE as u64);
+        let mut rest = bytes;
+        if inside != 0 {
+            let (first, behind) = rest.split_at_checked(PIECE.saturating_sub(inside)).unwrap_or((rest, &[]));
+            self.staged.extend_from_slice(first);
+            if first.len() < PIECE.saturating_sub(inside) {
+                return Ok(());
+            }
+            self.flush(sink)?;
+            rest = behind;
+        }
+        let whole = rest.len().saturating_sub(offset_in(rest.len() as u64, PIECE as u64));
+        let (now, later) = rest.split_at_checked(whole).unwrap_or_default();
+        if !now.is_empty() {
+            sink.write_all_at(self.at, now)?;
+            self.at = self.at.saturating_add(now.len() as u64);
+        }
+        self.staged.extend_from_slice(later);
+        Ok(())
+    }
+
+    /// Writes what is not written yet.
+    pub(super) fn flush<W: WriteAt + ?Sized>(&mut self, sink: &mut W) -> Result<(), Error> {
+        if !self.staged.is_empty() {
+            sink.write_all_at(self.at, &self.staged)?;
+            self.at = self.end();
+            self.staged.clear();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    struct Pieces(Vec<(u64, usize)>, Vec<u8>);
+
+    impl WriteAt for Pieces {
+        fn write_all_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+            self.0.push((offset, bytes.len()));
+            self.1.write_all_at(offset, bytes)
+        }
+        fn is_sparse(&self) -> bool {
+            true
+        }
+        fn finish(&mut self, _: u64) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn whatever_is_pushed_is_written_once_and_aligned() {
+        let bytes: Vec<u8> = (0..5 * PIECE + 77).map(|at| (at % 251) as u8).collect();
+        for step in [1000, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, bytes.len()] {
+            for start in [0_u64, 24, PIECE as u64, PIECE as u64 * 7 + 4096] {
+                let mut sink = Pieces(vec![], vec![]);
+                let mut stream = Stream::new(start).unwrap();
+                for piece in bytes.chunks(step) {
+                    stream.push(&mut sink, piece).unwrap();
+                }
+                assert_eq!(stream.end(), start + bytes.len() as u64);
+                stream.flush(&mut sink).unwrap();
+                assert_eq!(stream.written(), stream.end());
+                assert!(sink.1[start as usize..] == bytes);
+                let last = sink.0.len() - 1;
+                let mut at = start;
+                for (index, (offset, len)) in sink.0.into_iter().enumerate() {
+                    assert_eq!(offset, at);
+                    at += len as u64;
+                    assert!(index == last || at % PIECE as u64 == 0, "{offset} {len}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Several threads read and compress; the caller's writes, and helps where there is nothing to write.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use super::super::WriteAt;
+use super::batch::Batches;
+use super::block::{Block, Worker};
+use super::plan::KdumpPlan;
+use super::write::Writer;
+use crate::error::Error;
+
+/// Batches on their way for each thread: one that is worked on, and one that waits to be written.
+const PER_THREAD: usize = 2;
+
+/// What the threads share.
+struct Shared<'p> {
+    state: Mutex<State<'p>>,
+    /// A batch was finished, or a thread ended early.
+    finished: Condvar,
+    /// A batch was written.
+    written: Condvar,
+}
+
+struct State<'p> {
+    batches: Batches<'p>,
+    free: Vec<Block>,
+    done: BTreeMap<u64, Block>,
+    /// Batches that were taken; the next one to write is behind those written.
+    taken: u64,
+    /// All batches were taken.
+    exhausted: bool,
+    stop: bool,
+}
+
+impl<'p> State<'p> {
+    /// The next batch, if there is one and room for it.
+    fn take(&mut self) -> Option<(u64, Block)> {
+        if self.stop || self.exhausted {
+            return None;
+        }
+        let mut block = self.free.pop()?;
+        if let Some(index) = self.batches.next(&mut block.runs) {
+            self.taken = index.saturating_add(1);
+            return Some((index, block));
+        }
+        self.exhausted = true;
+        self.free.push(block);
+        None
+    }
+}
+
+impl<'p> Shared<'p> {
+    fn lock(&self) -> MutexGuard<'_, State<'p>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells the writer when a thread ends without having been asked to.
+struct Alarm<'a, 'p>(&'a Shared<'p>);
+
+impl Drop for Alarm<'_, '_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.lock().stop = true;
+            self.0.finished.notify_all();
+            self.0.written.notify_all();
+        }
+    }
+}
+
+/// Reads, compresses and writes all batches.
+pub(super) fn run<W: WriteAt + ?Sized>(
+    writer: &mut Writer<'_, '_, W>,
+    plan: &KdumpPlan<'_>,
+    batches: Batches<'_>,
+) -> Result<(), Error> {
+    let threads = usize::from(plan.options.threads);
+    let mut free = Vec::new();
+    for number in 0..threads.saturating_mul(PER_THREAD).saturating_add(1) {
+        match Block::new(plan) {
+            Ok(block) => free.push(block),
+            // With less memory there is less on its way.
+            Err(error) if number == 0 => return Err(error),
+            Err(_) => break,
+        }
+    }
+    let threads = threads.min(free.len());
+    let state = State { batches, free, done: BTreeMap::new(), taken: 0, exhausted: false, stop: false };
+    let shared = Shared { state: Mutex::new(state), finished: Condvar::new(), written: Condvar::new() };
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            // With fewer threads it takes longer.
+            let spawned = thread::Builder::new().spawn_scoped(scope, || help(plan, &shared));
+            if spawned.is_err() {
+                break;
+            }
+        }
+        let result = write(writer, plan, &shared);
+        shared.lock().stop = true;
+        shared.written.notify_all();
+        result
+    })
+}
+
+/// Works on batches until there are no more.
+fn help(plan: &KdumpPlan<'_>, shared: &Shared<'_>) {
+    let _alarm = Alarm(shared);
+    // The writer does what a thread without memory of its own cannot.
+    let Ok(mut worker) = Worker::new(plan) else { return };
+    let mut state = shared.lock();
+    while !state.stop && !state.exhausted {
+        let Some((index, mut block)) = state.take() else {
+            if !state.exhausted {
+                state = shared.written.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            continue;
+        };
+        drop(state);
+        worker.work(&mut block);
+        state = shared.lock();
+        state.done.insert(index, block);
+        shared.finished.notify_one();
+    }
+}
+
+/// Writes the batches in their order.
+fn write<W: WriteAt + ?Sized>(
+    writer: &mut Writer<'_, '_, W>,
+    plan: &KdumpPlan<'_>,
+    shared: &Shared<'_>,
+) -> Result<(), Error> {
+    let mut worker = Worker::new(plan)?;
+    let mut next = 0_u64;
+    let mut state = shared.lock();
+    loop {
+        if let Some(block) = state.done.remove(&next) {
+            drop(state);
+            writer.put(&block)?;
+            next = next.saturating_add(1);
+            state = shared.lock();
+            state.free.push(block);
+            shared.written.notify_one();
+        } else if let Some((index, mut block)) = state.take() {
+            drop(state);
+            worker.work(&mut block);
+            state = shared.lock();
+            state.done.insert(index, block);
+        } else if state.exhausted && next == state.taken {
+            return Ok(());
+        } else if state.stop {
+            // A thread panicked, which the scope passes on.
+            return Err(Error::Cancelled);
+        } else {
+            state = shared.finished.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}

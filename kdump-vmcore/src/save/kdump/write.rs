@@ -1,0 +1,368 @@
+//! Writes the planned file: headers and tables first, then pages in their order.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ops::{ControlFlow, Range};
+
+use kdump_elf::PhysRange;
+
+use super::super::copy::{CHECKPOINT, note_loss};
+use super::super::losses::{FOUND_ROOM, Losses};
+use super::super::note::{BLOCK, stub};
+use super::super::plan::source_defects;
+use super::super::{Interrupted, SaveReport, WriteAt};
+use super::batch::Batches;
+use super::block::{Block, Page, Worker, flag};
+use super::page_set::ones;
+use super::plan::KdumpPlan;
+use super::stream::Stream;
+use crate::dump::Unreadable;
+use crate::dump::kdump::{DESC_LEN, encode_desc};
+use crate::error::Error;
+use crate::progress::Progress;
+use crate::room::{append, collect, zeroed};
+
+/// Descriptors that are written at once: 48 pages of 4 KiB.
+const DESCS: usize = 8192;
+/// The same, in a stream.
+const STREAM_DESCS: usize = 256;
+/// Bytes of a bitmap that are made at once.
+const PIECE: u64 = 64 << 10;
+
+impl KdumpPlan<'_> {
+    /// Writes the file into `sink`. `progress` is called after every batch of about 1 MiB and may end
+    /// the work with [`ControlFlow::Break`].
+    ///
+    /// Memory that cannot be read is reported and ends nothing: its page has a descriptor without
+    /// data, and the file remembers where it is and why. Until the last write the file says that it is not
+    /// finished, unless `sink` takes no byte twice.
+    ///
+    /// Holds 2 MiB for each batch on its way, of which there are two for each thread and one more, what
+    /// the compression keeps, and a bit for each page that is left out.
+    ///
+    /// # Errors
+    /// [`Interrupted`] when `sink` fails, `progress` breaks or there is no memory for a batch.
+    pub fn copy<W: WriteAt + ?Sized>(
+        &self,
+        sink: &mut W,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<SaveReport, Interrupted> {
+        let early = |error| Interrupted { error, good: 0, size: self.size(), report: Box::default() };
+        let mut writer = Writer::new(self, sink, progress).map_err(early)?;
+        match writer.run() {
+            Ok(()) => Ok(writer.report),
+            Err(error) => {
+                if writer.begun {
+                    // The error that ended the work is the one to tell.
+                    let _ = writer.checkpoint();
+                }
+                let good = if writer.begun { writer.data.written() } else { 0 };
+                let size = self.max_size();
+                Err(Interrupted { error, good, size, report: Box::new(writer.report) })
+            }
+        }
+    }
+}
+
+/// The state of one copy.
+pub(super) struct Writer<'a, 'd, W: ?Sized> {
+    plan: &'a KdumpPlan<'d>,
+    sink: &'a mut W,
+    progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
+    report: SaveReport,
+    /// What could not be read.
+    found: Losses,
+    /// The page behind the last one.
+    next: u64,
+    /// The blocks of the header with the note.
+    note: Vec<u8>,
+    data: Stream,
+    /// Descriptors that are not written: offset, bytes, flags.
+    descs: Vec<(u64, u32, u32)>,
+    /// Where the next one is written.
+    desc_at: u64,
+    /// What the file says is good.
+    noted: u64,
+    done: u64,
+    begun: bool,
+}
+
+impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
+    fn new(
+        plan: &'a KdumpPlan<'d>,
+        sink: &'a mut W,
+        progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Self, Error> {
+        let mut note = Vec::new();
+        let blocks = plan.head.get(plan.note.blocks()).unwrap_or_default();
+        append(&mut note, "the note of the new file", blocks)?;
+        let mut descs = Vec::new();
+        let need = DESCS.saturating_mul(size_of::<(u64, u32, u32)>()) as u64;
+        descs.try_reserve(DESCS).map_err(|_| Error::OutOfMemory { what: "descriptors of pages", need })?;
+        let ranges = collect("the memory the source lacks", plan.known.ranges.iter().copied())?;
+        let report = SaveReport {
+            memory: plan.memory(),
+            unreadable: Unreadable { ranges, ..plan.known },
+            missing: plan.missing,
+            corrupt: plan.corrupt,
+            left_out: plan.scan,
+            source_defects: source_defects(plan.dump),
+            ..SaveReport::default()
+        };
+        let data = Stream::new(plan.data())?;
+        let (found, desc_at, noted) = (Losses::with_room(FOUND_ROOM)?, plan.table(), plan.data());
+        let (next, done, begun) = (0, 0, false);
+        Ok(Self { plan, sink, progress, report, found, next, note, data, descs, desc_at, noted, done, begun })
+    }
+
+    fn run(&mut self) -> Result<(), Error> {
+        self.begin()?;
+        let plan = self.plan;
+        let batches = Batches::new(&plan.readable, &plan.left_out, plan.batch_pages());
+        #[cfg(feature = "std")]
+        if plan.options.threads > 1 && plan.pages > plan.batch_pages() {
+            super::threads::run(self, plan, batches)?;
+            return self.end();
+        }
+        self.alone(batches)?;
+        self.end()
+    }
+
+    /// Does everything in this thread.
+    fn alone(&mut self, mut batches: Batches<'_>) -> Result<(), Error> {
+        let mut worker = Worker::new(self.plan)?;
+        let mut block = Block::new(self.plan)?;
+        while batches.next(&mut block.runs).is_some() {
+            worker.work(&mut block);
+            self.put(&block)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a batch, which follows the one before.
+    pub(super) fn put(&mut self, block: &Block) -> Result<(), Error> {
+        let plan = self.plan;
+        let page = u32::try_from(plan.page_size()).unwrap_or(u32::MAX);
+        let codec = flag(plan.options.codec);
+        // Of a stream that is cut the pages are lost whose descriptors had yet to come.
+        let room = if self.sink.rewrites() { DESCS } else { STREAM_DESCS };
+        let mut at = self.data.end();
+        self.data.push(self.sink, block.data())?;
+        self.report.written = self.report.written.saturating_add(block.data().len() as u64);
+        let mut lost = block.lost.iter();
+        for (pfn, state) in block.runs.iter().cloned().flatten().zip(&block.pages) {
+            if pfn != self.next {
+                // What lies between is a hole, listed already, or left out.
+                self.found.pass(1, false);
+            }
+            self.next = pfn.saturating_add(1);
+            let desc = match *state {
+                Page::Zero => (plan.data(), page, 0),
+                Page::Raw => (at, page, 0),
+                Page::Packed(len) => (at, len, codec),
+                // The format's own word for a page that should have been written.
+                Page::Lost => (0, 0, 0),
+            };
+            match state {
+                Page::Lost => self.lose(pfn, lost.next().map(|(_, error)| *error)),
+                _ => self.found.pass(plan.page_size(), true),
+            }
+            if desc.0 == at {
+                at = at.saturating_add(desc.1.into());
+            }
+            if self.descs.len() >= room {
+                self.data.flush(self.sink)?;
+                self.flush_descs()?;
+            }
+            self.descs.push(desc);
+        }
+        self.done = self.done.saturating_add((block.pages.len() as u64).saturating_mul(plan.page_size()));
+        if self.data.written().saturating_sub(self.noted) >= CHECKPOINT && self.sink.rewrites() {
+            self.checkpoint()?;
+        }
+        let state = Progress { done: self.done, total: plan.memory(), written: self.report.written };
+        if (self.progress)(state).is_break() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    fn lose(&mut self, pfn: u64, error: Option<Error>) {
+        let start = pfn.saturating_mul(self.plan.page_size());
+        let range = PhysRange::from_half_open(start, start.saturating_add(self.plan.page_size()));
+        let error = error.unwrap_or(Error::Unreadable { paddr: start });
+        if let Ok(range) = range {
+            note_loss(&mut self.report, &mut self.found, range, error);
+        }
+    }
+
+    /// Takes the place of what was there: from the first write on there is no older dump.
+    fn begin(&mut self) -> Result<(), Error> {
+        let plan = self.plan;
+        if self.sink.rewrites() {
+            let machine = plan.dump.facts().e_machine;
+            self.sink.write_all_at(0, &stub(plan.dump.encoding(), machine)?)?;
+            self.sink.sync()?;
+            let (first, rest) = plan.head.split_at_checked(BLOCK).unwrap_or_default();
+            self.sink.write_all_at(BLOCK as u64, rest)?;
+            self.tables()?;
+            // Room for the descriptors: also a disk that becomes full has them then, and none is
+            // taken for one that was there before.
+            self.zeros(plan.table(), plan.data())?;
+            self.sink.sync()?;
+            self.write(0, first)?;
+        } else {
+            // The end of such a file says that it is whole.
+            let mut head = Vec::new();
+            append(&mut head, "the header of the new file", &plan.head)?;
+            plan.headers(&mut head, false, plan.note_size(true));
+            let changing = plan.note.changing();
+            self.write(0, head.get(..changing.start).unwrap_or_default())?;
+            self.write(changing.end as u64, head.get(changing.end..).unwrap_or_default())?;
+            self.tables()?;
+        }
+        let zeros = zeroed("a page of zeros", plan.page_size())?;
+        self.data.push(self.sink, &zeros)?;
+        self.data.flush(self.sink)?;
+        self.report.written = self.report.written.saturating_add(plan.page_size());
+        self.begun = true;
+        Ok(())
+    }
+
+    /// Both bitmaps.
+    fn tables(&mut self) -> Result<(), Error> {
+        let plan = self.plan;
+        let first = plan.head.len() as u64;
+        let none = super::PageSet::default();
+        self.bitmap(first, &plan.ram, &none)?;
+        self.bitmap(first.saturating_add(plan.bitmap_size()), &plan.readable, &plan.left_out)
+    }
+
+    /// A bitmap with the pages of `ranges` that are not in `without`.
+    fn bitmap(&mut self, at: u64, ranges: &[Range<u64>], without: &super::PageSet) -> Result<(), Error> {
+        let size = self.plan.bitmap_size();
+        let mut piece = zeroed("a piece of a bitmap", PIECE.min(size))?;
+        let mut done = 0;
+        while done < size {
+            let len = PIECE.min(size.saturating_sub(done));
+            let bytes = piece.get_mut(..usize::try_from(len).unwrap_or(0)).unwrap_or_default();
+            bytes.fill(0);
+            let pfns = done.saturating_mul(8)..done.saturating_add(len).saturating_mul(8);
+            let skip = ranges.partition_point(|range| range.end <= pfns.start);
+            let near = ranges.get(skip..).unwrap_or_default();
+            let next = near.first().map_or(u64::MAX, |range| range.start);
+            if self.sink.is_sparse() && next >= pfns.end {
+                // Nothing for a while: machines have holes of terabytes.
+                done = (next / 8)
+                    .checked_div(PIECE)
+                    .unwrap_or(0)
+                    .saturating_mul(PIECE)
+                    .max(done.saturating_add(len));
+                continue;
+            }
+            for range in near.iter().take_while(|range| range.start < pfns.end) {
+                set(bytes, pfns.start, range.start.max(pfns.start)..range.end.min(pfns.end), without);
+            }
+            if !self.sink.is_sparse() || bytes.iter().any(|byte| *byte != 0) {
+                self.sink.write_all_at(at.saturating_add(done), bytes)?;
+                self.report.written = self.report.written.saturating_add(len);
+            }
+            done = done.saturating_add(len);
+        }
+        Ok(())
+    }
+
+    fn zeros(&mut self, start: u64, end: u64) -> Result<(), Error> {
+        let zeros = zeroed("zeros", PIECE)?;
+        let mut at = start;
+        while at < end {
+            let len = end.saturating_sub(at).min(PIECE);
+            self.sink.write_all_at(at, zeros.get(..usize::try_from(len).unwrap_or(0)).unwrap_or_default())?;
+            at = at.saturating_add(len);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.sink.write_all_at(offset, bytes)?;
+        self.report.written = self.report.written.saturating_add(bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Writes the descriptors of pages that are written.
+    fn flush_descs(&mut self) -> Result<(), Error> {
+        let written = self.data.written();
+        let good = |(at, len, _): &&(u64, u32, u32)| at.saturating_add((*len).into()) <= written;
+        let count = self.descs.iter().take_while(good).count();
+        let endian = self.plan.encoding().endian;
+        let mut bytes = zeroed("descriptors of pages", (count as u64).saturating_mul(DESC_LEN as u64))?;
+        for (place, desc) in bytes.chunks_exact_mut(DESC_LEN).zip(&self.descs) {
+            place.copy_from_slice(&encode_desc(endian, *desc));
+        }
+        if !bytes.is_empty() {
+            self.write(self.desc_at, &bytes)?;
+        }
+        self.desc_at = self.desc_at.saturating_add(bytes.len() as u64);
+        self.descs.drain(..count);
+        Ok(())
+    }
+
+    /// Makes what is written last, and notes in the file what could not be read so far and how much of the
+    /// file is good.
+    fn checkpoint(&mut self) -> Result<(), Error> {
+        let flushed = self.data.flush(self.sink);
+        let synced = self.sink.sync();
+        let descs = self.flush_descs();
+        if self.sink.rewrites() {
+            let (plan, good) = (self.plan, self.data.written());
+            let given_up = plan.given_up.saturating_add(self.found.given_up);
+            plan.note.checkpoint(&mut self.note, self.sink, good, &self.found.ranges, given_up)?;
+            self.noted = good;
+        }
+        flushed.and(synced).and(descs)
+    }
+
+    /// Makes the file a finished one. One that lacks nothing has no note, if it was not written already.
+    fn end(&mut self) -> Result<(), Error> {
+        let plan = self.plan;
+        self.data.flush(self.sink)?;
+        self.flush_descs()?;
+        self.report.given_up = plan.given_up.saturating_add(self.found.given_up);
+        self.report.file_size = self.data.end();
+        let mut head = Vec::new();
+        append(&mut head, "the header of the new file", &plan.head)?;
+        let given_up = self.report.given_up;
+        plan.note.fill(&mut head, 0, None, &self.found.ranges, given_up);
+        if !self.sink.rewrites() {
+            let changing = plan.note.changing();
+            let bytes = head.get(changing.clone()).unwrap_or_default();
+            self.write(changing.start as u64, bytes)?;
+            return self.sink.finish(self.data.end());
+        }
+        self.sink.sync()?;
+        let whole = self.report.is_whole() && plan.note.is_empty(&self.found.ranges);
+        if whole {
+            plan.note.erase(&mut head, 0);
+        }
+        plan.headers(&mut head, false, plan.note_size(!whole));
+        let block = usize::try_from(plan.page_size()).unwrap_or(usize::MAX);
+        self.sink.write_all_at(block as u64, head.get(block..).unwrap_or_default())?;
+        self.sink.sync()?;
+        self.sink.write_all_at(0, head.get(..BLOCK).unwrap_or_default())?;
+        self.sink.finish(self.data.end())
+    }
+}
+
+/// Sets the bits of `pfns` that are not in `without` in a bitmap whose first bit is that of `first`, a
+/// multiple of 64.
+fn set(bytes: &mut [u8], first: u64, pfns: Range<u64>, without: &super::PageSet) {
+    let mut pfn = pfns.start;
+    while pfn < pfns.end {
+        let base = pfn & !63;
+        let end = pfns.end.min(base.saturating_add(64));
+        let bits = ones(end.saturating_sub(pfn)) << (pfn % 64) & !without.word(base);
+        let at = usize::try_from(base.saturating_sub(first) / 8).unwrap_or(usize::MAX);
+        let places = bytes.get_mut(at..).unwrap_or_default().iter_mut();
+        for (place, byte) in places.zip(bits.to_le_bytes()) {
+            *place |= byte;
+        }
+        pfn = end;
+    }
+}

@@ -1,0 +1,173 @@
+//! Which pages are left out of a dump of a made-up machine, and that doubt keeps them.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may panic"
+)]
+
+use core::ops::ControlFlow;
+
+use dumpgen::{CoreFile, Segment, Wire, note};
+use kdump_elf::Paddr;
+use kdump_vmcore::{Classes, Dump, Error, KdumpOptions, KdumpPlan, LeftOut, PageClass, PhysMemory, SpanKind};
+
+const PAGE: usize = 4096;
+const PAGES: u64 = 0x2000;
+/// The memory of the machine, from address 0 on; the tables of the kernel stand in it.
+const LINEAR: u64 = 0xffff_8880_0000_0000;
+/// The page array, seen through addresses of its own.
+const VMEMMAP: u64 = 0xffff_ea00_0000_0000;
+const ROOTS: u64 = 0x10_0000;
+const SECTION: u64 = 0x10_1000;
+const ARRAY: u64 = 0x20_0000;
+
+/// A machine whose pages are what `kind` says: flags, mapping, `_mapcount`, private.
+fn machine(kind: impl Fn(u64) -> (u64, u64, i32, u64)) -> Vec<u8> {
+    let mut memory: Vec<u8> = (0..PAGES as usize * PAGE).map(|at| (at / PAGE) as u8 | 1).collect();
+    let mut put =
+        |at: u64, bytes: &[u8]| memory[at as usize..at as usize + bytes.len()].copy_from_slice(bytes);
+    put(ROOTS, &[0; PAGE]);
+    put(ROOTS, &(LINEAR + SECTION).to_le_bytes());
+    put(SECTION, &[0; PAGE]);
+    // Flags of Linux 6.15 stand in the lowest bits.
+    put(SECTION, &(VMEMMAP | 0x2f).to_le_bytes());
+    for pfn in 0..PAGES {
+        let (flags, mapping, kind, private) = kind(pfn);
+        let mut page = [0; 64];
+        page[..8].copy_from_slice(&flags.to_le_bytes());
+        page[24..32].copy_from_slice(&mapping.to_le_bytes());
+        page[40..48].copy_from_slice(&private.to_le_bytes());
+        page[48..52].copy_from_slice(&kind.to_le_bytes());
+        put(ARRAY + pfn * 64, &page);
+    }
+    memory
+}
+
+fn info() -> String {
+    let keys = "OSRELEASE=6.1\nPAGESIZE=4096\nSIZE(page)=64\nOFFSET(page.flags)=0\nOFFSET(page.mapping)=24\n\
+        OFFSET(page._mapcount)=48\nOFFSET(page.private)=40\nOFFSET(page.compound_head)=8\nNUMBER(PG_lru)=4\n\
+        NUMBER(PG_private)=13\nNUMBER(PG_swapcache)=10\nNUMBER(PG_swapbacked)=19\nNUMBER(PG_slab)=9\n\
+        NUMBER(PG_hwpoison)=23\nLENGTH(zone.free_area)=11\nNUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129\n\
+        SIZE(mem_section)=16\nOFFSET(mem_section.section_mem_map)=0\nNUMBER(SECTION_SIZE_BITS)=27\n\
+        NUMBER(MAX_PHYSMEM_BITS)=46\nLENGTH(mem_section)=2048\n";
+    format!("{keys}SYMBOL(mem_section)={:x}\n", LINEAR + ROOTS)
+}
+
+fn dump(memory: &[u8], info: &str, array: usize) -> Vec<u8> {
+    let at = ARRAY as usize;
+    CoreFile { align: 0x1000, ..CoreFile::x86_64() }
+        .with(Segment::notes(&note(Wire::LE64, "VMCOREINFO", 0, info.as_bytes())))
+        .with(Segment { p_vaddr: LINEAR, ..Segment::load(0, memory) })
+        .with(Segment { p_vaddr: VMEMMAP, ..Segment::load(ARRAY, &memory[at..at + array]) })
+        .build()
+}
+
+fn saved(dump: &Dump<'_>, level: u8, threads: u16) -> (Vec<u8>, LeftOut) {
+    let options = KdumpOptions { exclude: Classes::from_level(level), threads, ..KdumpOptions::default() };
+    let mut file = Vec::new();
+    let plan = KdumpPlan::new(dump, options).unwrap();
+    let report = plan.copy(&mut file, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert!(report.is_whole());
+    (file, report.left_out)
+}
+
+/// Free blocks, user memory and cache in turns, from page 0x400 on.
+fn usual(pfn: u64) -> (u64, u64, i32, u64) {
+    match (pfn, pfn / 256 % 4) {
+        (..0x400, _) => (0, 0, -1, 0),
+        (_, 0) if pfn % 256 == 0 => (0, 0, -129, 8),
+        (_, 1) => (1 << 4, 0x1001, 0, 0),
+        (_, 2) => (1 << 4, 0x1000, 0, 0),
+        _ => (0, 0, -1, 0),
+    }
+}
+
+#[test]
+fn classes_are_left_out_and_nothing_else() {
+    let memory = machine(usual);
+    let all = PAGES as usize * 64;
+    let source = Dump::open(dump(&memory, &info(), all)).unwrap();
+    let share = (PAGES - 0x400) / 4;
+    for (level, expected) in [
+        (0, vec![]),
+        (1, vec![]),
+        (2, vec![(PageClass::Cache, share)]),
+        (8, vec![(PageClass::User, share)]),
+        (16, vec![(PageClass::Free, share)]),
+        (31, vec![(PageClass::Cache, share), (PageClass::User, share), (PageClass::Free, share)]),
+    ] {
+        let (file, left_out) = saved(&source, level, 1);
+        assert_eq!(left_out.classes().collect::<Vec<_>>(), expected, "-d {level}");
+        assert!(saved(&source, level, 3).0 == file);
+        let copy = Dump::open(file).unwrap();
+        assert!(copy.completeness().is_complete(), "{:?}", copy.completeness());
+        let mut reader = copy.reader();
+        for pfn in 0..PAGES {
+            let paddr = Paddr(pfn * PAGE as u64);
+            let gone = match (pfn, pfn / 256 % 4) {
+                (..0x400, _) | (_, 3) => false,
+                (_, 0) => level & 16 != 0,
+                (_, 1) => level & 8 != 0,
+                _ => level & 6 != 0,
+            };
+            let mut page = [0; PAGE];
+            match reader.read_phys(paddr, &mut page) {
+                Ok(()) => assert!(!gone && page == memory[paddr.0 as usize..][..PAGE], "{pfn:#x} -d {level}"),
+                Err(stopped) => {
+                    assert!(gone, "{pfn:#x} -d {level}");
+                    assert!(matches!(stopped.error, Error::Excluded { .. }), "{}", stopped.error);
+                }
+            }
+        }
+        let left = copy.spans().filter(|span| matches!(span.kind, SpanKind::Excluded(_)));
+        assert_eq!(left.map(|span| span.range.size()).sum::<u64>(), left_out.pages() * PAGE as u64);
+        // Filtering again leaves out no less, and what was left out is not judged by zeros.
+        let (again, _) = saved(&copy, 0, 1);
+        assert_eq!(Dump::open(again).unwrap().spans().collect::<Vec<_>>(), copy.spans().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_record_that_cannot_be_read_keeps_its_page() {
+    let memory = machine(usual);
+    // Of the second half of the array nothing is in the dump where the kernel sees it.
+    let half = PAGES as usize * 32;
+    let source = Dump::open(dump(&memory, &info(), half)).unwrap();
+    let (file, left_out) = saved(&source, 31, 1);
+    assert_eq!(left_out.unreadable, PAGES / 2);
+    let copy = Dump::open(file).unwrap();
+    let gone = copy.spans().filter(|span| span.kind != SpanKind::Stored).map(|span| span.range.end()).max();
+    assert!(gone.unwrap() <= PAGES / 2 * PAGE as u64);
+    assert!(left_out.pages() > 0);
+    // Sections without an array, and a table of them that is not there.
+    let mut without = memory.clone();
+    without[SECTION as usize] = 0x2d;
+    let (_, left_out) = saved(&Dump::open(dump(&without, &info(), half)).unwrap(), 31, 1);
+    assert_eq!((left_out.pages(), left_out.without), (0, PAGES));
+    let elsewhere = info().replace(&format!("{:x}", LINEAR + ROOTS), "ffff900000000000");
+    let (_, left_out) = saved(&Dump::open(dump(&memory, &elsewhere, half)).unwrap(), 31, 1);
+    assert_eq!((left_out.pages(), left_out.unreadable), (0, PAGES));
+}
+
+#[test]
+fn what_is_not_told_is_refused_by_name() {
+    let memory = machine(usual);
+    let options = KdumpOptions { exclude: Classes::from_level(31), ..KdumpOptions::default() };
+    for key in
+        ["SIZE(page)", "SYMBOL(mem_section)", "SIZE(mem_section)", "OFFSET(mem_section.section_mem_map)"]
+    {
+        let info: String =
+            info().lines().filter(|line| !line.starts_with(key)).map(|line| format!("{line}\n")).collect();
+        let source = Dump::open(dump(&memory, &info, 64)).unwrap();
+        let error = KdumpPlan::new(&source, options).unwrap_err();
+        assert!(matches!(error, Error::MissingKey { key: found } if found == key), "{error}");
+    }
+    let bytes = CoreFile::new(Wire::LE64, 183)
+        .with(Segment::notes(&note(Wire::LE64, "VMCOREINFO", 0, info().as_bytes())))
+        .with(Segment::load(0, &[1; PAGE]))
+        .build();
+    let error = KdumpPlan::new(&Dump::open(bytes).unwrap(), options).unwrap_err();
+    assert!(error.to_string().contains("x86_64"), "{error}");
+}

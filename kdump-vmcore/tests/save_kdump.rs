@@ -1,0 +1,407 @@
+//! What is saved as a kdump-compressed file reads like what it was saved from, whatever went wrong.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may panic"
+)]
+
+use core::ops::ControlFlow;
+use std::collections::BTreeMap;
+
+use dumpgen::{CoreFile, Segment, Wire, note};
+use kdump_elf::Paddr;
+use kdump_vmcore::codec::Codec;
+use kdump_vmcore::{
+    Dump, Error, Flatten, Interrupted, IoError, KdumpOptions, KdumpPlan, PhysMemory, Progress, ReadAt,
+    SaveReport, SpanKind, WriteAt,
+};
+
+const PAGE: usize = 4096;
+const AT: u64 = 0x10_0000;
+/// Enough for several batches.
+const PAGES: usize = 700;
+
+fn go_on(_: Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// Pages of zeros, of text, and of noise no compression makes smaller.
+fn memory() -> Vec<u8> {
+    let mut memory = vec![0; PAGES * PAGE];
+    let mut noise = 1_u64;
+    for (index, page) in memory.chunks_mut(PAGE).enumerate() {
+        match index % 4 {
+            0 => {}
+            1 => page.iter_mut().enumerate().for_each(|(at, byte)| *byte = ((at / 7) ^ index) as u8 | 1),
+            2 => page[PAGE - 1] = 1,
+            _ => page.iter_mut().for_each(|byte| {
+                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                *byte = (noise >> 33) as u8;
+            }),
+        }
+    }
+    memory
+}
+
+fn sample(wire: Wire) -> CoreFile {
+    let info = b"OSRELEASE=6.1\nPAGESIZE=4096\nCRASHTIME=17\nNUMBER(phys_base)=-4096\n";
+    // i386, x86_64, ppc, s390x: each with a layout of its own.
+    let machine = match (wire.wide, wire.big) {
+        (false, false) => 3,
+        (true, false) => 62,
+        (false, true) => 20,
+        (true, true) => 22,
+    };
+    CoreFile { align: 0x1000, ..CoreFile::new(wire, machine) }
+        .with(Segment::notes(&note(wire, "VMCOREINFO", 0, info)))
+        // A part of a page is RAM, too.
+        .with(Segment::load(0x1c00, &[3; 0x1000]))
+        .with(Segment { p_memsz: Some((PAGES * PAGE + 0x3000) as u64), ..Segment::load(AT, &memory()) })
+        .with(Segment::load(0x4000_0000, &[5; PAGE]))
+}
+
+fn options(codec: Option<Codec>, threads: u16) -> KdumpOptions {
+    KdumpOptions { codec, threads, ..KdumpOptions::default() }
+}
+
+fn saved(dump: &Dump<'_>, options: KdumpOptions) -> (Vec<u8>, SaveReport) {
+    let mut file = Vec::new();
+    let report = KdumpPlan::new(dump, options).unwrap().copy(&mut file, &mut go_on).unwrap();
+    assert_eq!(file.len() as u64, report.file_size);
+    (file, report)
+}
+
+/// Each page that touches RAM: its bytes, zeros where there is none, or why there are none.
+fn pages(dump: &Dump<'_>) -> BTreeMap<u64, Result<Vec<u8>, &'static str>> {
+    let mut reader = dump.reader();
+    let mut pages = BTreeMap::new();
+    for span in dump.spans().filter(|span| span.kind != SpanKind::Hole) {
+        for pfn in span.range.start() / PAGE as u64..span.range.end().div_ceil(PAGE as u64) {
+            let paddr = pfn * PAGE as u64;
+            let start = paddr.max(span.range.start());
+            let end = (paddr + PAGE as u64).min(span.range.end());
+            let mut bytes = vec![0; PAGE];
+            let place = &mut bytes[(start - paddr) as usize..(end - paddr) as usize];
+            let read = match reader.read_phys(Paddr(start), place) {
+                Ok(()) => Ok(bytes),
+                Err(stopped) => Err(match stopped.error {
+                    Error::Excluded { .. } => "excluded",
+                    Error::Missing { .. } | Error::Truncated { .. } => "missing",
+                    Error::Unreadable { .. } | Error::Io { .. } => "unreadable",
+                    _ => "corrupt",
+                }),
+            };
+            let entry = pages.entry(paddr).or_insert_with(|| read.clone());
+            if let (Ok(all), Ok(more)) = (entry, &read) {
+                all.iter_mut().zip(more).for_each(|(to, from)| *to |= from);
+            }
+        }
+    }
+    pages
+}
+
+/// The copy has what the source has.
+#[track_caller]
+fn same(copy: &Dump<'_>, source: &Dump<'_>) {
+    let (copy, source) = (pages(copy), pages(source));
+    let keys = |pages: &BTreeMap<u64, _>| pages.keys().copied().collect::<Vec<_>>();
+    assert_eq!(keys(&copy), keys(&source));
+    for (paddr, page) in &source {
+        assert!(
+            copy[paddr] == *page,
+            "{paddr:#x}: {:?} instead of {:?}",
+            copy[paddr].as_ref().err(),
+            page.as_ref().err()
+        );
+    }
+}
+
+#[test]
+fn every_codec_and_every_machine() {
+    for wire in Wire::ALL {
+        let source = Dump::open(sample(wire).build()).unwrap();
+        for codec in [None].into_iter().chain(Codec::ALL.map(Some)) {
+            let (file, report) = saved(&source, options(codec, 1));
+            assert!(report.is_whole(), "{report:?}");
+            for threads in [2, 3, 7] {
+                assert!(saved(&source, options(codec, threads)).0 == file, "{codec:?} by {threads} threads");
+            }
+            let size = file.len();
+            let copy = Dump::open(file).unwrap();
+            assert_eq!((copy.format(), copy.encoding()), ("kdump", source.encoding()));
+            assert!(copy.completeness().is_complete(), "{:?}", copy.completeness());
+            same(&copy, &source);
+            assert_eq!(
+                copy.vmcoreinfo().map(|info| info.as_bytes()),
+                source.vmcoreinfo().map(|info| info.as_bytes())
+            );
+            assert_eq!(
+                copy.notes().iter().count(),
+                source.notes().iter().count(),
+                "a whole copy has no note of ours"
+            );
+            assert_eq!(copy.page_size(), Some(4096));
+            // A quarter is zeros, which share a page; noise is not made larger.
+            let stored = report.memory as usize * 3 / 4;
+            assert!(
+                size < if codec.is_some() { stored / 2 + 0x20000 } else { stored + 0x20000 },
+                "{codec:?}: {size}"
+            );
+            // A copy of the copy.
+            let (again, _) = saved(&copy, options(codec, 2));
+            same(&Dump::open(again).unwrap(), &source);
+        }
+    }
+}
+
+/// Gives an error wherever a page of `bad` is touched, behind the headers.
+struct Failing {
+    bytes: Vec<u8>,
+    bad: Vec<u64>,
+}
+
+impl ReadAt for Failing {
+    fn size(&self) -> Result<u64, Error> {
+        Ok(self.bytes.len() as u64)
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+        let end = offset + buf.len() as u64;
+        for &bad in &self.bad {
+            if offset < bad + PAGE as u64 && end > bad {
+                let good = bad.saturating_sub(offset) as usize;
+                if good > 0 {
+                    return self.bytes.as_slice().read_at(offset, &mut buf[..good]);
+                }
+                return Err(Error::Io { offset, cause: IoError::from_errno(5) });
+            }
+        }
+        self.bytes.as_slice().read_at(offset, buf)
+    }
+}
+
+/// File offset of the large PT_LOAD.
+fn offset_of(file: &[u8], paddr: u64) -> u64 {
+    let dump = Dump::open(file).unwrap();
+    dump.phdrs().iter().find(|phdr| phdr.p_paddr == paddr).unwrap().p_offset
+}
+
+#[test]
+fn what_cannot_be_read_is_told_for_ever() {
+    let bytes = sample(Wire::LE64).build();
+    let at = offset_of(&bytes, AT);
+    let bad: Vec<u64> = [0, 1, 5, 400, 699].map(|page| at + page * PAGE as u64).into();
+    let source = Failing { bytes, bad };
+    let source = Dump::open(source).unwrap();
+    for codec in [None, Some(Codec::Lzo)] {
+        let (file, report) = saved(&source, options(codec, 1));
+        assert_eq!(report.unreadable.bytes, 5 * PAGE as u64, "{:?}", report.unreadable);
+        assert!(!report.is_whole());
+        assert!(saved(&source, options(codec, 3)).0 == file);
+        let copy = Dump::open(file).unwrap();
+        assert!(!copy.completeness().is_complete());
+        assert_eq!((copy.completeness().missing, copy.completeness().unreadable), (0, 5 * PAGE as u64));
+        same(&copy, &source);
+        let kinds = |dump: &Dump<'_>| {
+            dump.spans()
+                .filter(|span| span.kind == SpanKind::Unreadable)
+                .map(|span| span.range)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(&copy).len(), 4, "{:?}", kinds(&copy));
+        // And for a copy of the copy, in which it is known beforehand.
+        let (again, report) = saved(&copy, options(codec, 2));
+        assert_eq!(report.unreadable.bytes, 5 * PAGE as u64);
+        let again = Dump::open(again).unwrap();
+        same(&again, &source);
+        assert_eq!(kinds(&again), kinds(&copy));
+        // Back to ELF.
+        let mut elf = Vec::new();
+        let report = kdump_vmcore::SavePlan::elf(&copy).unwrap().copy(&mut elf, &mut go_on).unwrap();
+        assert_eq!(report.unreadable.bytes, 5 * PAGE as u64);
+        same(&Dump::open(elf).unwrap(), &copy);
+    }
+}
+
+#[test]
+fn a_cut_source_stays_cut() {
+    let whole = sample(Wire::LE64).build();
+    let at = offset_of(&whole, AT) as usize;
+    // At a page and inside one.
+    for cut in [at + 300 * PAGE, at + 300 * PAGE + 100] {
+        let source = Dump::open(whole[..cut].to_vec()).unwrap();
+        let (file, report) = saved(&source, options(Some(Codec::Zlib), 2));
+        let inside = (cut - at) % PAGE;
+        assert_eq!(report.missing, ((PAGES - 300) * PAGE + PAGE - inside) as u64);
+        assert_eq!(report.given_up, inside as u64, "a page that is there in part is not stored");
+        let copy = Dump::open(file).unwrap();
+        assert!(copy.completeness().missing >= report.missing);
+        let (copy, source) = (pages(&copy), pages(&source));
+        assert_eq!(copy.len(), source.len());
+        let edge = AT + 300 * PAGE as u64;
+        for (paddr, page) in &source {
+            let expected = if *paddr == edge { &Err("missing") } else { page };
+            assert!(copy[paddr] == *expected, "{paddr:#x}: {:?}", copy[paddr].as_ref().err());
+        }
+    }
+}
+
+/// Fails at a write, of which it does a part.
+struct Stops {
+    file: Vec<u8>,
+    sparse: bool,
+    left: usize,
+}
+
+impl WriteAt for Stops {
+    fn write_all_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        if self.left == 0 {
+            self.file.write_all_at(offset, &bytes[..bytes.len() / 2])?;
+            return Err(Error::Io { offset, cause: IoError::from_errno(28) });
+        }
+        self.left -= 1;
+        self.file.write_all_at(offset, bytes)
+    }
+    fn is_sparse(&self) -> bool {
+        self.sparse
+    }
+    fn finish(&mut self, size: u64) -> Result<(), Error> {
+        if self.sparse { self.file.finish(size) } else { Ok(()) }
+    }
+}
+
+/// Whatever the file says is memory is memory of the source, and it does not say that it is whole.
+#[track_caller]
+fn truly_unfinished(
+    file: Vec<u8>,
+    source: &BTreeMap<u64, Result<Vec<u8>, &'static str>>,
+    what: &str,
+) -> usize {
+    // What does not open claims nothing.
+    let Ok(copy) = Dump::open(file) else { return 0 };
+    assert!(!copy.completeness().is_complete(), "{what}");
+    let (mut good, mut torn) = (0, 0);
+    for (paddr, page) in pages(&copy) {
+        match page {
+            Ok(bytes) => {
+                assert!(source[&paddr].as_ref() == Ok(&bytes), "{what}: {paddr:#x} is not of the machine");
+                good += 1;
+            }
+            // A write may end inside a descriptor.
+            Err("corrupt") => torn += 1,
+            Err(reason) => assert!(["missing", "excluded"].contains(&reason), "{what}: {paddr:#x} {reason}"),
+        }
+    }
+    assert!(torn <= 1, "{what}: {torn} torn");
+    good
+}
+
+#[test]
+fn stopped_anywhere_it_says_so() {
+    let source = Dump::open(sample(Wire::LE64).build()).unwrap();
+    let expected = pages(&source);
+    // An older dump of other pages stands where the new one is written.
+    let other = sample(Wire::LE64).with(Segment::load(0x8000_0000, &[9; 9 * PAGE])).build();
+    let older = saved(&Dump::open(other).unwrap(), options(None, 1)).0;
+    for (sparse, codec) in [(true, None), (true, Some(Codec::Lzo)), (false, None), (false, Some(Codec::Zstd))]
+    {
+        let plan = KdumpPlan::new(&source, options(codec, 1)).unwrap();
+        let mut most = 0;
+        for left in 0.. {
+            let file = if sparse { vec![] } else { older.clone() };
+            let mut sink = Stops { file, sparse, left };
+            match plan.copy(&mut sink, &mut go_on) {
+                Ok(_) => {
+                    assert!(Dump::open(sink.file).unwrap().completeness().is_complete());
+                    break;
+                }
+                Err(Interrupted { good, .. }) => {
+                    let what = format!("stopped at write {left}");
+                    let stored = truly_unfinished(sink.file.clone(), &expected, &what);
+                    most = most.max(stored);
+                    if sparse && good > 0 {
+                        // As the file is left.
+                        sink.file.truncate(good as usize);
+                        assert_eq!(truly_unfinished(sink.file, &expected, &what), stored, "{what}");
+                    }
+                }
+            }
+        }
+        assert!(most > PAGES / 2, "an interrupted save has what was written: {most}");
+    }
+}
+
+#[test]
+fn cancelled_with_threads() {
+    let source = Dump::open(sample(Wire::LE64).build()).unwrap();
+    for threads in [1, 4] {
+        let plan = KdumpPlan::new(&source, options(Some(Codec::Zlib), threads)).unwrap();
+        let mut file = Vec::new();
+        let mut left = 2;
+        let stopped = plan.copy(&mut file, &mut |_| {
+            left -= 1;
+            if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert_eq!(stopped.unwrap_err().error, Error::Cancelled);
+        let good = truly_unfinished(file, &pages(&source), "cancelled");
+        assert_eq!(good, 2 * 256, "the batches that were written are there");
+    }
+}
+
+fn stream(source: &Dump<'_>, options: KdumpOptions) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut sink = Flatten::new(|bytes: &[u8]| {
+        out.extend_from_slice(bytes);
+        Ok(())
+    });
+    KdumpPlan::new(source, options).unwrap().copy(&mut sink, &mut go_on).unwrap();
+    out
+}
+
+#[test]
+fn a_stream_gives_every_byte_once_and_tells_its_end() {
+    let bytes = sample(Wire::LE64).build();
+    let at = offset_of(&bytes, AT);
+    let failing = Failing { bytes: bytes.clone(), bad: vec![at + 5 * PAGE as u64] };
+    for source in [Dump::open(bytes).unwrap(), Dump::open(failing).unwrap()] {
+        let flat = stream(&source, options(Some(Codec::Lzo), 2));
+        let mut places: Vec<(u64, u64)> = Vec::new();
+        let mut rest = &flat[4096..];
+        loop {
+            let (head, tail) = rest.split_at(16);
+            rest = tail;
+            let number = |at: usize| u64::from_be_bytes(head[at..at + 8].try_into().unwrap());
+            if number(0) == u64::MAX {
+                assert!(rest.is_empty() && number(8) == u64::MAX);
+                break;
+            }
+            places.push((number(0), number(0) + number(8)));
+            rest = &rest[number(8) as usize..];
+        }
+        places.sort_unstable();
+        assert!(places.windows(2).all(|pair| pair[0].1 <= pair[1].0), "crash takes either of two records");
+        let copy = Dump::open(flat.clone()).unwrap();
+        same(&copy, &source);
+        assert_eq!(copy.completeness().is_complete(), copy.completeness().unreadable == 0);
+        let expected = pages(&source);
+        let mut most = 0;
+        for cut in (0..flat.len()).step_by(9973) {
+            most = truly_unfinished(flat[..cut].to_vec(), &expected, &format!("cut at {cut}"));
+        }
+        assert!(most > PAGES / 4, "what arrived can be used: {most}");
+    }
+}
+
+#[test]
+fn what_the_format_cannot_have_is_refused() {
+    let no_size = CoreFile::new(Wire::LE64, 183).with(Segment::load(AT, &[1; PAGE])).build();
+    let error = KdumpPlan::new(&Dump::open(no_size).unwrap(), options(None, 1)).unwrap_err();
+    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+    let far = CoreFile::x86_64().with(Segment::load(1 << 60, &[1; PAGE])).build();
+    let error = KdumpPlan::new(&Dump::open(far).unwrap(), options(None, 1)).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { what: "number of pages", .. }), "{error}");
+    let source = Dump::open(sample(Wire::LE64).build()).unwrap();
+    let level = KdumpOptions { level: Some(99), ..options(Some(Codec::Zlib), 1) };
+    assert!(KdumpPlan::new(&source, level).is_err());
+}

@@ -1,0 +1,110 @@
+//! What `kdump save` writes, read by others: each codec, as a file and as a stream.
+
+use core::slice::from_ref;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::compare::Pages;
+use super::makedumpfile::{CODECS, Maker, make, rearrange, remove};
+use super::{Readers, at, compare, peer, row};
+use crate::consumers;
+use crate::error::{Context, Result, failed};
+use crate::progress::{Clock, Row};
+use crate::shell;
+
+/// Pages of which crash reads a word.
+const SAMPLES: usize = 64;
+
+/// Each class alone, and what distributions use.
+const LEVELS: [&str; 5] = ["2", "4", "8", "16", "31"];
+
+/// Rows for each codec and for each class of pages.
+pub(super) fn rows(readers: &Readers, dump: &Path, dir: &Path, clock: Clock) -> Result<Vec<Row>> {
+    let source = Pages::of_elf(dump)?;
+    let maker = Maker::host()?;
+    let mut rows = Vec::new();
+    for (codec, flag) in CODECS {
+        clock.say(&format!("saved with {codec}"));
+        let (plain, stream, whole) = (at(dir, "saved"), at(dir, "saved.flat"), at(dir, "saved.whole"));
+        save(&readers.kdump, dump, &["--format", "kdump", "--compress", codec, "--threads", "2"], &plain)?;
+        rows.push(row(&format!("kdump save {codec}"), readers, from_ref(&plain), from_ref(&plain), &source));
+        save(&readers.kdump, dump, &["--format", "flattened", "--compress", codec], &stream)?;
+        rearrange(&stream, &whole)?;
+        let name = format!("kdump save {codec} flattened");
+        rows.push(row(&name, readers, from_ref(&stream), from_ref(&whole), &source));
+        let through = through_stdout(&readers.kdump, dump, codec, &stream);
+        rows.push(Row::of(&format!("kdump save {codec} to -"), through));
+        let mut files = vec![plain, stream, whole];
+        if let (Some(plain), true) = (files.first(), maker.has(flag)?) {
+            let again = at(dir, "saved.again");
+            let options: Vec<&str> = ["-d", "1", flag].into_iter().filter(|word| !word.is_empty()).collect();
+            make(&maker, plain, &options, &[again.as_path()])?;
+            let name = format!("kdump save {codec}, filtered by makedumpfile");
+            rows.push(row(&name, readers, from_ref(&again), from_ref(&again), &source));
+            files.push(again);
+        }
+        if let Some(plain) = files.first() {
+            let detail = in_crash(plain, dir, &source);
+            rows.push(Row::of(&format!("kdump save {codec} in crash"), detail));
+        }
+        remove(&files)?;
+    }
+    for level in LEVELS {
+        clock.say(&format!("saved with -d {level}"));
+        rows.push(Row::of(&format!("kdump save -d {level}"), filtered(readers, dump, dir, level, &source)));
+    }
+    Ok(rows)
+}
+
+/// What is left out is what makedumpfile leaves out, page by page, also for libkdumpfile.
+fn filtered(readers: &Readers, dump: &Path, dir: &Path, level: &str, source: &Pages) -> Result<String> {
+    let (ours, theirs) = (at(dir, "saved.ours"), at(dir, "saved.theirs"));
+    save(&readers.kdump, dump, &["-d", level, "--threads", "2"], &ours)?;
+    make(&Maker::host()?, dump, &["-d", level], &[theirs.as_path()])?;
+    let made = compare::ours(&readers.kdump, from_ref(&theirs), source)?;
+    let read = compare::ours(&readers.kdump, from_ref(&ours), source)?;
+    let said = compare::same_bytes("the source", source, &read)?;
+    compare::same_states(&read, &made)?;
+    compare::same_states(&read, &peer::read(&readers.libkdumpfile, from_ref(&ours), source)?)?;
+    remove(&[ours, theirs])?;
+    Ok(format!("{said}, as makedumpfile; all as libkdumpfile"))
+}
+
+fn save(kdump: &Path, dump: &Path, options: &[&str], out: &Path) -> Result {
+    let mut command = Command::new(kdump);
+    command.args(["save", "--progress", "none"]).args(options).arg(dump).arg(out);
+    shell::stdout(&mut command).map(|_| ())
+}
+
+/// Standard output gets what a file gets.
+fn through_stdout(kdump: &Path, dump: &Path, codec: &str, stream: &Path) -> Result<String> {
+    let out = stream.with_extension("stdout");
+    let mut command = Command::new(kdump);
+    command.args(["save", "--progress", "none", "--compress", codec, "--threads", "2"]).arg(dump).arg("-");
+    command.stdout(File::create(&out).context(out.display())?);
+    let line = shell::describe(&command);
+    let status = command.status().context(&line)?;
+    let read = |path: &PathBuf| fs::read(path).context(path.display());
+    let same = read(&out)? == read(&stream.to_owned())?;
+    remove(from_ref(&out))?;
+    if status.success() && same {
+        Ok("the same stream".to_owned())
+    } else {
+        Err(failed(format!("{line}: {status}")))
+    }
+}
+
+/// crash reads the same words.
+fn in_crash(dump: &Path, dir: &Path, source: &Pages) -> Result<String> {
+    let step = source.0.len().checked_div(SAMPLES).unwrap_or(1).max(1);
+    let sample: Vec<_> = source.0.iter().step_by(step).collect();
+    let addresses: Vec<u64> = sample.iter().map(|(paddr, _)| **paddr).collect();
+    let found = consumers::words_in_crash(dump, dir.to_owned(), &addresses)?;
+    let word = |page: &Option<Vec<u8>>| page.as_ref()?.first_chunk().map(|word| u64::from_le_bytes(*word));
+    let expected: Vec<u64> = sample.iter().filter_map(|(_, page)| word(page)).collect();
+    if found == expected {
+        return Ok(format!("{} words of as many pages", found.len()));
+    }
+    Err(failed(format!("crash has {found:x?} at {addresses:x?}, not {expected:x?}")))
+}
