@@ -10,11 +10,6 @@ fuzz_target!(|text: &str| {
     assert!(cmdline.parameters().all(|word| !word.starts_with("crashkernel=")));
     let _ = cmdline.remove("elfcorehdr");
     cmdline.append(format_args!("elfcorehdr={}K", 1234));
-    assert_eq!(
-        cmdline.parameters().filter(|word| *word == "elfcorehdr=1234K").count(),
-        1,
-        "{}",
-        cmdline.as_str()
-    );
+    assert_eq!(cmdline.parameters().filter(|word| *word == "elfcorehdr=1234K").count(), 1, "{}", cmdline.as_str());
     assert!(cmdline.check_length(u64::MAX).is_ok());
 });

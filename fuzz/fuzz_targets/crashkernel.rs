@@ -9,9 +9,7 @@ fuzz_target!(|input: (u64, &str)| {
     let (ram, cmdline) = input;
     for arch in Arch::all() {
         let Ok(Some(request)) = CrashkernelRequest::parse(cmdline, ram, arch) else { continue };
-        let (Some(limits), Ok(all)) = (CrashkernelLimits::of(arch), PhysRange::from_len(0x1000, ram)) else {
-            continue;
-        };
+        let (Some(limits), Ok(all)) = (CrashkernelLimits::of(arch), PhysRange::from_len(0x1000, ram)) else { continue };
         let free = RangeSet::from_ranges([all]);
         if let Ok(reservation) = request.would_reserve(&free, &limits) {
             assert!(free.contains_range(reservation.main));

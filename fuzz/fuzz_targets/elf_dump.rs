@@ -7,8 +7,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(dump) = Dump::open(bytes) else { return };
-    let _ =
-        (dump.format(), dump.arch(), dump.page_size(), dump.memory_size(), dump.completeness().is_complete());
+    let _ = (dump.format(), dump.arch(), dump.page_size(), dump.memory_size(), dump.completeness().is_complete());
     for cpu in dump.cpus() {
         if let Ok(status) = cpu.prstatus() {
             let _ = (status.pid(), status.registers().count());

@@ -50,13 +50,8 @@ fuzz_target!(|input: (Vec<(u32, u32, u8)>, Vec<(u16, u8)>, u8, &str)| -> Corpus 
     };
     let purgatory = ObjectPurgatory::builtin(Arch::X86_64).unwrap();
     let kernel = kernel(&patches);
-    let inputs = PlanInputs {
-        machine: &machine,
-        kernel: &kernel,
-        initrd: None,
-        options: &options,
-        purgatory: &purgatory,
-    };
+    let inputs =
+        PlanInputs { machine: &machine, kernel: &kernel, initrd: None, options: &options, purgatory: &purgatory };
     let Ok(plan) = Plan::new(&inputs) else { return Corpus::Keep };
     let mut end = 0;
     for load in plan.elfcorehdr.phdrs().iter().filter(|phdr| phdr.p_type == PT_LOAD) {

@@ -92,8 +92,7 @@ impl<'a> Face<'a> {
         let mut face = Box::new(Self { view, error, memory, _workspace: Vec::new() });
         let (start, len, mut need) = (header.as_ptr().cast(), header.len(), 0);
         // SAFETY: buffers of the sizes that are told, all of which outlive the view.
-        let code =
-            unsafe { libkdump_view_workspace_size(start, len, 4096, &raw mut need, &raw mut face.error) };
+        let code = unsafe { libkdump_view_workspace_size(start, len, 4096, &raw mut need, &raw mut face.error) };
         if code != 0 {
             return Err(text(&face.error));
         }
@@ -103,17 +102,7 @@ impl<'a> Face<'a> {
         let (view, error) = (&raw mut face.view, &raw mut face.error);
         // SAFETY: as above.
         let code = unsafe {
-            libkdump_view_init(
-                view,
-                start,
-                len,
-                4096,
-                work.as_mut_ptr().cast(),
-                work.len(),
-                read,
-                user,
-                error,
-            )
+            libkdump_view_init(view, start, len, 4096, work.as_mut_ptr().cast(), work.len(), read, user, error)
         };
         face._workspace = work;
         if code == 0 { Ok(face) } else { Err(text(&face.error)) }
@@ -135,8 +124,7 @@ impl<'a> Face<'a> {
 fuzz_target!(|input: (&[u8], &[u8], u32)| {
     let (header, memory, at) = input;
     let image = MemoryImage::new(Paddr(0), memory);
-    let _ = VmcoreView::from_memory(Paddr(u64::from(at)), image, ViewOptions::default())
-        .map(|view| view.file_size());
+    let _ = VmcoreView::from_memory(Paddr(u64::from(at)), image, ViewOptions::default()).map(|view| view.file_size());
     let rust = VmcoreView::from_header(header, image, ViewOptions::default());
     let (view, mut c) = match (rust, Face::open(header, memory)) {
         (Ok(view), Ok(c)) => (view, c),
