@@ -6,17 +6,20 @@ use kdump_fuzz::MAPPED;
 use kdump_vmcore::{Dump, KernelMemory};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: (&[u8], [u64; 4])| {
-    let (input, asked) = input;
-    let Ok(dump) = Dump::open(kdump_fuzz::elf(input)) else {
-        assert!(!input.is_empty(), "without damage it opens");
+fuzz_target!(|input: &[u8]| {
+    // The first half is the damage, the second the addresses.
+    let (damage, asked) = input.split_at(input.len() / 2);
+    let asked = asked.chunks_exact(8).take(8).filter_map(|bytes| Some(u64::from_le_bytes(*bytes.first_chunk()?)));
+    let asked: Vec<u64> = asked.collect();
+    let Ok(dump) = Dump::open(kdump_fuzz::elf(damage)) else {
+        assert!(!damage.is_empty(), "without damage it opens");
         return;
     };
     let mut memory = KernelMemory::new(&dump);
     let _ = memory.contradicted();
     let offsets =
         asked.iter().flat_map(|offset| MAPPED.map(|mapped| mapped.wrapping_add(offset % (1 << 31))));
-    for vaddr in asked.into_iter().chain(offsets).chain(MAPPED) {
+    for vaddr in asked.iter().copied().chain(offsets).chain(MAPPED) {
         let found = memory.translate(vaddr);
         let fresh = KernelMemory::new(&dump).translate(vaddr);
         match (&found, &fresh) {
