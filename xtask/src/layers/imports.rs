@@ -17,7 +17,7 @@ pub(super) const VMCORE: &[Rule] = &[
     ("translate", &["ground", "source", "dump"]),
     ("kernel", &["ground", "source", "dump", "translate"]),
     ("filter", &["ground", "source", "dump", "translate", "kernel"]),
-    ("save", &["ground", "codec", "source", "dump", "filter"]),
+    ("save", &["ground", "codec", "source", "dump", "kernel", "filter"]),
     ("capture", &["ground", "source", "dump"]),
 ];
 
