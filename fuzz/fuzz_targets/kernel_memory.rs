@@ -1,7 +1,7 @@
-//! The log, the symbols and the CPU numbers of kernels whose dumps are damaged.
+//! The log, the symbols and the registers of kernels whose dumps are damaged.
 #![no_main]
 
-use kdump_vmcore::{Dmesg, Dump, Kallsyms, KernelMemory, cpu_numbers};
+use kdump_vmcore::{Dmesg, Dump, Kallsyms, KernelMemory, cpu_registers};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -23,5 +23,5 @@ fuzz_target!(|input: &[u8]| {
             assert!(found[1].is_some(), "what is found by _stext has it");
         }
     }
-    let _ = cpu_numbers(&dump);
+    let _ = cpu_registers(&dump);
 });
