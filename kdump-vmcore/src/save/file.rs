@@ -180,7 +180,7 @@ pub fn save(
         Ok(found) if found.file_type().is_block_device() => {
             if matches!(options.format, SaveFormat::Flattened(_)) {
                 // Nothing would tell what it holds behind a stream that was cut.
-                let what = "a flattened stream on a device; write --format kdump or a file";
+                let what = "a flattened stream on a block device, where nothing would tell its end";
                 return Err(SaveFailure::early(Error::Unsupported { what }));
             }
             let plan = Plan::new(dump, options.format).map_err(SaveFailure::early)?;
