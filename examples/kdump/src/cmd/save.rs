@@ -1,6 +1,5 @@
 //! `kdump save`: copies a dump, or /proc/vmcore, to a safe place.
 
-use core::ops::ControlFlow;
 use std::fs::File;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
@@ -8,9 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use kdump_vmcore::codec::Codec;
-use kdump_vmcore::{
-    Classes, Dump, KdumpOptions, PageClass, Progress, SaveFailure, SaveFormat, SaveOptions, SaveReport,
-};
+use kdump_vmcore::{Classes, KdumpOptions, PageClass, SaveFormat, SaveOptions, SaveReport};
 use serde_json::{Value, json};
 
 use super::info;
@@ -120,7 +117,9 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let mut reporter = Reporter::new(matches);
     let mut progress = |state| reporter.show(state);
     let result = match format {
-        SaveFormat::Flattened(options) if is_stdout(destination) => to_stdout(&dump, options, &mut progress),
+        SaveFormat::Flattened(options) if is_stdout(destination) => {
+            kdump_vmcore::save_stream(&dump, options, &mut stdout()?, &mut progress)
+        }
         _ => kdump_vmcore::save(&dump, destination, options, &mut progress),
     };
     reporter.finish();
@@ -196,17 +195,10 @@ fn is_stdout(destination: &Path) -> bool {
     destination.as_os_str() == "-"
 }
 
-/// Writes a stream to standard output, without the buffer that looks for the ends of lines.
-fn to_stdout(
-    dump: &Dump<'_>,
-    options: KdumpOptions,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<SaveReport, SaveFailure> {
-    let stdout = std::io::stdout().as_fd().try_clone_to_owned().map(File::from);
-    match stdout {
-        Ok(mut stdout) => kdump_vmcore::save_stream(dump, options, &mut stdout, progress),
-        Err(_) => kdump_vmcore::save_stream(dump, options, &mut std::io::stdout().lock(), progress),
-    }
+/// Standard output without the buffer that looks for the ends of lines.
+fn stdout() -> Result<File, Failure> {
+    let own = std::io::stdout().as_fd().try_clone_to_owned();
+    own.map(File::from).map_err(|error| Failure::new(format!("standard output: {error}")))
 }
 
 /// What is to be written. Compression, leaving pages out and standard output ask for the format that has them.
