@@ -37,6 +37,8 @@ pub struct libkdump_dump {
     pub(crate) page_size: u64,
     ranges: OnceLock<Vec<libkdump_range>>,
     space: OnceLock<Arc<AddressSpace>>,
+    /// Whether what one read found may serve the next one.
+    keeps: bool,
     kept: Places,
     cpus: OnceLock<CpuList>,
 }
@@ -46,11 +48,11 @@ impl Handle for libkdump_dump {
 }
 
 impl libkdump_dump {
-    pub(crate) fn new(dump: Dump<'static>, zero_excluded: bool) -> Self {
+    pub(crate) fn new(dump: Dump<'static>, zero_excluded: bool, keeps: bool) -> Self {
         let (ranges, space, kept) = (OnceLock::new(), OnceLock::new(), Places::default());
         let page_size = dump.page_size().unwrap_or(4096);
         let cpus = OnceLock::new();
-        Self { dump, zero_excluded, page_size, ranges, space, kept, cpus }
+        Self { dump, zero_excluded, keeps, page_size, ranges, space, kept, cpus }
     }
 
     /// The ranges of memory, listed at the first call that needs them.
@@ -107,6 +109,9 @@ impl libkdump_dump {
     /// with what they remembered of the page tables.
     pub(crate) fn with_reader<T>(&self, work: impl FnOnce(&mut Reader<'_>, &mut TranslationCache) -> T) -> T {
         self.kept.with(|Kept { scratch, translations }| {
+            if !self.keeps {
+                *translations = TranslationCache::default();
+            }
             // Nothing of a reader is moved: it has room for all that one of its own would keep.
             let mut reader = self.dump.reader_with(scratch);
             reader.set_zero_excluded(self.zero_excluded);

@@ -88,7 +88,7 @@ pub extern "C" fn libkdump_dump_open(
         if paths.is_empty() {
             return Err(kdump_ffi_core::Failure::Null { name: "paths" }.into());
         }
-        let how = How::of(options)?;
+        let mut how = How::of(options)?;
         let (mut parts, mut names): (Vec<Box<dyn ReadAt>>, Vec<PathBuf>) = (Vec::new(), Vec::new());
         for path in paths {
             let path = path_of(chars!(*path), "path")?;
@@ -123,9 +123,10 @@ pub extern "C" fn libkdump_dump_open_fd(
         // SAFETY: not -1; the caller vouches that it is open for the duration of the call.
         let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
         let failed = |error| Failure::Io { path: PathBuf::from("the descriptor"), error };
-        let how = How::of(options)?;
+        let mut how = How::of(options)?;
         let file = File::from(borrowed.try_clone_to_owned().map_err(failed)?);
-        open(vec![how.source(file).map_err(failed)?], how, dump)
+        let source = how.source(file).map_err(failed)?;
+        open(vec![source], how, dump)
     })
 }
 
@@ -191,7 +192,11 @@ impl How {
     }
 
     /// The bytes of a file.
-    fn source(self, file: File) -> std::io::Result<Box<dyn ReadAt>> {
+    fn source(&mut self, file: File) -> std::io::Result<Box<dyn ReadAt>> {
+        // /proc/kcore is what the kernel has at this moment.
+        if !file.is_cacheable() {
+            self.options.cache_size = 0;
+        }
         Ok(match self.flags & LIBKDUMP_OPEN_MMAP {
             0 => Box::new(file),
             _ => Box::new(MappedFile::new(&file)?),
@@ -212,7 +217,8 @@ fn open(parts: Vec<Box<dyn ReadAt>>, how: How, out: Out<'_, *mut libkdump_dump>)
         Dump::open_parts(parts)?
     };
     let dump = dump.read_options(how.options);
-    let handle = libkdump_dump::new(dump, how.flags & LIBKDUMP_OPEN_ZERO_EXCLUDED != 0);
+    let (zero_excluded, keeps) = (how.flags & LIBKDUMP_OPEN_ZERO_EXCLUDED != 0, how.options.cache_size != 0);
+    let handle = libkdump_dump::new(dump, zero_excluded, keeps);
     give(out, "dump", handle)
 }
 

@@ -188,3 +188,33 @@ fn what_cannot_be_is_refused_by_name() {
     );
     assert_eq!(code, LIBKDUMP_ERR_INVALID);
 }
+
+/// A file whose page tables change between two reads.
+#[test]
+fn what_is_not_kept_is_asked_again() {
+    const VADDR: u64 = 0xffff_c900_0000_0000;
+    let entry = |paddr: u64| (paddr | 0x63 | 1 << 63).to_le_bytes();
+    let mut tables = dumpgen::PageTableImage::new(0x4_0000, 0x2_0000, 4);
+    tables.map(VADDR, 0x5000, 1);
+    tables.put(0x5000, 0x1111);
+    tables.put(0x6000, 0x2222);
+    let info = format!("SYMBOL(swapper_pg_dir)={:x}\nNUMBER(phys_base)=0\n", 0xffff_ffff_8002_0000_u64);
+    let note = dumpgen::note(Wire::LE64, "VMCOREINFO", 0, info.as_bytes());
+    let bytes = CoreFile::x86_64().with(Segment::notes(&note)).with(Segment::load(0, &tables.memory)).build();
+    let at = bytes.windows(8).position(|window| window == entry(0x5000)).unwrap();
+    for (flags, after) in [(0, 0x1111), (LIBKDUMP_OPEN_NO_CACHE, 0x2222)] {
+        let file = Temporary::new("tables", &bytes);
+        let dump = open(&file.0, libkdump_open_options { flags, ..sized() }).unwrap();
+        let read = || {
+            let mut value = 0_u64;
+            let start = (&raw mut value).cast();
+            let code = common::libkdump_dump_read_virt(dump.0, VADDR, start, 8, null_mut(), null_mut());
+            assert_eq!(code, LIBKDUMP_OK);
+            value
+        };
+        assert_eq!(read(), 0x1111);
+        let writer = std::fs::File::options().write(true).open(&file.0).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&writer, &entry(0x6000), at as u64).unwrap();
+        assert_eq!(read(), after, "flags {flags}");
+    }
+}

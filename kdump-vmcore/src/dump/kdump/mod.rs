@@ -114,6 +114,13 @@ impl Kdump<'_> {
         run
     }
 
+    /// Makes `scratch` ready for this dump; without a cache it forgets what the last call has left.
+    #[inline]
+    fn begin(&self, scratch: &mut Scratch) {
+        let page_size = usize::try_from(self.page_size).unwrap_or(usize::MAX);
+        scratch.pages.begin(scratch.options.cache_size, page_size, self.stored.ones());
+    }
+
     /// The file that has `pfn`, and the descriptor of it there; or the page frames that are in
     /// no file.
     fn find(&self, pfn: u64) -> Result<(usize, &File<'_>, u64), Range<u64>> {
@@ -242,6 +249,7 @@ impl Format for Kdump<'_> {
         }
         let pfn = self.pfn(at.0)?;
         let Ok((file, place, index)) = self.find(pfn) else { return Some(span.kind) };
+        self.begin(scratch);
         Some(place.pages.kind(file, index, pfn, &mut scratch.pages))
     }
 
@@ -255,6 +263,7 @@ impl Format for Kdump<'_> {
         let end = span.range.end().saturating_sub(self.base).div_ceil(self.page_size);
         let first = self.pfn(at.0)?;
         let Ok((file, place, mut index)) = self.find(first) else { return Some(span) };
+        self.begin(scratch);
         let mut kind = None;
         let mut pfn = first;
         while pfn < end.min(first.saturating_add(LOOK)) {
@@ -273,8 +282,7 @@ impl Format for Kdump<'_> {
     }
 
     fn read(&self, at: Paddr, buf: &mut [u8], scratch: &mut Scratch) -> Result<(), Stopped> {
-        let page_size = usize::try_from(self.page_size).unwrap_or(usize::MAX);
-        scratch.pages.begin(scratch.options.cache_size, page_size, self.stored.ones());
+        self.begin(scratch);
         let mut read = 0_usize;
         while let Some(rest) = buf.get_mut(read..).filter(|rest| !rest.is_empty()) {
             let paddr = at.0.saturating_add(read as u64);

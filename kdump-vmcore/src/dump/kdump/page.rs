@@ -36,6 +36,8 @@ pub(super) enum Place {
 /// The pages of one file.
 pub(super) struct Pages<'s> {
     pub(super) source: Part<'s>,
+    /// Whether pieces of the file may be kept.
+    pub(super) is_cacheable: bool,
     pub(super) endian: Endian,
     /// Bytes of a page.
     pub(super) page_size: u32,
@@ -303,7 +305,7 @@ impl Pages<'_> {
         scratch: &mut PageScratch,
     ) -> Result<(), (usize, Error)> {
         let small = usize::try_from(self.page_size).is_ok_and(|size| buf.len() < size);
-        if small && self.source.is_cacheable() && scratch.pages.is_wanted_again(pfn) {
+        if small && self.is_cacheable && scratch.pages.is_wanted_again(pfn) {
             // What cannot be read as a whole may have the bytes that are wanted.
             let read = scratch.pages.put(pfn, |page| self.source.read_full_at(offset, page));
             if read.is_some_and(|page| page.is_ok()) && scratch.copy_kept(pfn, inside, buf) {

@@ -274,6 +274,7 @@ impl<'s> File<'s> {
         let mut pages = Pages {
             // What an unfinished file holds behind what is good is not known.
             size: part.source.size()?.min(good.unwrap_or(u64::MAX)),
+            is_cacheable: part.source.is_cacheable(),
             unfinished: good.is_some(),
             endian: header.encoding.endian,
             page_size: header.main.block_size,
