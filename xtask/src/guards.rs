@@ -8,7 +8,7 @@ mod find;
 
 use core::time::Duration;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -74,8 +74,11 @@ pub(crate) fn run(args: &[String]) -> Result {
 }
 
 fn conclude(name: &str, tried: usize, missed: &[String], least: u64) -> Result {
+    if tried == 0 {
+        return Err(failed(format!("{name}: no guard was tried: --only or --sample leaves none")));
+    }
     let noticed = tried.saturating_sub(missed.len()) as u64;
-    let percent = noticed.saturating_mul(100).checked_div(tried as u64).unwrap_or(100);
+    let percent = noticed.saturating_mul(100).checked_div(tried as u64).unwrap_or(0);
     println!("{name}: the tests notice {noticed} of {tried} guards that are gone: {percent} %");
     missed.iter().for_each(|place| println!("  not noticed: {place}"));
     if percent < least { Err(failed(format!("{name}: {percent} %, wanted {least} %"))) } else { Ok(()) }
@@ -102,11 +105,23 @@ fn copy_of_the_tree() -> Result<PathBuf> {
     let mut git = shell::tool("git")?;
     let listed =
         git.arg("-C").arg(&root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
-    for name in shell::text(listed)?.split('\0').filter(|name| !name.is_empty()) {
+    let listed = shell::text(listed)?;
+    let names: BTreeSet<&str> = listed.split('\0').filter(|name| !name.is_empty()).collect();
+    for name in &names {
         let (from, to) = (root.join(name), tree.join(name));
         if let Ok(bytes) = fs::read(&from) {
             write(&to, &bytes)?;
         }
+    }
+    // A file that is gone must be no source and no test of the copy.
+    let mut there = Vec::new();
+    crate::layers::sources(&tree, &mut there)?;
+    let is_gone = |path: &PathBuf| {
+        let name = path.strip_prefix(&tree).ok().and_then(Path::to_str);
+        !path.starts_with(tree.join("target")) && name.is_some_and(|name| !names.contains(name))
+    };
+    for path in there.iter().filter(|path| is_gone(path)) {
+        fs::remove_file(path).context(path.display())?;
     }
     Ok(tree)
 }
@@ -246,6 +261,7 @@ mod tests {
     fn too_few_noticed_is_a_failure() {
         assert!(conclude("c", 10, &["a".to_owned()], 90).is_ok());
         assert!(conclude("c", 10, &["a".to_owned()], 91).is_err());
+        assert!(conclude("c", 0, &[], 0).is_err(), "nothing was tried");
         assert!(SWITCHES.contains(SWITCH) && !CRATES.is_empty());
         assert_ne!(mix(0, 1) % 100, mix(1, 1) % 100);
     }

@@ -5,13 +5,13 @@ mod mutants;
 use crate::args::Args;
 use crate::error::{Result, usage};
 use crate::progress::{self, Clock, Row};
-use crate::{crash, fuzz, guards, rust_kernel, soak};
+use crate::{crash, fuzz, guards, rust, rust_kernel, shell, soak};
 
 /// Seconds for each fuzz target.
 const SECONDS: u64 = 600;
 /// Crates whose guards and mutants are looked at.
 const CRATES: &[&str] = &["kdump-elf", "kdump-segments", "kdump-purgatory", "kdump-vmcore"];
-/// Of the guards of each, in percent, how many must be missed by the tests when they are gone.
+/// Of the guards of each, in percent, how many the tests must notice when they are gone.
 const GUARDS: &str = "92";
 
 /// What is asked of the parts.
@@ -64,6 +64,7 @@ const PARTS: &[Part] = &[
         about: "crashes of each kernel, with either paging, with backup, by each loader",
         run: |_| each(CRASHES, crash::run),
     },
+    Part { name: "loop-device", about: "saving to a real block device, as root", run: |_| loop_device() },
     Part {
         name: "rust-kernel",
         about: "the example kernel dies of every cause, on many CPUs too",
@@ -89,6 +90,12 @@ const CRASHES: &[&[&str]] = &[
     &["--kernel=6.12", "--corrupt"],
     &["--kernel=6.12", "--loader=c"],
 ];
+
+/// The tests that need what not every machine lends.
+fn loop_device() -> Result {
+    let mut cargo = rust::cargo()?;
+    shell::run(cargo.args(["test", "--package", "kdump", "--test", "faults", "--", "--ignored"]))
+}
 
 pub(crate) fn run(args: &[String]) -> Result {
     let mut args = Args::new(args);
