@@ -106,6 +106,70 @@ fn every_version_byte_order_and_packing() {
     }
 }
 
+/// What is wrong with a dump, which `verify` tells too.
+fn told(bytes: Vec<u8>) -> Vec<String> {
+    let dump = open(bytes);
+    let found = verify(&dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+    let defects = &dump.completeness().defects;
+    assert!(found.defects.starts_with(defects), "{:?} {defects:?}", found.defects);
+    assert!(defects.is_empty() || !(dump.completeness().is_complete() || found.is_sound()));
+    defects.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_wrong_bit_in_the_bitmap_of_stored_pages_is_told() {
+    for (wire, packed) in layouts() {
+        for zeros in [0, 1] {
+            let mut file = sample(wire, packed);
+            file.dump_level = zeros;
+            file.pages.retain(|_, page| zeros == 1 || !matches!(page, Stored::Zero));
+            assert_eq!(told(file.build()), [""; 0]);
+            for pfn in [0, 3, 50, 101, 103, 300, 649, 650] {
+                let mut bytes = file.build();
+                bytes[file.layout().bitmap_2 as usize + pfn / 8] ^= 1 << (pfn % 8);
+                let told = told(bytes);
+                assert!(told.iter().any(|line| line.contains("first page's data")), "{pfn}: {told:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wrong_bit_is_told_of_each_part_of_a_set() {
+    let file = sample(Wire::LE64, false);
+    let mut parts = [0..40, 40..320, 320..700].map(|pfns| file.part(pfns).build());
+    parts[0][file.layout().bitmap_2 as usize + 20] ^= 1;
+    let dump = set(&parts).unwrap();
+    let defects = &dump.completeness().defects;
+    let misplaced = |error: &&Error| error.to_string().contains("first page's data");
+    assert_eq!(defects.iter().filter(misplaced).count(), 3, "{defects:?}");
+}
+
+#[test]
+fn a_wrong_length_of_the_sub_header_is_told() {
+    let file = sample(Wire::LE64, false);
+    for blocks in [2, 3, 5, 6] {
+        let told = told(file.clone().set("sub_hdr_size", blocks).build());
+        assert!(!told.is_empty(), "{blocks}");
+    }
+}
+
+#[test]
+fn a_stored_page_that_is_no_ram_is_told() {
+    // Two bits that differ leave their number as it was.
+    let file = sample(Wire::LE64, false);
+    let (bitmap, mut bytes) = (file.layout().bitmap_2 as usize, file.build());
+    bytes[bitmap + 50 / 8] ^= 1 << (50 % 8);
+    bytes[bitmap + 200 / 8] ^= 1 << (200 % 8);
+    let found = told(bytes);
+    assert!(found.len() == 1 && found[0].contains("second bitmap") && found[0].contains("0xc8"), "{found:?}");
+    // Or RAM is not known as such.
+    let mut bytes = file.build();
+    bytes[file.layout().bitmap_1 as usize + 50 / 8] ^= 1 << (50 % 8);
+    let found = told(bytes);
+    assert!(found.len() == 1 && found[0].contains("0x32"), "{found:?}");
+}
+
 #[test]
 fn spans_tell_stored_excluded_and_holes_apart() {
     let mut file = sample(Wire::LE64, false);

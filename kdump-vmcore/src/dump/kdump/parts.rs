@@ -60,6 +60,14 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
         return Err(Error::Unsupported { what: "a dump of no file; name one at least" });
     };
     let (ram, stored) = bitmaps(first, &header, &mut defects)?;
+    if let Some(pfn) = ram.as_ref().and_then(|ram| stored.beyond(ram)) {
+        let expected = "RAM in the first bitmap: one of the two is damaged";
+        defects.push(Error::Corrupt {
+            what: "the page frame that the second bitmap has as stored",
+            value: pfn,
+            expected,
+        });
+    }
     let notes = notes(first, &header, &mut defects)?;
     // Page frame 0 of ARM is where its RAM begins.
     let base = if header.arch == Some(Arch::Arm) { header.phys_base } else { 0 };
@@ -83,11 +91,23 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
         missing_part(end..pfns.start, &stored, &header, &mut completeness, &mut defects);
         end = pfns.end;
         let file = File::new(index, part, pfns, (&header, remembered.good), &stored, &mut scratch)?;
+        // Where a writer stopped, or had pages it could not read, the first ones may have no data.
+        let partial = header.main.status & INCOMPLETE != 0 || !remembered.is_empty();
+        defects.extend(file.misplaced(&stored, (index, &header), partial, &mut scratch));
         let lost = file.expect(&stored, &mut completeness, &mut scratch, index);
         completeness.missing = completeness.missing.saturating_add(lost.saturating_mul(header.block_size()));
         files.push(file);
     }
     missing_part(end..header.max_mapnr, &stored, &header, &mut completeness, &mut defects);
+    let known = completeness.missing == 0 && remembered.is_empty();
+    if known && stored.ones() == 0 {
+        let expected = "some of the RAM that the headers list: no memory is stored";
+        defects.push(Error::Corrupt {
+            what: "the number of pages in the bitmap of stored ones",
+            value: 0,
+            expected,
+        });
+    }
     let text = files.first().map(|file| erase_info(&file.pages, &header, &mut completeness, &mut defects));
     completeness.defects = defects;
     count_remembered(&remembered, ram.as_ref(), header.block_size(), &mut completeness);
@@ -160,7 +180,9 @@ fn missing_part(
     defects.push(Error::PartNotGiven { start: gap.start, end: gap.end });
 }
 
-/// The bitmap of RAM, if there are two, and that of the stored pages.
+/// The bitmap of RAM, if there are two, and that of the stored pages. All parts of a set have the
+/// same ones, and only those of the first part are read: a wrong bit in another's changes nothing, and
+/// one in these shows in where the data of every part begins.
 fn bitmaps(
     source: &dyn ReadAt,
     header: &Header,
@@ -298,6 +320,33 @@ impl<'s> File<'s> {
     /// Pages that have a descriptor in this file.
     pub(super) fn count(&self, stored: &Bitmap) -> u64 {
         stored.rank(self.pfns.end).saturating_sub(self.rank)
+    }
+
+    /// What is wrong when the data of the first pages does not lie where the descriptors end.
+    ///
+    /// The number of a page's descriptor is counted in the bitmap: a wrong bit gives all pages behind
+    /// it the data of others, and nothing else tells. But it also moves the end of the table, where
+    /// every writer puts the page of zeros, if it shares one, or the data of the first page.
+    fn misplaced(
+        &self,
+        stored: &Bitmap,
+        (index, set): (usize, &Header),
+        partial: bool,
+        scratch: &mut PageScratch,
+    ) -> Option<Error> {
+        let count = self.count(stored);
+        if count == 0 || stored.len() < set.max_mapnr {
+            return None;
+        }
+        let (pages, value) = (&self.pages, self.pages.first_offset(index, count, scratch)?);
+        let shared = set.dump_level & LEVEL_ZERO != 0;
+        let behind_zeros = shared && value == pages.data.saturating_add(set.block_size());
+        if value == pages.data || behind_zeros || value == 0 && (partial || pages.unfinished) {
+            return None;
+        }
+        let expected = "the end of the page descriptors: the bitmap or the descriptors are damaged, and \
+                        pages may have the bytes of others";
+        Some(Error::Corrupt { what: "the offset of the first page's data", value, expected })
     }
 
     /// Adds the file's size to what is there and what should be; returns how many of its pages
