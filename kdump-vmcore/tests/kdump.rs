@@ -154,6 +154,72 @@ fn a_wrong_length_of_the_sub_header_is_told() {
     }
 }
 
+/// A stream as makedumpfile writes it: what pads blocks is in no record.
+fn stream(file: &KdumpFile) -> dumpgen::Flattened {
+    let mut flat = dumpgen::Flattened::of(&[], 1);
+    let layout = file.layout();
+    let (mut pieces, whole) = (file.pieces().0, file.build());
+    let bitmap = file.max_mapnr.div_ceil(8);
+    pieces.retain(|(at, bytes)| !bytes.is_empty() && (*at < layout.bitmap_1 || *at >= layout.descriptors));
+    for at in [layout.bitmap_1, layout.bitmap_2] {
+        pieces.push((at, whole[at as usize..(at + bitmap) as usize].to_vec()));
+    }
+    for (at, bytes) in pieces {
+        for (index, piece) in bytes.chunks(5000).enumerate() {
+            flat = flat.last(at as i64 + index as i64 * 5000, piece);
+        }
+    }
+    flat
+}
+
+#[test]
+fn a_record_in_a_wrong_place_is_told() {
+    for (wire, packed) in layouts() {
+        let file = sample(wire, packed);
+        let flat = stream(&file);
+        assert_eq!(told(flat.build()), [""; 0]);
+        let header = flat.records[0].bytes.clone();
+        // Written again, as makedumpfile does at the end.
+        assert_eq!(told(flat.clone().last(0, &header).build()), [""; 0]);
+        for record in 1..flat.records.len() {
+            for bit in [0, 3, 4, 9, 12, 13, 14, 16, 17, 20, 24] {
+                let mut flat = flat.clone();
+                flat.records[record].offset ^= 1 << bit;
+                let dump = match Dump::open(flat.build()) {
+                    Ok(dump) => dump,
+                    // It covers the header.
+                    Err(Error::UnknownFormat { .. } | Error::Corrupt { .. })
+                        if flat.records[record].offset < 4096 =>
+                    {
+                        continue;
+                    }
+                    Err(error) => panic!("{record} {bit}: {error}"),
+                };
+                let found = &dump.completeness().defects;
+                let flattened = |error: &Error| error.to_string().contains("flattened stream");
+                assert!(found.iter().any(flattened), "{wire:?} {record} {bit}: {found:?}");
+            }
+        }
+        for record in 1..flat.records.len() {
+            let mut flat = flat.clone();
+            flat.records.remove(record);
+            assert!(!open(flat.build()).completeness().is_complete(), "{record}");
+        }
+    }
+}
+
+#[test]
+fn a_dump_that_stores_no_page_is_not_sound() {
+    for (wire, packed) in layouts() {
+        let mut file = sample(wire, packed);
+        file.pages.clear();
+        let found = told(file.build());
+        assert!(found.len() == 1 && found[0].ends_with("no memory is stored"), "{found:?}");
+        file.one_bitmap = true;
+        assert_eq!(told(file.build()), found);
+    }
+}
+
 #[test]
 fn a_stored_page_that_is_no_ram_is_told() {
     // Two bits that differ leave their number as it was.

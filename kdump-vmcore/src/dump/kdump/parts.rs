@@ -90,10 +90,12 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
         }
         missing_part(end..pfns.start, &stored, &header, &mut completeness, &mut defects);
         end = pfns.end;
+        let part_header = part.header.clone();
         let file = File::new(index, part, pfns, (&header, remembered.good), &stored, &mut scratch)?;
         // Where a writer stopped, or had pages it could not read, the first ones may have no data.
         let partial = header.main.status & INCOMPLETE != 0 || !remembered.is_empty();
         defects.extend(file.misplaced(&stored, (index, &header), partial, &mut scratch));
+        defects.extend(file.hole(&stored, (index, &part_header), &notes, &mut scratch));
         let lost = file.expect(&stored, &mut completeness, &mut scratch, index);
         completeness.missing = completeness.missing.saturating_add(lost.saturating_mul(header.block_size()));
         files.push(file);
@@ -188,20 +190,17 @@ fn bitmaps(
     header: &Header,
     defects: &mut Vec<Error>,
 ) -> Result<(Option<Bitmap>, Bitmap), Error> {
-    let blocks = u64::from(header.main.bitmap_blocks);
-    let first = header.block(u64::from(header.main.sub_hdr_size).saturating_add(1));
-    // As crash and libkdumpfile have it: there are two bitmaps when there is room for two.
-    let one = header.max_mapnr.div_ceil(8).div_ceil(header.block_size());
-    let mut read = |offset| {
-        let (bitmap, reason) = Bitmap::read(source, offset, header.max_mapnr)?;
+    let mut read = |place: Range<u64>| {
+        let (bitmap, reason) = Bitmap::read(source, place.start, header.max_mapnr)?;
         defects.extend(reason);
         Ok(bitmap)
     };
-    if blocks < one.saturating_mul(2) {
-        return Ok((None, read(first)?));
+    let [first, last] = header.bitmaps();
+    if first == last {
+        return Ok((None, read(last)?));
     }
     let ram = read(first)?;
-    Ok((Some(ram), read(first.saturating_add(header.block(blocks / 2)))?))
+    Ok((Some(ram), read(last)?))
 }
 
 /// Pages that may be RAM and of which nobody knows whether they were stored, because the file
@@ -320,33 +319,6 @@ impl<'s> File<'s> {
     /// Pages that have a descriptor in this file.
     pub(super) fn count(&self, stored: &Bitmap) -> u64 {
         stored.rank(self.pfns.end).saturating_sub(self.rank)
-    }
-
-    /// What is wrong when the data of the first pages does not lie where the descriptors end.
-    ///
-    /// The number of a page's descriptor is counted in the bitmap: a wrong bit gives all pages behind
-    /// it the data of others, and nothing else tells. But it also moves the end of the table, where
-    /// every writer puts the page of zeros, if it shares one, or the data of the first page.
-    fn misplaced(
-        &self,
-        stored: &Bitmap,
-        (index, set): (usize, &Header),
-        partial: bool,
-        scratch: &mut PageScratch,
-    ) -> Option<Error> {
-        let count = self.count(stored);
-        if count == 0 || stored.len() < set.max_mapnr {
-            return None;
-        }
-        let (pages, value) = (&self.pages, self.pages.first_offset(index, count, scratch)?);
-        let shared = set.dump_level & LEVEL_ZERO != 0;
-        let behind_zeros = shared && value == pages.data.saturating_add(set.block_size());
-        if value == pages.data || behind_zeros || value == 0 && (partial || pages.unfinished) {
-            return None;
-        }
-        let expected = "the end of the page descriptors: the bitmap or the descriptors are damaged, and \
-                        pages may have the bytes of others";
-        Some(Error::Corrupt { what: "the offset of the first page's data", value, expected })
     }
 
     /// Adds the file's size to what is there and what should be; returns how many of its pages
