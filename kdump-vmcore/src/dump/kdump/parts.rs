@@ -333,7 +333,9 @@ fn erase_info(
     let read = || {
         let mut text = zeroed("erase info", size.min(MAX))?;
         fill(&*pages.source, offset, "erase info", &mut text)?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        // It is lines of text: what stands behind a NUL is something else.
+        let end = text.iter().position(|&byte| byte == 0).unwrap_or(text.len());
+        Ok(String::from_utf8_lossy(text.get(..end).unwrap_or_default()).into_owned())
     };
     sum.expected_size = sum.expected_size.max(offset.saturating_add(size));
     read().unwrap_or_else(|error| {
