@@ -197,8 +197,22 @@ fn is_stdout(destination: &Path) -> bool {
 
 /// Standard output without the buffer that looks for the ends of lines.
 fn stdout() -> Result<File, Failure> {
+    if was_closed() {
+        return Err(Failure::new("standard output is closed"));
+    }
     let own = std::io::stdout().as_fd().try_clone_to_owned();
     own.map(File::from).map_err(|error| Failure::new(format!("standard output: {error}")))
+}
+
+/// Whether the program was started without standard output. Rust's runtime opens /dev/null in its
+/// place, for reading and writing as no shell does.
+fn was_closed() -> bool {
+    let is_null = std::fs::read_link("/proc/self/fd/1").is_ok_and(|path| path == Path::new("/dev/null"));
+    let text = std::fs::read_to_string("/proc/self/fdinfo/1").unwrap_or_default();
+    let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+    // O_ACCMODE and O_RDWR (include/uapi/asm-generic/fcntl.h).
+    is_null && flags.is_some_and(|flags| flags & 3 == 2)
 }
 
 /// What is to be written. Compression, leaving pages out and standard output ask for the format that has them.
