@@ -394,6 +394,37 @@ fn a_stream_gives_every_byte_once_and_tells_its_end() {
 }
 
 #[test]
+fn a_torn_stream_gets_nothing_behind_the_tear() {
+    let source = Dump::open(sample(Wire::LE64).build()).unwrap();
+    for threads in [1, 3] {
+        let whole = stream(&source, options(Some(Codec::Lzo), threads));
+        for tear in 0.. {
+            let (mut out, mut given) = (Vec::new(), 0);
+            let mut sink = Flatten::new(|bytes: &[u8]| {
+                given += 1;
+                if given == tear + 1 {
+                    out.extend_from_slice(&bytes[..bytes.len() / 2]);
+                    return Err(Error::Io { offset: 0, cause: IoError::from_errno(5) });
+                }
+                out.extend_from_slice(bytes);
+                Ok(())
+            });
+            let plan = KdumpPlan::new(&source, options(Some(Codec::Lzo), threads)).unwrap();
+            let copied = plan.copy(&mut sink, &mut go_on);
+            assert!(
+                whole.starts_with(&out),
+                "what follows the half of piece {tear} is taken for the other half"
+            );
+            if copied.is_ok() {
+                assert!(tear > 10 && out == whole);
+                break;
+            }
+            assert_eq!(given, tear + 1, "torn at piece {tear}");
+        }
+    }
+}
+
+#[test]
 fn what_the_format_cannot_have_is_refused() {
     let no_size = CoreFile::new(Wire::LE64, 183).with(Segment::load(AT, &[1; PAGE])).build();
     let error = KdumpPlan::new(&Dump::open(no_size).unwrap(), options(None, 1)).unwrap_err();
