@@ -349,6 +349,82 @@ fn cancelled_with_threads() {
     }
 }
 
+/// Many small batches for each thread.
+fn long() -> Dump<'static> {
+    Dump::open(sample(Wire::LE64).with(Segment::load(0x1000_0000, &vec![7; 16 << 20])).build()).unwrap()
+}
+
+/// What `work` makes, which must not take minutes: a thread that waits for ever ends the test.
+#[track_caller]
+fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || send.send(work()));
+    receive.recv_timeout(std::time::Duration::from_secs(60)).expect("the threads end")
+}
+
+/// Panics at a write.
+struct Panics(usize);
+
+impl WriteAt for Panics {
+    fn write_all_at(&mut self, _: u64, _: &[u8]) -> Result<(), Error> {
+        assert_ne!(self.0, 0, "of the sink");
+        self.0 -= 1;
+        Ok(())
+    }
+    fn is_sparse(&self) -> bool {
+        true
+    }
+    fn finish(&mut self, _: u64) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_panic_of_the_caller_ends_all_threads() {
+    for threads in [2, 3] {
+        let ended = in_time(move || {
+            let source = long();
+            let plan = KdumpPlan::new(&source, options(Some(Codec::Lzo), threads)).unwrap();
+            let copy = || plan.copy(&mut Vec::new(), &mut |_| panic!("of the progress"));
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(copy)).is_err()
+        });
+        assert!(ended, "the panic is passed on");
+        for writes in [8, 10, 20] {
+            let ended = in_time(move || {
+                let source = long();
+                let plan = KdumpPlan::new(&source, options(None, threads)).unwrap();
+                let copy = || plan.copy(&mut Panics(writes), &mut go_on);
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(copy)).is_err()
+            });
+            assert!(ended, "write {writes}: the panic is passed on");
+        }
+    }
+}
+
+#[test]
+fn stopped_anywhere_with_threads_it_says_so() {
+    let file = sample(Wire::LE64).build();
+    let expected = pages(&Dump::open(file.clone()).unwrap());
+    for threads in [2, 4] {
+        for left in 0.. {
+            let file = file.clone();
+            let (written, ended) = in_time(move || {
+                let source = Dump::open(file).unwrap();
+                let plan = KdumpPlan::new(&source, options(Some(Codec::Lzo), threads)).unwrap();
+                let mut sink = Stops { file: vec![], sparse: true, left };
+                let ended = plan.copy(&mut sink, &mut go_on).map_err(|stopped| stopped.error);
+                (sink.file, ended.map(drop))
+            });
+            if ended.is_ok() {
+                assert!(left > 10 && Dump::open(written).unwrap().completeness().is_complete());
+                break;
+            }
+            assert!(matches!(ended, Err(Error::Io { .. })), "{ended:?}");
+            truly_unfinished(written, &expected, &format!("stopped at write {left} of {threads} threads"));
+        }
+    }
+}
+
 fn stream(source: &Dump<'_>, options: KdumpOptions) -> Vec<u8> {
     let mut out = Vec::new();
     let mut sink = Flatten::new(|bytes: &[u8]| {
