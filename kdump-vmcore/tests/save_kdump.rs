@@ -225,6 +225,28 @@ fn what_cannot_be_read_is_told_for_ever() {
 }
 
 #[test]
+fn vmcoreinfo_is_where_its_note_is() {
+    let wire = Wire::LE64;
+    // Looking for this text in these notes would take minutes.
+    let mut text = vec![b'A'; 64 << 10];
+    text.extend_from_slice(b"=1\nPAGESIZE=4096\n");
+    let mut notes = note(wire, "OTHER", 7, &vec![b'A'; 2 << 20]);
+    notes.extend(note(wire, "VMCOREINFO", 9, &text));
+    notes.extend(note(wire, "VMCOREINFO", 0, &text));
+    notes.extend(note(wire, "VMCOREINFO", 0, b"PAGESIZE=8192\n"));
+    let file = CoreFile::x86_64().with(Segment::notes(&notes)).with(Segment::load(AT, &[1; PAGE])).build();
+    let source = Dump::open(file).unwrap();
+    let (file, _) = saved(&source, options(None, 1));
+    // `offset_vmcoreinfo` and `size_vmcoreinfo` of `struct kdump_sub_header`.
+    let number = |at: usize| u64::from_le_bytes(file[PAGE + at..PAGE + at + 8].try_into().unwrap());
+    let (at, size) = (number(32) as usize, number(40) as usize);
+    assert!(file[at..at + size] == text, "{at:#x} {size:#x}");
+    assert_eq!(file[at - 16..at], *b"\0\0\0\0VMCOREINFO\0\0", "that of type 0");
+    let copy = Dump::open(file).unwrap();
+    assert!(copy.vmcoreinfo().unwrap().as_bytes() == text);
+}
+
+#[test]
 fn a_cut_source_stays_cut() {
     let whole = sample(Wire::LE64).build();
     let at = offset_of(&whole, AT) as usize;

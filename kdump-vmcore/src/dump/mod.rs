@@ -36,6 +36,7 @@ pub(crate) use elf::is_usable;
 pub use facts::Facts;
 pub use format::{Format, ReadOptions, Scratch};
 pub use note_table::NoteTable;
+pub(crate) use note_table::is_vmcoreinfo;
 pub use raw_image::RawImage;
 pub use reader::Reader;
 pub use span::{PageClass, Span, SpanKind};

@@ -457,13 +457,9 @@ fn head_of(
     let mut note = NotePlace::append(&mut head, encoding, &mut phdr, &cleaned, &losses.ranges, defects)?;
     note.whole.p_offset = phdr.p_offset;
     sub.offset_note = phdr.p_offset;
-    if let Some(text) = dump.vmcoreinfo().map(|info| info.as_bytes()) {
-        // The text lies in the notes that were just copied.
-        let found = cleaned.bytes.windows(text.len().max(1)).position(|bytes| bytes == text);
-        if let Some(at) = found {
-            sub.offset_vmcoreinfo = phdr.p_offset.saturating_add(at as u64);
-            sub.size_vmcoreinfo = text.len() as u64;
-        }
+    if let (Some(info), Some(at)) = (dump.vmcoreinfo(), cleaned.vmcoreinfo) {
+        sub.offset_vmcoreinfo = phdr.p_offset.saturating_add(at as u64);
+        sub.size_vmcoreinfo = info.as_bytes().len() as u64;
     }
     let size = (head.len() as u64).next_multiple_of(page_size);
     let padding = zeroed(what, size.saturating_sub(head.len() as u64))?;
