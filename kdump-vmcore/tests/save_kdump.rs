@@ -8,14 +8,16 @@
 )]
 
 use core::ops::ControlFlow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Mutex;
+use std::thread::ThreadId;
 
 use dumpgen::{CoreFile, Segment, Wire, note};
 use kdump_elf::Paddr;
 use kdump_vmcore::codec::Codec;
 use kdump_vmcore::{
     Dump, Error, Flatten, Interrupted, IoError, KdumpOptions, KdumpPlan, PhysMemory, Progress, ReadAt,
-    SaveReport, SpanKind, WriteAt,
+    ReadOptions, SaveReport, SpanKind, WriteAt,
 };
 
 const PAGE: usize = 4096;
@@ -398,6 +400,36 @@ impl WriteAt for Panics {
     }
     fn finish(&mut self, _: u64) -> Result<(), Error> {
         Ok(())
+    }
+}
+
+/// Knows which threads have read it.
+struct Watched {
+    bytes: Vec<u8>,
+    readers: Mutex<HashSet<ThreadId>>,
+}
+
+impl ReadAt for Watched {
+    fn size(&self) -> Result<u64, Error> {
+        Ok(self.bytes.len() as u64)
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+        self.readers.lock().unwrap().insert(std::thread::current().id());
+        self.bytes.as_slice().read_at(offset, buf)
+    }
+}
+
+#[test]
+fn no_thread_reads_but_those_that_were_asked_for() {
+    let (bytes, _) = saved(&long(), options(Some(Codec::Lzo), 1));
+    let source = Watched { bytes, readers: Mutex::default() };
+    let dump =
+        Dump::open(&source).unwrap().read_options(ReadOptions { threads: 8, ..ReadOptions::default() });
+    for threads in [1, 2] {
+        source.readers.lock().unwrap().clear();
+        saved(&dump, options(None, threads));
+        let readers = source.readers.lock().unwrap().len();
+        assert!((1..=usize::from(threads)).contains(&readers), "{readers} instead of {threads}");
     }
 }
 

@@ -102,7 +102,8 @@ impl<'s> Dump<'s> {
         Self { format, files, options: ReadOptions::default(), number }
     }
 
-    /// How the memory is read from now on, by [`verify`] and [`SavePlan`](crate::SavePlan) as well.
+    /// How the memory is read from now on, by [`verify`] and [`SavePlan`](crate::SavePlan) as well. The
+    /// threads of a [`KdumpPlan`](crate::KdumpPlan) read alone and keep nothing.
     #[must_use]
     pub fn read_options(self, options: ReadOptions) -> Self {
         Self { options, ..self }
@@ -117,7 +118,12 @@ impl<'s> Dump<'s> {
     /// A reader of the memory, for one thread.
     #[must_use]
     pub fn reader(&self) -> Reader<'_> {
-        Reader::new(&*self.format, Scratch::new(self.number, self.options))
+        self.reader_as(self.options)
+    }
+
+    /// A reader with options of its own.
+    pub(crate) fn reader_as(&self, options: ReadOptions) -> Reader<'_> {
+        Reader::new(&*self.format, Scratch::new(self.number, options))
     }
 
     /// As [`Dump::reader`], going on with what an earlier reader of this dump has left in `scratch`;
