@@ -27,7 +27,7 @@ pub struct SaveFailure {
     /// Bytes from the start of the file that are good; of a stream those that were written. 0 also when
     /// something is kept that may not be on the disk.
     pub good: u64,
-    /// Bytes the file should have had, at most.
+    /// Bytes the file should have had, at most; 0 of a file that is a stream.
     pub size: u64,
     /// What was done until then.
     pub report: Box<SaveReport>,
@@ -37,6 +37,12 @@ impl SaveFailure {
     fn left(&self) -> String {
         match (&self.kept, self.good) {
             (Some(path), 0) => format!("; what was written is kept in {}", path.display()),
+            (Some(path), good) if self.size == 0 => {
+                format!(
+                    "; the first {good} bytes of a stream, without its end, are kept in {}",
+                    path.display()
+                )
+            }
             (Some(path), good) => {
                 format!("; the first {good} of {} bytes are usable in {}", self.size, path.display())
             }
@@ -105,14 +111,17 @@ impl<'d> Plan<'d> {
             Self::Kdump(plan) => plan.copy(sink, progress),
             Self::Flattened(plan) => {
                 let mut at = 0_u64;
-                plan.copy(
-                    &mut Flatten::new(|bytes: &[u8]| {
-                        let written = sink.write_all_at(at, bytes);
-                        at = at.saturating_add(bytes.len() as u64);
-                        written
-                    }),
-                    progress,
-                )
+                let mut stream = Flatten::new(|bytes: &[u8]| {
+                    let written = sink.write_all_at(at, bytes);
+                    at = at.saturating_add(bytes.len() as u64);
+                    written
+                });
+                let copied = plan.copy(&mut stream, progress);
+                // What it tells are offsets of the file in the stream.
+                copied.map_err(|interrupted| match interrupted.good {
+                    0 => interrupted,
+                    _ => Interrupted { good: stream.written(), size: 0, ..interrupted },
+                })
             }
         }
     }
