@@ -18,9 +18,11 @@ use super::plan::KdumpPlan;
 use super::stream::Stream;
 use crate::dump::Unreadable;
 use crate::dump::kdump::{DESC_LEN, encode_desc};
+use crate::dump::scan::is_zero;
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::room::{append, collect, zeroed};
+use crate::source::MAX_GAPS;
 
 /// Descriptors that are written at once: 48 pages of 4 KiB.
 const DESCS: usize = 8192;
@@ -88,6 +90,9 @@ pub(super) struct Writer<'a, 'd, W: ?Sized> {
     /// What the file says is good.
     noted: u64,
     done: u64,
+    /// Bytes of the bitmaps that may yet be left out: a reader of a stream takes more zeros than these for
+    /// an attack.
+    gaps: u64,
     begun: bool,
     /// A sync failed: nobody knows what of the writes before it is on the medium, and the next sync does not
     /// tell (fsync(2): an error is reported once).
@@ -117,6 +122,7 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
             ..SaveReport::default()
         };
         let data = Stream::new(plan.data())?;
+        let gaps = if sink.rewrites() { u64::MAX } else { MAX_GAPS };
         let (found, desc_at, noted) = (Losses::with_room(FOUND_ROOM)?, plan.table(), plan.data());
         Ok(Self {
             plan,
@@ -131,6 +137,7 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
             desc_at,
             noted,
             done: 0,
+            gaps,
             begun: false,
             unsure: false,
         })
@@ -269,19 +276,21 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
             let skip = ranges.partition_point(|range| range.end <= pfns.start);
             let near = ranges.get(skip..).unwrap_or_default();
             let next = near.first().map_or(u64::MAX, |range| range.start);
-            if self.sink.is_sparse() && next >= pfns.end {
+            if self.sink.is_sparse() && next >= pfns.end && self.gaps >= len {
                 // Nothing for a while: machines have holes of terabytes.
-                done = (next / 8)
-                    .checked_div(PIECE)
-                    .unwrap_or(0)
-                    .saturating_mul(PIECE)
-                    .max(done.saturating_add(len));
+                let pieces = (next / 8).min(done.saturating_add(self.gaps)).checked_div(PIECE).unwrap_or(0);
+                let reached = pieces.saturating_mul(PIECE).max(done.saturating_add(len)).min(size);
+                self.gaps = self.gaps.saturating_sub(reached.saturating_sub(done));
+                done = reached;
                 continue;
             }
             for range in near.iter().take_while(|range| range.start < pfns.end) {
                 set(bytes, pfns.start, range.start.max(pfns.start)..range.end.min(pfns.end), without);
             }
-            if !self.sink.is_sparse() || bytes.iter().any(|byte| *byte != 0) {
+            let skip = self.sink.is_sparse() && self.gaps >= len && is_zero(bytes);
+            if skip {
+                self.gaps = self.gaps.saturating_sub(len);
+            } else {
                 self.sink.write_all_at(at.saturating_add(done), bytes)?;
                 self.report.written = self.report.written.saturating_add(len);
             }
