@@ -383,7 +383,7 @@ fn long() -> Dump<'static> {
 fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::spawn(move || send.send(work()));
-    receive.recv_timeout(std::time::Duration::from_secs(60)).expect("the threads end")
+    receive.recv_timeout(core::time::Duration::from_secs(60)).unwrap()
 }
 
 /// Panics at a write.
@@ -440,7 +440,7 @@ fn a_panic_of_the_caller_ends_all_threads() {
             let source = long();
             let plan = KdumpPlan::new(&source, options(Some(Codec::Lzo), threads)).unwrap();
             let copy = || plan.copy(&mut Vec::new(), &mut |_| panic!("of the progress"));
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(copy)).is_err()
+            std::panic::catch_unwind(core::panic::AssertUnwindSafe(copy)).is_err()
         });
         assert!(ended, "the panic is passed on");
         for writes in [8, 10, 20] {
@@ -448,7 +448,7 @@ fn a_panic_of_the_caller_ends_all_threads() {
                 let source = long();
                 let plan = KdumpPlan::new(&source, options(None, threads)).unwrap();
                 let copy = || plan.copy(&mut Panics(writes), &mut go_on);
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(copy)).is_err()
+                std::panic::catch_unwind(core::panic::AssertUnwindSafe(copy)).is_err()
             });
             assert!(ended, "write {writes}: the panic is passed on");
         }
