@@ -101,7 +101,11 @@ fn classes_are_left_out_and_nothing_else() {
         let (file, left_out) = saved(&source, level, 1);
         assert_eq!(left_out.classes().collect::<Vec<_>>(), expected, "-d {level}");
         assert!(saved(&source, level, 3).0 == file);
+        // A copy of the copy lacks the same, though nothing more was to be left out.
         let copy = Dump::open(file).unwrap();
+        let (again, _) = saved(&copy, 0, 1);
+        assert_eq!(copy.facts().dump_level, u32::from(level | 1));
+        assert_eq!(Dump::open(again).unwrap().facts().dump_level, u32::from(level | 1), "-d {level}");
         assert!(copy.completeness().is_complete(), "{:?}", copy.completeness());
         let mut reader = copy.reader();
         for pfn in 0..PAGES {

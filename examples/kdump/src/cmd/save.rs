@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use kdump_vmcore::codec::Codec;
-use kdump_vmcore::{Classes, KdumpOptions, PageClass, SaveFormat, SaveOptions, SaveReport};
+use kdump_vmcore::{Classes, KdumpOptions, PageClass, ReadOptions, SaveFormat, SaveOptions, SaveReport};
 use serde_json::{Value, json};
 
 use super::info;
@@ -26,7 +26,8 @@ be read does not end the work: the copy remembers which it is and why, as it doe
 lacked already. DST may be a block device nobody uses: what is no dump there is written over with
 --force only.
 
---format elf (the usual one) is uncompressed, by one thread. --format kdump is what makedumpfile
+--format elf (the usual one) is uncompressed. One thread copies; pages of a compressed SRC are read by
+as many as there are CPUs, or by --threads at most. --format kdump is what makedumpfile
 writes, version 6: crash, drgn and makedumpfile read it. Pages of zeros share one place in it, a page
 that compression does not make smaller is stored as it is, and the file is the same for every number of
 threads. --format flattened is the same as a stream, which `makedumpfile -R` and `kdump save` put
@@ -84,7 +85,7 @@ pub(crate) fn command() -> Command {
                 .help("Kinds of pages to leave out, as the number makedumpfile uses; not for elf"),
         )
         .arg(
-            option("threads", "N", "At most this many threads read and compress; not for elf")
+            option("threads", "N", "At most this many threads read and compress; for elf they read")
                 .value_parser(value_parser!(u16).range(1..)),
         )
         .arg(option("split", "N", "Split into N files; 1 only").value_parser(value_parser!(u16).range(1..)))
@@ -104,7 +105,10 @@ fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
 pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     refuse_unsupported(matches)?;
     let format = format(matches)?;
-    let dump = info::open(matches)?;
+    let mut dump = info::open(matches)?;
+    if let Some(&threads) = matches.get_one::<u16>("threads") {
+        dump = dump.read_options(ReadOptions { threads: threads.into(), ..ReadOptions::default() });
+    }
     let destination = matches.get_one::<PathBuf>("dst").ok_or_else(|| Failure::usage("DST is missing"))?;
     let defects = &dump.completeness().defects;
     for defect in defects.iter().take(LINES) {

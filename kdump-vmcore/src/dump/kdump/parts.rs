@@ -99,6 +99,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
         e_machine: header.arch.map_or(0, Arch::e_machine),
         arch: header.arch,
         page_size: page_size.or(block_size),
+        dump_level: header.dump_level,
         notes,
         completeness,
         details: details(&header, &files, &stored, text.as_deref().unwrap_or_default(), &mut scratch),
