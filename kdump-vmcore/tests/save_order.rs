@@ -189,11 +189,14 @@ impl WriteAt for Loses {
     }
 }
 
+/// A way to save to such a disk.
+type Saves<'a> = &'a dyn Fn(&mut Loses) -> Result<(), Interrupted>;
+
 #[test]
 fn behind_a_failed_sync_nothing_is_vouched_for() {
     let memory: Vec<u8> = (0..140_usize << 20).map(|at| (at >> 12) as u8 | 1).collect();
     let source = Dump::open(file(&memory)).unwrap();
-    let copies: [&dyn Fn(&mut Loses) -> Result<(), Interrupted>; 2] =
+    let copies: [Saves<'_>; 2] =
         [&|disk| SavePlan::elf(&source).unwrap().copy(disk, &mut go_on).map(drop), &|disk| {
             let plan = KdumpPlan::new(&source, KdumpOptions::default()).unwrap();
             plan.copy(disk, &mut go_on).map(drop)
