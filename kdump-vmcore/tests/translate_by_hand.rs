@@ -298,6 +298,20 @@ fn s390x_since_its_image_has_addresses_of_its_own() {
 }
 
 #[test]
+fn s390x_does_not_take_a_zero_for_an_address() {
+    let bytes = [7; 0x1000];
+    let dump = |p_vaddr| {
+        let file = CoreFile::new(BE64, 22).with(Segment { p_vaddr, ..Segment::load(0x1_0000, &bytes) });
+        Dump::open(file.build()).unwrap()
+    };
+    untranslated(&dump(0), 0, "no PT_LOAD has it");
+    untranslated(&dump(0), 0x123, "no PT_LOAD has it");
+    untranslated(&dump(u64::MAX), 0, "no PT_LOAD has it");
+    assert_eq!(paddr(&dump(0x1_0000), 0x1_0123), Ok(0x1_0123));
+    assert_eq!(paddr(&dump(0x3ff_e000_0000), 0x3ff_e000_0123), Ok(0x1_0123));
+}
+
+#[test]
 fn what_cannot_be_translated_is_refused_by_name() {
     let memory = Memory::new(8, false);
     let info = "PAGESIZE=16384\nSYMBOL(swapper_pg_dir)=9000000000010000\n";
