@@ -145,6 +145,10 @@ fn x86_by_the_registers_that_qemu_noted() {
     // A CPU in user space may have other tables: it is not asked.
     let both = [state(0x73, 0x9000, 1 << 5), state(0x60, 0x2000, 1 << 5)];
     assert_eq!(paddr(&memory.noted(LE32, 3, &qemu(&both)), 0xc200_0123), Ok(0x20_0123));
+    // With nothing but such CPUs nothing is known: their tables need not have the kernel.
+    let user = [state(0x73, 0x2000, 1 << 5), state(0x73, 0x9000, 1 << 5)];
+    untranslated(&memory.noted(LE32, 3, &qemu(&user)), 0xc200_0123, "in user space");
+    untranslated(&memory.noted(Wire::LE64, 62, &qemu(&user)), 0xffff_ffff_8012_3456, "in user space");
     let mut old = both.clone();
     old.iter_mut().for_each(|state| state[0] = 2);
     untranslated(&memory.noted(LE32, 3, &qemu(&old)), 0xc200_0123, "no VMCOREINFO");
