@@ -463,7 +463,7 @@ mod tests {
         let cache = page(LRU | HEAD, 0x1000, -1, 0, 0);
         let huge = page(HEAD, 0x1000, -1, 0, 0);
         // No tail; that of another head; a word that is even.
-        for word in [0, AT - 64 | 1, AT + 64 | 1, AT] {
+        for word in [0, (AT - 64) | 1, (AT + 64) | 1, AT] {
             let new = page(9 | 1 << 8, 0, -1, 0, word);
             let mut old = page(0, 0, -1, 0, word);
             (old[16], old[17]) = (2, 9);
