@@ -134,6 +134,19 @@ fn classes_are_left_out_and_nothing_else() {
 }
 
 #[test]
+fn sections_stand_in_one_array_or_below_roots() {
+    let memory = machine(usual);
+    let all = PAGES as usize * 64;
+    let (_, below_roots) = saved(&Dump::open(dump(&memory, &info(), all)).unwrap(), 31, 1);
+    let array = info()
+        .replace("LENGTH(mem_section)=2048", "LENGTH(mem_section)=524288")
+        .replace(&format!("{:x}", LINEAR + ROOTS), &format!("{:x}", LINEAR + SECTION));
+    let (_, in_one) = saved(&Dump::open(dump(&memory, &array, all)).unwrap(), 31, 1);
+    assert_eq!(in_one, below_roots);
+    assert!(in_one.pages() > 0);
+}
+
+#[test]
 fn a_record_that_cannot_be_read_keeps_its_page() {
     let memory = machine(usual);
     // Of the second half of the array nothing is in the dump where the kernel sees it.
@@ -167,6 +180,12 @@ fn what_is_not_told_is_refused_by_name() {
         let source = Dump::open(dump(&memory, &info, 64)).unwrap();
         let error = KdumpPlan::new(&source, options).unwrap_err();
         assert!(matches!(error, Error::MissingKey { key: found } if found == key), "{error}");
+    }
+    // As many as there are roots, or as there are sections; nothing else is taken for either.
+    for length in [0, 1, 123, 2047, 2049, 524_287, u64::MAX] {
+        let info = info().replace("LENGTH(mem_section)=2048", &format!("LENGTH(mem_section)={length}"));
+        let error = KdumpPlan::new(&Dump::open(dump(&memory, &info, 64)).unwrap(), options).unwrap_err();
+        assert!(matches!(error, Error::MissingKey { key: "LENGTH(mem_section)" }), "{length}: {error}");
     }
     let bytes = CoreFile::new(Wire::LE64, 183)
         .with(Segment::notes(&note(Wire::LE64, "VMCOREINFO", 0, info().as_bytes())))

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use kdump_vmcore::codec::Codec;
-use kdump_vmcore::{Classes, KdumpOptions, PageClass, ReadOptions, SaveFormat, SaveOptions, SaveReport};
+use kdump_vmcore::{
+    Classes, KdumpOptions, LeftOut, PageClass, ReadOptions, SaveFormat, SaveOptions, SaveReport,
+};
 use serde_json::{Value, json};
 
 use super::info;
@@ -190,6 +192,7 @@ fn document(report: &SaveReport) -> Value {
         "given_up": report.given_up,
         "left_out_pages": left_out,
         "undecided_pages": report.left_out.unreadable,
+        "pages_without_record": report.left_out.without,
         "source_defects": report.source_defects,
     })
 }
@@ -267,6 +270,26 @@ fn refuse_unsupported(matches: &ArgMatches) -> CommandResult {
     }
 }
 
+/// What was left out, and what was kept because nothing could be told of it.
+fn left_out(left_out: &LeftOut) -> Vec<String> {
+    let LeftOut { unreadable, without, .. } = *left_out;
+    let classes = left_out.classes().map(|(class, pages)| format!("{pages} {}", class.name()));
+    let classes: Vec<String> = classes.collect();
+    let mut lines = Vec::new();
+    if !classes.is_empty() {
+        lines.push(format!("left out pages: {}", classes.join(", ")));
+    }
+    if unreadable > 0 {
+        lines.push(format!("kept {unreadable} pages of which the kernel's record cannot be read"));
+    }
+    if without > 0 {
+        lines.push(format!(
+            "kept {without} pages of which the kernel has no record (struct page): none of them could be judged"
+        ));
+    }
+    lines
+}
+
 /// What a reader of the log must know about the file.
 fn tell(report: &SaveReport) {
     let size = info::human_size;
@@ -276,14 +299,8 @@ fn tell(report: &SaveReport) {
         size(report.written),
         report.file_size
     );
-    let left_out = report.left_out.classes().map(|(class, pages)| format!("{pages} {}", class.name()));
-    let left_out: Vec<String> = left_out.collect();
-    if !left_out.is_empty() {
-        crate::terminal::tell!("left out pages: {}", left_out.join(", "));
-    }
-    let kept = report.left_out.unreadable;
-    if kept > 0 {
-        crate::terminal::tell!("kept {kept} pages of which the kernel's record cannot be read");
+    for line in left_out(&report.left_out) {
+        crate::terminal::tell!("{line}");
     }
     if report.shared > 0 {
         crate::terminal::tell!("{} that several PT_LOADs list are stored once", size(report.shared));
@@ -302,5 +319,25 @@ fn tell(report: &SaveReport) {
     let more = more.saturating_add(unreadable.unlisted);
     if more > 0 {
         crate::terminal::tell!("  and {more} more ranges; `kdump map` of the copy has them all");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_that_could_not_be_judged_are_told() {
+        let of = |unreadable, without| {
+            let mut found = LeftOut::default();
+            (found.unreadable, found.without) = (unreadable, without);
+            found
+        };
+        assert_eq!(left_out(&of(0, 0)), [""; 0]);
+        let lines = left_out(&of(3, 5)).join("\n");
+        assert!(lines.contains("kept 3 pages") && lines.contains("kept 5 pages"), "{lines}");
+        let report = SaveReport { left_out: of(3, 5), ..SaveReport::default() };
+        let found = document(&report);
+        assert_eq!((&found["undecided_pages"], &found["pages_without_record"]), (&json!(3), &json!(5)));
     }
 }

@@ -9,7 +9,7 @@ use kdump_elf::{Arch, Endian, PT_NOTE, Phdr};
 use super::Kdump;
 use super::bitmap::Bitmap;
 use super::describe::details;
-use super::header::{Extent, Header, fill};
+use super::header::{Extent, Header, MACHINE, fill};
 use super::page::{PageScratch, Pages};
 use super::raw::DESC_LEN;
 use crate::dump::remembered::Remembered;
@@ -63,8 +63,11 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
     let notes = notes(first, &header, &mut defects)?;
     // Page frame 0 of ARM is where its RAM begins.
     let base = if header.arch == Some(Arch::Arm) { header.phys_base } else { 0 };
-    // QEMU calls the machine "Unknown" but for x86 and s390x.
-    header.arch = header.arch.or_else(|| notes.arch());
+    // QEMU calls the machine "Unknown" but for x86 and s390x. One that has a name which is none of ours is
+    // another, whatever the size of its registers.
+    if matches!(header.name(MACHINE).as_str(), "" | "Unknown") {
+        header.arch = header.arch.or_else(|| notes.arch());
+    }
     let mut scratch = PageScratch::default();
     let missing = unknown(ram.as_ref(), &stored, header.max_mapnr).saturating_mul(header.block_size());
     let mut completeness = Completeness { missing, ..Completeness::default() };
