@@ -330,6 +330,22 @@ fn a_header_that_contradicts_itself_is_not_sound() {
 }
 
 #[test]
+fn a_dump_without_memory_is_not_sound() {
+    let found = |lens: [usize; 2]| {
+        let mut file = CoreFile::x86_64();
+        for (at, len) in [0x1000, 0x10_0000].into_iter().zip(lens) {
+            file = file.with(Segment { p_memsz: Some(0x2000), ..Segment::load(at, &pattern(len, 5)) });
+        }
+        let dump = Dump::open(file.build()).unwrap();
+        let found = verify(&dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+        assert_eq!(found.is_sound(), dump.completeness().is_complete());
+        found.defects
+    };
+    assert!(matches!(found([0, 0])[..], [error] if error.to_string().ends_with("no memory is stored")));
+    assert_eq!(found([0, 1]), []);
+}
+
+#[test]
 fn an_unknown_architecture_is_no_damage() {
     let cpu = note(Wire::LE64, "CORE", 1, &[0; 400]);
     let file =

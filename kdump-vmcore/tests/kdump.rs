@@ -106,6 +106,136 @@ fn every_version_byte_order_and_packing() {
     }
 }
 
+/// What is wrong with a dump, which `verify` tells too.
+fn told(bytes: Vec<u8>) -> Vec<String> {
+    let dump = open(bytes);
+    let found = verify(&dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+    let defects = &dump.completeness().defects;
+    assert!(found.defects.starts_with(defects), "{:?} {defects:?}", found.defects);
+    assert!(defects.is_empty() || !(dump.completeness().is_complete() || found.is_sound()));
+    defects.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_wrong_bit_in_the_bitmap_of_stored_pages_is_told() {
+    for (wire, packed) in layouts() {
+        for zeros in [0, 1] {
+            let mut file = sample(wire, packed);
+            file.dump_level = zeros;
+            file.pages.retain(|_, page| zeros == 1 || !matches!(page, Stored::Zero));
+            assert_eq!(told(file.build()), [""; 0]);
+            for pfn in [0, 3, 50, 101, 103, 300, 649, 650] {
+                let mut bytes = file.build();
+                bytes[file.layout().bitmap_2 as usize + pfn / 8] ^= 1 << (pfn % 8);
+                let told = told(bytes);
+                assert!(told.iter().any(|line| line.contains("first page's data")), "{pfn}: {told:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wrong_bit_is_told_of_each_part_of_a_set() {
+    let file = sample(Wire::LE64, false);
+    let mut parts = [0..40, 40..320, 320..700].map(|pfns| file.part(pfns).build());
+    parts[0][file.layout().bitmap_2 as usize + 20] ^= 1;
+    let dump = set(&parts).unwrap();
+    let defects = &dump.completeness().defects;
+    let misplaced = |error: &&Error| error.to_string().contains("first page's data");
+    assert_eq!(defects.iter().filter(misplaced).count(), 3, "{defects:?}");
+}
+
+#[test]
+fn a_wrong_length_of_the_sub_header_is_told() {
+    let file = sample(Wire::LE64, false);
+    for blocks in [2, 3, 5, 6] {
+        let told = told(file.clone().set("sub_hdr_size", blocks).build());
+        assert!(!told.is_empty(), "{blocks}");
+    }
+}
+
+/// A stream as makedumpfile writes it: what pads blocks is in no record.
+fn stream(file: &KdumpFile) -> dumpgen::Flattened {
+    let mut flat = dumpgen::Flattened::of(&[], 1);
+    let layout = file.layout();
+    let (mut pieces, whole) = (file.pieces().0, file.build());
+    let bitmap = file.max_mapnr.div_ceil(8);
+    pieces.retain(|(at, bytes)| !bytes.is_empty() && (*at < layout.bitmap_1 || *at >= layout.descriptors));
+    for at in [layout.bitmap_1, layout.bitmap_2] {
+        pieces.push((at, whole[at as usize..(at + bitmap) as usize].to_vec()));
+    }
+    for (at, bytes) in pieces {
+        for (index, piece) in bytes.chunks(5000).enumerate() {
+            flat = flat.last(at as i64 + index as i64 * 5000, piece);
+        }
+    }
+    flat
+}
+
+#[test]
+fn a_record_in_a_wrong_place_is_told() {
+    for (wire, packed) in layouts() {
+        let file = sample(wire, packed);
+        let flat = stream(&file);
+        assert_eq!(told(flat.build()), [""; 0]);
+        let header = flat.records[0].bytes.clone();
+        // Written again, as makedumpfile does at the end.
+        assert_eq!(told(flat.clone().last(0, &header).build()), [""; 0]);
+        for record in 1..flat.records.len() {
+            for bit in [0, 3, 4, 9, 12, 13, 14, 16, 17, 20, 24] {
+                let mut flat = flat.clone();
+                flat.records[record].offset ^= 1 << bit;
+                let dump = match Dump::open(flat.build()) {
+                    Ok(dump) => dump,
+                    // It covers the header.
+                    Err(Error::UnknownFormat { .. } | Error::Corrupt { .. })
+                        if flat.records[record].offset < 4096 =>
+                    {
+                        continue;
+                    }
+                    Err(error) => panic!("{record} {bit}: {error}"),
+                };
+                let found = &dump.completeness().defects;
+                let flattened = |error: &Error| error.to_string().contains("flattened stream");
+                assert!(found.iter().any(flattened), "{wire:?} {record} {bit}: {found:?}");
+            }
+        }
+        for record in 1..flat.records.len() {
+            let mut flat = flat.clone();
+            flat.records.remove(record);
+            assert!(!open(flat.build()).completeness().is_complete(), "{record}");
+        }
+    }
+}
+
+#[test]
+fn a_dump_that_stores_no_page_is_not_sound() {
+    for (wire, packed) in layouts() {
+        let mut file = sample(wire, packed);
+        file.pages.clear();
+        let found = told(file.build());
+        assert!(found.len() == 1 && found[0].ends_with("no memory is stored"), "{found:?}");
+        file.one_bitmap = true;
+        assert_eq!(told(file.build()), found);
+    }
+}
+
+#[test]
+fn a_stored_page_that_is_no_ram_is_told() {
+    // Two bits that differ leave their number as it was.
+    let file = sample(Wire::LE64, false);
+    let (bitmap, mut bytes) = (file.layout().bitmap_2 as usize, file.build());
+    bytes[bitmap + 50 / 8] ^= 1 << (50 % 8);
+    bytes[bitmap + 200 / 8] ^= 1 << (200 % 8);
+    let found = told(bytes);
+    assert!(found.len() == 1 && found[0].contains("second bitmap") && found[0].contains("0xc8"), "{found:?}");
+    // Or RAM is not known as such.
+    let mut bytes = file.build();
+    bytes[file.layout().bitmap_1 as usize + 50 / 8] ^= 1 << (50 % 8);
+    let found = told(bytes);
+    assert!(found.len() == 1 && found[0].contains("0x32"), "{found:?}");
+}
+
 #[test]
 fn spans_tell_stored_excluded_and_holes_apart() {
     let mut file = sample(Wire::LE64, false);

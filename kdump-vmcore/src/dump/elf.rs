@@ -199,6 +199,11 @@ impl ElfDump<'_> {
             let what = "what program headers list besides memory";
             defects.push(Error::Truncated { what, offset, need, have: 0 });
         }
+        let stored = self.map.extents().iter().any(|extent| extent.stored_at.is_some());
+        if !stored && !self.map.extents().is_empty() && missing == 0 && unreadable == 0 {
+            let expected = "some of the memory that they describe: no memory is stored";
+            defects.push(Error::Corrupt { what: "p_filesz of all PT_LOADs", value: 0, expected });
+        }
         Completeness { file_size, expected_size, missing, unreadable, defects }
     }
 }

@@ -25,12 +25,13 @@ struct Unflattened<'s> {
 /// Opens what the streams contain; parts that are no stream are taken as they are.
 pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> {
     let mut files: Vec<Part<'_>> = Vec::new();
-    let (mut records, mut cuts) = (0_u64, Vec::new());
+    let (mut records, mut damage) = (0_u64, Vec::new());
     for part in parts {
         if signature::head(&*part)?.starts_with(SIGNATURE) {
             let stream = Flattened::open(part)?;
             records = records.saturating_add(stream.records());
-            cuts.extend(stream.cut());
+            // Of a cut one it need not be told that it is damaged.
+            damage.extend(stream.cut().or_else(|| stream.overlap()));
             files.push(Box::new(stream));
         } else {
             files.push(part);
@@ -44,7 +45,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
     let format = signature::open(files)?;
     let mut facts = format.facts().clone();
     facts.details.push(("flattened", format!("{records} records")));
-    facts.completeness.defects.append(&mut cuts);
+    facts.completeness.defects.append(&mut damage);
     Ok(Box::new(Unflattened { format, facts }))
 }
 

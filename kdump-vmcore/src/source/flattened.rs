@@ -6,6 +6,7 @@
 
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use zerocopy::byteorder::big_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -99,6 +100,8 @@ pub struct Flattened<S> {
     records: u64,
     /// Why the stream has no end; `None` when it has.
     cut: Option<Error>,
+    /// The first byte that two records give in different places or numbers.
+    overlap: Option<u64>,
 }
 
 impl<S: ReadAt> Flattened<S> {
@@ -128,7 +131,7 @@ impl<S: ReadAt> Flattened<S> {
             |piece: &Piece| piece.at.saturating_add(piece.len.min(stream_size.saturating_sub(piece.from)));
         let size = records.iter().map(here).max().unwrap_or(0);
         let count = records.len() as u64;
-        let pieces = resolve(records)?;
+        let (pieces, overlap) = resolve(records)?;
         if cut.is_none() {
             let given = pieces.iter().map(|piece| piece.len).fold(0, u64::saturating_add);
             let (value, limit) = (size.saturating_sub(given), MAX_GAPS.saturating_add(stream_size));
@@ -137,13 +140,23 @@ impl<S: ReadAt> Flattened<S> {
                 return Err(Error::TooLarge { what, value, limit });
             }
         }
-        Ok(Self { stream, pieces, size, records: count, cut })
+        Ok(Self { stream, pieces, size, records: count, cut, overlap })
     }
 
     /// Why the stream has no end; `None` when it is whole.
     #[must_use]
     pub const fn cut(&self) -> Option<Error> {
         self.cut
+    }
+
+    /// What is wrong with a whole stream in which a record gives some of the bytes of another one.
+    /// A writer that changes its mind writes the same bytes again, all of them; anything else is a
+    /// record with a damaged offset or number of bytes, and what it was to give is given by none.
+    #[must_use]
+    pub fn overlap(&self) -> Option<Error> {
+        let expected = "bytes that no other record gives, or all of another's";
+        let what = "offset of a record of the flattened stream";
+        self.overlap.map(|value| Error::Corrupt { what, value, expected })
     }
 
     /// Records the stream has.
@@ -172,6 +185,22 @@ fn clamp(len: u64, room: usize) -> usize {
 impl<S: ReadAt> ReadAt for Flattened<S> {
     fn is_cacheable(&self) -> bool {
         self.stream.is_cacheable()
+    }
+
+    fn hole(&self, range: Range<u64>) -> Option<Range<u64>> {
+        if self.cut.is_some() {
+            // Nobody knows that they are zeros, and no read makes them so.
+            return None;
+        }
+        let mut at = range.start;
+        let first = self.pieces.partition_point(|piece| piece.end() <= at);
+        for piece in self.pieces.get(first..).unwrap_or_default() {
+            if piece.at > at || at >= range.end {
+                return (at < range.end).then(|| at..piece.at.min(range.end));
+            }
+            at = piece.end();
+        }
+        (at < range.end).then_some(at..range.end)
     }
 
     /// The end of the last byte that a record gives.
@@ -252,18 +281,22 @@ fn index<S: ReadAt>(stream: &S, size: u64, max: u64, records: &mut Vec<Piece>) -
     }
 }
 
-/// Sorts the records and gives each byte to the last of those that give it.
-fn resolve(records: Vec<Piece>) -> Result<Vec<Piece>, Error> {
+/// Sorts the records and gives each byte to the last of those that give it. Also says where the first
+/// one begins that overlaps another without being in its very place.
+fn resolve(records: Vec<Piece>) -> Result<(Vec<Piece>, Option<u64>), Error> {
     let ascending = |pieces: &[Piece]| pieces.is_sorted_by(|a, b| a.end() <= b.at);
     if ascending(&records) {
-        return Ok(records);
+        return Ok((records, None));
     }
     let mut sorted = records;
     // Later records lie behind earlier ones in the stream, so `from` is the order in time.
     sorted.sort_unstable_by_key(|piece| (piece.at, piece.from));
     if ascending(&sorted) {
-        return Ok(sorted);
+        return Ok((sorted, None));
     }
+    let neighbours = sorted.iter().zip(sorted.iter().skip(1));
+    let mut crossed = neighbours.filter(|(a, b)| a.end() > b.at && (a.at, a.len) != (b.at, b.len));
+    let overlap = crossed.next().map(|(_, piece)| piece.at);
     let mut pieces: Vec<Piece> = Vec::new();
     let failed = |_| Error::OutOfMemory { what: "the index of the flattened stream", need: 0 };
     // Each record begins one piece and cuts another one in two at most.
@@ -295,7 +328,7 @@ fn resolve(records: Vec<Piece>) -> Result<Vec<Piece>, Error> {
         }
         at = stop;
     }
-    Ok(pieces)
+    Ok((pieces, overlap))
 }
 
 #[cfg(test)]
@@ -399,6 +432,48 @@ mod tests {
             source.read_full_at(0, &mut bytes).unwrap();
             assert_eq!(bytes, [1; 8]);
         }
+    }
+
+    #[test]
+    fn records_that_cross_are_told_and_those_that_are_written_again_are_not() {
+        let crossed = |records: &[(u64, Vec<u8>)]| Flattened::open(stream(records).build()).unwrap().overlap;
+        let plain = [(0, vec![1; 64]), (64, vec![2; 64]), (200, vec![3; 64])];
+        assert_eq!(crossed(&plain), None);
+        let with = |at: u64, len: usize| [plain.as_slice(), &[(at, vec![4; len])]].concat();
+        // As makedumpfile does with its header, and into a gap.
+        for (at, len) in [(0, 64), (200, 64), (128, 72), (264, 9)] {
+            assert_eq!(crossed(&with(at, len)), None, "{at} {len}");
+        }
+        for (at, len, told) in
+            [(0, 63, 0), (0, 65, 0), (1, 63, 1), (63, 1, 63), (128, 73, 200), (190, 90, 200)]
+        {
+            assert_eq!(crossed(&with(at, len)), Some(told), "{at} {len}");
+        }
+    }
+
+    #[test]
+    fn holes_are_what_no_record_gives() {
+        let source =
+            Flattened::open(stream(&[(10, vec![1; 10]), (20, vec![2; 5]), (40, vec![3; 8])]).build())
+                .unwrap();
+        for (range, hole) in [
+            (10..25, None),
+            (12..20, None),
+            (9..12, Some(9..10)),
+            (0..5, Some(0..5)),
+            (12..30, Some(25..30)),
+            (12..60, Some(25..40)),
+            (25..26, Some(25..26)),
+            (40..48, None),
+            (40..50, Some(48..50)),
+            (60..70, Some(60..70)),
+            (30..30, None),
+        ] {
+            assert_eq!(source.hole(range.clone()), hole, "{range:?}");
+        }
+        let mut cut = stream(&[(10, vec![1; 10])]);
+        cut.end = false;
+        assert_eq!(Flattened::open(cut.build()).unwrap().hole(0..30), None);
     }
 
     #[test]

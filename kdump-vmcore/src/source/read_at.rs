@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::error::{Error, Stopped};
 
@@ -46,6 +47,12 @@ pub trait ReadAt: Send + Sync {
     /// and not of what changes, as /proc/kcore does.
     fn is_cacheable(&self) -> bool {
         false
+    }
+
+    /// The first bytes of `range` that are zeros for want of any others, as where no record of a
+    /// flattened stream gives them; `None` when there are none, or that is not known.
+    fn hole(&self, _range: Range<u64>) -> Option<Range<u64>> {
+        None
     }
 
     /// Fills all of `buf` from `offset` on.
@@ -112,6 +119,10 @@ macro_rules! forward {
 
             fn is_cacheable(&self) -> bool {
                 (**self).is_cacheable()
+            }
+
+            fn hole(&self, range: Range<u64>) -> Option<Range<u64>> {
+                (**self).hole(range)
             }
         }
     )*};

@@ -145,6 +145,26 @@ impl Bitmap {
         self.ones
     }
 
+    /// The first bit that is set here and not in `other`, of those that both have.
+    pub(super) fn beyond(&self, other: &Self) -> Option<u64> {
+        let len = self.len.min(other.len);
+        for (index, (part, others)) in (0_u64..).zip(self.parts.iter().zip(&other.parts)) {
+            // Most parts are alike, or empty here: their words are not looked at.
+            if part.words == Words::None || others.words == Words::All {
+                continue;
+            }
+            for word in 0..PART_WORDS as u64 {
+                let more = self.word(part, word) & !other.word(others, word);
+                if more != 0 {
+                    let place = word.saturating_mul(64).saturating_add(more.trailing_zeros().into());
+                    let bit = index.saturating_mul(PART).saturating_add(place);
+                    return (bit < len).then_some(bit);
+                }
+            }
+        }
+        None
+    }
+
     fn part(&self, index: u64) -> Option<&Part> {
         self.parts.get(usize::try_from(index).ok()?)
     }
@@ -366,6 +386,27 @@ mod tests {
             check(&[0; 1100], bits, (0..bits + 70).step_by(13));
             // The file ends before the bitmap does.
             check(&[0xff; 3], bits, 0..70);
+        }
+    }
+
+    #[test]
+    fn the_first_bit_that_another_lacks() {
+        let of = |bytes: &[u8]| bitmap(bytes, bytes.len() as u64 * 8);
+        let (full, none) = (of(&[0xff; 1100]), of(&[0; 1100]));
+        assert_eq!((none.beyond(&full), full.beyond(&full), none.beyond(&none)), (None, None, None));
+        assert_eq!((full.beyond(&none), full.beyond(&of(&[]))), (Some(0), None));
+        for bit in [0, 7, 63, 64, 4095, 4096, 8191, 8192, 8799] {
+            let mut bytes = [0; 1100];
+            bytes[bit / 8] |= 1 << (bit % 8);
+            let one = of(&bytes);
+            assert_eq!(
+                (one.beyond(&none), one.beyond(&full), none.beyond(&one)),
+                (Some(bit as u64), None, None)
+            );
+            let rest = of(&bytes.map(|byte| !byte));
+            assert_eq!((full.beyond(&rest), one.beyond(&rest)), (Some(bit as u64), Some(bit as u64)));
+            // What the other does not have is not known.
+            assert_eq!(one.beyond(&of(&bytes[..bit / 8])), None);
         }
     }
 

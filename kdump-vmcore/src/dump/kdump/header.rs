@@ -108,6 +108,17 @@ impl Header {
         index.saturating_mul(self.block_size())
     }
 
+    /// Places of the bitmap of RAM and of that of the stored pages, the same where there is one only.
+    pub(super) fn bitmaps(&self) -> [Range<u64>; 2] {
+        let blocks = u64::from(self.main.bitmap_blocks);
+        let first = self.block(u64::from(self.main.sub_hdr_size).saturating_add(1));
+        let size = self.max_mapnr.div_ceil(8);
+        // As crash and libkdumpfile have it: there are two bitmaps when there is room for two.
+        let has_two = blocks >= size.div_ceil(self.block_size()).saturating_mul(2);
+        let last = if has_two { first.saturating_add(self.block(blocks / 2)) } else { first };
+        [first, last].map(|start| start..start.saturating_add(size))
+    }
+
     /// sysname, nodename, release, version, machine, domainname; empty where the writer did not
     /// know.
     pub(super) fn name(&self, index: usize) -> String {

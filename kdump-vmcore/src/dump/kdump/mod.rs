@@ -6,6 +6,7 @@
 //! before its own.
 
 mod bitmap;
+mod damage;
 mod describe;
 mod header;
 mod page;

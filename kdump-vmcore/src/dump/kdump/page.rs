@@ -166,6 +166,28 @@ impl Pages<'_> {
         pfn: u64,
         scratch: &mut PageScratch,
     ) -> Result<Place, Error> {
+        let (offset, size, flags) = self.desc(file, index, scratch)?;
+        let fault = |cause| Err(Error::Page { pfn, offset, cause });
+        if offset == 0 {
+            return Ok(Place::Lost);
+        }
+        if offset < self.data {
+            return fault(PageFault::Offset { data: self.data });
+        }
+        match Codec::from_flags(flags) {
+            Ok(None) if size != self.page_size => fault(PageFault::RawSize { size, page: self.page_size }),
+            Ok(None) if self.zero && offset == self.data => Ok(Place::Zero),
+            Ok(None) => Ok(Place::Raw(offset)),
+            Ok(Some(_)) if size > self.page_size || size == 0 => {
+                fault(PageFault::Size { size, page: self.page_size })
+            }
+            Ok(Some(codec)) => Ok(Place::Packed(codec, offset, size)),
+            Err(error) => fault(PageFault::Codec(error)),
+        }
+    }
+
+    /// Offset, size and flags of the descriptor number `index`.
+    fn desc(&self, file: usize, index: u64, scratch: &mut PageScratch) -> Result<(u64, u32, u32), Error> {
         let at = self.table.saturating_add(index.saturating_mul(DESC_LEN as u64));
         let have = self.size.saturating_sub(at);
         if have < DESC_LEN as u64 {
@@ -184,24 +206,24 @@ impl Pages<'_> {
             Endian::Little => PageDesc::<LE>::ref_from_bytes(bytes).ok().map(PageDesc::get),
             Endian::Big => PageDesc::<BE>::ref_from_bytes(bytes).ok().map(PageDesc::get),
         };
-        let (offset, size, flags) = desc.unwrap_or_default();
-        let fault = |cause| Err(Error::Page { pfn, offset, cause });
-        if offset == 0 {
-            return Ok(Place::Lost);
-        }
-        if offset < self.data {
-            return fault(PageFault::Offset { data: self.data });
-        }
-        match Codec::from_flags(flags) {
-            Ok(None) if size != self.page_size => fault(PageFault::RawSize { size, page: self.page_size }),
-            Ok(None) if self.zero && offset == self.data => Ok(Place::Zero),
-            Ok(None) => Ok(Place::Raw(offset)),
-            Ok(Some(_)) if size > self.page_size || size == 0 => {
-                fault(PageFault::Size { size, page: self.page_size })
+        Ok(desc.unwrap_or_default())
+    }
+
+    /// The smallest offset among those of the first 64 of `count` pages that have data; 0 when none of
+    /// the first 4096 has. `None` when a descriptor cannot be read.
+    pub(super) fn first_offset(&self, file: usize, count: u64, scratch: &mut PageScratch) -> Option<u64> {
+        let (mut first, mut found) = (0, 0_usize);
+        for index in 0..count.min(4096) {
+            let (offset, ..) = self.desc(file, index, scratch).ok()?;
+            if offset != 0 {
+                first = if found == 0 { offset } else { offset.min(first) };
+                found = found.saturating_add(1);
             }
-            Ok(Some(codec)) => Ok(Place::Packed(codec, offset, size)),
-            Err(error) => fault(PageFault::Codec(error)),
+            if found == DESCS {
+                break;
+            }
         }
+        Some(first)
     }
 
     /// Copies a descriptor from the block of them it is in, which is kept from now on if it can be

@@ -60,6 +60,14 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
         return Err(Error::Unsupported { what: "a dump of no file; name one at least" });
     };
     let (ram, stored) = bitmaps(first, &header, &mut defects)?;
+    if let Some(pfn) = ram.as_ref().and_then(|ram| stored.beyond(ram)) {
+        let expected = "RAM in the first bitmap: one of the two is damaged";
+        defects.push(Error::Corrupt {
+            what: "the page frame that the second bitmap has as stored",
+            value: pfn,
+            expected,
+        });
+    }
     let notes = notes(first, &header, &mut defects)?;
     // Page frame 0 of ARM is where its RAM begins.
     let base = if header.arch == Some(Arch::Arm) { header.phys_base } else { 0 };
@@ -85,12 +93,26 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
         }
         missing_part(end..pfns.start, &stored, &header, &mut completeness, &mut defects);
         end = pfns.end;
+        let part_header = part.header.clone();
         let file = File::new(index, part, pfns, (&header, remembered.good), &stored, &mut scratch)?;
+        // Where a writer stopped, or had pages it could not read, the first ones may have no data.
+        let partial = header.main.status & INCOMPLETE != 0 || !remembered.is_empty();
+        defects.extend(file.misplaced(&stored, (index, &header), partial, &mut scratch));
+        defects.extend(file.hole(&stored, (index, &part_header), &notes, &mut scratch));
         let lost = file.expect(&stored, &mut completeness, &mut scratch, index);
         completeness.missing = completeness.missing.saturating_add(lost.saturating_mul(header.block_size()));
         files.push(file);
     }
     missing_part(end..header.max_mapnr, &stored, &header, &mut completeness, &mut defects);
+    let known = completeness.missing == 0 && remembered.is_empty();
+    if known && stored.ones() == 0 {
+        let expected = "some of the RAM that the headers list: no memory is stored";
+        defects.push(Error::Corrupt {
+            what: "the number of pages in the bitmap of stored ones",
+            value: 0,
+            expected,
+        });
+    }
     let text = files.first().map(|file| erase_info(&file.pages, &header, &mut completeness, &mut defects));
     completeness.defects = defects;
     count_remembered(&remembered, ram.as_ref(), header.block_size(), &mut completeness);
@@ -164,26 +186,25 @@ fn missing_part(
     defects.push(Error::PartNotGiven { start: gap.start, end: gap.end });
 }
 
-/// The bitmap of RAM, if there are two, and that of the stored pages.
+/// The bitmap of RAM, if there are two, and that of the stored pages. All parts of a set have the
+/// same ones, and only those of the first part are read: a wrong bit in another's changes nothing, and
+/// one in these shows in where the data of every part begins.
 fn bitmaps(
     source: &dyn ReadAt,
     header: &Header,
     defects: &mut Vec<Error>,
 ) -> Result<(Option<Bitmap>, Bitmap), Error> {
-    let blocks = u64::from(header.main.bitmap_blocks);
-    let first = header.block(u64::from(header.main.sub_hdr_size).saturating_add(1));
-    // As crash and libkdumpfile have it: there are two bitmaps when there is room for two.
-    let one = header.max_mapnr.div_ceil(8).div_ceil(header.block_size());
-    let mut read = |offset| {
-        let (bitmap, reason) = Bitmap::read(source, offset, header.max_mapnr)?;
+    let mut read = |place: Range<u64>| {
+        let (bitmap, reason) = Bitmap::read(source, place.start, header.max_mapnr)?;
         defects.extend(reason);
         Ok(bitmap)
     };
-    if blocks < one.saturating_mul(2) {
-        return Ok((None, read(first)?));
+    let [first, last] = header.bitmaps();
+    if first == last {
+        return Ok((None, read(last)?));
     }
     let ram = read(first)?;
-    Ok((Some(ram), read(first.saturating_add(header.block(blocks / 2)))?))
+    Ok((Some(ram), read(last)?))
 }
 
 /// Pages that may be RAM and of which nobody knows whether they were stored, because the file

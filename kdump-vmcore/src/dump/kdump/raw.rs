@@ -58,6 +58,8 @@ pub(super) struct Main32<O: ByteOrder> {
 
 /// Bytes of the longest main header, up to the last member that is read.
 pub(super) const MAIN_LEN: usize = size_of::<Main64<LE>>();
+/// Bytes of the shortest one.
+pub(super) const MIN_MAIN_LEN: usize = size_of::<Main32<LE>>();
 
 /// What is read of a main header, or written to it.
 #[derive(Clone, Debug, PartialEq, Eq)]

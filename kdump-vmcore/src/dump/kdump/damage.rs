@@ -1,0 +1,98 @@
+//! What shows, without reading the pages, that headers, bitmaps or descriptors are damaged.
+
+use core::ops::Range;
+
+use kdump_elf::{LIBKDUMP_NOTE_NAME, NT_LIBKDUMP_SAVE};
+
+use super::bitmap::Bitmap;
+use super::header::{Extent, Header};
+use super::page::PageScratch;
+use super::parts::{File, LEVEL_ZERO};
+use super::raw::{DESC_LEN, MIN_MAIN_LEN};
+use crate::dump::NoteTable;
+use crate::error::Error;
+
+/// Saving as a stream writes bitmaps in pieces of so many bytes, and leaves out those without a bit.
+const PIECE: u64 = 64 << 10;
+
+impl File<'_> {
+    /// What is wrong when the data of the first pages does not lie where the descriptors end.
+    ///
+    /// The number of a page's descriptor is counted in the bitmap: a wrong bit gives all pages behind
+    /// it the data of others, and nothing else tells. But it also moves the end of the table, where
+    /// every writer puts the page of zeros, if it shares one, or the data of the first page.
+    pub(super) fn misplaced(
+        &self,
+        stored: &Bitmap,
+        (index, set): (usize, &Header),
+        partial: bool,
+        scratch: &mut PageScratch,
+    ) -> Option<Error> {
+        let count = self.count(stored);
+        if count == 0 || stored.len() < set.max_mapnr {
+            return None;
+        }
+        let (pages, value) = (&self.pages, self.pages.first_offset(index, count, scratch)?);
+        let shared = set.dump_level & LEVEL_ZERO != 0;
+        let behind_zeros = shared && value == pages.data.saturating_add(set.block_size());
+        if value == pages.data || behind_zeros || value == 0 && (partial || pages.unfinished) {
+            return None;
+        }
+        let expected = "the end of the page descriptors: the bitmap or the descriptors are damaged, and \
+                        pages may have the bytes of others";
+        Some(Error::Corrupt { what: "the offset of the first page's data", value, expected })
+    }
+
+    /// What is wrong when bytes that every writer gives are zeros for want of any, as those are that a
+    /// record of a flattened stream was to give before its offset was damaged. `header` is this file's.
+    ///
+    /// Writers leave out what pads the blocks behind the headers and bitmaps, and nothing else.
+    pub(super) fn hole(
+        &self,
+        stored: &Bitmap,
+        (index, header): (usize, &Header),
+        notes: &NoteTable,
+        scratch: &mut PageScratch,
+    ) -> Option<Error> {
+        let pages = &self.pages;
+        // Only streams have any.
+        pages.source.hole(0..pages.size)?;
+        let count = self.count(stored);
+        let table_end = pages.table.saturating_add(count.saturating_mul(DESC_LEN as u64));
+        let sub =
+            if header.diskdump { 0..0 } else { header.block_size()..header.block_size().saturating_add(4) };
+        let extent = |extent: Extent| extent.offset..extent.offset.saturating_add(extent.size);
+        let all = [
+            0..MIN_MAIN_LEN as u64,
+            sub,
+            extent(header.vmcoreinfo),
+            extent(header.notes),
+            extent(header.erase_info),
+            pages.table..table_end,
+            pages.data..pages.end(index, count, scratch),
+        ];
+        let clip = |range: Range<u64>| range.start..range.end.min(pages.size);
+        let is_ours =
+            notes.iter().any(|note| note.name == LIBKDUMP_NOTE_NAME && note.n_type == NT_LIBKDUMP_SAVE);
+        let listed = all.into_iter().find_map(|range| pages.source.hole(clip(range)));
+        let mut bitmaps = header.bitmaps().into_iter().map(clip);
+        let hole = listed.or_else(|| bitmaps.find_map(|range| self.bitmap_hole(range, is_ours)))?;
+        let expected = "padding behind a header or a bitmap: the offset of a record is damaged, or a record \
+                        was lost";
+        let what = "the place of bytes that no record of the flattened stream gives";
+        Some(Error::Corrupt { what, value: hole.start, expected })
+    }
+
+    /// Bytes of a bitmap that should have been given.
+    fn bitmap_hole(&self, bitmap: Range<u64>, in_pieces: bool) -> Option<Range<u64>> {
+        let is_end = |at: u64| at == bitmap.end || at.saturating_sub(bitmap.start) % PIECE == 0;
+        let mut at = bitmap.start;
+        while let Some(hole) = self.pages.source.hole(at..bitmap.end) {
+            if !(in_pieces && is_end(hole.start) && is_end(hole.end)) {
+                return Some(hole);
+            }
+            at = hole.end;
+        }
+        None
+    }
+}
