@@ -1627,7 +1627,8 @@ int libkdump_dump_vmcoreinfo(const struct libkdump_dump *dump,
  *
  * Parameters: `dump` the dump; `index` from 0; `out` receives the CPU; `error` may be NULL. Returns
  * LIBKDUMP_END behind the last. Errors: LIBKDUMP_ERR_TRUNCATED for a note that is too short,
- * LIBKDUMP_ERR_UNSUPPORTED for an unknown architecture.
+ * LIBKDUMP_ERR_UNSUPPORTED for an unknown architecture, and for a CPU behind the notes
+ * LIBKDUMP_ERR_IO when the system could not read the kernel's memory: the next call looks again.
  */
 int libkdump_dump_cpu(const struct libkdump_dump *dump,
                       uint32_t index,

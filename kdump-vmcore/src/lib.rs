@@ -64,7 +64,8 @@ pub use error::{Error, PageFault, Stopped, TableFault};
 pub use filter::{Classes, Scan, ScanReport};
 pub use io_error::IoError;
 pub use kernel::{
-    Caller, CpuList, CpuRegisters, Dmesg, Kallsyms, KernelMemory, LogRecord, RegisterSource, cpu_registers,
+    Caller, CpuList, CpuRegisters, Dmesg, Kallsyms, KernelMemory, LogRecord, RegisterSource, UnreadCpu,
+    cpu_registers, note_registers,
 };
 pub use progress::Progress;
 #[cfg(feature = "std")]

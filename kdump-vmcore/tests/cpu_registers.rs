@@ -8,7 +8,9 @@
 )]
 
 use dumpgen::{CoreFile, Kallsyms, Segment, Wire, crash_notes_buffer, note, prstatus_x86_64};
-use kdump_vmcore::{Dump, Error, KernelMemory, RegisterSource, cpu_registers};
+use kdump_vmcore::{
+    Dump, Error, IoError, KernelMemory, ReadAt, RegisterSource, cpu_registers, note_registers,
+};
 
 const IMAGE: u64 = 0xffff_ffff_8000_0000;
 
@@ -152,6 +154,70 @@ fn a_dump_says_where_registers_come_from() {
     assert_eq!(sources(&other), [("note", None)]);
     let signed = note(Wire::LE64, "QEMU", 0, &[0; 440]);
     assert_eq!(sources(&died(&signed)), [("hypervisor", Some(0))]);
+}
+
+/// A CPU that exists and saved its registers does not vanish because they cannot be read.
+#[test]
+fn a_cpu_that_cannot_be_read_is_told() {
+    let whole = file(&table(), &[Some(7), Some(9), Some(8)], &[]);
+    let image_at = whole.len() - 0xb000;
+    let unread = |file: Vec<u8>| {
+        let list = cpu_registers(&Dump::open(file).unwrap()).unwrap();
+        assert!(list.not_found.is_none(), "{:?}", list.not_found);
+        let found: Vec<_> = list.cpus.iter().map(|found| found.cpu).collect();
+        (found, list.unread)
+    };
+    assert_eq!(unread(whole.clone()), (vec![Some(0), Some(1), Some(2)], vec![]));
+    // The file ends in front of the last one's buffer, and in it.
+    for end in [0x20, 0x44, 0x80] {
+        let (found, unread) = unread(whole[..image_at + 0xa000 + end].to_vec());
+        assert_eq!((found, unread.len()), (vec![Some(0), Some(1)], 1), "{end:#x}");
+        assert_eq!(unread[0].cpu, 2);
+    }
+    // The note is damaged, or another one.
+    for (at, byte) in [(0, 0xff), (4, 0xff), (8, 2), (12, b'X')] {
+        let mut damaged = whole.clone();
+        damaged[image_at + (area(1) - IMAGE + PERCPU) as usize + at] = byte;
+        let (found, unread) = unread(damaged);
+        assert_eq!((found, unread.len()), (vec![Some(0), Some(2)], 1), "{at}");
+        assert_eq!(unread[0].cpu, 1);
+    }
+    // Registers of another size, which no note has.
+    let mut short = whole.clone();
+    let at = image_at + (area(1) - IMAGE + PERCPU) as usize + 4;
+    short[at..at + 4].copy_from_slice(&300_u32.to_le_bytes());
+    let (found, unread) = unread(short);
+    assert_eq!(found, [Some(0), Some(2)]);
+    assert!(matches!(unread[0].error, Error::Corrupt { value: 300, .. }), "{}", unread[0].error);
+}
+
+/// A dump of which what is behind an offset cannot be read for now.
+struct Broken(Vec<u8>, u64);
+
+impl ReadAt for Broken {
+    fn size(&self) -> Result<u64, Error> {
+        self.0.size()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+        if offset.saturating_add(buf.len() as u64) > self.1 {
+            return Err(Error::Io { offset, cause: IoError::from_errno(5) });
+        }
+        self.0.read_at(offset, buf)
+    }
+}
+
+#[test]
+fn an_error_of_the_system_is_the_callers() {
+    let whole = file(&table(), &[Some(7), Some(9)], &[7]);
+    let image_at = whole.len() - 0xa000;
+    for at in [CRASH_NOTES, OFFSETS, TABLE, 0x8000, 0x9000 + PERCPU] {
+        let dump = Dump::open(Broken(whole.clone(), image_at as u64 + at)).unwrap();
+        let error = cpu_registers(&dump).unwrap_err();
+        assert!(matches!(error, Error::Io { .. }), "{at:#x}: {error}");
+        let list = note_registers(&dump).unwrap();
+        assert_eq!(list.cpus.len(), 1);
+    }
 }
 
 #[test]

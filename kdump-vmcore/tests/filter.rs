@@ -101,7 +101,11 @@ fn classes_are_left_out_and_nothing_else() {
         let (file, left_out) = saved(&source, level, 1);
         assert_eq!(left_out.classes().collect::<Vec<_>>(), expected, "-d {level}");
         assert!(saved(&source, level, 3).0 == file);
+        // A copy of the copy lacks the same, though nothing more was to be left out.
         let copy = Dump::open(file).unwrap();
+        let (again, _) = saved(&copy, 0, 1);
+        assert_eq!(copy.facts().dump_level, u32::from(level | 1));
+        assert_eq!(Dump::open(again).unwrap().facts().dump_level, u32::from(level | 1), "-d {level}");
         assert!(copy.completeness().is_complete(), "{:?}", copy.completeness());
         let mut reader = copy.reader();
         for pfn in 0..PAGES {
@@ -127,6 +131,19 @@ fn classes_are_left_out_and_nothing_else() {
         let (again, _) = saved(&copy, 0, 1);
         assert_eq!(Dump::open(again).unwrap().spans().collect::<Vec<_>>(), copy.spans().collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn sections_stand_in_one_array_or_below_roots() {
+    let memory = machine(usual);
+    let all = PAGES as usize * 64;
+    let (_, below_roots) = saved(&Dump::open(dump(&memory, &info(), all)).unwrap(), 31, 1);
+    let array = info()
+        .replace("LENGTH(mem_section)=2048", "LENGTH(mem_section)=524288")
+        .replace(&format!("{:x}", LINEAR + ROOTS), &format!("{:x}", LINEAR + SECTION));
+    let (_, in_one) = saved(&Dump::open(dump(&memory, &array, all)).unwrap(), 31, 1);
+    assert_eq!(in_one, below_roots);
+    assert!(in_one.pages() > 0);
 }
 
 #[test]
@@ -163,6 +180,12 @@ fn what_is_not_told_is_refused_by_name() {
         let source = Dump::open(dump(&memory, &info, 64)).unwrap();
         let error = KdumpPlan::new(&source, options).unwrap_err();
         assert!(matches!(error, Error::MissingKey { key: found } if found == key), "{error}");
+    }
+    // As many as there are roots, or as there are sections; nothing else is taken for either.
+    for length in [0, 1, 123, 2047, 2049, 524_287, u64::MAX] {
+        let info = info().replace("LENGTH(mem_section)=2048", &format!("LENGTH(mem_section)={length}"));
+        let error = KdumpPlan::new(&Dump::open(dump(&memory, &info, 64)).unwrap(), options).unwrap_err();
+        assert!(matches!(error, Error::MissingKey { key: "LENGTH(mem_section)" }), "{length}: {error}");
     }
     let bytes = CoreFile::new(Wire::LE64, 183)
         .with(Segment::notes(&note(Wire::LE64, "VMCOREINFO", 0, info().as_bytes())))

@@ -3,6 +3,7 @@
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
@@ -647,6 +648,11 @@ fn a_machine_without_a_name_is_known_by_what_its_cpus_left() {
         assert_eq!(open(file.build()).arch(), arch, "{size}");
         file.utsname[4] = "riscv64".into();
         assert_eq!(open(file.build()).arch(), Some(Arch::Riscv64), "its name comes first");
+        file.utsname[4] = String::new();
+        assert_eq!(open(file.build()).arch(), arch, "no name, {size}");
+        // An architecture that is not known is none of those that are.
+        file.utsname[4] = "mips64".into();
+        assert_eq!(open(file.build()).arch(), None, "{size}");
     }
 }
 

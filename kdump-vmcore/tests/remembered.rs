@@ -80,6 +80,32 @@ fn a_read_that_begins_in_front_of_a_loss_ends_there() {
 }
 
 /// Nothing is lost, and yet not all that the program headers list is memory.
+/// Memory that was lost stands as zeros in the file: without its list there is no telling.
+#[test]
+fn what_cannot_be_understood_leaves_no_memory_to_trust() {
+    let ranges = [lost(0x1000, 0x2000, LossReason::Missing), lost(0x5000, 0x6000, LossReason::Missing)];
+    let whole = ours(None, &ranges);
+    let head = whole.len() - SAVE_NOTE_HEAD - 2 * SAVE_NOTE_ENTRY;
+    let lie = |at: usize, value: u8| {
+        let mut note = whole.clone();
+        note[head + at] = value;
+        dump(&note)
+    };
+    let (version, count, entry_size) = (0, 16, 20);
+    for dump in [lie(version, 2), lie(entry_size, 0)] {
+        assert_eq!(kinds(&dump), [(0, 0x8000, "unreadable")]);
+        let stopped = dump.reader().zero_excluded(true).read_phys(Paddr(BASE + 0x3000), &mut [0; 8]);
+        assert!(stopped.is_err());
+        assert!(!dump.completeness().is_complete());
+    }
+    // A range that is not there lies behind the last one.
+    let cut = lie(count, 3);
+    let kept = [(0, 0x1000, "stored"), (0x1000, 0x2000, "missing"), (0x2000, 0x5000, "stored")];
+    assert_eq!(kinds(&cut)[..3], kept);
+    assert_eq!(kinds(&cut)[3..], [(0x5000, 0x6000, "missing"), (0x6000, 0x8000, "unreadable")]);
+    assert!(!cut.completeness().is_complete());
+}
+
 #[test]
 fn a_copy_of_a_copy_still_knows_what_was_left_out() {
     let source = dump(&ours(None, &[lost(0x2000, 0x3000, LossReason::Excluded(0))]));

@@ -13,7 +13,8 @@ use std::process::Command;
 use dumpgen::{CoreFile, Segment, Wire, note};
 use kdump_elf::Paddr;
 use kdump_vmcore::{
-    Dump, Error, IoError, PhysMemory, Progress, ReadAt, SaveOptions, SavePlan, SpanKind, WriteAt, save,
+    Dump, Error, IoError, KdumpOptions, PhysMemory, Progress, ReadAt, SaveFormat, SaveOptions, SavePlan,
+    SpanKind, WriteAt, save,
 };
 use proptest::prelude::*;
 
@@ -118,6 +119,14 @@ fn saved_as_a_file() {
     let partial = Dump::open(std::fs::File::open(&kept).unwrap()).unwrap();
     assert!(partial.completeness().missing > 0 && partial.vmcoreinfo().is_some());
     assert!(path.exists(), "what was there stays until the new file is complete");
+    let flat =
+        SaveOptions { format: SaveFormat::Flattened(KdumpOptions::default()), ..SaveOptions::default() };
+    let stopped = save(&source, &path, flat, &mut |_| ControlFlow::Break(())).unwrap_err();
+    // Not an offset of the file that the stream describes.
+    let length = std::fs::metadata(stopped.kept.as_ref().unwrap()).unwrap().len();
+    assert_eq!(stopped.good, length);
+    let told = format!("; the first {length} bytes of a stream, without its end, are kept in ");
+    assert!(stopped.to_string().contains(&told), "{stopped}");
     assert!(save(&source, &directory, SaveOptions::default(), &mut go_on).is_err());
     assert!(save(&source, &directory.join("no/such/place"), SaveOptions::default(), &mut go_on).is_err());
     std::fs::remove_dir_all(&directory).unwrap();

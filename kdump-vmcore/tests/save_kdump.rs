@@ -8,14 +8,16 @@
 )]
 
 use core::ops::ControlFlow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Mutex;
+use std::thread::ThreadId;
 
 use dumpgen::{CoreFile, Segment, Wire, note};
 use kdump_elf::Paddr;
 use kdump_vmcore::codec::Codec;
 use kdump_vmcore::{
     Dump, Error, Flatten, Interrupted, IoError, KdumpOptions, KdumpPlan, PhysMemory, Progress, ReadAt,
-    SaveReport, SpanKind, WriteAt,
+    ReadOptions, SaveReport, SpanKind, WriteAt,
 };
 
 const PAGE: usize = 4096;
@@ -225,6 +227,28 @@ fn what_cannot_be_read_is_told_for_ever() {
 }
 
 #[test]
+fn vmcoreinfo_is_where_its_note_is() {
+    let wire = Wire::LE64;
+    // Looking for this text in these notes would take minutes.
+    let mut text = vec![b'A'; 64 << 10];
+    text.extend_from_slice(b"=1\nPAGESIZE=4096\n");
+    let mut notes = note(wire, "OTHER", 7, &vec![b'A'; 2 << 20]);
+    notes.extend(note(wire, "VMCOREINFO", 9, &text));
+    notes.extend(note(wire, "VMCOREINFO", 0, &text));
+    notes.extend(note(wire, "VMCOREINFO", 0, b"PAGESIZE=8192\n"));
+    let file = CoreFile::x86_64().with(Segment::notes(&notes)).with(Segment::load(AT, &[1; PAGE])).build();
+    let source = Dump::open(file).unwrap();
+    let (file, _) = saved(&source, options(None, 1));
+    // `offset_vmcoreinfo` and `size_vmcoreinfo` of `struct kdump_sub_header`.
+    let number = |at: usize| u64::from_le_bytes(file[PAGE + at..PAGE + at + 8].try_into().unwrap());
+    let (at, size) = (number(32) as usize, number(40) as usize);
+    assert!(file[at..at + size] == text, "{at:#x} {size:#x}");
+    assert_eq!(file[at - 16..at], *b"\0\0\0\0VMCOREINFO\0\0", "that of type 0");
+    let copy = Dump::open(file).unwrap();
+    assert!(copy.vmcoreinfo().unwrap().as_bytes() == text);
+}
+
+#[test]
 fn a_cut_source_stays_cut() {
     let whole = sample(Wire::LE64).build();
     let at = offset_of(&whole, AT) as usize;
@@ -349,6 +373,112 @@ fn cancelled_with_threads() {
     }
 }
 
+/// Many small batches for each thread.
+fn long() -> Dump<'static> {
+    Dump::open(sample(Wire::LE64).with(Segment::load(0x1000_0000, &vec![7; 16 << 20])).build()).unwrap()
+}
+
+/// What `work` makes, which must not take minutes: a thread that waits for ever ends the test.
+#[track_caller]
+fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || send.send(work()));
+    receive.recv_timeout(core::time::Duration::from_secs(60)).unwrap()
+}
+
+/// Panics at a write.
+struct Panics(usize);
+
+impl WriteAt for Panics {
+    fn write_all_at(&mut self, _: u64, _: &[u8]) -> Result<(), Error> {
+        assert_ne!(self.0, 0, "of the sink");
+        self.0 -= 1;
+        Ok(())
+    }
+    fn is_sparse(&self) -> bool {
+        true
+    }
+    fn finish(&mut self, _: u64) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Knows which threads have read it.
+struct Watched {
+    bytes: Vec<u8>,
+    readers: Mutex<HashSet<ThreadId>>,
+}
+
+impl ReadAt for Watched {
+    fn size(&self) -> Result<u64, Error> {
+        Ok(self.bytes.len() as u64)
+    }
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+        self.readers.lock().unwrap().insert(std::thread::current().id());
+        self.bytes.as_slice().read_at(offset, buf)
+    }
+}
+
+#[test]
+fn no_thread_reads_but_those_that_were_asked_for() {
+    let (bytes, _) = saved(&long(), options(Some(Codec::Lzo), 1));
+    let source = Watched { bytes, readers: Mutex::default() };
+    let dump =
+        Dump::open(&source).unwrap().read_options(ReadOptions { threads: 8, ..ReadOptions::default() });
+    for threads in [1, 2] {
+        source.readers.lock().unwrap().clear();
+        saved(&dump, options(None, threads));
+        let readers = source.readers.lock().unwrap().len();
+        assert!((1..=usize::from(threads)).contains(&readers), "{readers} instead of {threads}");
+    }
+}
+
+#[test]
+fn a_panic_of_the_caller_ends_all_threads() {
+    for threads in [2, 3] {
+        let ended = in_time(move || {
+            let source = long();
+            let plan = KdumpPlan::new(&source, options(Some(Codec::Lzo), threads)).unwrap();
+            let copy = || plan.copy(&mut Vec::new(), &mut |_| panic!("of the progress"));
+            std::panic::catch_unwind(core::panic::AssertUnwindSafe(copy)).is_err()
+        });
+        assert!(ended, "the panic is passed on");
+        for writes in [8, 10, 20] {
+            let ended = in_time(move || {
+                let source = long();
+                let plan = KdumpPlan::new(&source, options(None, threads)).unwrap();
+                let copy = || plan.copy(&mut Panics(writes), &mut go_on);
+                std::panic::catch_unwind(core::panic::AssertUnwindSafe(copy)).is_err()
+            });
+            assert!(ended, "write {writes}: the panic is passed on");
+        }
+    }
+}
+
+#[test]
+fn stopped_anywhere_with_threads_it_says_so() {
+    let file = sample(Wire::LE64).build();
+    let expected = pages(&Dump::open(file.clone()).unwrap());
+    for threads in [2, 4] {
+        for left in 0.. {
+            let file = file.clone();
+            let (written, ended) = in_time(move || {
+                let source = Dump::open(file).unwrap();
+                let plan = KdumpPlan::new(&source, options(Some(Codec::Lzo), threads)).unwrap();
+                let mut sink = Stops { file: vec![], sparse: true, left };
+                let ended = plan.copy(&mut sink, &mut go_on).map_err(|stopped| stopped.error);
+                (sink.file, ended.map(drop))
+            });
+            if ended.is_ok() {
+                assert!(left > 10 && Dump::open(written).unwrap().completeness().is_complete());
+                break;
+            }
+            assert!(matches!(ended, Err(Error::Io { .. })), "{ended:?}");
+            truly_unfinished(written, &expected, &format!("stopped at write {left} of {threads} threads"));
+        }
+    }
+}
+
 fn stream(source: &Dump<'_>, options: KdumpOptions) -> Vec<u8> {
     let mut out = Vec::new();
     let mut sink = Flatten::new(|bytes: &[u8]| {
@@ -391,6 +521,56 @@ fn a_stream_gives_every_byte_once_and_tells_its_end() {
         }
         assert!(most > PAGES / 4, "what arrived can be used: {most}");
     }
+}
+
+#[test]
+fn a_torn_stream_gets_nothing_behind_the_tear() {
+    let source = Dump::open(sample(Wire::LE64).build()).unwrap();
+    for threads in [1, 3] {
+        let whole = stream(&source, options(Some(Codec::Lzo), threads));
+        for tear in 0.. {
+            let (mut out, mut given) = (Vec::new(), 0);
+            let mut sink = Flatten::new(|bytes: &[u8]| {
+                given += 1;
+                if given == tear + 1 {
+                    out.extend_from_slice(&bytes[..bytes.len() / 2]);
+                    return Err(Error::Io { offset: 0, cause: IoError::from_errno(5) });
+                }
+                out.extend_from_slice(bytes);
+                Ok(())
+            });
+            let plan = KdumpPlan::new(&source, options(Some(Codec::Lzo), threads)).unwrap();
+            let copied = plan.copy(&mut sink, &mut go_on);
+            assert!(
+                whole.starts_with(&out),
+                "what follows the half of piece {tear} is taken for the other half"
+            );
+            if copied.is_ok() {
+                assert!(tear > 10 && out == whole);
+                break;
+            }
+            assert_eq!(given, tear + 1, "torn at piece {tear}");
+        }
+    }
+}
+
+/// A stream may leave out 1 GiB: bitmaps of 544 MiB, which are empty but for a bit, are more.
+#[test]
+fn a_stream_with_large_bitmaps_opens() {
+    let far = 544 << 35;
+    let bytes = CoreFile::x86_64().with(Segment::load(far, &[7; PAGE])).build();
+    let source = Dump::open(bytes).unwrap();
+    let flat = stream(&source, options(None, 1));
+    assert!((64 << 20..66 << 20).contains(&flat.len()), "{} bytes: no more than needed", flat.len());
+    let copy = Dump::open(flat).unwrap();
+    assert!(copy.completeness().is_complete(), "{:?}", copy.completeness());
+    same(&copy, &source);
+    // A machine has less, and nothing is added for it.
+    let bytes = CoreFile::x86_64().with(Segment::load(1 << 43, &[7; PAGE])).build();
+    let source = Dump::open(bytes).unwrap();
+    let flat = stream(&source, options(None, 1));
+    assert!(flat.len() < 1 << 20, "{} bytes", flat.len());
+    same(&Dump::open(flat).unwrap(), &source);
 }
 
 #[test]

@@ -708,3 +708,20 @@ proptest! {
         prop_assert_eq!(memory(&Dump::open(second).unwrap()), memory(&source));
     }
 }
+
+/// The text of what was erased lies behind the end of the file: no memory is lost, and yet the source
+/// is not whole.
+#[test]
+fn a_source_that_lacks_something_besides_memory() {
+    let mut bytes = KdumpFile::new(Wire::LE64, 64).with_pages(0..64, &PageCodec::ALL).build();
+    // `size_eraseinfo` of the sub header.
+    bytes[0x104d] = 127;
+    let dump = Dump::open(bytes).unwrap();
+    assert!(!dump.completeness().is_complete());
+    let mut copy = Vec::new();
+    let report = SavePlan::elf(&dump).unwrap().copy(&mut copy, &mut go_on).unwrap();
+    assert_eq!((report.source_defects, report.is_whole()), (1, false));
+    let copy = Dump::open(copy).unwrap();
+    assert!(!copy.completeness().is_complete());
+    assert!(!verify(&copy, &mut go_on).unwrap().is_sound());
+}

@@ -11,7 +11,10 @@ use core::ops::ControlFlow;
 
 use dumpgen::{CoreFile, Segment, Wire, note};
 use kdump_elf::Paddr;
-use kdump_vmcore::{Dump, Error, PhysMemory, Progress, SavePlan, WriteAt, verify};
+use kdump_vmcore::{
+    Dump, Error, Interrupted, IoError, KdumpOptions, KdumpPlan, PhysMemory, Progress, SavePlan, WriteAt,
+    verify,
+};
 
 const SECTOR: usize = 512;
 
@@ -144,4 +147,76 @@ fn a_checkpoint_comes_behind_the_memory_it_vouches_for() {
     is_unfinished(&copy);
     assert!(copy.spans().any(|span| span.kind.is_readable() && span.range.size() > 64 << 20));
     only_memory_of(&source, &copy);
+}
+
+/// A disk that loses what it was given since the last sync, says so at the next one, and then goes on.
+struct Loses {
+    disk: Vec<u8>,
+    kept: Vec<u8>,
+    syncs: usize,
+    bad: usize,
+    behind: usize,
+}
+
+impl Loses {
+    fn at(bad: usize) -> Self {
+        Self { disk: Vec::new(), kept: Vec::new(), syncs: 0, bad, behind: 0 }
+    }
+}
+
+impl WriteAt for Loses {
+    fn write_all_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.behind += usize::from(self.syncs > self.bad);
+        self.disk.write_all_at(offset, bytes)
+    }
+
+    fn is_sparse(&self) -> bool {
+        true
+    }
+
+    fn sync(&mut self) -> Result<(), Error> {
+        self.syncs += 1;
+        if self.syncs == self.bad + 1 {
+            self.disk = self.kept.clone();
+            return Err(Error::File { action: "sync the file", cause: IoError::from_errno(5) });
+        }
+        self.kept = self.disk.clone();
+        Ok(())
+    }
+
+    fn finish(&mut self, size: u64) -> Result<(), Error> {
+        self.disk.finish(size)
+    }
+}
+
+/// A way to save to such a disk.
+type Saves<'a> = &'a dyn Fn(&mut Loses) -> Result<(), Interrupted>;
+
+#[test]
+fn behind_a_failed_sync_nothing_is_vouched_for() {
+    let memory: Vec<u8> = (0..140_usize << 20).map(|at| (at >> 12) as u8 | 1).collect();
+    let source = Dump::open(file(&memory)).unwrap();
+    let copies: [Saves<'_>; 2] =
+        [&|disk| SavePlan::elf(&source).unwrap().copy(disk, &mut go_on).map(drop), &|disk| {
+            let plan = KdumpPlan::new(&source, KdumpOptions::default()).unwrap();
+            plan.copy(disk, &mut go_on).map(drop)
+        }];
+    for copy in copies {
+        let mut vouched = Vec::new();
+        for bad in 0.. {
+            let mut disk = Loses::at(bad);
+            let Err(stopped) = copy(&mut disk) else {
+                assert!(bad >= 6, "{bad} syncs: two to begin, two checkpoints and two to end");
+                break;
+            };
+            assert_eq!((disk.behind, disk.syncs), (0, bad + 1), "sync {bad} fails, and ends it");
+            assert!(stopped.good <= disk.disk.len() as u64, "sync {bad}: {stopped}");
+            vouched.push(stopped.good);
+            let Ok(copy) = Dump::open(disk.disk) else { continue };
+            assert!(!copy.completeness().is_complete(), "sync {bad}");
+            only_memory_of(&source, &copy);
+        }
+        assert_eq!(vouched[..2], [0, 0]);
+        assert!(vouched.is_sorted() && vouched[3] > 64 << 20 && vouched[3] < 72 << 20, "{vouched:?}");
+    }
 }

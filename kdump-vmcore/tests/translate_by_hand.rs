@@ -145,6 +145,10 @@ fn x86_by_the_registers_that_qemu_noted() {
     // A CPU in user space may have other tables: it is not asked.
     let both = [state(0x73, 0x9000, 1 << 5), state(0x60, 0x2000, 1 << 5)];
     assert_eq!(paddr(&memory.noted(LE32, 3, &qemu(&both)), 0xc200_0123), Ok(0x20_0123));
+    // With nothing but such CPUs nothing is known: their tables need not have the kernel.
+    let user = [state(0x73, 0x2000, 1 << 5), state(0x73, 0x9000, 1 << 5)];
+    untranslated(&memory.noted(LE32, 3, &qemu(&user)), 0xc200_0123, "in user space");
+    untranslated(&memory.noted(Wire::LE64, 62, &qemu(&user)), 0xffff_ffff_8012_3456, "in user space");
     let mut old = both.clone();
     old.iter_mut().for_each(|state| state[0] = 2);
     untranslated(&memory.noted(LE32, 3, &qemu(&old)), 0xc200_0123, "no VMCOREINFO");
@@ -295,6 +299,20 @@ fn s390x_since_its_image_has_addresses_of_its_own() {
     // Before, KERNELOFFSET told of a slide alone.
     let info = "PAGESIZE=4096\nSYMBOL(swapper_pg_dir)=c000\nKERNELOFFSET=4000\n";
     assert_eq!(paddr(&memory.dump(BE64, 22, info), z_base(3) + 0x5123), Ok(0xabc_d123));
+}
+
+#[test]
+fn s390x_does_not_take_a_zero_for_an_address() {
+    let bytes = [7; 0x1000];
+    let dump = |p_vaddr| {
+        let file = CoreFile::new(BE64, 22).with(Segment { p_vaddr, ..Segment::load(0x1_0000, &bytes) });
+        Dump::open(file.build()).unwrap()
+    };
+    untranslated(&dump(0), 0, "no PT_LOAD has it");
+    untranslated(&dump(0), 0x123, "no PT_LOAD has it");
+    untranslated(&dump(u64::MAX), 0, "no PT_LOAD has it");
+    assert_eq!(paddr(&dump(0x1_0000), 0x1_0123), Ok(0x1_0123));
+    assert_eq!(paddr(&dump(0x3ff_e000_0000), 0x3ff_e000_0123), Ok(0x1_0123));
 }
 
 #[test]

@@ -645,7 +645,12 @@ fn a_dump_as_a_stream() {
         }
         assert_ne!(case.run(&["verify", "cut"]).status.code(), Some(0), "cut at {cut}");
     }
-    for (redirect, why) in [(">/dev/full", "No space left"), ("| exec true", "Broken pipe")] {
+    let failures = [
+        (">/dev/full", "No space left"),
+        ("| exec true", "Broken pipe"),
+        (">&-", "standard output is closed"),
+    ];
+    for (redirect, why) in failures {
         let script = format!("set -o pipefail; \"$0\" save --progress none src - {redirect}");
         let mut bash = Command::new("bash");
         bash.current_dir(&case.dir).args(["-c", &script, env!("CARGO_BIN_EXE_kdump")]);

@@ -21,6 +21,9 @@ pub struct Facts {
     pub arch: Option<Arch>,
     /// Bytes of a page of the dumped kernel; `None` when the dump does not say.
     pub page_size: Option<u64>,
+    /// Kinds of pages that were left out when the dump was written, as the number makedumpfile uses; 0 when
+    /// the dump does not say.
+    pub dump_level: u32,
     /// Program headers, in file order, unused ones (PT_NULL) left out where there are more than
     /// 65536; empty for formats that have none.
     pub phdrs: Vec<Phdr>,
@@ -42,6 +45,7 @@ impl Facts {
             e_machine: 0,
             arch: None,
             page_size: None,
+            dump_level: 0,
             phdrs: Vec::new(),
             notes: NoteTable::new(encoding.endian),
             completeness: Completeness::default(),

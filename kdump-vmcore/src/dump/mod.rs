@@ -36,6 +36,7 @@ pub(crate) use elf::is_usable;
 pub use facts::Facts;
 pub use format::{Format, ReadOptions, Scratch};
 pub use note_table::NoteTable;
+pub(crate) use note_table::is_vmcoreinfo;
 pub use raw_image::RawImage;
 pub use reader::Reader;
 pub use span::{PageClass, Span, SpanKind};
@@ -101,7 +102,8 @@ impl<'s> Dump<'s> {
         Self { format, files, options: ReadOptions::default(), number }
     }
 
-    /// How the memory is read from now on, by [`verify`] and [`SavePlan`](crate::SavePlan) as well.
+    /// How the memory is read from now on, by [`verify`] and [`SavePlan`](crate::SavePlan) as well. The
+    /// threads of a [`KdumpPlan`](crate::KdumpPlan) read alone and keep nothing.
     #[must_use]
     pub fn read_options(self, options: ReadOptions) -> Self {
         Self { options, ..self }
@@ -116,7 +118,12 @@ impl<'s> Dump<'s> {
     /// A reader of the memory, for one thread.
     #[must_use]
     pub fn reader(&self) -> Reader<'_> {
-        Reader::new(&*self.format, Scratch::new(self.number, self.options))
+        self.reader_as(self.options)
+    }
+
+    /// A reader with options of its own.
+    pub(crate) fn reader_as(&self, options: ReadOptions) -> Reader<'_> {
+        Reader::new(&*self.format, Scratch::new(self.number, options))
     }
 
     /// As [`Dump::reader`], going on with what an earlier reader of this dump has left in `scratch`;

@@ -156,7 +156,7 @@ impl NoteTable {
     }
 
     fn vmcoreinfo_note(&self) -> Option<Note<'_>> {
-        self.iter().find(|note| note.name == VMCOREINFO_NOTE_NAME && note.n_type == NT_VMCOREINFO)
+        self.iter().find(is_vmcoreinfo)
     }
 
     /// The notes with the registers of a CPU, in file order.
@@ -173,6 +173,11 @@ impl NoteTable {
     pub(crate) fn nth_prstatus(&self, index: usize) -> Option<Note<'_>> {
         self.get(*self.prstatus.get(index)?)
     }
+}
+
+/// Whether it is the note of VMCOREINFO; the first one of a dump counts.
+pub(crate) fn is_vmcoreinfo(note: &Note<'_>) -> bool {
+    note.name == VMCOREINFO_NOTE_NAME && note.n_type == NT_VMCOREINFO
 }
 
 fn read_segment(

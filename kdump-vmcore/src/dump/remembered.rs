@@ -9,7 +9,7 @@ use kdump_elf::{
 use super::{NoteTable, PageClass, Span, SpanKind};
 use crate::error::Error;
 use crate::error::elf;
-use crate::room::tell;
+use crate::room::{push, tell};
 
 /// Ranges that are kept; twice what is ever written.
 const MAX_RANGES: usize = 1 << 17;
@@ -45,7 +45,10 @@ impl Remembered {
                     unfinished |= found.state().good.is_some();
                     this.add(&found, defects)?;
                 }
-                Err(error) => tell(defects, elf("note of a saved dump")(error))?,
+                Err(error) => {
+                    tell(defects, elf("note of a saved dump")(error))?;
+                    this.trust_none_from(0)?;
+                }
             }
         }
         if unfinished {
@@ -80,15 +83,23 @@ impl Remembered {
             if self.ranges.len() >= MAX_RANGES || self.ranges.try_reserve(1).is_err() {
                 let (what, limit) = ("number of ranges of a saved dump", MAX_RANGES as u64);
                 tell(defects, Error::TooLarge { what, value: u64::from(state.count), limit })?;
-                // Which bytes are memory is no longer known: none are taken for it.
                 self.ranges.clear();
-                let all = PhysRange::from_half_open(0, u64::MAX);
-                self.ranges.extend(all.map(|range| Span { range, kind: SpanKind::Unreadable }));
-                return Ok(());
+                return self.trust_none_from(0);
             }
             self.ranges.push(span_of(lost));
         }
+        if note.is_cut() {
+            // They are listed by address: those that are not here lie behind.
+            let end = self.ranges.iter().map(|span| span.range.end()).max();
+            self.trust_none_from(end.unwrap_or(0))?;
+        }
         Ok(())
+    }
+
+    /// Which bytes from `start` on are memory is not known: none are taken for it.
+    fn trust_none_from(&mut self, start: u64) -> Result<(), Error> {
+        let Ok(range) = PhysRange::from_half_open(start, u64::MAX) else { return Ok(()) };
+        push(&mut self.ranges, "ranges of a saved dump", Span { range, kind: SpanKind::Unreadable })
     }
 
     /// Memory without bytes, by address.

@@ -11,8 +11,8 @@ use crate::error::Error;
 
 /// `struct page` of every kernel is smaller.
 const MAX_SIZE: u64 = 1024;
-/// Higher orders than any kernel's: 2^30 pages are 4 TiB.
-const MAX_ORDER: u32 = 30;
+/// The largest block there is on x86_64: 2^18 pages are the 1 GiB of a gigantic page of hugetlbfs.
+const MAX_ORDER: u32 = 18;
 /// Bit 0 of `mapping`: anonymous memory (`PAGE_MAPPING_ANON`).
 const ANON: u64 = 1;
 /// Bit 0 of `compound_head`: a tail.
@@ -66,6 +66,8 @@ pub(super) struct Rules {
     mapcount: Field,
     private: Field,
     compound_head: Field,
+    /// Whether the word of a tail is the address of its head; else it may be a mask (Linux 7.1).
+    points: bool,
     head: u64,
     lru: u64,
     has_private: u64,
@@ -111,11 +113,12 @@ impl Rules {
         if classes.has(PageClass::Free) && buddy.is_none() {
             return Err(missing("NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)"));
         }
-        let orders = match orders.filter(|orders| (1..=MAX_ORDER).contains(orders)) {
+        let orders = match orders.filter(|orders| (1..=MAX_ORDER.saturating_add(1)).contains(orders)) {
             None if classes.has(PageClass::Free) => return Err(missing("LENGTH(zone.free_area)")),
             orders => orders.unwrap_or(1),
         };
-        let compound_head = field("page.compound_head", 8).or(field("page.compound_info", 8));
+        let head = field("page.compound_head", 8);
+        let compound_head = head.or(field("page.compound_info", 8));
         let (order, huge) = compound(info, size, field);
         Ok(Self {
             size: usize::try_from(size).unwrap_or(usize::MAX),
@@ -125,6 +128,7 @@ impl Rules {
             mapcount: need("OFFSET(page._mapcount)", "page._mapcount", 4)?,
             private: need("OFFSET(page.private)", "page.private", 8)?,
             compound_head: compound_head.ok_or(missing("OFFSET(page.compound_head)"))?,
+            points: head.is_some(),
             head: number("PG_head_mask").map(|mask| u64::from_ne_bytes(mask.to_ne_bytes())).unwrap_or(0),
             lru: bit("PG_lru").ok_or(missing("NUMBER(PG_lru)"))?,
             has_private: bit("PG_private").ok_or(missing("NUMBER(PG_private)"))?,
@@ -142,42 +146,57 @@ impl Rules {
         })
     }
 
-    /// What is to be left out from page `pfn` on: how many pages, and why. `page` is its `struct page` and
-    /// `next` the one behind it, empty where that cannot be read.
-    pub(super) fn judge(&self, pfn: u64, page: &[u8], next: &[u8]) -> (u64, Option<PageClass>) {
+    /// What is to be left out from page `pfn` on: how many pages, and why. `page` is its `struct page`, which
+    /// the kernel has at `vaddr`, and `next` the one behind it, empty where that cannot be read.
+    ///
+    /// A record that contradicts itself keeps its page; only one with a memory error goes even so.
+    pub(super) fn judge(&self, pfn: u64, vaddr: u64, page: &[u8], next: &[u8]) -> (u64, Option<PageClass>) {
         let flags = get(page, self.flags);
         // What nobody has initialised says nothing (`PagePoisoned()`).
         if get(page, self.compound_head) & TAIL != 0 || flags == u64::MAX {
             return (1, None);
         }
+        let doubt = (1, (flags & self.hwpoison != 0).then_some(PageClass::HwPoison));
         let kind = u32::try_from(get(page, self.mapcount)).unwrap_or(0);
         let free = self.classes.has(PageClass::Free);
+        let slab = self.is_slab(flags, kind);
         let block = |order: u64| {
-            let order = u32::try_from(order).ok().filter(|order| *order < self.orders);
-            order.and_then(|order| 1_u64.checked_shl(order))
+            let count = aligned(pfn, order, self.orders).filter(|_| !slab);
+            count.map_or(doubt, |count| (count, Some(PageClass::Free)))
         };
         if self.buddy == Some(kind) {
-            // An order that no block has says that the page is something else.
-            let count = block(get(page, self.private)).filter(|_| free);
-            return count.map_or((1, None), |count| (count, Some(PageClass::Free)));
+            return if free { block(get(page, self.private)) } else { (1, None) };
         }
         if free && self.unaccepted == Some(kind) {
-            let count = block(u64::from(self.orders).saturating_sub(1)).unwrap_or(1);
-            return (count, Some(PageClass::Free));
+            return block(u64::from(self.orders).saturating_sub(1));
         }
-        let tail = if flags & self.head != 0 { next } else { &[] };
+        let compound = flags & self.head != 0 && !next.is_empty();
+        let tail = if compound && self.is_tail(next, vaddr) { next } else { &[] };
         match self.class(flags, kind, page, tail) {
-            Some(class) => (self.count(pfn, tail), Some(class)),
+            // Each page has its own error, and is given back alone.
+            Some(class @ (PageClass::HwPoison | PageClass::Offline)) => (1, Some(class)),
+            Some(_) if compound && tail.is_empty() => doubt,
+            Some(class) => self.count(pfn, tail).map_or(doubt, |count| (count, Some(class))),
             None => (1, None),
+        }
+    }
+
+    /// Whether `next` is the first tail of the compound page whose head is at `vaddr`.
+    fn is_tail(&self, next: &[u8], vaddr: u64) -> bool {
+        let word = get(next, self.compound_head);
+        if self.points { word == vaddr | TAIL } else { word & TAIL != 0 }
+    }
+
+    fn is_slab(&self, flags: u64, kind: u32) -> bool {
+        match self.slab {
+            Slab::Type(value) => kind == value,
+            Slab::Flag(bit) => flags & bit != 0,
         }
     }
 
     /// The class of a page that is in use.
     fn class(&self, flags: u64, kind: u32, page: &[u8], tail: &[u8]) -> Option<PageClass> {
-        let slab = match self.slab {
-            Slab::Type(value) => kind == value,
-            Slab::Flag(bit) => flags & bit != 0,
-        };
+        let slab = self.is_slab(flags, kind);
         let anon = !slab && get(page, self.mapping) & ANON != 0;
         let swap = self.swapcache | self.swapbacked;
         if !anon && (flags & self.lru != 0 || flags & swap == swap) {
@@ -205,19 +224,24 @@ impl Rules {
         }
     }
 
-    /// Pages of a compound page whose head is `pfn`.
-    fn count(&self, pfn: u64, tail: &[u8]) -> u64 {
+    /// Pages of a compound page whose head is `pfn`; `None` where it cannot have as many. Copies of the head
+    /// that stand for tails of hugetlbfs are not aligned.
+    fn count(&self, pfn: u64, tail: &[u8]) -> Option<u64> {
         let order = match self.order {
             _ if tail.is_empty() => 0,
             Order::Field(field) => get(tail, field),
             Order::Flags => get(tail, self.flags) & 0xff,
             Order::Unknown => 0,
         };
-        let order = u32::try_from(order).ok().filter(|order| *order <= MAX_ORDER);
-        let count = order.and_then(|order| 1_u64.checked_shl(order)).unwrap_or(1);
-        // Tails of hugetlbfs may be shown as copies of the head, which are not aligned.
-        if pfn & count.wrapping_sub(1) == 0 { count } else { 1 }
+        aligned(pfn, order, MAX_ORDER.saturating_add(1))
     }
+}
+
+/// Pages of a block of that `order` from `pfn` on; `None` where no block of an order below `orders` begins.
+fn aligned(pfn: u64, order: u64, orders: u32) -> Option<u64> {
+    let order = u32::try_from(order).ok().filter(|order| *order < orders);
+    let count = 1_u64.checked_shl(order?)?;
+    (pfn & count.wrapping_sub(1) == 0).then_some(count)
 }
 
 /// How compound pages tell their order, and those of hugetlbfs what they are.
@@ -306,6 +330,8 @@ mod tests {
         page
     }
 
+    /// Where the `struct page` is that is judged.
+    const AT: u64 = 0xffff_ea00_0000_8000;
     const LRU: u64 = 1 << 4;
     const PRIVATE: u64 = 1 << 13;
     const HEAD: u64 = 1 << 16;
@@ -336,18 +362,18 @@ mod tests {
         ];
         for (page, level, expected) in rows {
             assert_eq!(
-                rules(LINUX_6_1, level).unwrap().judge(8, &page, &[]),
+                rules(LINUX_6_1, level).unwrap().judge(8, AT, &page, &[]),
                 (1, expected),
                 "{page:?} {level}"
             );
         }
         // The slab allocator's fields mean other things: by a flag, and by a type.
         let by_flag = page(1 << 9, 0x1001, -1, 0, 0);
-        assert_eq!(rules(LINUX_6_1, 31).unwrap().judge(8, &by_flag, &[]), (1, None));
+        assert_eq!(rules(LINUX_6_1, 31).unwrap().judge(8, AT, &by_flag, &[]), (1, None));
         let by_type = page(0, 0x1001, -184_549_376, 0, 0);
-        assert_eq!(rules(LINUX_6_12, 31).unwrap().judge(8, &by_type, &[]), (1, None));
+        assert_eq!(rules(LINUX_6_12, 31).unwrap().judge(8, AT, &by_type, &[]), (1, None));
         // Where the type tells, the flag's old bit means something else.
-        assert_eq!(rules(LINUX_6_12, 31).unwrap().judge(8, &by_flag, &[]), (1, Some(User)));
+        assert_eq!(rules(LINUX_6_12, 31).unwrap().judge(8, AT, &by_flag, &[]), (1, Some(User)));
     }
 
     #[test]
@@ -356,45 +382,139 @@ mod tests {
             let (with, without) = (rules(kernel, 16).unwrap(), rules(kernel, 14).unwrap());
             for (order, count) in [(0, 1), (3, 8), (10, 1024)] {
                 let free = page(0, 0, value, order, 0);
-                assert_eq!(with.judge(1024, &free, &[]), (count, Some(PageClass::Free)));
-                assert_eq!(without.judge(1024, &free, &[]).1, None);
+                assert_eq!(with.judge(1024, AT, &free, &[]), (count, Some(PageClass::Free)));
+                assert_eq!(without.judge(1024, AT, &free, &[]).1, None);
             }
             // No block is so large.
             for order in [11, 64, u64::MAX] {
-                assert_eq!(with.judge(1024, &page(0, 0, value, order, 0), &[]), (1, None), "{order}");
+                assert_eq!(with.judge(1024, AT, &page(0, 0, value, order, 0), &[]), (1, None), "{order}");
             }
         }
         let unaccepted = page(0, 0, -150_994_944, 0, 0);
         assert_eq!(
-            rules(LINUX_6_12, 16).unwrap().judge(1024, &unaccepted, &[]),
+            rules(LINUX_6_12, 16).unwrap().judge(1024, AT, &unaccepted, &[]),
             (1024, Some(PageClass::Free))
         );
-        assert_eq!(rules(LINUX_6_12, 8).unwrap().judge(1024, &unaccepted, &[]), (1, None));
+        assert_eq!(rules(LINUX_6_12, 8).unwrap().judge(1024, AT, &unaccepted, &[]), (1, None));
     }
 
     #[test]
     fn compound_pages_go_with_their_head() {
         let thp = page(LRU | HEAD, 0x1001, -1, 0, 0);
-        let mut old = page(0, 0, -1, 0, 0x1001);
+        let mut old = page(0, 0, -1, 0, AT | 1);
         old[17] = 9;
-        let new = page(9, 0, -1, 0, 0x1001);
+        let new = page(9, 0, -1, 0, AT | 1);
         let user = Some(PageClass::User);
-        assert_eq!(rules(LINUX_6_1, 8).unwrap().judge(512, &thp, &old), (512, user));
-        assert_eq!(rules(LINUX_6_6, 8).unwrap().judge(512, &thp, &new), (512, user));
-        assert_eq!(rules(LINUX_6_12, 8).unwrap().judge(512, &thp, &new), (512, user));
+        assert_eq!(rules(LINUX_6_1, 8).unwrap().judge(512, AT, &thp, &old), (512, user));
+        assert_eq!(rules(LINUX_6_6, 8).unwrap().judge(512, AT, &thp, &new), (512, user));
+        assert_eq!(rules(LINUX_6_12, 8).unwrap().judge(512, AT, &thp, &new), (512, user));
         // A copy of the head among its tails is not aligned; a tail that cannot be read tells nothing.
-        assert_eq!(rules(LINUX_6_1, 8).unwrap().judge(514, &thp, &old), (1, user));
-        assert_eq!(rules(LINUX_6_1, 8).unwrap().judge(512, &thp, &[]), (1, user));
+        assert_eq!(rules(LINUX_6_1, 8).unwrap().judge(514, AT, &thp, &old), (1, None));
+        assert_eq!(rules(LINUX_6_1, 8).unwrap().judge(512, AT, &thp, &[]), (1, user));
         // hugetlbfs is neither anonymous nor on a list.
         let huge = page(HEAD, 0x1000, -1, 0, 0);
         old[16] = 2;
-        assert_eq!(rules(LINUX_6_1, 8).unwrap().judge(512, &huge, &old), (512, user));
-        let flagged = page(9 | 1 << 8, 0, -1, 0, 0x1001);
-        assert_eq!(rules(LINUX_6_6, 8).unwrap().judge(512, &huge, &flagged), (512, user));
-        assert_eq!(rules(LINUX_6_6, 8).unwrap().judge(512, &huge, &new), (1, None));
+        assert_eq!(rules(LINUX_6_1, 8).unwrap().judge(512, AT, &huge, &old), (512, user));
+        let flagged = page(9 | 1 << 8, 0, -1, 0, AT | 1);
+        assert_eq!(rules(LINUX_6_6, 8).unwrap().judge(512, AT, &huge, &flagged), (512, user));
+        assert_eq!(rules(LINUX_6_6, 8).unwrap().judge(512, AT, &huge, &new), (1, None));
         let typed = page(HEAD, 0x1000, -201_326_592, 0, 0);
-        assert_eq!(rules(LINUX_6_12, 8).unwrap().judge(512, &typed, &new), (512, user));
-        assert_eq!(rules(LINUX_6_12, 8).unwrap().judge(512, &huge, &new), (1, None));
+        assert_eq!(rules(LINUX_6_12, 8).unwrap().judge(512, AT, &typed, &new), (512, user));
+        assert_eq!(rules(LINUX_6_12, 8).unwrap().judge(512, AT, &huge, &new), (1, None));
+    }
+
+    #[test]
+    fn a_block_that_cannot_begin_there_is_kept() {
+        for (kernel, value) in [(LINUX_6_1, -129), (LINUX_6_6, -129), (LINUX_6_12, -268_435_456)] {
+            let rules = rules(kernel, 31).unwrap();
+            let free = page(0, 0, value, 10, 0);
+            for pfn in [5, 512, 1023, 1025] {
+                assert_eq!(rules.judge(pfn, AT, &free, &[]), (1, None), "{pfn}");
+            }
+            assert_eq!(rules.judge(0, AT, &free, &[]), (1024, Some(PageClass::Free)));
+        }
+        let unaccepted = page(0, 0, -150_994_944, 0, 0);
+        assert_eq!(rules(LINUX_6_12, 16).unwrap().judge(512, AT, &unaccepted, &[]), (1, None));
+        // What the slab allocator has is not free, whatever it keeps where others have their kind.
+        let slab = page(1 << 9, 0, -129, 3, 0);
+        assert_eq!(rules(LINUX_6_1, 31).unwrap().judge(8, AT, &slab, &[]), (1, None));
+        // With a memory error it goes, alone.
+        let poisoned = page(POISON, 0, -129, 3, 0);
+        assert_eq!(
+            rules(LINUX_6_1, 31).unwrap().judge(5, AT, &poisoned, &[]),
+            (1, Some(PageClass::HwPoison))
+        );
+    }
+
+    #[test]
+    fn more_orders_than_there_are_is_refused() {
+        for (length, good) in [(11, true), (19, true), (20, false), (31, false), (0, false)] {
+            let text = format!("{ALL}{LINUX_6_1}").replace("free_area)=11", &format!("free_area)={length}"));
+            let found = Rules::new(VmcoreInfo::new(text.as_bytes()), Classes::from_level(16));
+            let key = "LENGTH(zone.free_area)";
+            assert!(found.is_ok() == good, "{length}");
+            assert!(good || matches!(found, Err(Error::MissingKey { key: named }) if named == key));
+        }
+    }
+
+    #[test]
+    fn only_a_tail_of_this_head_tells_how_large_it_is() {
+        let thp = page(LRU | HEAD, 0x1001, -1, 0, 0);
+        let cache = page(LRU | HEAD, 0x1000, -1, 0, 0);
+        let huge = page(HEAD, 0x1000, -1, 0, 0);
+        // No tail; that of another head; a word that is even.
+        for word in [0, (AT - 64) | 1, (AT + 64) | 1, AT] {
+            let new = page(9 | 1 << 8, 0, -1, 0, word);
+            let mut old = page(0, 0, -1, 0, word);
+            (old[16], old[17]) = (2, 9);
+            for head in [&thp, &cache, &huge] {
+                assert_eq!(rules(LINUX_6_6, 31).unwrap().judge(512, AT, head, &new), (1, None), "{word:#x}");
+                assert_eq!(rules(LINUX_6_1, 31).unwrap().judge(512, AT, head, &old), (1, None), "{word:#x}");
+            }
+        }
+        // Where the word may be a mask, its lowest bit tells.
+        let info = LINUX_6_12.replace("compound_head", "compound_info");
+        let masked = |word| rules(&info, 31).unwrap().judge(512, AT, &thp, &page(9, 0, -1, 0, word));
+        assert_eq!(masked(0xffff_8001), (512, Some(PageClass::User)));
+        assert_eq!(masked(0xffff_8000), (1, None));
+    }
+
+    #[test]
+    fn no_compound_page_is_larger_than_the_largest_of_hugetlbfs() {
+        let thp = page(LRU | HEAD, 0x1001, -1, 0, 0);
+        for (order, expected) in [
+            (18, (1 << 18, Some(PageClass::User))),
+            (19, (1, None)),
+            (30, (1, None)),
+            (63, (1, None)),
+            (255, (1, None)),
+        ] {
+            let mut old = page(0, 0, -1, 0, AT | 1);
+            old[17] = order;
+            assert_eq!(rules(LINUX_6_1, 8).unwrap().judge(0, AT, &thp, &old), expected, "{order}");
+            let new = page(u64::from(order), 0, -1, 0, AT | 1);
+            assert_eq!(rules(LINUX_6_6, 8).unwrap().judge(0, AT, &thp, &new), expected, "{order}");
+        }
+    }
+
+    #[test]
+    fn a_memory_error_is_of_one_page() {
+        let tail = page(9, 0, -1, 0, AT | 1);
+        let (free, all) = (rules(LINUX_6_6, 16).unwrap(), rules(LINUX_6_6, 31).unwrap());
+        for (head, class) in [
+            (page(HEAD | POISON, 0, -1, 0, 0), PageClass::HwPoison),
+            (page(LRU | HEAD | POISON, 0x1001, -1, 0, 0), PageClass::HwPoison),
+            (page(HEAD, 0, -257, 0, 0), PageClass::Offline),
+        ] {
+            assert_eq!(free.judge(512, AT, &head, &tail), (1, Some(class)));
+            assert_eq!(free.judge(512, AT, &head, &[0; 64]), (1, Some(class)));
+        }
+        // The others are judged by their own records.
+        assert_eq!(free.judge(513, AT + 64, &tail, &[]), (1, None));
+        // A head that is doubtful goes for its error even so.
+        let user = page(LRU | HEAD | POISON, 0x1001, -1, 0, 0);
+        assert_eq!(all.judge(512, AT, &user, &[0; 64]), (1, Some(PageClass::HwPoison)));
+        assert_eq!(all.judge(512, AT, &user, &tail), (512, Some(PageClass::User)));
     }
 
     #[test]
@@ -436,9 +556,9 @@ mod tests {
             level in 0_u8..32,
         ) {
             for kernel in [LINUX_6_1, LINUX_6_6, LINUX_6_12] {
-                let (count, _) = rules(kernel, level).unwrap().judge(pfn, &bytes[..64], &bytes[64..]);
+                let (count, _) = rules(kernel, level).unwrap().judge(pfn, AT, &bytes[..64], &bytes[64..]);
                 assert!((1..=1 << MAX_ORDER).contains(&count));
-                rules(kernel, level).unwrap().judge(pfn, &bytes[..20], &[]);
+                rules(kernel, level).unwrap().judge(pfn, AT, &bytes[..20], &[]);
             }
         }
     }

@@ -127,7 +127,8 @@ impl<'d> Scan<'d> {
                     self.bytes.get(at..).unwrap_or_default().split_at_checked(size).unwrap_or_default();
                 let tail = index.saturating_add(1);
                 let next = if self.good.get(tail) == Some(&true) { rest.get(..size) } else { None };
-                let (pages, class) = self.rules.judge(pfn, page, next.unwrap_or_default());
+                let vaddr = self.sections.page(map, pfn);
+                let (pages, class) = self.rules.judge(pfn, vaddr, page, next.unwrap_or_default());
                 let behind = pfn.saturating_add(pages);
                 if let Some(class) = class {
                     found(pfn..behind, class)?;

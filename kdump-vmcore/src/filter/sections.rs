@@ -35,7 +35,8 @@ impl Sections {
     /// As `info` tells, of a machine with pages of `page_size` bytes.
     ///
     /// # Errors
-    /// [`Error::MissingKey`] where the kernel has no sections, or does not tell where.
+    /// [`Error::MissingKey`] where the kernel has no sections, or does not tell where; also for a number of
+    /// them that is neither that of all nor that of their roots: it would be read as what it is not.
     pub(super) fn new(info: VmcoreInfo<'_>, page_size: u64, page: u64) -> Result<Self, Error> {
         let missing = |key| Error::MissingKey { key };
         let power = |key, usual: u32| {
@@ -54,11 +55,16 @@ impl Sections {
         let size = size.ok_or(missing("SIZE(mem_section)"))?;
         let word = info.offset("mem_section.section_mem_map");
         let per_root = page_size.checked_div(size).unwrap_or(1).max(1);
-        let length = info.length("mem_section");
         let roots = count.div_ceil(per_root);
+        let per_root = match info.length("mem_section") {
+            None => Some(per_root),
+            Some(length) if length == roots => Some(per_root),
+            Some(length) if length == count => None,
+            Some(_) => return Err(missing("LENGTH(mem_section)")),
+        };
         Ok(Self {
             table: info.symbol("mem_section").ok_or(missing("SYMBOL(mem_section)"))?,
-            per_root: length.is_none_or(|length| length == roots).then_some(per_root),
+            per_root,
             size,
             word: word.ok_or(missing("OFFSET(mem_section.section_mem_map)"))?,
             count,

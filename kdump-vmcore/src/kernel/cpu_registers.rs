@@ -21,6 +21,8 @@ use crate::source::PhysMemory;
 const MAX_CPUS: u32 = 1 << 14;
 /// A `crash_notes` buffer lies within one page, the smallest being 4 KiB.
 const MAX_PRSTATUS: usize = 4096;
+/// Bytes of a note's header; one of zeros ends the notes.
+const HEADER: usize = 12;
 /// What is listed, as an error names it.
 const WHAT: &str = "the registers of the CPUs";
 
@@ -103,14 +105,45 @@ pub struct CpuList {
     /// (VMCOREINFO has no kallsyms before Linux 6.0, the symbols are not in it), or their memory is
     /// not there.
     pub not_found: Option<Error>,
+    /// CPUs of which it is not known whether they saved registers, or what: by number.
+    pub unread: Vec<UnreadCpu>,
+}
+
+/// A CPU whose own registers the kernel's memory should have, but that could not be read there. A note may
+/// still have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnreadCpu {
+    /// As the kernel counts.
+    pub cpu: u32,
+    /// What is wrong with its buffer, or the way to it.
+    pub error: Error,
 }
 
 /// The registers of each CPU: those in its own `crash_notes` buffer where the dump has it, else
 /// those of the notes.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`].
+/// [`Error::OutOfMemory`], and [`Error::Io`], which may be gone the next time: [`note_registers`] does not
+/// need what could not be read.
 pub fn cpu_registers(dump: &Dump<'_>) -> Result<CpuList, Error> {
+    let mut list = note_registers(dump)?;
+    list.not_found = match from_memory(dump, &mut list) {
+        Err(error) if is_callers(&error) => return Err(error),
+        result => result.err(),
+    };
+    Ok(list)
+}
+
+/// Whether an error says nothing of the dump.
+const fn is_callers(error: &Error) -> bool {
+    matches!(error, Error::OutOfMemory { .. } | Error::Io { .. })
+}
+
+/// The registers in the notes, without a look into the kernel's memory.
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub fn note_registers(dump: &Dump<'_>) -> Result<CpuList, Error> {
     let hypervisor = made_by_hypervisor(dump);
     let notes = dump.cpus().map(|cpu| {
         let (source, number) = match hypervisor {
@@ -119,12 +152,7 @@ pub fn cpu_registers(dump: &Dump<'_>) -> Result<CpuList, Error> {
         };
         CpuRegisters { cpu: number, note: Some(cpu.index), source, saved: Vec::new() }
     });
-    let mut cpus = collect(WHAT, notes)?;
-    let not_found = match from_memory(dump, &mut cpus) {
-        Err(error @ Error::OutOfMemory { .. }) => return Err(error),
-        result => result.err(),
-    };
-    Ok(CpuList { cpus, not_found })
+    Ok(CpuList { cpus: collect(WHAT, notes)?, not_found: None, unread: Vec::new() })
 }
 
 /// Whether the notes are of virtual CPUs: QEMU numbers them from 1 on where the kernel has the
@@ -144,7 +172,8 @@ fn made_by_hypervisor(dump: &Dump<'_>) -> bool {
 }
 
 /// Looks into the buffer of each CPU.
-fn from_memory(dump: &Dump<'_>, cpus: &mut Vec<CpuRegisters>) -> Result<(), Error> {
+fn from_memory(dump: &Dump<'_>, list: &mut CpuList) -> Result<(), Error> {
+    let CpuList { cpus, unread, .. } = list;
     let mut kernel = KernelMemory::new(dump);
     let Buffers { crash_notes, offsets, count } = Buffers::find(dump, &mut kernel)?;
     let notes: Vec<Note<'_>> = collect(WHAT, dump.notes().prstatus())?;
@@ -159,11 +188,19 @@ fn from_memory(dump: &Dump<'_>, cpus: &mut Vec<CpuRegisters>) -> Result<(), Erro
     let mut buffer = zeroed("the note of a CPU", note_size(CORE_NOTE_NAME.len(), longest))?;
     for cpu in 0..count {
         let slot = offsets.wrapping_add(u64::from(cpu).wrapping_mul(kernel.word_size()));
-        let Ok(offset) = kernel.read_word(slot) else { continue };
-        // A CPU that cannot exist has no buffer, and nothing needs to be mapped there.
-        let Some(content) = saved(&mut kernel, crash_notes.wrapping_add(offset), &mut buffer, dump.endian())
-        else {
-            continue;
+        let found = kernel.read_word(slot).map_err(|stopped| stopped.error).and_then(|offset| {
+            saved(&mut kernel, crash_notes.wrapping_add(offset), &mut buffer, dump.endian())
+        });
+        let content = match found {
+            Ok(Some(content)) => content,
+            Ok(None) => continue,
+            // A CPU that cannot exist has no buffer, and nothing needs to be mapped there.
+            Err(Error::NotMapped { .. } | Error::NoTranslation { .. }) => continue,
+            Err(error) if is_callers(&error) => return Err(error),
+            Err(error) => {
+                push(unread, WHAT, UnreadCpu { cpu, error })?;
+                continue;
+            }
         };
         let first = by_content.partition_point(|index| desc(index) < content);
         let count = taken.get(first).copied().unwrap_or(0);
@@ -175,6 +212,10 @@ fn from_memory(dump: &Dump<'_>, cpus: &mut Vec<CpuRegisters>) -> Result<(), Erro
             let saved = collect(WHAT, content.iter().copied())?;
             let source = RegisterSource::CrashNotes;
             push(cpus, WHAT, CpuRegisters { cpu: Some(cpu), note: None, source, saved })?;
+        } else {
+            let (what, value) = ("the size of the registers that a CPU saved", content.len() as u64);
+            let error = Error::Corrupt { what, value, expected: "that of NT_PRSTATUS of the architecture" };
+            push(unread, WHAT, UnreadCpu { cpu, error })?;
         }
     }
     Ok(())
@@ -208,14 +249,35 @@ impl Buffers {
     }
 }
 
-/// The registers in a CPU's buffer; `None` when it saved none or the buffer cannot be read.
+/// The registers in a CPU's buffer; `None` when it saved none.
+///
+/// # Errors
+/// When the buffer cannot be read as far as its note goes, or has another note.
 fn saved<'b, M: PhysMemory>(
     kernel: &mut KernelMemory<M>,
     at: u64,
     buffer: &'b mut [u8],
     endian: Endian,
-) -> Option<&'b [u8]> {
-    kernel.read(at, buffer).ok()?;
-    let note = Notes::new(buffer, endian, NoteAlign::Four).next()?.ok()?;
-    (note.name == CORE_NOTE_NAME && note.n_type == NT_PRSTATUS).then_some(note.desc)
+) -> Result<Option<&'b [u8]>, Error> {
+    let (have, stopped) = match kernel.read(at, buffer) {
+        Ok(()) => (buffer.len(), None),
+        // It may be shorter than the longest note of the dump.
+        Err(stopped) => (stopped.read, Some(stopped.error)),
+    };
+    let bytes = buffer.get(..have).unwrap_or_default();
+    match (Notes::new(bytes, endian, NoteAlign::Four).next(), stopped) {
+        (Some(Ok(note)), _) if note.name == CORE_NOTE_NAME && note.n_type == NT_PRSTATUS => {
+            Ok(Some(note.desc))
+        }
+        (Some(Ok(note)), _) => {
+            let what = "the type of the note in a CPU's crash_notes";
+            let expected = "NT_PRSTATUS (1) with the name CORE";
+            Err(Error::Corrupt { what, value: u64::from(note.n_type), expected })
+        }
+        (_, Some(error)) if have < HEADER => Err(error),
+        (None, _) => Ok(None),
+        // It begins where something is mapped: that what follows is not is no proof that there is no CPU.
+        (Some(Err(_)), Some(error)) if is_callers(&error) => Err(error),
+        (Some(Err(error)), _) => Err(elf("the note in a CPU's crash_notes")(error)),
+    }
 }

@@ -7,7 +7,7 @@ mod log_buf;
 mod memory;
 mod printk_ring;
 
-pub use cpu_registers::{CpuList, CpuRegisters, RegisterSource, cpu_registers};
+pub use cpu_registers::{CpuList, CpuRegisters, RegisterSource, UnreadCpu, cpu_registers, note_registers};
 pub use dmesg::{Caller, Dmesg, LogRecord};
 pub use kallsyms::Kallsyms;
 pub use memory::KernelMemory;

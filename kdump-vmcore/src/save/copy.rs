@@ -38,7 +38,7 @@ pub struct Interrupted {
     /// Why.
     pub error: Error,
     /// Bytes from the start of the file that are as they should be; header and notes are
-    /// among them unless it is 0.
+    /// among them unless it is 0. When the sink could not make them last, those for which it could before.
     pub good: u64,
     /// Bytes the file should have had.
     pub size: u64,
@@ -90,18 +90,32 @@ impl SavePlan<'_> {
         let found = Losses::with_room(FOUND_ROOM).map_err(|error| self.interrupted(error))?;
         let reader = self.dump.reader();
         let (good, done, noted) = (0, 0, self.head.len() as u64);
-        let (at, filled) = (0, 0);
-        let mut copy =
-            Copy { plan: self, reader, sink, report, found, note, good, noted, done, buffer, at, filled };
+        let (at, filled, unsure) = (0, 0, false);
+        let mut copy = Copy {
+            plan: self,
+            reader,
+            sink,
+            report,
+            found,
+            note,
+            good,
+            noted,
+            unsure,
+            done,
+            buffer,
+            at,
+            filled,
+        };
         match copy.run(progress) {
             Ok(()) => Ok(copy.report),
             Err(error) => {
                 // The error that ended the work is the one to tell; without the note the file
                 // says less than it could, and nothing wrong.
-                if copy.good >= self.head.len() as u64 {
+                if copy.good >= self.head.len() as u64 && !copy.unsure {
                     let _ = copy.checkpoint();
                 }
-                Err(Interrupted { error, good: copy.good, size: self.size, report: Box::new(copy.report) })
+                let good = if copy.unsure { copy.good.min(copy.noted) } else { copy.good };
+                Err(Interrupted { error, good, size: self.size, report: Box::new(copy.report) })
             }
         }
     }
@@ -143,6 +157,9 @@ struct Copy<'a, 'd, W: ?Sized> {
     good: u64,
     /// The same, as the file says.
     noted: u64,
+    /// A sync failed: nobody knows what of the writes before it is on the medium, and the next sync does not
+    /// tell (fsync(2): an error is reported once).
+    unsure: bool,
     done: u64,
     /// Whole pages.
     buffer: &'a mut [u8],
@@ -177,19 +194,24 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
     fn begin(&mut self) -> Result<(), Error> {
         let plan = self.plan;
         self.sink.write_all_at(0, &stub(plan.dump.encoding(), plan.dump.facts().e_machine)?)?;
-        self.sink.sync()?;
+        self.sync()?;
         let (first, rest) = plan.head.split_at_checked(BLOCK).unwrap_or_default();
         self.sink.write_all_at(BLOCK as u64, rest)?;
-        self.sink.sync()?;
+        self.sync()?;
         self.write(0, first)?;
         self.report.written = self.report.written.saturating_add(rest.len() as u64);
         self.good = plan.head.len() as u64;
         Ok(())
     }
 
-    /// Notes in the file what could not be read so far and how much of the file is good.
+    fn sync(&mut self) -> Result<(), Error> {
+        self.sink.sync().inspect_err(|_| self.unsure = true)
+    }
+
+    /// Notes in the file what could not be read so far and how much of the file is good: nothing more when it
+    /// may not be on the medium.
     fn checkpoint(&mut self) -> Result<(), Error> {
-        self.sink.sync()?;
+        self.sync()?;
         let plan = self.plan;
         let (found, good) = (&self.found, self.good);
         let given_up = plan.given_up.saturating_add(found.given_up);
@@ -202,7 +224,7 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
     fn end(&mut self) -> Result<(), Error> {
         let plan = self.plan;
         // Without the note nothing says how much of the memory is on the medium.
-        self.sink.sync()?;
+        self.sync()?;
         self.report.given_up = plan.given_up.saturating_add(self.found.given_up);
         let whole = self.report.is_whole() && plan.note.is_empty(&self.found.ranges);
         let blocks = plan.note.blocks();
@@ -230,7 +252,7 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
         if !behind.is_empty() {
             self.sink.write_all_at(BLOCK.saturating_add(skip) as u64, behind)?;
         }
-        self.sink.sync()?;
+        self.sync()?;
         self.sink.write_all_at(0, first)?;
         self.sink.finish(plan.size)
     }

@@ -74,6 +74,7 @@ impl Draft {
     /// [`Error::File`] when the system refuses, [`Error::Refused`] when the draft's name no longer
     /// means this file.
     pub fn keep(mut self) -> Result<(), Error> {
+        self.sync()?;
         self.place_it()
     }
 
@@ -89,8 +90,12 @@ impl Draft {
         self.stays
     }
 
+    pub(super) fn sync(&self) -> Result<(), Error> {
+        self.file.sync_all().map_err(failed("sync the file"))
+    }
+
+    /// Of a file that is synced.
     pub(super) fn place_it(&mut self) -> Result<(), Error> {
-        self.file.sync_all().map_err(failed("sync the file"))?;
         if !is_named(&self.name, self.id) {
             let reason = "another process has renamed or removed the .incomplete file: nothing is replaced";
             return Err(Error::Refused { reason });

@@ -24,9 +24,10 @@ pub struct SaveFailure {
     /// Where the part that was saved is, which says that it is unfinished; `None` when there is
     /// none.
     pub kept: Option<PathBuf>,
-    /// Bytes from the start of the file that are good; of a stream those that were written.
+    /// Bytes from the start of the file that are good; of a stream those that were written. 0 also when
+    /// something is kept that may not be on the disk.
     pub good: u64,
-    /// Bytes the file should have had, at most.
+    /// Bytes the file should have had, at most; 0 of a file that is a stream.
     pub size: u64,
     /// What was done until then.
     pub report: Box<SaveReport>,
@@ -36,6 +37,12 @@ impl SaveFailure {
     fn left(&self) -> String {
         match (&self.kept, self.good) {
             (Some(path), 0) => format!("; what was written is kept in {}", path.display()),
+            (Some(path), good) if self.size == 0 => {
+                format!(
+                    "; the first {good} bytes of a stream, without its end, are kept in {}",
+                    path.display()
+                )
+            }
             (Some(path), good) => {
                 format!("; the first {good} of {} bytes are usable in {}", self.size, path.display())
             }
@@ -104,14 +111,17 @@ impl<'d> Plan<'d> {
             Self::Kdump(plan) => plan.copy(sink, progress),
             Self::Flattened(plan) => {
                 let mut at = 0_u64;
-                plan.copy(
-                    &mut Flatten::new(|bytes: &[u8]| {
-                        let written = sink.write_all_at(at, bytes);
-                        at = at.saturating_add(bytes.len() as u64);
-                        written
-                    }),
-                    progress,
-                )
+                let mut stream = Flatten::new(|bytes: &[u8]| {
+                    let written = sink.write_all_at(at, bytes);
+                    at = at.saturating_add(bytes.len() as u64);
+                    written
+                });
+                let copied = plan.copy(&mut stream, progress);
+                // What it tells are offsets of the file in the stream.
+                copied.map_err(|interrupted| match interrupted.good {
+                    0 => interrupted,
+                    _ => Interrupted { good: stream.written(), size: 0, ..interrupted },
+                })
             }
         }
     }
@@ -206,13 +216,15 @@ fn save_to_file(
         Err(interrupted) => return Err(keep(draft, interrupted, plan.is_cut())),
     };
     report.removed_leftover = draft.removed_leftover();
-    match draft.place_it() {
+    let synced = draft.sync();
+    let good = if synced.is_ok() { report.file_size } else { 0 };
+    match synced.and_then(|()| draft.place_it()) {
         Ok(()) => Ok(report),
         Err(error) => {
             let placed = draft.is_placed();
             let kept = Some(if placed { destination.to_owned() } else { draft.leave() });
             let size = report.file_size;
-            Err(SaveFailure { error, kept, good: size, size, report: Box::new(report) })
+            Err(SaveFailure { error, kept, good, size, report: Box::new(report) })
         }
     }
 }
@@ -221,13 +233,15 @@ fn save_to_file(
 fn keep(draft: Draft, interrupted: Interrupted, cut: bool) -> SaveFailure {
     let Interrupted { error, good, size, mut report } = interrupted;
     report.removed_leftover = draft.removed_leftover();
-    let kept = (good != 0).then(|| {
-        // Neither step can help when it fails: the error that ended the work is the one to tell.
-        let length = if cut { draft.file().set_len(good) } else { Ok(()) };
-        let _ = length.and_then(|()| draft.file().sync_all());
-        draft.leave()
-    });
-    SaveFailure { error, kept, good, size, report }
+    if good == 0 {
+        return SaveFailure { error, kept: None, good, size, report };
+    }
+    // The error that ended the work is the one to tell; when one of these steps fails nothing is known to be
+    // on the disk.
+    let length = if cut { draft.file().set_len(good) } else { Ok(()) };
+    let lasts = length.and_then(|()| draft.file().sync_all());
+    let good = if lasts.is_ok() { good } else { 0 };
+    SaveFailure { error, kept: Some(draft.leave()), good, size, report }
 }
 
 fn save_to_device(

@@ -8,18 +8,20 @@ use super::WriteAt;
 /// Makes a flattened stream of what is written and gives it to `output`, piece by piece.
 ///
 /// No byte is given twice: readers of others take either one of two records. What no record gives is
-/// zero.
+/// zero. After an error nothing more is given, and every later write tells that error again: a piece of
+/// which only a part arrived would take whatever follows for its rest.
 #[derive(Debug)]
 pub struct Flatten<F> {
     output: F,
     written: u64,
+    failed: Option<Error>,
 }
 
 impl<F: FnMut(&[u8]) -> Result<(), Error>> Flatten<F> {
     /// Begins a stream.
     #[must_use]
     pub fn new(output: F) -> Self {
-        Self { output, written: 0 }
+        Self { output, written: 0, failed: None }
     }
 
     /// Bytes that were given to the output.
@@ -29,7 +31,10 @@ impl<F: FnMut(&[u8]) -> Result<(), Error>> Flatten<F> {
     }
 
     fn give(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        (self.output)(bytes)?;
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        (self.output)(bytes).inspect_err(|error| self.failed = Some(*error))?;
         self.written = self.written.saturating_add(bytes.len() as u64);
         Ok(())
     }

@@ -10,7 +10,7 @@ use kdump_elf::{
 
 use super::WriteAt;
 use super::losses::FOUND_ROOM;
-use crate::dump::NoteTable;
+use crate::dump::{NoteTable, is_vmcoreinfo};
 use crate::error::{Error, elf};
 use crate::room::{append, zeroed};
 
@@ -22,6 +22,8 @@ pub(super) struct Cleaned {
     pub(super) bytes: Vec<u8>,
     /// Where a further note can stand; `None` when the notes are damaged.
     end: Option<usize>,
+    /// Where the text of VMCOREINFO is in `bytes`, of [`Cleaned::all`] alone.
+    pub(super) vmcoreinfo: Option<usize>,
 }
 
 impl Cleaned {
@@ -34,7 +36,7 @@ impl Cleaned {
         while let Some(note) = notes.next() {
             let Ok(note) = note else {
                 append(&mut kept, what, bytes.get(from..).unwrap_or_default())?;
-                return Ok(Self { bytes: kept, end: None });
+                return Ok(Self { bytes: kept, end: None, vmcoreinfo: None });
             };
             end = usize::try_from(notes.consumed()).unwrap_or(usize::MAX);
             if is_ours(&note) {
@@ -50,22 +52,26 @@ impl Cleaned {
             // Zeros, which are no notes.
             append(&mut kept, what, bytes.get(end..).unwrap_or_default())?;
         }
-        Ok(Self { bytes: kept, end: Some(notes_end) })
+        Ok(Self { bytes: kept, end: Some(notes_end), vmcoreinfo: None })
     }
 
     /// All notes of a dump but ours, as one segment: what is behind damage is not among them.
     pub(super) fn all(notes: &NoteTable, endian: Endian) -> Result<Self, Error> {
         let what = "notes of the new file";
-        let mut bytes = Vec::new();
+        let (mut bytes, mut vmcoreinfo) = (Vec::new(), None);
         for note in notes.iter().filter(|note| !is_ours(note)) {
             let start = bytes.len();
             let size = note_size(note.name.len(), note.desc.len());
             append(&mut bytes, what, &zeroed(what, size)?)?;
             let place = bytes.get_mut(start..).unwrap_or_default();
             write_note(place, endian, note.name, note.n_type, note.desc).map_err(elf(what))?;
+            if vmcoreinfo.is_none() && is_vmcoreinfo(&note) {
+                let skip = usize::try_from(note_size(note.name.len(), 0)).unwrap_or(usize::MAX);
+                vmcoreinfo = Some(start.saturating_add(skip));
+            }
         }
         let end = Some(bytes.len());
-        Ok(Self { bytes, end })
+        Ok(Self { bytes, end, vmcoreinfo })
     }
 
     /// Appends the notes to `head` as they are.

@@ -261,5 +261,10 @@ pub(super) fn source_defects(dump: &Dump<'_>) -> u32 {
             _ => own = own.saturating_add(1),
         }
     }
+    // What the headers list besides memory, and the file ends in front of.
+    let state = dump.completeness();
+    if own == 0 && state.missing == 0 && state.expected_size > state.file_size {
+        own = 1;
+    }
     own.max(inherited)
 }

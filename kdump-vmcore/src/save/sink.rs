@@ -31,7 +31,7 @@ pub trait WriteAt {
     /// Makes what was written last, so that no later write is on the medium before it.
     ///
     /// # Errors
-    /// Why that cannot be.
+    /// Why that cannot be. Nothing is written after it: what is lost may not be known a second time.
     fn sync(&mut self) -> Result<(), Error> {
         Ok(())
     }

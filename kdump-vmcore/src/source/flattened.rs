@@ -23,7 +23,7 @@ const RECORD_HEAD: u64 = 16;
 /// Bytes of a whole stream's file that no record gives and that therefore are zeros. Writers
 /// leave out the ends of blocks, not gigabytes; a stream of a few bytes must not make a file
 /// that takes hours to read.
-const MAX_GAPS: u64 = 1 << 30;
+pub(crate) const MAX_GAPS: u64 = 1 << 30;
 
 /// Records of a stream: those of 64 KiB that makedumpfile writes are 4 TiB, and the index of as many
 /// takes 1.5 GiB.

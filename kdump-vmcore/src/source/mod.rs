@@ -13,7 +13,7 @@ pub(crate) use file::custom;
 #[cfg(feature = "std")]
 pub use file::open_dump_file;
 pub use flattened::Flattened;
-pub(crate) use flattened::{FLATTENED_END, FLATTENED_HEAD, flattened_head, flattened_record};
+pub(crate) use flattened::{FLATTENED_END, FLATTENED_HEAD, MAX_GAPS, flattened_head, flattened_record};
 #[cfg(feature = "std")]
 pub use mapped_file::MappedFile;
 pub use phys_memory::{MemoryImage, OldMemory, PhysMemory};

@@ -4,6 +4,7 @@
 //! registers of 8 bytes, 10 segments of 24, then CR0 to CR4 (docs of QEMU name no layout: it is
 //! what its dumps have, checked against the tables that VMCOREINFO names).
 
+use super::architecture::NOT_TOLD;
 use crate::dump::Facts;
 
 /// Paging is on.
@@ -12,6 +13,10 @@ const CR0_PG: u64 = 1 << 31;
 pub(super) const CR4_PAE: u64 = 1 << 5;
 /// Five levels.
 pub(super) const CR4_LA57: u64 = 1 << 12;
+
+const IN_USER_SPACE: &str = "no PT_LOAD has it, there is no VMCOREINFO that says where the page tables are, and \
+                             every CPU whose registers are noted was in user space, whose page tables need not \
+                             have the kernel";
 
 const NAME: &[u8] = b"QEMU";
 const VERSION: u32 = 1;
@@ -27,14 +32,18 @@ pub(super) struct ControlRegisters {
 }
 
 impl ControlRegisters {
-    /// Those of a CPU that ran the kernel, for where user space has tables of its own the
-    /// kernel is not in them; else of any whose paging is on.
-    pub(super) fn of(facts: &Facts) -> Option<Self> {
-        let states = || {
-            let notes = facts.notes.iter().filter(|note| note.name == NAME && note.n_type == 0);
-            notes.filter_map(|note| state(note.desc))
-        };
-        states().find(|(_, level)| *level == 0).or_else(|| states().next()).map(|(found, _)| found)
+    /// Those of a CPU that ran the kernel: where user space has tables of its own (page table isolation,
+    /// Documentation/arch/x86/pti.rst), the kernel is not in them, and would seem not to be mapped.
+    pub(super) fn of(facts: &Facts) -> Result<Self, &'static str> {
+        let notes = facts.notes.iter().filter(|note| note.name == NAME && note.n_type == 0);
+        let mut refused = NOT_TOLD;
+        for (found, level) in notes.filter_map(|note| state(note.desc)) {
+            if level == 0 {
+                return Ok(found);
+            }
+            refused = IN_USER_SPACE;
+        }
+        Err(refused)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use kdump_elf::{Arch, Endian, PT_LOAD};
 
-use super::architecture::{Architecture, NOT_TOLD};
+use super::architecture::Architecture;
 use super::control_registers::{CR4_PAE, ControlRegisters};
 use super::radix::{Entry, Level, Radix, Raw, from_zero};
 use crate::dump::Facts;
@@ -48,7 +48,7 @@ fn pae(raw: Raw) -> Entry {
 }
 
 fn tables(facts: &Facts) -> Result<Radix, &'static str> {
-    told(facts).or_else(|| by_cpu(facts)).ok_or(NOT_TOLD)
+    told(facts).map_or_else(|| by_cpu(facts), Ok)
 }
 
 /// By VMCOREINFO: the tables lie in the memory that is mapped as one piece.
@@ -60,10 +60,10 @@ fn told(facts: &Facts) -> Option<Radix> {
 }
 
 /// By the registers of a CPU. The root of PAE needs no whole page.
-fn by_cpu(facts: &Facts) -> Option<Radix> {
+fn by_cpu(facts: &Facts) -> Result<Radix, &'static str> {
     let cpu = ControlRegisters::of(facts)?;
     let has_pae = cpu.cr4 & CR4_PAE != 0;
-    Some(radix(cpu.cr3 & if has_pae { 0xffff_ffe0 } else { 0xffff_f000 }, has_pae))
+    Ok(radix(cpu.cr3 & if has_pae { 0xffff_ffe0 } else { 0xffff_f000 }, has_pae))
 }
 
 fn radix(root: u64, has_pae: bool) -> Radix {

@@ -10,9 +10,13 @@ use super::architecture::{Architecture, NOT_TOLD};
 use super::radix::{Entry, Level, Radix, Raw, from_zero};
 use crate::dump::Facts;
 
-/// Kernels before Linux 6.10 run at their physical addresses: any `p_vaddr` can be one.
-pub(super) const ROW: Architecture =
-    Architecture { arch: Arch::S390x, tables, has_vaddr: |_| true, ..Architecture::PLAIN };
+/// Kernels before Linux 6.10 run at their physical addresses: unlike elsewhere that can be what is meant.
+pub(super) const ROW: Architecture = Architecture {
+    arch: Arch::S390x,
+    tables,
+    has_vaddr: |phdr| phdr.p_vaddr == phdr.p_paddr || (Architecture::PLAIN.has_vaddr)(phdr),
+    ..Architecture::PLAIN
+};
 
 /// The first, second and third regions, segments, pages.
 const LEVELS: &[Level] = &[

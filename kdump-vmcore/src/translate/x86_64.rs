@@ -3,7 +3,7 @@
 
 use kdump_elf::{Arch, Endian, PT_LOAD, PhysRange};
 
-use super::architecture::{Architecture, Linear, NOT_TOLD};
+use super::architecture::{Architecture, Linear};
 use super::control_registers::{CR4_LA57, ControlRegisters};
 use super::radix::{Entry, Level, Radix, Raw, sign_extended};
 use crate::dump::Facts;
@@ -51,7 +51,7 @@ fn entry(raw: Raw) -> Entry {
 }
 
 fn tables(facts: &Facts) -> Result<Radix, &'static str> {
-    told(facts).or_else(|| by_cpu(facts)).ok_or(NOT_TOLD)
+    told(facts).map_or_else(|| by_cpu(facts), Ok)
 }
 
 /// By VMCOREINFO.
@@ -66,9 +66,9 @@ fn told(facts: &Facts) -> Option<Radix> {
 }
 
 /// By the registers of a CPU.
-fn by_cpu(facts: &Facts) -> Option<Radix> {
+fn by_cpu(facts: &Facts) -> Result<Radix, &'static str> {
     let cpu = ControlRegisters::of(facts)?;
-    Some(radix(cpu.cr3, cpu.cr4 & CR4_LA57 != 0, 0))
+    Ok(radix(cpu.cr3, cpu.cr4 & CR4_LA57 != 0, 0))
 }
 
 fn radix(root: u64, five: bool, encryption: u64) -> Radix {

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use kdump_vmcore::codec::Codec;
-use kdump_vmcore::{Classes, KdumpOptions, PageClass, SaveFormat, SaveOptions, SaveReport};
+use kdump_vmcore::{
+    Classes, KdumpOptions, LeftOut, PageClass, ReadOptions, SaveFormat, SaveOptions, SaveReport,
+};
 use serde_json::{Value, json};
 
 use super::info;
@@ -26,7 +28,8 @@ be read does not end the work: the copy remembers which it is and why, as it doe
 lacked already. DST may be a block device nobody uses: what is no dump there is written over with
 --force only.
 
---format elf (the usual one) is uncompressed, by one thread. --format kdump is what makedumpfile
+--format elf (the usual one) is uncompressed. One thread copies; pages of a compressed SRC are read by
+as many as there are CPUs, or by --threads at most. --format kdump is what makedumpfile
 writes, version 6: crash, drgn and makedumpfile read it. Pages of zeros share one place in it, a page
 that compression does not make smaller is stored as it is, and the file is the same for every number of
 threads. --format flattened is the same as a stream, which `makedumpfile -R` and `kdump save` put
@@ -84,7 +87,7 @@ pub(crate) fn command() -> Command {
                 .help("Kinds of pages to leave out, as the number makedumpfile uses; not for elf"),
         )
         .arg(
-            option("threads", "N", "At most this many threads read and compress; not for elf")
+            option("threads", "N", "At most this many threads read and compress; for elf they read")
                 .value_parser(value_parser!(u16).range(1..)),
         )
         .arg(option("split", "N", "Split into N files; 1 only").value_parser(value_parser!(u16).range(1..)))
@@ -104,7 +107,10 @@ fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
 pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     refuse_unsupported(matches)?;
     let format = format(matches)?;
-    let dump = info::open(matches)?;
+    let mut dump = info::open(matches)?;
+    if let Some(&threads) = matches.get_one::<u16>("threads") {
+        dump = dump.read_options(ReadOptions { threads: threads.into(), ..ReadOptions::default() });
+    }
     let destination = matches.get_one::<PathBuf>("dst").ok_or_else(|| Failure::usage("DST is missing"))?;
     let defects = &dump.completeness().defects;
     for defect in defects.iter().take(LINES) {
@@ -186,6 +192,7 @@ fn document(report: &SaveReport) -> Value {
         "given_up": report.given_up,
         "left_out_pages": left_out,
         "undecided_pages": report.left_out.unreadable,
+        "pages_without_record": report.left_out.without,
         "source_defects": report.source_defects,
     })
 }
@@ -197,8 +204,22 @@ fn is_stdout(destination: &Path) -> bool {
 
 /// Standard output without the buffer that looks for the ends of lines.
 fn stdout() -> Result<File, Failure> {
+    if was_closed() {
+        return Err(Failure::new("standard output is closed"));
+    }
     let own = std::io::stdout().as_fd().try_clone_to_owned();
     own.map(File::from).map_err(|error| Failure::new(format!("standard output: {error}")))
+}
+
+/// Whether the program was started without standard output. Rust's runtime opens /dev/null in its
+/// place, for reading and writing as no shell does.
+fn was_closed() -> bool {
+    let is_null = std::fs::read_link("/proc/self/fd/1").is_ok_and(|path| path == Path::new("/dev/null"));
+    let text = std::fs::read_to_string("/proc/self/fdinfo/1").unwrap_or_default();
+    let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+    // O_ACCMODE and O_RDWR (include/uapi/asm-generic/fcntl.h).
+    is_null && flags.is_some_and(|flags| flags & 3 == 2)
 }
 
 /// What is to be written. Compression, leaving pages out and standard output ask for the format that has them.
@@ -249,6 +270,26 @@ fn refuse_unsupported(matches: &ArgMatches) -> CommandResult {
     }
 }
 
+/// What was left out, and what was kept because nothing could be told of it.
+fn left_out(left_out: &LeftOut) -> Vec<String> {
+    let LeftOut { unreadable, without, .. } = *left_out;
+    let classes = left_out.classes().map(|(class, pages)| format!("{pages} {}", class.name()));
+    let classes: Vec<String> = classes.collect();
+    let mut lines = Vec::new();
+    if !classes.is_empty() {
+        lines.push(format!("left out pages: {}", classes.join(", ")));
+    }
+    if unreadable > 0 {
+        lines.push(format!("kept {unreadable} pages of which the kernel's record cannot be read"));
+    }
+    if without > 0 {
+        lines.push(format!(
+            "kept {without} pages of which the kernel has no record (struct page): none of them could be judged"
+        ));
+    }
+    lines
+}
+
 /// What a reader of the log must know about the file.
 fn tell(report: &SaveReport) {
     let size = info::human_size;
@@ -258,14 +299,8 @@ fn tell(report: &SaveReport) {
         size(report.written),
         report.file_size
     );
-    let left_out = report.left_out.classes().map(|(class, pages)| format!("{pages} {}", class.name()));
-    let left_out: Vec<String> = left_out.collect();
-    if !left_out.is_empty() {
-        crate::terminal::tell!("left out pages: {}", left_out.join(", "));
-    }
-    let kept = report.left_out.unreadable;
-    if kept > 0 {
-        crate::terminal::tell!("kept {kept} pages of which the kernel's record cannot be read");
+    for line in left_out(&report.left_out) {
+        crate::terminal::tell!("{line}");
     }
     if report.shared > 0 {
         crate::terminal::tell!("{} that several PT_LOADs list are stored once", size(report.shared));
@@ -284,5 +319,25 @@ fn tell(report: &SaveReport) {
     let more = more.saturating_add(unreadable.unlisted);
     if more > 0 {
         crate::terminal::tell!("  and {more} more ranges; `kdump map` of the copy has them all");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_that_could_not_be_judged_are_told() {
+        let of = |unreadable, without| {
+            let mut found = LeftOut::default();
+            (found.unreadable, found.without) = (unreadable, without);
+            found
+        };
+        assert_eq!(left_out(&of(0, 0)), [""; 0]);
+        let lines = left_out(&of(3, 5)).join("\n");
+        assert!(lines.contains("kept 3 pages") && lines.contains("kept 5 pages"), "{lines}");
+        let report = SaveReport { left_out: of(3, 5), ..SaveReport::default() };
+        let found = document(&report);
+        assert_eq!((&found["undecided_pages"], &found["pages_without_record"]), (&json!(3), &json!(5)));
     }
 }

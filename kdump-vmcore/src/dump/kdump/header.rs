@@ -128,7 +128,7 @@ impl Header {
 
 /// Places in the list of names.
 pub(super) const RELEASE: usize = 2;
-const MACHINE: usize = 4;
+pub(super) const MACHINE: usize = 4;
 
 /// Fills `buf`; the error names `what`.
 pub(super) fn fill(source: &dyn ReadAt, at: u64, what: &'static str, buf: &mut [u8]) -> Result<(), Error> {

@@ -10,7 +10,7 @@ use super::Kdump;
 use super::bitmap::Bitmap;
 use super::damage::{no_page, no_ram};
 use super::describe::details;
-use super::header::{Extent, Header, fill};
+use super::header::{Extent, Header, MACHINE, fill};
 use super::page::{PageScratch, Pages};
 use super::raw::DESC_LEN;
 use crate::dump::remembered::Remembered;
@@ -65,8 +65,11 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
     let notes = notes(first, &header, &mut defects)?;
     // Page frame 0 of ARM is where its RAM begins.
     let base = if header.arch == Some(Arch::Arm) { header.phys_base } else { 0 };
-    // QEMU calls the machine "Unknown" but for x86 and s390x.
-    header.arch = header.arch.or_else(|| notes.arch());
+    // QEMU calls the machine "Unknown" but for x86 and s390x. One that has a name which is none of ours is
+    // another, whatever the size of its registers.
+    if matches!(header.name(MACHINE).as_str(), "" | "Unknown") {
+        header.arch = header.arch.or_else(|| notes.arch());
+    }
     let mut scratch = PageScratch::default();
     let missing = unknown(ram.as_ref(), &stored, header.max_mapnr).saturating_mul(header.block_size());
     let mut completeness = Completeness { missing, ..Completeness::default() };
@@ -108,6 +111,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
         e_machine: header.arch.map_or(0, Arch::e_machine),
         arch: header.arch,
         page_size: page_size.or(block_size),
+        dump_level: header.dump_level,
         notes,
         completeness,
         details: details(&header, &files, &stored, text.as_deref().unwrap_or_default(), &mut scratch),
@@ -341,7 +345,9 @@ fn erase_info(
     let read = || {
         let mut text = zeroed("erase info", size.min(MAX))?;
         fill(&*pages.source, offset, "erase info", &mut text)?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        // It is lines of text: what stands behind a NUL is something else.
+        let end = text.iter().position(|&byte| byte == 0).unwrap_or(text.len());
+        Ok(String::from_utf8_lossy(text.get(..end).unwrap_or_default()).into_owned())
     };
     sum.expected_size = sum.expected_size.max(offset.saturating_add(size));
     read().unwrap_or_else(|error| {

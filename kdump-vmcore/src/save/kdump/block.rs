@@ -7,8 +7,8 @@ use kdump_elf::Paddr;
 
 use super::plan::KdumpPlan;
 use crate::codec::{Codec, Encoder};
-use crate::dump::Reader;
 use crate::dump::scan::is_zero;
+use crate::dump::{ReadOptions, Reader};
 use crate::error::{Error, Stopped};
 use crate::room::zeroed;
 use crate::source::PhysMemory;
@@ -94,7 +94,9 @@ impl<'p> Worker<'p> {
     pub(super) fn new(plan: &'p KdumpPlan<'_>) -> Result<Self, Error> {
         let encoder = plan.options.encoder()?;
         let page = usize::try_from(plan.page_size()).unwrap_or(0);
-        Ok(Self { reader: plan.dump.reader(), encoder, page })
+        // The threads are those of the plan, and no page is read twice.
+        let reader = plan.dump.reader_as(ReadOptions { cache_size: 0, threads: 1 });
+        Ok(Self { reader, encoder, page })
     }
 
     /// Reads the pages of `block` and makes of them what is written.

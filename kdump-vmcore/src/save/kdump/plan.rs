@@ -22,6 +22,8 @@ use crate::room::{append, push, zeroed};
 
 /// What makedumpfile writes, and the newest there is.
 const VERSION: u32 = 6;
+/// The kinds of pages that a dump level can leave out (makedumpfile(8)).
+const LEVELS: u32 = 31;
 /// Bytes of a page where the dump does not say and the machine has one size only.
 const USUAL_PAGE: u64 = 4096;
 /// Bytes of the six names in `struct new_utsname`, each with the zero at its end.
@@ -393,7 +395,8 @@ fn headers(dump: &Dump<'_>, page_size: u64, max_mapnr: u64) -> (Main, Sub) {
     names(dump, &mut main);
     let sub = Sub {
         phys_base: phys_base(dump),
-        dump_level: i32::try_from(LEVEL_ZERO).unwrap_or(0),
+        // What is gone already stays so.
+        dump_level: i32::try_from(LEVEL_ZERO | dump.facts().dump_level & LEVELS).unwrap_or(0),
         end_pfn: max_mapnr.min(SATURATED),
         end_pfn_64: max_mapnr,
         max_mapnr_64: max_mapnr,
@@ -457,13 +460,9 @@ fn head_of(
     let mut note = NotePlace::append(&mut head, encoding, &mut phdr, &cleaned, &losses.ranges, defects)?;
     note.whole.p_offset = phdr.p_offset;
     sub.offset_note = phdr.p_offset;
-    if let Some(text) = dump.vmcoreinfo().map(|info| info.as_bytes()) {
-        // The text lies in the notes that were just copied.
-        let found = cleaned.bytes.windows(text.len().max(1)).position(|bytes| bytes == text);
-        if let Some(at) = found {
-            sub.offset_vmcoreinfo = phdr.p_offset.saturating_add(at as u64);
-            sub.size_vmcoreinfo = text.len() as u64;
-        }
+    if let (Some(info), Some(at)) = (dump.vmcoreinfo(), cleaned.vmcoreinfo) {
+        sub.offset_vmcoreinfo = phdr.p_offset.saturating_add(at as u64);
+        sub.size_vmcoreinfo = info.as_bytes().len() as u64;
     }
     let size = (head.len() as u64).next_multiple_of(page_size);
     let padding = zeroed(what, size.saturating_sub(head.len() as u64))?;

@@ -58,6 +58,17 @@ impl<'p> Shared<'p> {
     }
 }
 
+/// Asks the helpers to end when the caller's thread is done, also with a panic of the sink or of who is
+/// told the progress: the scope waits for them before it passes that on.
+struct Dismissal<'a, 'p>(&'a Shared<'p>);
+
+impl Drop for Dismissal<'_, '_> {
+    fn drop(&mut self) {
+        self.0.lock().stop = true;
+        self.0.written.notify_all();
+    }
+}
+
 /// Tells the writer when a thread ends without having been asked to.
 struct Alarm<'a, 'p>(&'a Shared<'p>);
 
@@ -91,6 +102,7 @@ pub(super) fn run<W: WriteAt + ?Sized>(
     let state = State { batches, free, done: BTreeMap::new(), taken: 0, exhausted: false, stop: false };
     let shared = Shared { state: Mutex::new(state), finished: Condvar::new(), written: Condvar::new() };
     thread::scope(|scope| {
+        let _dismissal = Dismissal(&shared);
         for _ in 1..threads {
             // With fewer threads it takes longer.
             let spawned = thread::Builder::new().spawn_scoped(scope, || help(plan, &shared));
@@ -98,10 +110,7 @@ pub(super) fn run<W: WriteAt + ?Sized>(
                 break;
             }
         }
-        let result = write(writer, plan, &shared);
-        shared.lock().stop = true;
-        shared.written.notify_all();
-        result
+        write(writer, plan, &shared)
     })
 }
 

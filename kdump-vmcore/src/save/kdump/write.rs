@@ -18,9 +18,11 @@ use super::plan::KdumpPlan;
 use super::stream::Stream;
 use crate::dump::Unreadable;
 use crate::dump::kdump::{DESC_LEN, encode_desc};
+use crate::dump::scan::is_zero;
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::room::{append, collect, zeroed};
+use crate::source::MAX_GAPS;
 
 /// Descriptors that are written at once: 48 pages of 4 KiB.
 const DESCS: usize = 8192;
@@ -52,11 +54,15 @@ impl KdumpPlan<'_> {
         match writer.run() {
             Ok(()) => Ok(writer.report),
             Err(error) => {
-                if writer.begun {
+                if writer.begun && !writer.unsure {
                     // The error that ended the work is the one to tell.
                     let _ = writer.checkpoint();
                 }
-                let good = if writer.begun { writer.data.written() } else { 0 };
+                let good = match (writer.begun, writer.unsure) {
+                    (false, _) => 0,
+                    (true, false) => writer.data.written(),
+                    (true, true) => writer.noted,
+                };
                 let size = self.max_size();
                 Err(Interrupted { error, good, size, report: Box::new(writer.report) })
             }
@@ -84,7 +90,13 @@ pub(super) struct Writer<'a, 'd, W: ?Sized> {
     /// What the file says is good.
     noted: u64,
     done: u64,
+    /// Bytes of the bitmaps that may yet be left out: a reader of a stream takes more zeros than these for
+    /// an attack.
+    gaps: u64,
     begun: bool,
+    /// A sync failed: nobody knows what of the writes before it is on the medium, and the next sync does not
+    /// tell (fsync(2): an error is reported once).
+    unsure: bool,
 }
 
 impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
@@ -110,9 +122,25 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
             ..SaveReport::default()
         };
         let data = Stream::new(plan.data())?;
+        let gaps = if sink.rewrites() { u64::MAX } else { MAX_GAPS };
         let (found, desc_at, noted) = (Losses::with_room(FOUND_ROOM)?, plan.table(), plan.data());
-        let (next, done, begun) = (0, 0, false);
-        Ok(Self { plan, sink, progress, report, found, next, note, data, descs, desc_at, noted, done, begun })
+        Ok(Self {
+            plan,
+            sink,
+            progress,
+            report,
+            found,
+            next: 0,
+            note,
+            data,
+            descs,
+            desc_at,
+            noted,
+            done: 0,
+            gaps,
+            begun: false,
+            unsure: false,
+        })
     }
 
     fn run(&mut self) -> Result<(), Error> {
@@ -199,14 +227,14 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
         if self.sink.rewrites() {
             let machine = plan.dump.facts().e_machine;
             self.sink.write_all_at(0, &stub(plan.dump.encoding(), machine)?)?;
-            self.sink.sync()?;
+            self.sync()?;
             let (first, rest) = plan.head.split_at_checked(BLOCK).unwrap_or_default();
             self.sink.write_all_at(BLOCK as u64, rest)?;
             self.tables()?;
             // Room for the descriptors: also a disk that becomes full has them then, and none is
             // taken for one that was there before.
             self.zeros(plan.table(), plan.data())?;
-            self.sink.sync()?;
+            self.sync()?;
             self.write(0, first)?;
         } else {
             // The end of such a file says that it is whole.
@@ -248,19 +276,21 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
             let skip = ranges.partition_point(|range| range.end <= pfns.start);
             let near = ranges.get(skip..).unwrap_or_default();
             let next = near.first().map_or(u64::MAX, |range| range.start);
-            if self.sink.is_sparse() && next >= pfns.end {
+            if self.sink.is_sparse() && next >= pfns.end && self.gaps >= len {
                 // Nothing for a while: machines have holes of terabytes.
-                done = (next / 8)
-                    .checked_div(PIECE)
-                    .unwrap_or(0)
-                    .saturating_mul(PIECE)
-                    .max(done.saturating_add(len));
+                let pieces = (next / 8).min(done.saturating_add(self.gaps)).checked_div(PIECE).unwrap_or(0);
+                let reached = pieces.saturating_mul(PIECE).max(done.saturating_add(len)).min(size);
+                self.gaps = self.gaps.saturating_sub(reached.saturating_sub(done));
+                done = reached;
                 continue;
             }
             for range in near.iter().take_while(|range| range.start < pfns.end) {
                 set(bytes, pfns.start, range.start.max(pfns.start)..range.end.min(pfns.end), without);
             }
-            if !self.sink.is_sparse() || bytes.iter().any(|byte| *byte != 0) {
+            let skip = self.sink.is_sparse() && self.gaps >= len && is_zero(bytes);
+            if skip {
+                self.gaps = self.gaps.saturating_sub(len);
+            } else {
                 self.sink.write_all_at(at.saturating_add(done), bytes)?;
                 self.report.written = self.report.written.saturating_add(len);
             }
@@ -304,11 +334,15 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
         Ok(())
     }
 
+    fn sync(&mut self) -> Result<(), Error> {
+        self.sink.sync().inspect_err(|_| self.unsure = true)
+    }
+
     /// Makes what is written last, and notes in the file what could not be read so far and how much of the
-    /// file is good.
+    /// file is good: nothing more when it may not be on the medium.
     fn checkpoint(&mut self) -> Result<(), Error> {
         let flushed = self.data.flush(self.sink);
-        let synced = self.sink.sync();
+        self.sync()?;
         let descs = self.flush_descs();
         if self.sink.rewrites() {
             let (plan, good) = (self.plan, self.data.written());
@@ -316,7 +350,7 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
             plan.note.checkpoint(&mut self.note, self.sink, good, &self.found.ranges, given_up)?;
             self.noted = good;
         }
-        flushed.and(synced).and(descs)
+        flushed.and(descs)
     }
 
     /// Makes the file a finished one. One that lacks nothing has no note, if it was not written already.
@@ -336,7 +370,7 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
             self.write(changing.start as u64, bytes)?;
             return self.sink.finish(self.data.end());
         }
-        self.sink.sync()?;
+        self.sync()?;
         let whole = self.report.is_whole() && plan.note.is_empty(&self.found.ranges);
         if whole {
             plan.note.erase(&mut head, 0);
@@ -344,7 +378,7 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
         plan.headers(&mut head, false, plan.note_size(!whole));
         let block = usize::try_from(plan.page_size()).unwrap_or(usize::MAX);
         self.sink.write_all_at(block as u64, head.get(block..).unwrap_or_default())?;
-        self.sink.sync()?;
+        self.sync()?;
         self.sink.write_all_at(0, head.get(..BLOCK).unwrap_or_default())?;
         self.sink.finish(self.data.end())
     }
