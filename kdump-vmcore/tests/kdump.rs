@@ -15,7 +15,9 @@ use core::ops::Range;
 use dumpgen::{KdumpFile, PageCodec, STATUS_INCOMPLETE, Stored, Wire, note, prstatus_x86_64};
 use kdump_elf::{Arch, Class, Paddr};
 use kdump_vmcore::codec::CodecError;
-use kdump_vmcore::{Dump, Error, PageFault, PhysMemory, ReadAt, SpanKind, verify};
+use kdump_vmcore::{
+    Dump, Error, Flatten, KdumpOptions, KdumpPlan, PageFault, PhysMemory, ReadAt, SpanKind, verify,
+};
 
 /// Every way to lay out the headers: word size, byte order, packing.
 fn layouts() -> Vec<(Wire, bool)> {
@@ -167,7 +169,7 @@ fn stream(file: &KdumpFile) -> dumpgen::Flattened {
     }
     for (at, bytes) in pieces {
         for (index, piece) in bytes.chunks(5000).enumerate() {
-            flat = flat.last(at as i64 + index as i64 * 5000, piece);
+            flat = flat.last(i64::try_from(at + index as u64 * 5000).unwrap(), piece);
         }
     }
     flat
@@ -207,6 +209,41 @@ fn a_record_in_a_wrong_place_is_told() {
             assert!(!open(flat.build()).completeness().is_complete(), "{record}");
         }
     }
+}
+
+/// Streams of ours leave out pieces of a bitmap without a bit, and nothing else.
+#[test]
+fn what_our_streams_leave_out_is_no_damage() {
+    let piece = 8 << 16;
+    let mut file = KdumpFile::new(Wire::LE64, 5 * piece).with_pages([7, piece * 2 + 9], &PageCodec::ALL);
+    file.ram = vec![0..20, piece * 2..piece * 2 + 20];
+    let (mut bytes, source) = (Vec::new(), open(file.build()));
+    let mut sink = Flatten::new(|piece: &[u8]| {
+        bytes.extend(piece);
+        Ok(())
+    });
+    let plan = KdumpPlan::new(&source, KdumpOptions::default()).unwrap();
+    let report = plan.copy(&mut sink, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+    assert!(report.is_whole());
+    assert_eq!(told(bytes.clone()), [""; 0]);
+    // Each record on its own lost, to a place behind the end, or onto the one before.
+    let (mut at, mut records) = (4096, 0);
+    let number = |bytes: &[u8], at: usize| u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap());
+    while number(&bytes, at) != u64::MAX {
+        for moved in [1 << 29, number(&bytes, at) ^ 1 << 16, number(&bytes, at) ^ 1 << 17] {
+            let mut bytes = bytes.clone();
+            bytes[at..at + 8].copy_from_slice(&u64::to_be_bytes(moved));
+            let Ok(dump) = Dump::open(bytes) else { continue };
+            // The second record is what pads the block behind the notes.
+            let harmless = records == 1 && moved == 1 << 29;
+            assert_eq!(dump.completeness().is_complete(), harmless, "{records} {moved:#x}");
+            if harmless {
+                check_pages(&file, &dump, 0..30);
+            }
+        }
+        (at, records) = (at + 16 + number(&bytes, at + 8) as usize, records + 1);
+    }
+    assert!(records > 6, "{records}");
 }
 
 #[test]

@@ -15,6 +15,21 @@ use crate::error::Error;
 /// Saving as a stream writes bitmaps in pieces of so many bytes, and leaves out those without a bit.
 const PIECE: u64 = 64 << 10;
 
+/// What is wrong when a page is stored that is no RAM. Every writer makes the second bitmap from the
+/// first.
+pub(super) fn no_ram(stored: &Bitmap, ram: &Bitmap) -> Option<Error> {
+    let expected = "RAM in the first bitmap: one of the two is damaged";
+    let what = "the page frame that the second bitmap has as stored";
+    stored.beyond(ram).map(|value| Error::Corrupt { what, value, expected })
+}
+
+/// What is wrong when no page is stored: a file has page frames, or its header is refused.
+pub(super) fn no_page(stored: &Bitmap) -> Option<Error> {
+    let expected = "some of the RAM that the headers list: no memory is stored";
+    let what = "the number of pages in the bitmap of stored ones";
+    (stored.ones() == 0).then_some(Error::Corrupt { what, value: 0, expected })
+}
+
 impl File<'_> {
     /// What is wrong when the data of the first pages does not lie where the descriptors end.
     ///

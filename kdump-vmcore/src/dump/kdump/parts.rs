@@ -8,6 +8,7 @@ use kdump_elf::{Arch, Endian, PT_NOTE, Phdr};
 
 use super::Kdump;
 use super::bitmap::Bitmap;
+use super::damage::{no_page, no_ram};
 use super::describe::details;
 use super::header::{Extent, Header, MACHINE, fill};
 use super::page::{PageScratch, Pages};
@@ -60,14 +61,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
         return Err(Error::Unsupported { what: "a dump of no file; name one at least" });
     };
     let (ram, stored) = bitmaps(first, &header, &mut defects)?;
-    if let Some(pfn) = ram.as_ref().and_then(|ram| stored.beyond(ram)) {
-        let expected = "RAM in the first bitmap: one of the two is damaged";
-        defects.push(Error::Corrupt {
-            what: "the page frame that the second bitmap has as stored",
-            value: pfn,
-            expected,
-        });
-    }
+    defects.extend(ram.as_ref().and_then(|ram| no_ram(&stored, ram)));
     let notes = notes(first, &header, &mut defects)?;
     // Page frame 0 of ARM is where its RAM begins.
     let base = if header.arch == Some(Arch::Arm) { header.phys_base } else { 0 };
@@ -105,14 +99,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
     }
     missing_part(end..header.max_mapnr, &stored, &header, &mut completeness, &mut defects);
     let known = completeness.missing == 0 && remembered.is_empty();
-    if known && stored.ones() == 0 {
-        let expected = "some of the RAM that the headers list: no memory is stored";
-        defects.push(Error::Corrupt {
-            what: "the number of pages in the bitmap of stored ones",
-            value: 0,
-            expected,
-        });
-    }
+    defects.extend(if known { no_page(&stored) } else { None });
     let text = files.first().map(|file| erase_info(&file.pages, &header, &mut completeness, &mut defects));
     completeness.defects = defects;
     count_remembered(&remembered, ram.as_ref(), header.block_size(), &mut completeness);
