@@ -869,7 +869,8 @@ struct libkdump_open_options {
     uint64_t cache_size;
     /**
      * Threads that one read, save or verification may use where pages must be decompressed, the
-     * caller's own among them, at most 1024; 0 is as good as 1.
+     * caller's own among them, at most 1024; 0 is as good as 1. With more, the function given to
+     * libkdump_dump_open_callback() is called by several at once.
      */
     uint32_t threads;
     /**

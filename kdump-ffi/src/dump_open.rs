@@ -54,7 +54,8 @@ pub struct libkdump_open_options {
     /// a time; 0 means 64 MiB. It is taken as memory is read.
     pub cache_size: u64,
     /// Threads that one read, save or verification may use where pages must be decompressed, the
-    /// caller's own among them, at most 1024; 0 is as good as 1.
+    /// caller's own among them, at most 1024; 0 is as good as 1. With more, the function given to
+    /// libkdump_dump_open_callback() is called by several at once.
     pub threads: u32,
     /// Zero.
     pub reserved: u32,

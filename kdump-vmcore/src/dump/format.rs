@@ -58,7 +58,8 @@ pub trait Format: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadOptions {
     /// Bytes of memory that each reader keeps at most for its next reads: pages that were
-    /// decompressed, and pieces of files that are read by system calls. It takes them as it reads. With 0 every read goes to the source.
+    /// decompressed, and pieces of files that are read by system calls. It takes them as it reads. With
+    /// 0 every read goes to the source.
     pub cache_size: u64,
     /// Threads that a read of many compressed pages may use, the caller's own among them; 0 is as
     /// good as 1. What is read and where it fails does not depend on it. Needs the feature `std`.

@@ -73,7 +73,7 @@ pub(crate) fn corrupt(
     panic(&mut guest, clock)?;
     let heard = guest.wait_for(&[MISMATCH, MATCHES, "lab: capture kernel"], PATIENCE)?;
     let stopped = heard.contains(MISMATCH);
-    rows.push(Row { name: "purgatory stops".to_owned(), passed: stopped, detail: heard });
+    rows.push(Row::new("purgatory stops", stopped, heard));
     clock.say("purgatory has spoken; waiting for what must not come");
     let silence = guest.stays_silent(&["Linux version", "Command line:"], STOPPED);
     let detail = format!("console silent for {} s", STOPPED.as_secs());

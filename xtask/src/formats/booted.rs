@@ -112,10 +112,7 @@ fn compare(
                 clock.say(&title(format));
                 kdump(&title(format), readers, file, &source, dir)?
             }
-            None => {
-                let detail = "NOT TESTED: this QEMU is built without it".to_owned();
-                Row { name: title(format), passed: true, detail }
-            }
+            None => Row::untested(&title(format), "this QEMU is built without it"),
         });
     }
     drop(source);
@@ -131,8 +128,8 @@ fn compare(
             Err(error) => rows.push(Row::of(&name, Err(error))),
         },
         None if machine.debian != "amd64" => {
-            let detail = "NOT TESTED: the distribution's makedumpfile does not know such a kernel".to_owned();
-            rows.push(Row { name, passed: true, detail });
+            let why = "the distribution's makedumpfile does not know such a kernel";
+            rows.push(Row::untested(&name, why));
         }
         // A crash of such a machine has been converted by `cargo xtask formats` alone.
         None => {}
