@@ -60,11 +60,13 @@ impl ReadAt for MappedFile {
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         let count = self.len().saturating_sub(start).min(buf.len());
         let Some(map) = self.map.as_ref().filter(|_| count != 0) else { return Ok(0) };
-        // SAFETY: `start` is below the length of the mapping.
+        // SAFETY: `count` is not 0, so `start` is below the length of the mapping, which fits `isize`.
         let from = unsafe { map.as_ptr().add(start) };
-        // SAFETY: the bytes lie in the mapping, which lives as long as `map` and is read only; `buf` has room for `count` bytes and is no part of a mapping that only we know of. Nothing
-        // but this copy looks at the mapped bytes and no reference to them is ever made, so that whoever
-        // writes to the file meanwhile changes at most which bytes are copied, as with pread(2).
+        // SAFETY: `start + count` is at most the length of the mapping, which lives as long as `map` and
+        // is read only; `buf` has room for `count` bytes and is no part of a mapping that only we know
+        // of. Nothing but this copy looks at the mapped bytes and no reference to them is ever made, so
+        // that whoever writes to the file meanwhile changes at most which bytes are copied, as with
+        // pread(2).
         unsafe { core::ptr::copy_nonoverlapping(from, buf.as_mut_ptr(), count) };
         Ok(count)
     }
