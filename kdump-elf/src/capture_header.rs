@@ -62,14 +62,13 @@ impl<'a> CaptureHeader<'a> {
         Ok(Self { core, ident, note_phdrs, load_phdrs, note_room })
     }
 
-    /// How many bytes [`CaptureHeader::parse`] needs, from the first 64 bytes of the header (52
-    /// will do for ELF32): at most 64 and 56 times [`MAX_CAPTURE_PHDRS`].
+    /// How many bytes [`CaptureHeader::parse`] needs, by the file header ([`Ehdr::parse`],
+    /// [`Ehdr::read`]): at most 64 and 56 times [`MAX_CAPTURE_PHDRS`].
     ///
     /// # Errors
     /// As [`CaptureHeader::parse`], for what stands in the file header.
-    pub fn size_of(start: &[u8], arch: Option<Arch>) -> Result<u64, Error> {
-        let ehdr = Ehdr::parse(start)?;
-        judge_ehdr(&ehdr, arch)?;
+    pub fn size_of(ehdr: &Ehdr, arch: Option<Arch>) -> Result<u64, Error> {
+        judge_ehdr(ehdr, arch)?;
         let (offset, size) = ehdr.phdr_table(u32::from(ehdr.e_phnum))?;
         Ok(offset.saturating_add(size))
     }

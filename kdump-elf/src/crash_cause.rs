@@ -55,10 +55,7 @@ impl CrashCause {
             let (need, have) = (Self::SIZE as u64, desc.len() as u64);
             return Err(Error::Truncated { what: "crash cause", offset: 0, need, have });
         };
-        let number = |word: u64| match endian {
-            Endian::Little => u64::from_le_bytes(word.to_ne_bytes()),
-            Endian::Big => u64::from_be_bytes(word.to_ne_bytes()),
-        };
+        let number = |word: u64| endian.number(word.to_ne_bytes());
         Ok(Self {
             exception: number(raw.exception),
             code: number(raw.code),

@@ -190,10 +190,7 @@ fn write_head(head: &mut [u8], desc_len: usize, endian: Endian) -> Result<(), Er
     debug_assert!(note_size(CORE_NOTE_NAME.len(), 0) == scratch.len() as u64);
     write_note(&mut scratch, endian, CORE_NOTE_NAME, NT_PRSTATUS, &[])?;
     let n_descsz = u32::try_from(desc_len).unwrap_or(u32::MAX);
-    let n_descsz = match endian {
-        Endian::Little => n_descsz.to_le_bytes(),
-        Endian::Big => n_descsz.to_be_bytes(),
-    };
+    let n_descsz = endian.bytes(n_descsz);
     let (Some((n_namesz, rest)), Some((first, tail))) =
         (scratch.split_first_chunk_mut::<4>(), head.split_first_chunk_mut::<4>())
     else {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ELF file header (`elf(5)`, `Elf64_Ehdr` and `Elf32_Ehdr`).
 
-use zerocopy::{BE, ByteOrder, FromBytes, LE};
+use zerocopy::{ByteOrder, FromBytes};
 
 use crate::bytes::{fit_u32, write_prefix};
 use crate::raw::{Ehdr32, Ehdr64, IDENT_LEN};
+use crate::with_byte_order;
 use crate::{Class, Endian, Error};
 
 /// `e_type` of a core file.
@@ -121,12 +122,10 @@ impl Ehdr {
     /// [`Error::Truncated`], [`Error::Magic`] or [`Error::Field`].
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let encoding = parse_ident(bytes)?;
-        let parsed = match (encoding.class, encoding.endian) {
-            (Class::Elf64, Endian::Little) => Self::parse64::<LE>(bytes, encoding),
-            (Class::Elf64, Endian::Big) => Self::parse64::<BE>(bytes, encoding),
-            (Class::Elf32, Endian::Little) => Self::parse32::<LE>(bytes, encoding),
-            (Class::Elf32, Endian::Big) => Self::parse32::<BE>(bytes, encoding),
-        };
+        let parsed = with_byte_order!(encoding.endian, O => match encoding.class {
+         Class::Elf64 => Self::parse64::<O>(bytes, encoding),
+         Class::Elf32 => Self::parse32::<O>(bytes, encoding),
+        });
         let ehdr = parsed.ok_or(Error::Truncated {
             what: "ELF header",
             offset: 0,
@@ -143,12 +142,10 @@ impl Ehdr {
     /// [`Error::Buffer`] when `out` is too short, [`Error::TooLarge`] when a value does not
     /// fit ELF32.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, Error> {
-        match (self.encoding.class, self.encoding.endian) {
-            (Class::Elf64, Endian::Little) => write_prefix(out, &self.raw64::<LE>()),
-            (Class::Elf64, Endian::Big) => write_prefix(out, &self.raw64::<BE>()),
-            (Class::Elf32, Endian::Little) => write_prefix(out, &self.raw32::<LE>()?),
-            (Class::Elf32, Endian::Big) => write_prefix(out, &self.raw32::<BE>()?),
-        }
+        with_byte_order!(self.encoding.endian, O => match self.encoding.class {
+         Class::Elf64 => write_prefix(out, &self.raw64::<O>()),
+         Class::Elf32 => write_prefix(out, &self.raw32::<O>()?),
+        })
     }
 
     /// Offset and size in bytes of the table of `phnum` program headers.
@@ -279,7 +276,7 @@ const fn field(field: &'static str, value: u64, expected: &'static str) -> Error
     Error::Field { field, value, expected }
 }
 
-fn parse_ident(bytes: &[u8]) -> Result<Encoding, Error> {
+pub(crate) fn parse_ident(bytes: &[u8]) -> Result<Encoding, Error> {
     let Some(ident) = bytes.first_chunk::<IDENT_LEN>() else {
         let (need, have) = (IDENT_LEN as u64, bytes.len() as u64);
         return Err(Error::Truncated { what: "e_ident", offset: 0, need, have });

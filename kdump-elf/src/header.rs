@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A core file's header and its table of program headers, read from one buffer.
 
-use crate::ehdr::PN_XNUM;
-use crate::{Ehdr, Encoding, Error, Phdr};
+use core::convert::Infallible;
+
+use crate::bytes::copy_to;
+use crate::ehdr::{PN_XNUM, parse_ident};
+use crate::raw::IDENT_LEN;
+use crate::{Class, Ehdr, Encoding, Error, Phdr};
+
+/// Bytes of the longest file header and of the longest section header.
+const MAX_HEADER: usize = 64;
 
 /// Offset of `sh_info` in a section header of either class.
 const SH_INFO_64: usize = 44;
@@ -24,16 +31,14 @@ impl<'a> CoreHeader<'a> {
     /// Those of [`Ehdr::parse`], and [`Error::Truncated`] when the table does not lie within
     /// `bytes`.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        let ehdr = Ehdr::parse(bytes)?;
-        let phnum = match ehdr.e_phnum {
-            PN_XNUM if ehdr.e_shoff != 0 => {
-                let shdr =
-                    slice(bytes, "section header 0", ehdr.e_shoff, u64::from(ehdr.encoding.shdr_size()))?;
-                extended_phnum(ehdr.encoding, shdr)?
-            }
-            count => u32::from(count),
+        let copy = |offset: u64, out: &mut [u8]| {
+            let rest = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..));
+            let rest = rest.unwrap_or_default();
+            copy_to(out, rest);
+            Ok::<_, Infallible>(rest.len().min(out.len()))
         };
-        let (offset, size) = ehdr.phdr_table(phnum)?;
+        let Ok(found) = PhdrTable::find(copy);
+        let PhdrTable { ehdr, phnum, offset, size } = found?;
         let table = slice(bytes, "program header table", offset, size)?;
         Ok(Self { ehdr, phnum, table })
     }
@@ -85,26 +90,83 @@ impl<'a> CoreHeader<'a> {
     }
 }
 
+/// Where a core's program headers stand: what its file header says, and section header 0 where the
+/// number of them does not fit the file header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PhdrTable {
+    /// The file header.
+    pub ehdr: Ehdr,
+    /// The number of program headers.
+    pub phnum: u32,
+    /// Offset of the first one in the file.
+    pub offset: u64,
+    /// Bytes of all of them.
+    pub size: u64,
+}
+
+impl PhdrTable {
+    /// Finds the table of a file that is read piece by piece: `read` fills a buffer from an offset
+    /// on and says how many bytes the file had for it. It is asked for `e_ident`, then for the rest
+    /// of the file header, then for section header 0 where that is needed; never for more.
+    ///
+    /// # Errors
+    /// The outer one is that of `read`; the inner one is that of [`Ehdr::parse`], of
+    /// [`Ehdr::phdr_table`], or [`Error::Truncated`] for section header 0.
+    pub fn find<E>(
+        mut read: impl FnMut(u64, &mut [u8]) -> Result<usize, E>,
+    ) -> Result<Result<Self, Error>, E> {
+        let ehdr = match Ehdr::read(&mut read)? {
+            Ok(ehdr) => ehdr,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut phnum = u32::from(ehdr.e_phnum);
+        if ehdr.e_phnum == PN_XNUM && ehdr.e_shoff != 0 {
+            let mut room = [0; MAX_HEADER];
+            let (shdr, _) = room.split_at_mut(usize::from(ehdr.encoding.shdr_size()).min(MAX_HEADER));
+            let have = read(ehdr.e_shoff, shdr)?;
+            match extended_phnum(&ehdr, shdr.get(..have).unwrap_or(shdr)) {
+                Ok(count) => phnum = count,
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        let place = ehdr.phdr_table(phnum);
+        Ok(place.map(|(offset, size)| Self { ehdr, phnum, offset, size }))
+    }
+}
+
+impl Ehdr {
+    /// Reads the file header of a file that is read piece by piece, as [`PhdrTable::find`] does:
+    /// `e_ident` first, which tells how long it is.
+    ///
+    /// # Errors
+    /// The outer one is that of `read`; the inner one is that of [`Ehdr::parse`].
+    pub fn read<E>(
+        mut read: impl FnMut(u64, &mut [u8]) -> Result<usize, E>,
+    ) -> Result<Result<Self, Error>, E> {
+        let mut room = [0; MAX_HEADER];
+        let (ident, rest) = room.split_at_mut(IDENT_LEN);
+        let mut have = read(0, ident)?.min(IDENT_LEN);
+        // Whether the rest is there or not: `parse` says what is wrong.
+        let encoding = if have == IDENT_LEN { parse_ident(ident).ok() } else { None };
+        let left = encoding.map_or(0, |encoding| usize::from(encoding.ehdr_size()).saturating_sub(IDENT_LEN));
+        if let Some(rest) = rest.get_mut(..left).filter(|rest| !rest.is_empty()) {
+            have = have.saturating_add(read(IDENT_LEN as u64, rest)?.min(left));
+        }
+        Ok(Self::parse(room.get(..have).unwrap_or(&room)))
+    }
+}
+
 /// The number of program headers of a file with `e_phnum` = [`PN_XNUM`], from its section
 /// header 0 (ELF gABI, "Extended program header count").
-///
-/// # Errors
-/// [`Error::Truncated`] when `shdr` is too short.
-pub fn extended_phnum(encoding: Encoding, shdr: &[u8]) -> Result<u32, Error> {
-    let offset = match encoding.class {
-        crate::Class::Elf64 => SH_INFO_64,
-        crate::Class::Elf32 => SH_INFO_32,
+fn extended_phnum(ehdr: &Ehdr, shdr: &[u8]) -> Result<u32, Error> {
+    let sh_info = match ehdr.encoding.class {
+        Class::Elf64 => SH_INFO_64,
+        Class::Elf32 => SH_INFO_32,
     };
-    let field = shdr.get(offset..).and_then(|rest| rest.first_chunk::<4>()).ok_or(Error::Truncated {
-        what: "section header 0",
-        offset: 0,
-        need: u64::from(encoding.shdr_size()),
-        have: shdr.len() as u64,
-    })?;
-    Ok(match encoding.endian {
-        crate::Endian::Little => u32::from_le_bytes(*field),
-        crate::Endian::Big => u32::from_be_bytes(*field),
-    })
+    let (need, have) = (u64::from(ehdr.encoding.shdr_size()), shdr.len() as u64);
+    let count = ehdr.encoding.endian.read(shdr, sh_info).filter(|_| have >= need);
+    count.ok_or(Error::Truncated { what: "section header 0", offset: ehdr.e_shoff, need, have })
 }
 
 /// Iterator over the program headers of a [`CoreHeader`].

@@ -6,7 +6,7 @@
 
 use crate::ehdr::PN_XNUM;
 use crate::phdr::{PF_RWX, PT_LOAD, PT_NOTE};
-use crate::{Class, Ehdr, Encoding, Endian, Error, Phdr, PhysRange};
+use crate::{Class, Ehdr, Encoding, Error, Phdr, PhysRange};
 
 /// What a core file's header will be: known before it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,13 +121,8 @@ impl HeaderLayout {
             Class::Elf32 => 28,
         };
         let start = usize::from(self.encoding.ehdr_size()).saturating_add(sh_info);
-        let field = out.get_mut(start..).and_then(|rest| rest.first_chunk_mut::<4>());
-        if let Some(field) = field {
-            *field = match self.encoding.endian {
-                Endian::Little => self.phnum.to_le_bytes(),
-                Endian::Big => self.phnum.to_be_bytes(),
-            };
-        }
+        // `writer` made room for it.
+        let _ = self.encoding.endian.write(out, start, self.phnum);
     }
 }
 

@@ -72,6 +72,7 @@ mod header;
 mod header_writer;
 mod ident;
 mod note;
+mod number;
 mod phdr;
 mod prstatus;
 mod raw;
@@ -90,13 +91,14 @@ pub use crash_note::{CrashNote, crash_note_size, prstatus_note_size, write_crash
 pub use crash_path::{CrashPath, CrashRole};
 pub use ehdr::{ET_CORE, Ehdr, Encoding, PN_XNUM};
 pub use error::Error;
-pub use header::{CoreHeader, Phdrs, extended_phnum};
+pub use header::{CoreHeader, PhdrTable, Phdrs};
 pub use header_writer::{HeaderLayout, HeaderWriter};
 pub use ident::{Class, Endian};
 pub use note::{
     CORE_NOTE_NAME, NHDR_SIZE, NT_PRSTATUS, NT_VMCOREINFO, Note, NoteAlign, Notes, VMCOREINFO_NOTE_NAME,
     note_size, write_note,
 };
+pub use number::Number;
 pub use phdr::{PF_RWX, PT_LOAD, PT_NOTE, Phdr};
 pub use prstatus::{PrStatus, PrStatusMut, prstatus_size};
 pub use save_note::{

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! ELF notes (gABI, "Note Section"): reading them one by one and writing one.
 
-use zerocopy::{BE, ByteOrder, FromBytes, LE};
+use zerocopy::{ByteOrder, FromBytes};
 
 use crate::bytes::{copy_to, write_prefix};
 use crate::raw::Nhdr;
+use crate::with_byte_order;
 use crate::{Endian, Error};
 
 /// `n_type` of a CPU's registers, name `CORE`.
@@ -101,10 +102,7 @@ impl<'a> Notes<'a> {
             let (raw, _) = Nhdr::<O>::ref_from_prefix(rest).ok()?;
             Some((raw.n_namesz.get(), raw.n_descsz.get(), raw.n_type.get()))
         }
-        match self.endian {
-            Endian::Little => read::<LE>(rest),
-            Endian::Big => read::<BE>(rest),
-        }
+        with_byte_order!(self.endian, O => read::<O>(rest))
     }
 
     /// Bytes from the start of the buffer to the first note at or behind `offset`, when only
@@ -194,10 +192,7 @@ pub fn write_note(
     out.fill(0);
     let n_namesz = crate::bytes::fit_u32("n_namesz", (name.len() as u64).saturating_add(1))?;
     let n_descsz = crate::bytes::fit_u32("n_descsz", desc.len() as u64)?;
-    match endian {
-        Endian::Little => write_prefix(out, &nhdr::<LE>(n_namesz, n_descsz, n_type))?,
-        Endian::Big => write_prefix(out, &nhdr::<BE>(n_namesz, n_descsz, n_type))?,
-    };
+    with_byte_order!(endian, O => write_prefix(out, &nhdr::<O>(n_namesz, n_descsz, n_type)))?;
     let (_, rest) = out.split_at_mut_checked(NHDR_SIZE).unwrap_or_default();
     let padded = usize::try_from(NoteAlign::Four.pad(u64::from(n_namesz))).unwrap_or(usize::MAX);
     if let Some((name_field, desc_field)) = rest.split_at_mut_checked(padded) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ELF program header (`elf(5)`, `Elf64_Phdr` and `Elf32_Phdr`).
 
-use zerocopy::{BE, ByteOrder, FromBytes, LE};
+use zerocopy::{ByteOrder, FromBytes};
 
 use crate::bytes::{fit_u32, write_prefix};
 use crate::raw::{Phdr32, Phdr64};
-use crate::{Class, Encoding, Endian, Error};
+use crate::with_byte_order;
+use crate::{Class, Encoding, Error};
 
 /// `p_type` of a segment that is memory.
 pub const PT_LOAD: u32 = 1;
@@ -37,12 +38,10 @@ impl Phdr {
     /// # Errors
     /// [`Error::Truncated`] when `bytes` is too short.
     pub fn parse(bytes: &[u8], encoding: Encoding) -> Result<Self, Error> {
-        let parsed = match (encoding.class, encoding.endian) {
-            (Class::Elf64, Endian::Little) => Self::parse64::<LE>(bytes),
-            (Class::Elf64, Endian::Big) => Self::parse64::<BE>(bytes),
-            (Class::Elf32, Endian::Little) => Self::parse32::<LE>(bytes),
-            (Class::Elf32, Endian::Big) => Self::parse32::<BE>(bytes),
-        };
+        let parsed = with_byte_order!(encoding.endian, O => match encoding.class {
+         Class::Elf64 => Self::parse64::<O>(bytes),
+         Class::Elf32 => Self::parse32::<O>(bytes),
+        });
         parsed.ok_or(Error::Truncated {
             what: "program header",
             offset: 0,
@@ -57,12 +56,10 @@ impl Phdr {
     /// [`Error::Buffer`] when `out` is too short, [`Error::TooLarge`] when a value does not
     /// fit ELF32.
     pub fn encode(&self, encoding: Encoding, out: &mut [u8]) -> Result<usize, Error> {
-        match (encoding.class, encoding.endian) {
-            (Class::Elf64, Endian::Little) => write_prefix(out, &self.raw64::<LE>()),
-            (Class::Elf64, Endian::Big) => write_prefix(out, &self.raw64::<BE>()),
-            (Class::Elf32, Endian::Little) => write_prefix(out, &self.raw32::<LE>()?),
-            (Class::Elf32, Endian::Big) => write_prefix(out, &self.raw32::<BE>()?),
-        }
+        with_byte_order!(encoding.endian, O => match encoding.class {
+         Class::Elf64 => write_prefix(out, &self.raw64::<O>()),
+         Class::Elf32 => write_prefix(out, &self.raw32::<O>()?),
+        })
     }
 
     fn parse64<O: ByteOrder>(bytes: &[u8]) -> Option<Self> {

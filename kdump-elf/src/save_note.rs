@@ -4,9 +4,10 @@
 //! Name `LIBKDUMP`, type 1. Its layout, in the byte order of the file, is written down in
 //! docs/dump-note.md. A finished dump whose source lacked nothing has no such note.
 
-use zerocopy::{BE, ByteOrder, FromBytes, Immutable, IntoBytes, KnownLayout, LE, U32, U64, Unaligned};
+use zerocopy::{ByteOrder, FromBytes, Immutable, IntoBytes, KnownLayout, U32, U64, Unaligned};
 
 use crate::bytes::write_prefix;
+use crate::with_byte_order;
 use crate::{Endian, Error, PhysRange};
 
 /// The name of our notes.
@@ -82,10 +83,7 @@ impl LostRange {
     /// # Errors
     /// [`Error::Buffer`] when `out` is too short.
     pub fn encode(&self, endian: Endian, out: &mut [u8]) -> Result<usize, Error> {
-        match endian {
-            Endian::Little => write_prefix(out, &self.raw::<LE>()),
-            Endian::Big => write_prefix(out, &self.raw::<BE>()),
-        }
+        with_byte_order!(endian, O => write_prefix(out, &self.raw::<O>()))
     }
 
     fn raw<O: ByteOrder>(&self) -> Entry<O> {
@@ -138,10 +136,7 @@ impl SaveState {
     /// # Errors
     /// [`Error::Buffer`] when `out` is too short.
     pub fn encode(&self, endian: Endian, out: &mut [u8]) -> Result<usize, Error> {
-        match endian {
-            Endian::Little => write_prefix(out, &self.raw::<LE>()),
-            Endian::Big => write_prefix(out, &self.raw::<BE>()),
-        }
+        with_byte_order!(endian, O => write_prefix(out, &self.raw::<O>()))
     }
 
     fn raw<O: ByteOrder>(&self) -> Head<O> {
@@ -175,10 +170,7 @@ impl<'a> SaveNote<'a> {
     /// [`Error::Truncated`] when not even its head is there; [`Error::Field`] for a version or a
     /// size of ranges that is not known.
     pub fn parse(desc: &'a [u8], endian: Endian) -> Result<Self, Error> {
-        let parsed = match endian {
-            Endian::Little => Self::parse_as::<LE>(desc, endian),
-            Endian::Big => Self::parse_as::<BE>(desc, endian),
-        };
+        let parsed = with_byte_order!(endian, O => Self::parse_as::<O>(desc, endian));
         let (need, have) = (SAVE_NOTE_HEAD as u64, desc.len() as u64);
         parsed.unwrap_or(Err(Error::Truncated { what: "LIBKDUMP note", offset: 0, need, have }))
     }
@@ -221,10 +213,10 @@ impl<'a> SaveNote<'a> {
     pub fn ranges(&self) -> impl Iterator<Item = LostRange> + use<'a> {
         let count = usize::try_from(self.state.count).unwrap_or(usize::MAX);
         let endian = self.endian;
-        self.entries.chunks_exact(self.entry_size).take(count).filter_map(move |bytes| match endian {
-            Endian::Little => LostRange::parse::<LE>(bytes),
-            Endian::Big => LostRange::parse::<BE>(bytes),
-        })
+        self.entries
+            .chunks_exact(self.entry_size)
+            .take(count)
+            .filter_map(move |bytes| with_byte_order!(endian, O => LostRange::parse::<O>(bytes)))
     }
 }
 

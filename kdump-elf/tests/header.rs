@@ -4,7 +4,7 @@
 
 use kdump_elf::{
     Arch, CaptureHeader, Class, CoreHeader, ET_CORE, Ehdr, Encoding, Endian, Error, HeaderLayout, PF_RWX,
-    PN_XNUM, PT_LOAD, PT_NOTE, Phdr, PhysRange,
+    PN_XNUM, PT_LOAD, PT_NOTE, Phdr, PhdrTable, PhysRange,
 };
 use proptest::prelude::{Strategy, any, prop_assert_eq, proptest};
 
@@ -212,4 +212,62 @@ proptest! {
             prop_assert_eq!(header.phdrs().count(), usize::try_from(header.phnum()).unwrap());
         }
     }
+}
+
+/// Finds the table in `bytes` as in a file, and tells which bytes were asked for.
+fn find(bytes: &[u8]) -> (Result<PhdrTable, Error>, Vec<(u64, usize)>) {
+    let mut asked = Vec::new();
+    let found = PhdrTable::find(|offset, out: &mut [u8]| {
+        asked.push((offset, out.len()));
+        let rest = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).unwrap_or_default();
+        let count = rest.len().min(out.len());
+        out[..count].copy_from_slice(&rest[..count]);
+        Ok::<_, core::convert::Infallible>(count)
+    });
+    let Ok(found) = found;
+    (found, asked)
+}
+
+#[test]
+fn a_table_is_found_by_what_is_needed_and_no_more() {
+    for (encoding, ehdr, shdr) in [(LE64, 64, 64), (BE32, 52, 40)] {
+        let few = write(HeaderLayout::elfcorehdr(encoding, 62, 2).unwrap(), &[Phdr::default(); 2]);
+        let (found, asked) = find(&few);
+        let table = found.unwrap();
+        assert_eq!((table.phnum, table.offset, table.offset + table.size), (2, ehdr, few.len() as u64));
+        assert_eq!(asked, [(0, 16), (16, ehdr as usize - 16)]);
+        // Behind the file header nothing is asked for, so that cutting it there is no error.
+        for cut in 0..ehdr as usize {
+            let (error, whole) =
+                (find(&few[..cut]).0.unwrap_err(), CoreHeader::parse(&few[..cut]).unwrap_err());
+            assert_eq!(error, whole, "{cut}");
+            let have = cut as u64;
+            assert!(matches!(error, Error::Truncated { have: found, .. } if found == have), "{error:?}");
+        }
+        assert_eq!(find(&few[..ehdr as usize]).0, Ok(table));
+        let mut many = vec![0; ehdr as usize + shdr];
+        let layout = HeaderLayout::file(encoding, 62, 0x1_0002);
+        let mut whole = vec![0; layout.size() as usize];
+        let _ = layout.writer(&mut whole).unwrap();
+        many.copy_from_slice(&whole[..ehdr as usize + shdr]);
+        let (found, asked) = find(&many);
+        assert_eq!((found.unwrap().phnum, asked.last()), (0x1_0002, Some(&(ehdr, shdr))));
+        let have = many.len() as u64 - 1 - ehdr;
+        let cut = Error::Truncated { what: "section header 0", offset: ehdr, need: shdr as u64, have };
+        assert_eq!(find(&many[..many.len() - 1]).0, Err(cut));
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_gives_the_error_of_the_reader() {
+    let mut calls = 0;
+    let found = PhdrTable::find(|_, out: &mut [u8]| {
+        calls += 1;
+        if calls > 1 {
+            return Err("lost");
+        }
+        out.copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        Ok(16)
+    });
+    assert_eq!((found, calls), (Err("lost"), 2));
 }

@@ -1,20 +1,22 @@
 //! Little-endian fields at fixed offsets of a byte buffer, bounds-checked.
 
-/// The `N` bytes at `offset`, if they are all there.
-pub(crate) fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
-    bytes.get(offset..)?.first_chunk::<N>().copied()
-}
+use kdump_elf::Endian;
 
 pub(crate) fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
-    array(bytes, offset).map(u16::from_le_bytes)
+    Endian::Little.read(bytes, offset)
 }
 
 pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
-    array(bytes, offset).map(u32::from_le_bytes)
+    Endian::Little.read(bytes, offset)
 }
 
 pub(crate) fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
-    array(bytes, offset).map(u64::from_le_bytes)
+    Endian::Little.read(bytes, offset)
+}
+
+/// The `N` bytes at `offset`, if they are all there.
+pub(crate) fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
+    bytes.get(offset..)?.first_chunk().copied()
 }
 
 /// Copies `value` to `offset`; false, and nothing written, when it does not fit.

@@ -4,7 +4,6 @@
 
 pub(crate) mod registers;
 
-use crate::bytes::copy_to;
 use crate::{Arch, Class, Endian, Error};
 
 /// Offsets that follow from the width of `long` alone.
@@ -58,11 +57,8 @@ impl<'a> PrStatus<'a> {
     #[must_use]
     pub fn pid(&self) -> i32 {
         let at = frame(self.arch.class()).pr_pid;
-        let bytes = self.desc.get(at..).and_then(|rest| rest.first_chunk::<4>()).copied().unwrap_or_default();
-        match self.endian {
-            Endian::Little => i32::from_le_bytes(bytes),
-            Endian::Big => i32::from_be_bytes(bytes),
-        }
+        // `parse` saw that it is there.
+        self.endian.read(self.desc, at).unwrap_or(0)
     }
 
     /// All registers in the order of `pr_reg`, with the kernel's names: the fields of the
@@ -100,15 +96,9 @@ impl<'a> PrStatus<'a> {
 
     fn read(&self, offset: usize, size: usize) -> u64 {
         let at = frame(self.arch.class()).pr_reg.saturating_add(offset);
-        let field = self.desc.get(at..).unwrap_or_default();
-        match (size, self.endian) {
-            (8, Endian::Little) => field.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)),
-            (8, Endian::Big) => field.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)),
-            (_, Endian::Little) => {
-                field.first_chunk().map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)))
-            }
-            (_, Endian::Big) => field.first_chunk().map_or(0, |bytes| u64::from(u32::from_be_bytes(*bytes))),
-        }
+        let field = self.desc.get(at..at.saturating_add(size));
+        // `parse` saw that all registers are there, and they have 4 or 8 bytes.
+        field.and_then(|field| self.endian.unsigned(field)).unwrap_or(0)
     }
 }
 
@@ -135,11 +125,7 @@ impl<'a> PrStatusMut<'a> {
 
     /// Sets the task that runs on the CPU.
     pub fn set_pid(&mut self, pid: i32) {
-        let bytes = match self.endian {
-            Endian::Little => pid.to_le_bytes(),
-            Endian::Big => pid.to_be_bytes(),
-        };
-        self.put(frame(self.arch.class()).pr_pid, &bytes);
+        let _ = self.endian.write(self.desc, frame(self.arch.class()).pr_pid, pid);
     }
 
     /// Sets one register by its name; says whether the architecture has it. Only the low
@@ -166,16 +152,11 @@ impl<'a> PrStatusMut<'a> {
 
     fn set_field(&mut self, field: registers::Field, value: u64) {
         let at = frame(self.arch.class()).pr_reg.saturating_add(field.offset);
-        match (field.size, self.endian) {
-            (8, Endian::Little) => self.put(at, &value.to_le_bytes()),
-            (8, Endian::Big) => self.put(at, &value.to_be_bytes()),
-            (_, Endian::Little) => self.put(at, &low_half(value).to_le_bytes()),
-            (_, Endian::Big) => self.put(at, &low_half(value).to_be_bytes()),
-        }
-    }
-
-    fn put(&mut self, at: usize, bytes: &[u8]) {
-        copy_to(self.desc.get_mut(at..).unwrap_or_default(), bytes);
+        // `new` made room for all of them.
+        let _ = match field.size {
+            8 => self.endian.write(self.desc, at, value),
+            _ => self.endian.write(self.desc, at, low_half(value)),
+        };
     }
 }
 

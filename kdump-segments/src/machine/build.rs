@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use kdump_elf::{Arch, PhysRange, VmcoreInfo};
+use kdump_elf::{Arch, Endian, PhysRange, VmcoreInfo};
 
 use super::cpu_features::sha_instructions;
 use super::efi::systab;
@@ -163,8 +163,7 @@ fn find_layout(
 /// Where the kernel was told to look, else what the firmware's table says.
 fn find_rsdp(files: &MachineFiles, boot_params: Option<&[u8]>) -> Option<Sourced<u64>> {
     let field = boot_params
-        .and_then(|page| page.get(BOOT_PARAMS_RSDP..)?.first_chunk::<8>())
-        .map(|bytes| u64::from_le_bytes(*bytes))
+        .and_then(|page| Endian::Little.read::<u64>(page, BOOT_PARAMS_RSDP))
         .filter(|&address| address != 0);
     if let Some(address) = field {
         return Some(Sourced::new(address, Source::BootParams));

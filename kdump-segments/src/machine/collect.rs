@@ -237,11 +237,7 @@ impl Reader<'_> {
         let mut word = [0_u8; 8];
         let word = word.get_mut(..kcore.encoding.class.word_size())?;
         file.read_exact_at(word, offset).ok()?;
-        let fold = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
-        Some(match kcore.encoding.endian {
-            Endian::Little => word.iter().rev().fold(0, fold),
-            Endian::Big => word.iter().fold(0, fold),
-        })
+        kcore.encoding.endian.unsigned(word)
     }
 
     /// What could not be read when the machine was recorded.

@@ -1,12 +1,12 @@
 //! Reading the beginning of /proc/kcore, a file as large as the address space.
 
 use std::fs::File;
-use std::io::{Error, ErrorKind, Result};
+use std::io::{Error, ErrorKind, Read as _, Result};
 use std::os::unix::fs::FileExt;
 
 use alloc::vec::Vec;
 
-use kdump_elf::{CoreHeader, Ehdr, PN_XNUM, PT_NOTE, extended_phnum};
+use kdump_elf::{CoreHeader, PT_NOTE, PhdrTable};
 
 /// The most that is read: 65535 program headers and the notes behind them are 4 MiB.
 const LIMIT: u64 = 16 << 20;
@@ -15,16 +15,12 @@ const LIMIT: u64 = 16 << 20;
 /// them, and notes. Shorter when the file ends before.
 pub(super) fn read_head(file: &File) -> Result<Vec<u8>> {
     let mut head = Vec::new();
-    extend_to(file, &mut head, 64)?;
-    let ehdr = Ehdr::parse(&head).map_err(invalid)?;
-    let mut phnum = u32::from(ehdr.e_phnum);
-    if ehdr.e_phnum == PN_XNUM && ehdr.e_shoff != 0 {
-        let size = u64::from(ehdr.encoding.shdr_size());
-        extend_to(file, &mut head, ehdr.e_shoff.saturating_add(size))?;
-        let shdr = usize::try_from(ehdr.e_shoff).ok().and_then(|offset| head.get(offset..));
-        phnum = extended_phnum(ehdr.encoding, shdr.unwrap_or_default()).map_err(invalid)?;
-    }
-    let (offset, size) = ehdr.phdr_table(phnum).map_err(invalid)?;
+    let found = PhdrTable::find(|offset, buf| {
+        extend_to(file, &mut head, offset.saturating_add(buf.len() as u64))?;
+        let mut rest = usize::try_from(offset).ok().and_then(|offset| head.get(offset..)).unwrap_or_default();
+        rest.read(buf)
+    });
+    let PhdrTable { offset, size, .. } = found?.map_err(invalid)?;
     extend_to(file, &mut head, offset.saturating_add(size))?;
     let end_of_notes = match CoreHeader::parse(&head) {
         Ok(header) => header

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use kdump_elf::{
-    Arch, CaptureHeader, CoreHeader, NoteCause, NoteDefect, PT_LOAD, Paddr, Phdr, PhysRange, VmcoreFile,
-    VmcorePiece,
+    Arch, CaptureHeader, CoreHeader, Ehdr, NoteCause, NoteDefect, PT_LOAD, Paddr, Phdr, PhysRange,
+    VmcoreFile, VmcorePiece,
 };
 
 use crate::capture::elfcorehdr::read_elfcorehdr;
@@ -68,7 +68,8 @@ impl<M: OldMemory> VmcoreView<M> {
     /// When the header breaks any rule, there is no view: guessing would show wrong memory.
     /// Notes that cannot be read or parsed break none; see [`VmcoreView::defects`].
     pub fn from_header(elfcorehdr: &[u8], memory: M, options: ViewOptions) -> Result<Self, Error> {
-        let size = CaptureHeader::size_of(elfcorehdr, options.arch).map_err(elf("elfcorehdr"))?;
+        let size = Ehdr::parse(elfcorehdr).and_then(|ehdr| CaptureHeader::size_of(&ehdr, options.arch));
+        let size = size.map_err(elf("elfcorehdr"))?;
         let used = usize::try_from(size).ok().and_then(|size| elfcorehdr.get(..size)).unwrap_or(elfcorehdr);
         let mut bytes = Vec::new();
         append(&mut bytes, "the elfcorehdr", used)?;

@@ -2,10 +2,9 @@
 
 use alloc::vec::Vec;
 
-use kdump_elf::{ET_CORE, Ehdr, PN_XNUM, Phdr, extended_phnum};
+use kdump_elf::{ET_CORE, Ehdr, Phdr, PhdrTable};
 
-use crate::error::Error;
-use crate::error::elf;
+use crate::error::{Error, Stopped, elf};
 use crate::room::{push, zeroed};
 use crate::source::ReadAt;
 
@@ -19,8 +18,6 @@ const MAX_KEPT: u64 = 1 << 16;
 const PT_NULL: [u8; 4] = [0; 4];
 /// Bytes of the table read at once; a multiple of both program header sizes.
 const PIECE: usize = 56 * 32 * 64;
-/// Bytes of the longest file header.
-const EHDR_ROOM: usize = 64;
 
 /// The header of an ELF core.
 #[derive(Clone, Debug)]
@@ -33,16 +30,13 @@ pub(crate) struct CoreTable {
 impl CoreTable {
     /// Reads it from `source`, which has `size` bytes.
     pub(crate) fn read(source: &dyn ReadAt, size: u64) -> Result<Self, Error> {
-        let mut head = [0; EHDR_ROOM];
-        let have = match source.read_full_at(0, &mut head) {
-            Ok(()) => EHDR_ROOM,
-            Err(stopped) => match stopped.error {
-                Error::Truncated { .. } => stopped.read,
-                other => return Err(other),
-            },
+        let read = |offset, buf: &mut [u8]| match source.read_full_at(offset, buf) {
+            Ok(()) => Ok(buf.len()),
+            Err(Stopped { error: Error::Truncated { .. }, read, .. }) => Ok(read),
+            Err(stopped) => Err(stopped.error),
         };
-        let head = head.get_mut(..have).unwrap_or_default();
-        let ehdr = Ehdr::parse(head).map_err(elf("ELF header"))?;
+        let PhdrTable { ehdr, phnum, offset, size: need, .. } =
+            PhdrTable::find(read)?.map_err(elf("ELF header"))?;
         if ehdr.e_type != ET_CORE {
             return Err(Error::Corrupt {
                 what: "e_type",
@@ -50,28 +44,16 @@ impl CoreTable {
                 expected: "4 (ET_CORE)",
             });
         }
-        let phnum = read_phnum(source, &ehdr)?;
         if phnum > MAX_PHNUM {
             let (value, limit) = (u64::from(phnum), u64::from(MAX_PHNUM));
             return Err(Error::TooLarge { what: "number of program headers", value, limit });
         }
-        let (offset, need) = ehdr.phdr_table(phnum).map_err(elf("ELF header"))?;
         let have = size.saturating_sub(offset);
         if have < need {
             return Err(Error::Truncated { what: "program header table", offset, need, have });
         }
         Ok(Self { ehdr, phdrs: read_phdrs(source, &ehdr, offset, need)? })
     }
-}
-
-fn read_phnum(source: &dyn ReadAt, ehdr: &Ehdr) -> Result<u32, Error> {
-    if ehdr.e_phnum != PN_XNUM || ehdr.e_shoff == 0 {
-        return Ok(u32::from(ehdr.e_phnum));
-    }
-    let mut shdr = [0; EHDR_ROOM];
-    let shdr = shdr.get_mut(..usize::from(ehdr.encoding.shdr_size())).unwrap_or_default();
-    source.read_full_at(ehdr.e_shoff, shdr).map_err(|stopped| stopped.error)?;
-    extended_phnum(ehdr.encoding, shdr).map_err(elf("section header 0"))
 }
 
 /// `need` bytes of program headers from `offset` on; both are known to lie in the source.

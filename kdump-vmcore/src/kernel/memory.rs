@@ -85,7 +85,7 @@ impl<M: PhysMemory> KernelMemory<M> {
     pub fn read_u32(&mut self, vaddr: u64) -> Result<u32, Stopped> {
         let mut bytes = [0; 4];
         self.read(vaddr, &mut bytes)?;
-        Ok(self.u32(bytes))
+        Ok(self.endian.number(bytes))
     }
 
     /// A `u64`.
@@ -95,7 +95,7 @@ impl<M: PhysMemory> KernelMemory<M> {
     pub fn read_u64(&mut self, vaddr: u64) -> Result<u64, Stopped> {
         let mut bytes = [0; 8];
         self.read(vaddr, &mut bytes)?;
-        Ok(self.u64(bytes))
+        Ok(self.endian.number(bytes))
     }
 
     /// An `unsigned long` or a pointer.
@@ -118,19 +118,15 @@ impl<M: PhysMemory> KernelMemory<M> {
     }
 
     pub(crate) fn u64_in(&self, bytes: &[u8], offset: u64) -> Option<u64> {
-        field(bytes, offset).map(|bytes| self.u64(bytes))
+        self.endian.read(bytes, usize::try_from(offset).ok()?)
     }
 
     pub(crate) fn u32_in(&self, bytes: &[u8], offset: u64) -> Option<u32> {
-        field(bytes, offset).map(|bytes| self.u32(bytes))
+        self.endian.read(bytes, usize::try_from(offset).ok()?)
     }
 
     pub(crate) fn u16_in(&self, bytes: &[u8], offset: u64) -> Option<u16> {
-        let bytes = field(bytes, offset)?;
-        Some(match self.endian {
-            Endian::Little => u16::from_le_bytes(bytes),
-            Endian::Big => u16::from_be_bytes(bytes),
-        })
+        self.endian.read(bytes, usize::try_from(offset).ok()?)
     }
 
     /// The first of the bit fields in `byte` that has `bits` bits and skips `skip` ones, as
@@ -144,24 +140,6 @@ impl<M: PhysMemory> KernelMemory<M> {
         let mask = (1_u16.checked_shl(bits).unwrap_or(0)).wrapping_sub(1);
         u8::try_from((u16::from(byte) >> shift.min(15)) & mask).unwrap_or(0)
     }
-
-    fn u32(&self, bytes: [u8; 4]) -> u32 {
-        match self.endian {
-            Endian::Little => u32::from_le_bytes(bytes),
-            Endian::Big => u32::from_be_bytes(bytes),
-        }
-    }
-
-    fn u64(&self, bytes: [u8; 8]) -> u64 {
-        match self.endian {
-            Endian::Little => u64::from_le_bytes(bytes),
-            Endian::Big => u64::from_be_bytes(bytes),
-        }
-    }
-}
-
-fn field<const N: usize>(bytes: &[u8], offset: u64) -> Option<[u8; N]> {
-    usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..))?.first_chunk().copied()
 }
 
 /// `OFFSET(name)` that must be there.

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use kdump_elf::{Endian, Paddr};
+use kdump_elf::Paddr;
 
 use super::radix::{Mapping, Radix};
 use crate::error::Error;
@@ -82,41 +82,32 @@ impl TranslationCache {
         at: u64,
     ) -> Result<u64, Error> {
         let start = at & !(PIECE as u64).wrapping_sub(1);
-        let offset = usize::try_from(at.wrapping_sub(start)).unwrap_or(0);
+        let wrong = || Error::TooLarge { what: "bytes of an entry", value: tables.entry_size, limit: 8 };
+        let len = usize::try_from(tables.entry_size).map_err(|_| wrong())?;
+        let offset = usize::try_from(at.wrapping_sub(start)).unwrap_or(PIECE);
+        let inside = offset..offset.saturating_add(len);
         if self.pieces.is_empty() && self.pieces.try_reserve_exact(PIECES).is_ok() {
             self.pieces.resize(PIECES, Piece { at: None, bytes: [0; PIECE] });
         }
-        if let Some(piece) = self.pieces.get_mut(slot(start, PIECES)) {
+        // Tables that are not aligned, which only a wrong root is, have entries across pieces.
+        let piece = if inside.end <= PIECE { self.pieces.get_mut(slot(start, PIECES)) } else { None };
+        if let Some(piece) = piece {
             if piece.at != Some(start) {
                 let read = memory.read_stored(Paddr(start), &mut piece.bytes);
                 piece.at = read.is_ok().then_some(start);
             }
             if piece.at == Some(start) {
-                return Ok(number(piece.bytes.get(offset..), tables));
+                return piece
+                    .bytes
+                    .get(inside)
+                    .and_then(|entry| tables.endian.unsigned(entry))
+                    .ok_or_else(wrong);
             }
         }
         let mut bytes = [0; 8];
-        let len = usize::try_from(tables.entry_size).unwrap_or(8).min(8);
-        let entry = bytes.get_mut(..len).unwrap_or_default();
+        let entry = bytes.get_mut(..len).ok_or_else(wrong)?;
         memory.read_stored(Paddr(at), entry).map_err(|stopped| stopped.error)?;
-        Ok(number(Some(&bytes), tables))
-    }
-}
-
-/// The entry at the start of `bytes`.
-fn number(bytes: Option<&[u8]>, tables: &Radix) -> u64 {
-    let bytes = bytes.unwrap_or_default();
-    if tables.entry_size == 4 {
-        let bytes = bytes.first_chunk().copied().unwrap_or_default();
-        return u64::from(match tables.endian {
-            Endian::Little => u32::from_le_bytes(bytes),
-            Endian::Big => u32::from_be_bytes(bytes),
-        });
-    }
-    let bytes = bytes.first_chunk().copied().unwrap_or_default();
-    match tables.endian {
-        Endian::Little => u64::from_le_bytes(bytes),
-        Endian::Big => u64::from_be_bytes(bytes),
+        tables.endian.unsigned(entry).ok_or_else(wrong)
     }
 }
 
@@ -128,4 +119,55 @@ fn key(vaddr: u64, shift: u32) -> u64 {
 fn slot(key: u64, slots: usize) -> usize {
     let spread = key.wrapping_mul(SPREAD).rotate_left(16);
     usize::try_from(spread & (slots as u64).wrapping_sub(1)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use kdump_elf::Endian;
+
+    use super::super::radix::{Entry, Level};
+    use super::*;
+    use crate::error::Stopped;
+
+    /// The bytes of each address are its lowest byte.
+    struct Counting;
+
+    impl PhysMemory for Counting {
+        fn read_phys(&mut self, paddr: Paddr, buf: &mut [u8]) -> Result<(), Stopped> {
+            for (byte, at) in buf.iter_mut().zip(paddr.0..) {
+                *byte = at.to_le_bytes()[0];
+            }
+            Ok(())
+        }
+    }
+
+    fn tables(root: u64, entry_size: u64) -> Radix {
+        Radix {
+            root,
+            levels: &[Level { shift: 12, bits: 9 }],
+            entry_size,
+            endian: Endian::Little,
+            ignored: 0,
+            above: None,
+            entry: |raw| if raw.bits == 0 { Entry::Absent } else { Entry::Page(raw.bits & !0xfff) },
+            canonical: |_, _| true,
+        }
+    }
+
+    /// Half of such an entry was taken for none: the address for one that is not mapped.
+    #[test]
+    fn an_entry_across_two_pieces_is_read_whole() {
+        for (root, expected) in [(0x1f8, 0xfffe_fdfc_fbfa_f9f8), (0x1fc, 0x0302_0100_fffe_fdfc)] {
+            let bits = TranslationCache::default().entry(&tables(root, 8), &mut Counting, root);
+            assert_eq!(bits, Ok(expected), "{root:#x}");
+        }
+    }
+
+    #[test]
+    fn an_entry_of_a_size_no_number_has_is_refused() {
+        for size in [0, 3, 9, u64::MAX] {
+            let read = TranslationCache::default().entry(&tables(0, size), &mut Counting, 0);
+            assert!(matches!(read, Err(Error::TooLarge { value, .. }) if value == size), "{size}: {read:?}");
+        }
+    }
 }

@@ -4,6 +4,8 @@
 //! registers of 8 bytes, 10 segments of 24, then CR0 to CR4 (docs of QEMU name no layout: it is
 //! what its dumps have, checked against the tables that VMCOREINFO names).
 
+use kdump_elf::Endian;
+
 use super::architecture::NOT_TOLD;
 use crate::dump::Facts;
 
@@ -49,19 +51,11 @@ impl ControlRegisters {
 
 /// The registers in a state and the privilege level; `None` without paging.
 fn state(desc: &[u8]) -> Option<(ControlRegisters, u32)> {
-    let size = usize::try_from(u32_at(desc, 4)?).ok()?;
-    if u32_at(desc, 0)? != VERSION || size > desc.len() {
+    let size = usize::try_from(Endian::Little.read::<u32>(desc, 4)?).ok()?;
+    if Endian::Little.read::<u32>(desc, 0)? != VERSION || size > desc.len() {
         return None;
     }
-    let cr = |index: usize| u64_at(desc, CR.saturating_add(index.saturating_mul(8)));
+    let cr = |index: usize| Endian::Little.read::<u64>(desc, CR.saturating_add(index.saturating_mul(8)));
     let found = ControlRegisters { cr3: cr(3)?, cr4: cr(4)? };
-    (cr(0)? & CR0_PG != 0).then_some((found, u32_at(desc, CS)? & 3))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+    (cr(0)? & CR0_PG != 0).then_some((found, Endian::Little.read::<u32>(desc, CS)? & 3))
 }

@@ -3,6 +3,8 @@
 
 use alloc::vec::Vec;
 
+use kdump_elf::Endian;
+
 use super::{Stream, Told, UNKNOWN_FACTOR};
 use crate::le::{u32_at, u64_at};
 
@@ -253,7 +255,7 @@ fn lz4(bytes: &[u8]) -> Stream {
 /// Every block has its size before it (lzop 1.04, the program's own format; flags as it writes
 /// them: Adler-32 and CRC-32 of either side are bits 0, 1, 8 and 9).
 fn lzop(bytes: &[u8]) -> Option<Stream> {
-    let be = |at: usize| crate::le::array(bytes, at).map(u32::from_be_bytes);
+    let be = |at: usize| Endian::Big.read::<u32>(bytes, at);
     // Magic 9, versions 2 + 2 + 2, method 1, level 1, flags 4, [filter 4], mode 4, times 8.
     let flags = be(17)?;
     let filter = if flags & 0x800 != 0 { 4 } else { 0 };
