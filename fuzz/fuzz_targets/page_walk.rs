@@ -2,6 +2,7 @@
 //! said, and the same whatever was asked before.
 #![no_main]
 
+use kdump_elf::Vaddr;
 use kdump_fuzz::MAPPED;
 use kdump_vmcore::{Dump, KernelMemory};
 use libfuzzer_sys::fuzz_target;
@@ -20,8 +21,8 @@ fuzz_target!(|input: &[u8]| {
     let offsets =
         asked.iter().flat_map(|offset| MAPPED.map(|mapped| mapped.wrapping_add(offset % (1 << 31))));
     for vaddr in asked.iter().copied().chain(offsets).chain(MAPPED) {
-        let found = memory.translate(vaddr);
-        let fresh = KernelMemory::new(&dump).translate(vaddr);
+        let found = memory.translate(Vaddr(vaddr));
+        let fresh = KernelMemory::new(&dump).translate(Vaddr(vaddr));
         match (&found, &fresh) {
             (Ok(found), Ok(fresh)) => assert_eq!(found, fresh, "at {vaddr:#x}"),
             (Err(_), Err(_)) => {}
@@ -29,10 +30,10 @@ fuzz_target!(|input: &[u8]| {
         }
         if let Ok(mapping) = found {
             assert!(mapping.len > 0 && vaddr.checked_add(mapping.len - 1).is_some());
-            let last = memory.translate(vaddr + (mapping.len - 1)).expect("it was mapped that far");
+            let last = memory.translate(Vaddr(vaddr + (mapping.len - 1))).expect("it was mapped that far");
             assert_eq!(last.paddr.0, mapping.paddr.0.wrapping_add(mapping.len - 1), "at {vaddr:#x}");
         }
         let mut bytes = [0; 24];
-        let _ = memory.read(vaddr, &mut bytes);
+        let _ = memory.read(Vaddr(vaddr), &mut bytes);
     }
 });

@@ -41,25 +41,10 @@ fuzz_target!(|input: (Vec<(u32, u32, u8)>, Vec<(u16, u8)>, u8, &str)| -> Corpus 
     machine.crash_regions = vec![crash];
     let places = (0..2).map(|cpu| CpuNote { cpu, paddr: 0x2800_0000 + u64::from(cpu) * 512, size: 368 });
     machine.cpu_notes = places.collect();
-    let options = PlanOptions {
-        cmdline: cmdline.to_owned(),
-        backup: [BackupPolicy::Auto, BackupPolicy::Always, BackupPolicy::Never][usize::from(switches) % 3],
-        entry_32bit: switches & 0x10 != 0,
-        memmap_cmdline: switches & 0x20 != 0,
-        hotplug: switches & 0x40 != 0,
-        reuse_cmdline: switches & 0x80 != 0,
-        rng_seed: Some([7; 32]),
-        ..PlanOptions::default()
-    };
+    let options = PlanOptions::default().cmdline(cmdline.to_owned()).backup([BackupPolicy::Auto, BackupPolicy::Always, BackupPolicy::Never][usize::from(switches) % 3]).entry_32bit(switches & 0x10 != 0).memmap_cmdline(switches & 0x20 != 0).hotplug(switches & 0x40 != 0).reuse_cmdline(switches & 0x80 != 0).rng_seed(Some([7; 32]));
     let purgatory = ObjectPurgatory::builtin(Arch::X86_64).unwrap();
     let kernel = kernel(&patches);
-    let inputs = PlanInputs {
-        machine: &machine,
-        kernel: &kernel,
-        initrd: None,
-        options: &options,
-        purgatory: &purgatory,
-    };
+    let inputs = PlanInputs::new(&machine, &kernel, &purgatory).options(&options);
     let plan = match Plan::new(&inputs) {
         Ok(plan) => plan,
         Err(error) => {

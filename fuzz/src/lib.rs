@@ -156,7 +156,7 @@ pub fn exercise(parts: Vec<Vec<u8>>) {
     };
     let (Ok(dump), Ok(bare)) = (open(parts.clone()), open(parts)) else { return };
     // What is kept gives what reading anew gives, with room for two pages and for none.
-    let kept = |cache_size| ReadOptions { cache_size, threads: 1 };
+    let kept = |cache_size| ReadOptions::default().cache_size(cache_size).threads(1);
     let (dump, bare) = (dump.read_options(kept(10_000)), bare.read_options(kept(0)));
     let _ = (dump.memory_size(), dump.completeness().is_complete(), dump.cpus().count());
     let _ = (dump.notes().iter().count(), dump.facts().details.len());

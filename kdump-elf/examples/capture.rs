@@ -102,11 +102,11 @@ fn tell(line: &dyn Display) {
 fn main() -> ExitCode {
     let paths: Vec<String> = std::env::args().skip(1).collect();
     match run(&paths) {
-        Ok(VmcoreCopied { written, unreadable: 0 }) => {
+        Ok(VmcoreCopied { written, unreadable: 0, .. }) => {
             tell(&format_args!("{written} bytes"));
             ExitCode::SUCCESS
         }
-        Ok(VmcoreCopied { written, unreadable }) => {
+        Ok(VmcoreCopied { written, unreadable, .. }) => {
             tell(&format_args!("{written} bytes, of which {unreadable} could not be read"));
             ExitCode::from(3)
         }

@@ -22,6 +22,14 @@ pub(crate) fn copy_to(out: &mut [u8], bytes: &[u8]) {
     }
 }
 
+/// The first `len` bytes of `buf`, or all of it where it is shorter: what is read into it is as
+/// long as it is, and never what somebody wished for.
+#[must_use]
+pub fn front(buf: &mut [u8], len: u64) -> &mut [u8] {
+    let len = usize::try_from(len).unwrap_or(usize::MAX).min(buf.len());
+    buf.split_at_mut(len).0
+}
+
 /// `value` as a 32-bit field.
 pub(crate) fn fit_u32(field: &'static str, value: u64) -> Result<u32, Error> {
     u32::try_from(value).map_err(|_| Error::TooLarge { field, value, limit: u64::from(u32::MAX) })

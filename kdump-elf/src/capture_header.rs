@@ -129,12 +129,18 @@ impl<'a> CaptureHeader<'a> {
         for ((index, _), place) in loads.zip(order.iter_mut()) {
             place.set(index);
         }
-        let phdr = |index: &U16<LE>| self.core.phdr(u32::from(index.get())).unwrap_or_default();
-        order.sort_unstable_by_key(|index| (phdr(index).p_paddr, index.get()));
+        let phdr = |index: &U16<LE>| self.core.phdr(u32::from(index.get()));
+        order.sort_unstable_by_key(|index| (phdr(index).map(|phdr| phdr.p_paddr), index.get()));
         // Of those so far, all of which agree where they overlap, the one that reaches farthest.
         let mut farthest: Option<Phdr> = None;
-        let loads = order.iter().map(|index| (u32::from(index.get()), phdr(index)));
-        for (index, phdr) in loads.filter(|(_, phdr)| phdr.p_memsz != 0) {
+        for index in order.iter() {
+            let (index, found) = (u32::from(index.get()), phdr(index));
+            let expected = "a program header of the table";
+            let missing = Error::Phdr { index, field: "index", value: u64::from(index), expected };
+            let phdr = found.ok_or(missing)?;
+            if phdr.p_memsz == 0 {
+                continue;
+            }
             let end = |phdr: &Phdr| phdr.p_paddr.saturating_add(phdr.p_memsz);
             let shift = |phdr: &Phdr| phdr.p_offset.wrapping_sub(phdr.p_paddr);
             if farthest.is_some_and(|last| phdr.p_paddr < end(&last) && shift(&last) != shift(&phdr)) {

@@ -194,7 +194,7 @@ fn write_head(head: &mut [u8], desc_len: usize, endian: Endian) -> Result<(), Er
     let (Some((n_namesz, rest)), Some((first, tail))) =
         (scratch.split_first_chunk_mut::<4>(), head.split_first_chunk_mut::<4>())
     else {
-        return Ok(());
+        return Err(Error::Buffer { need: (NHDR_SIZE as u64).saturating_add(8), have: 0 });
     };
     if let Some(field) = rest.first_chunk_mut::<4>() {
         *field = n_descsz;

@@ -85,6 +85,7 @@ mod vmcoreinfo_writer;
 
 pub use addr::{Paddr, PhysRange, Vaddr, align_down, align_up};
 pub use arch::Arch;
+pub use bytes::front;
 pub use capture_header::{CaptureHeader, MAX_CAPTURE_NOTES, MAX_CAPTURE_PHDRS};
 pub use crash_cause::{CRASH_CAUSE_NOTE_NAME, CrashCause, NT_CRASH_CAUSE};
 pub use crash_note::{CrashNote, crash_note_size, prstatus_note_size, write_crash_note};

@@ -195,10 +195,9 @@ pub fn write_note(
     with_byte_order!(endian, O => write_prefix(out, &nhdr::<O>(n_namesz, n_descsz, n_type)))?;
     let (_, rest) = out.split_at_mut_checked(NHDR_SIZE).unwrap_or_default();
     let padded = usize::try_from(NoteAlign::Four.pad(u64::from(n_namesz))).unwrap_or(usize::MAX);
-    if let Some((name_field, desc_field)) = rest.split_at_mut_checked(padded) {
-        copy_to(name_field, name);
-        copy_to(desc_field, desc);
-    }
+    let (name_field, desc_field) = rest.split_at_mut_checked(padded).ok_or(Error::Buffer { need, have })?;
+    copy_to(name_field, name);
+    copy_to(desc_field, desc);
     Ok(out.len())
 }
 

@@ -5,7 +5,7 @@
 use crate::vmcore_notes::merge_notes;
 use crate::{
     CaptureHeader, CoreHeader, Error, MAX_CAPTURE_NOTES, NoteDefect, Phdr, VmcoreExtent, VmcoreLayout,
-    align_down, align_up,
+    align_down, align_up, front,
 };
 
 /// The file a capture kernel exports, put together from an elfcorehdr and its head. Cheap to
@@ -37,6 +37,7 @@ pub enum VmcorePiece<'a> {
 
 /// What [`VmcoreFile::copy`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct VmcoreCopied {
     /// Bytes written: the size of the file.
     pub written: u64,
@@ -83,7 +84,7 @@ impl<'a> VmcoreFile<'a> {
         // The table of the PT_LOADs will stand there, which is larger.
         header.judge_loads(head)?;
         let most = align_down(notes.len() as u64, page_size).min(MAX_CAPTURE_NOTES);
-        let room = notes.get_mut(..usize::try_from(most).unwrap_or(usize::MAX)).unwrap_or_default();
+        let room = front(notes, most);
         let used = merge_notes(header, page_size, room, read, report);
         let layout = layout(used as u64)?;
         head.fill(0);
@@ -179,9 +180,9 @@ impl<'a> VmcoreFile<'a> {
                 Ok(count)
             }
             VmcorePiece::Memory { paddr, len } => {
-                let count = usize::try_from(len).unwrap_or(usize::MAX).min(buf.len());
-                read(paddr, buf.get_mut(..count).unwrap_or_default())?;
-                Ok(count)
+                let piece = front(buf, len);
+                read(paddr, piece)?;
+                Ok(piece.len())
             }
         }
     }
@@ -213,15 +214,13 @@ impl<'a> VmcoreFile<'a> {
                     rest.len()
                 }
                 VmcorePiece::Memory { paddr, len } => {
-                    let whole_pages = align_down(have, self.page_size).min(len);
-                    let count = usize::try_from(whole_pages).unwrap_or(usize::MAX);
-                    let piece = buffer.get_mut(..count).unwrap_or_default();
+                    let piece = front(buffer, align_down(have, self.page_size).min(len));
                     if read(paddr, piece).is_err() {
                         let gone = self.read_singly(paddr, piece, &mut read, &mut lost);
                         copied.unreadable = copied.unreadable.saturating_add(gone);
                     }
                     write(copied.written, piece)?;
-                    count
+                    piece.len()
                 }
             };
             copied.written = copied.written.saturating_add(count as u64);

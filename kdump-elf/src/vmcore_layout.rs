@@ -23,6 +23,7 @@ pub struct VmcoreLayout {
 
 /// One program header of the exported file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct VmcorePhdr {
     /// The header as exported: `p_offset` is a file offset.
     pub phdr: Phdr,
@@ -32,6 +33,7 @@ pub struct VmcorePhdr {
 
 /// Whole pages of old memory in the exported file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct VmcoreExtent {
     /// Offset of the first byte in the file; a multiple of the page size.
     pub offset: u64,

@@ -4,10 +4,11 @@
 //! One bad thing costs only itself: memory that cannot be read ends the notes of its PT_NOTE,
 //! as does a note that is damaged. What precedes it and all other PT_NOTEs are kept.
 
-use crate::{CaptureHeader, Error, NoteAlign, Notes, PT_NOTE, Phdr};
+use crate::{CaptureHeader, Error, NoteAlign, Notes, PT_NOTE, Phdr, front};
 
 /// Why notes of one PT_NOTE were left out, or what was odd about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NoteDefect<E> {
     /// Index of its program header in the elfcorehdr, from 0.
     pub index: u32,
@@ -50,8 +51,8 @@ pub(crate) fn merge_notes<E>(
         if let Some(error) = odd_header(index, &phdr, want) {
             report(NoteCause::Header(error));
         }
-        let want = usize::try_from(want).unwrap_or(usize::MAX);
-        let segment = room.get_mut(used..).and_then(|rest| rest.get_mut(..want)).unwrap_or_default();
+        // Where the shares of all do not fit, the last ones get what is left.
+        let segment = front(room.get_mut(used..).unwrap_or_default(), want);
         let (have, unreadable) = read_pages(&phdr, page_size, segment, &mut read);
         let mut notes = Notes::new(segment.get(..have).unwrap_or_default(), endian, NoteAlign::Four);
         let damage = notes.by_ref().find_map(Result::err);
@@ -99,11 +100,11 @@ fn read_pages<E>(
     while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
         let paddr = phdr.p_offset.saturating_add(done as u64);
         let in_page = page_size.saturating_sub(paddr & page_size.saturating_sub(1));
-        let count = usize::try_from(in_page).unwrap_or(usize::MAX).clamp(1, rest.len());
-        if let Err(error) = read(paddr, rest.get_mut(..count).unwrap_or_default()) {
+        let piece = front(rest, in_page.max(1));
+        if let Err(error) = read(paddr, piece) {
             return (done, Some((paddr, error)));
         }
-        done = done.saturating_add(count);
+        done = done.saturating_add(piece.len());
     }
     (done, None)
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Headers against bytes laid out by hand, and round trips of arbitrary ones.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
+#![allow(clippy::cast_possible_truncation, reason = "tests")]
 
 use kdump_elf::{
     Arch, CaptureHeader, Class, CoreHeader, ET_CORE, Ehdr, Encoding, Endian, Error, HeaderLayout, PF_RWX,

@@ -128,7 +128,7 @@ pub extern "C" fn libkdump_dmesg_get_info(
 ) -> c_int {
     call(error, || {
         let handle = enter(dmesg, "dmesg")?;
-        let Dmesg { records, lost, defects } = &handle.log;
+        let Dmesg { records, lost, defects, .. } = &handle.log;
         let (records, defects) = (count(records.len()), count(defects.len()));
         let info = libkdump_dmesg_info { size: 0, records, defects, reserved: 0, lost: *lost };
         Ok::<_, Failure>(out.set("out", info)?)

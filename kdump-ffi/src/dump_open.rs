@@ -189,7 +189,7 @@ impl How {
             (false, size) => size,
         };
         let threads = usize::try_from(threads).unwrap_or(1);
-        Ok(Self { flags, raw_base, options: ReadOptions { cache_size, threads } })
+        Ok(Self { flags, raw_base, options: ReadOptions::default().cache_size(cache_size).threads(threads) })
     }
 
     /// The bytes of a file.

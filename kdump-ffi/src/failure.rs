@@ -5,10 +5,10 @@ use core::fmt;
 use std::path::PathBuf;
 
 use kdump_ffi_core::{
-    Fail, LIBKDUMP_ERR_CANCELLED, LIBKDUMP_ERR_CORRUPT, LIBKDUMP_ERR_EXCLUDED, LIBKDUMP_ERR_FORMAT,
-    LIBKDUMP_ERR_HOLE, LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_IO, LIBKDUMP_ERR_NO_MEMORY, LIBKDUMP_ERR_NOT_FOUND,
-    LIBKDUMP_ERR_NOT_MAPPED, LIBKDUMP_ERR_POISONED, LIBKDUMP_ERR_REFUSED, LIBKDUMP_ERR_TOO_LARGE,
-    LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_UNSUPPORTED, Place, elf_code, elf_place,
+    ErrorPlace, Fail, LIBKDUMP_ERR_CANCELLED, LIBKDUMP_ERR_CORRUPT, LIBKDUMP_ERR_EXCLUDED,
+    LIBKDUMP_ERR_FORMAT, LIBKDUMP_ERR_HOLE, LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_IO, LIBKDUMP_ERR_NO_MEMORY,
+    LIBKDUMP_ERR_NOT_FOUND, LIBKDUMP_ERR_NOT_MAPPED, LIBKDUMP_ERR_POISONED, LIBKDUMP_ERR_REFUSED,
+    LIBKDUMP_ERR_TOO_LARGE, LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_UNSUPPORTED, elf_code, elf_place,
 };
 
 /// A failure of a function of this crate.
@@ -164,17 +164,17 @@ impl Fail for Failure {
         }
     }
 
-    fn place(&self) -> Place {
-        let none = Place::default();
+    fn place(&self) -> ErrorPlace {
+        let none = ErrorPlace::default();
         match self {
             Self::Core(failure) => failure.place(),
-            Self::Io { error, .. } => Place { os_errno: error.raw_os_error().unwrap_or(0), ..none },
+            Self::Io { error, .. } => ErrorPlace { os_errno: error.raw_os_error().unwrap_or(0), ..none },
             Self::File { failure, .. } => failure.place(),
-            Self::NoMemory { need } => Place { need: Some(*need), ..none },
+            Self::NoMemory { need } => ErrorPlace { need: Some(*need), ..none },
             Self::Segments(error) => segments_place(error),
             Self::Vmcore(error) => vmcore_place(error),
             Self::Stopped { stopped, pfn } => {
-                Place { address: Some(stopped.at), pfn: *pfn, ..vmcore_place(&stopped.error) }
+                ErrorPlace { address: Some(stopped.at), pfn: *pfn, ..vmcore_place(&stopped.error) }
             }
             Self::Save(failure) => vmcore_place(&failure.error),
             Self::Poisoned { .. }
@@ -212,25 +212,25 @@ fn segments_code(error: &kdump_segments::Error) -> c_int {
     }
 }
 
-fn segments_place(error: &kdump_segments::Error) -> Place {
+fn segments_place(error: &kdump_segments::Error) -> ErrorPlace {
     use kdump_segments::Error;
-    let none = Place::default();
+    let none = ErrorPlace::default();
     match error {
         Error::Elf(error) => elf_place(error),
         Error::ImageField { offset, .. } | Error::CommandLineNul { offset } => {
-            Place { offset: Some(*offset), ..none }
+            ErrorPlace { offset: Some(*offset), ..none }
         }
         Error::ImageTruncated { offset, need, .. } => {
-            Place { offset: Some(*offset), need: Some(*need), ..none }
+            ErrorPlace { offset: Some(*offset), need: Some(*need), ..none }
         }
         Error::CommandLineTooLong { need, .. } | Error::NoRoom { need, .. } => {
-            Place { need: Some(*need), ..none }
+            ErrorPlace { need: Some(*need), ..none }
         }
-        Error::OutOfMemory { need, .. } => Place { need: Some(*need), ..none },
-        Error::ImageTooLarge { size, .. } => Place { need: Some(*size), ..none },
-        Error::OutsideRegion { start, .. } => Place { address: Some(*start), ..none },
-        Error::Syscall { errno, .. } => Place { os_errno: *errno, ..none },
-        Error::Io { source, .. } => Place { os_errno: source.raw_os_error().unwrap_or(0), ..none },
+        Error::OutOfMemory { need, .. } => ErrorPlace { need: Some(*need), ..none },
+        Error::ImageTooLarge { size, .. } => ErrorPlace { need: Some(*size), ..none },
+        Error::OutsideRegion { start, .. } => ErrorPlace { address: Some(*start), ..none },
+        Error::Syscall { errno, .. } => ErrorPlace { os_errno: *errno, ..none },
+        Error::Io { source, .. } => ErrorPlace { os_errno: source.raw_os_error().unwrap_or(0), ..none },
         _ => none,
     }
 }
@@ -277,24 +277,26 @@ fn vmcore_code(error: &kdump_vmcore::Error) -> c_int {
     }
 }
 
-fn vmcore_place(error: &kdump_vmcore::Error) -> Place {
+fn vmcore_place(error: &kdump_vmcore::Error) -> ErrorPlace {
     use kdump_vmcore::Error;
-    let none = Place::default();
+    let none = ErrorPlace::default();
     match *error {
         Error::Excluded { paddr }
         | Error::Hole { paddr, .. }
         | Error::Missing { paddr }
-        | Error::Unreadable { paddr } => Place { address: Some(paddr), ..none },
-        Error::Unfinished { good } => Place { offset: good, ..none },
+        | Error::Unreadable { paddr } => ErrorPlace { address: Some(paddr), ..none },
+        Error::Unfinished { good } => ErrorPlace { offset: good, ..none },
         Error::NotMapped { vaddr, .. }
         | Error::NoTranslation { vaddr, .. }
-        | Error::PageTable { vaddr, .. } => Place { address: Some(vaddr), ..none },
-        Error::Page { pfn, offset, .. } => Place { pfn: Some(pfn), offset: Some(offset), ..none },
-        Error::Truncated { offset, need, .. } => Place { offset: Some(offset), need: Some(need), ..none },
-        Error::OutOfMemory { need, .. } => Place { need: Some(need), ..none },
+        | Error::PageTable { vaddr, .. } => ErrorPlace { address: Some(vaddr), ..none },
+        Error::Page { pfn, offset, .. } => ErrorPlace { pfn: Some(pfn), offset: Some(offset), ..none },
+        Error::Truncated { offset, need, .. } => {
+            ErrorPlace { offset: Some(offset), need: Some(need), ..none }
+        }
+        Error::OutOfMemory { need, .. } => ErrorPlace { need: Some(need), ..none },
         Error::Elf { error, .. } => elf_place(&error),
-        Error::Io { offset, cause } => Place { os_errno: cause.errno(), offset: Some(offset), ..none },
-        Error::File { cause, .. } => Place { os_errno: cause.errno(), ..none },
+        Error::Io { offset, cause } => ErrorPlace { os_errno: cause.errno(), offset: Some(offset), ..none },
+        Error::File { cause, .. } => ErrorPlace { os_errno: cause.errno(), ..none },
         _ => none,
     }
 }

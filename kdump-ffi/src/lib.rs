@@ -1,5 +1,20 @@
 //! The C interface of libkdump: machines, plans and loads; dumps, reads and saves. The
 //! functions that need no operating system are those of kdump-ffi-core.
+//!
+//! This is built as `libkdump.so` and `libkdump.a` (`cargo xtask install`); Rust programs use the crates below
+//! it. The face is `include/kdump.h`, its conventions are in docs/C-API.md:
+//!
+//! ```c
+//! struct libkdump_error error = { .size = sizeof error };
+//! const char *paths[] = { "/var/crash/vmcore" };
+//! struct libkdump_dump *dump = NULL;
+//! unsigned char page[4096];
+//!
+//! if (libkdump_dump_open(paths, 1, NULL, &dump, &error) != LIBKDUMP_OK ||
+//!     libkdump_dump_read_phys(dump, 0x100000, page, sizeof page, NULL, &error) != LIBKDUMP_OK)
+//!     fprintf(stderr, "%s\n", error.message);
+//! libkdump_dump_free(dump);
+//! ```
 #![allow(non_camel_case_types, reason = "the names are those of the C interface")]
 #![allow(unreachable_pub, reason = "the functions are reached by the names of their symbols")]
 

@@ -78,7 +78,7 @@ pub(crate) fn describe(machine: Machine, root: PathBuf) -> libkdump_machine {
             ram(machine.gart.as_slice()),
             ram(machine.crash_claimed.as_slice()),
         ],
-        notes: machine.notes.iter().map(text).collect(),
+        notes: machine.remarks.iter().map(text).collect(),
         advice: Status::new(&machine).advice.iter().map(text).collect(),
         cmdline: text(&machine.cmdline),
         release: machine.release.as_ref().map(text),

@@ -95,17 +95,12 @@ fn make(handle: &libkdump_machine, options: &libkdump_plan_options) -> Result<li
         None => ObjectPurgatory::builtin(machine.arch)?,
     };
     let (kernel, initrd) = (kernel(options, region)?, initrd(options, region)?);
-    let inputs = PlanInputs {
-        machine: &machine,
-        kernel: &kernel,
-        initrd: initrd.as_deref(),
-        options: &options_of_planner,
-        purgatory: &purgatory,
-    };
+    let inputs =
+        PlanInputs::new(&machine, &kernel, &purgatory).initrd(initrd.as_deref()).options(&options_of_planner);
     let plan = Plan::new(&inputs).map_err(|error| name_kernel(options, error))?.into_owned()?;
     Ok(libkdump_plan {
         cmdline: text(plan.cmdline.as_str()),
-        notes: plan.notes.iter().map(text).collect(),
+        notes: plan.remarks.iter().map(text).collect(),
         plan,
         machine,
         root: handle.root.clone(),

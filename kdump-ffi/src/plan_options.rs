@@ -145,26 +145,25 @@ pub(crate) fn convert(options: &libkdump_plan_options) -> Result<PlanOptions, Fa
         (false, true) => Some(random_seed()?),
         (false, false) => None,
     };
-    Ok(PlanOptions {
-        cmdline: chars!(cmdline).optional("cmdline")?.unwrap_or_default().to_owned(),
-        reuse_cmdline: has(LIBKDUMP_PLAN_REUSE_CMDLINE),
-        backup: backup_policy(backup)?,
-        entry_32bit: has(LIBKDUMP_PLAN_ENTRY_32BIT),
-        memmap_cmdline: has(LIBKDUMP_PLAN_MEMMAP_CMDLINE),
-        no_efi: has(LIBKDUMP_PLAN_NO_EFI),
-        hotplug: has(LIBKDUMP_PLAN_HOTPLUG),
-        mem_min: Some(mem_min).filter(|&min| min != 0),
-        mem_max: Some(mem_max).filter(|&max| max != 0),
-        elf32: has(LIBKDUMP_PLAN_ELF32),
-        rng_seed,
-        serial: serial(serial_base, serial_baud)?,
-        on_mismatch: match on_mismatch {
+    Ok(PlanOptions::default()
+        .cmdline(chars!(cmdline).optional("cmdline")?.unwrap_or_default().to_owned())
+        .reuse_cmdline(has(LIBKDUMP_PLAN_REUSE_CMDLINE))
+        .backup(backup_policy(backup)?)
+        .entry_32bit(has(LIBKDUMP_PLAN_ENTRY_32BIT))
+        .memmap_cmdline(has(LIBKDUMP_PLAN_MEMMAP_CMDLINE))
+        .no_efi(has(LIBKDUMP_PLAN_NO_EFI))
+        .hotplug(has(LIBKDUMP_PLAN_HOTPLUG))
+        .mem_min(Some(mem_min).filter(|&min| min != 0))
+        .mem_max(Some(mem_max).filter(|&max| max != 0))
+        .elf32(has(LIBKDUMP_PLAN_ELF32))
+        .rng_seed(rng_seed)
+        .serial(serial(serial_base, serial_baud)?)
+        .on_mismatch(match on_mismatch {
             LIBKDUMP_MISMATCH_HALT => MismatchAction::Halt,
             LIBKDUMP_MISMATCH_RESET => MismatchAction::Reset,
             LIBKDUMP_MISMATCH_CONTINUE => MismatchAction::Continue,
             other => return Err(senseless("on_mismatch", other, "a LIBKDUMP_MISMATCH_ constant")),
-        },
-    })
+        }))
 }
 
 /// The policy with this number.

@@ -35,7 +35,7 @@ pub(crate) fn tell(
     function: libkdump_progress_fn,
     user: *mut c_void,
 ) -> impl FnMut(Progress) -> ControlFlow<()> {
-    move |Progress { done, total, written }| {
+    move |Progress { done, total, written, .. }| {
         let Some(function) = function else { return ControlFlow::Continue(()) };
         let size = u32::try_from(size_of::<libkdump_progress>()).unwrap_or(u32::MAX);
         let progress = libkdump_progress { size, reserved: 0, done, total, written };

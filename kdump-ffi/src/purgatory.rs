@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use kdump_ffi_core::{
     Bytes, BytesMut, Chars, InOut, Out, arch_number, buffer, extensible, libkdump_error, slice,
 };
-use kdump_purgatory::{Image, ObjectPurgatory};
+use kdump_purgatory::{LinkedImage, ObjectPurgatory};
 
 use crate::boundary::call;
 use crate::failure::Failure;
@@ -19,7 +19,7 @@ use crate::plan_options::copied;
 #[derive(Debug)]
 pub struct libkdump_purgatory {
     object: ObjectPurgatory,
-    image: Mutex<Option<Image>>,
+    image: Mutex<Option<LinkedImage>>,
 }
 
 impl Handle for libkdump_purgatory {
@@ -28,7 +28,7 @@ impl Handle for libkdump_purgatory {
 
 impl libkdump_purgatory {
     /// A panic in between is told by the handle's own poison.
-    fn image(&self) -> MutexGuard<'_, Option<Image>> {
+    fn image(&self) -> MutexGuard<'_, Option<LinkedImage>> {
         self.image.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -196,7 +196,7 @@ pub extern "C" fn libkdump_purgatory_set(
 /// Runs `body` on the image of a linked purgatory.
 fn with_image<F>(purgatory: Lent<'_, libkdump_purgatory>, error: InOut<'_, libkdump_error>, body: F) -> c_int
 where
-    F: FnOnce(&mut Image) -> Result<(), Failure>,
+    F: FnOnce(&mut LinkedImage) -> Result<(), Failure>,
 {
     call(error, || {
         let handle = enter(purgatory, "purgatory")?;

@@ -1,13 +1,13 @@
 //! What a dump is read from when it is a function of the caller.
 
-use kdump_ffi_core::{Fail, Reader};
+use kdump_ffi_core::{CallbackReader, Fail};
 use kdump_vmcore::{Error, IoError, ReadAt};
 
 /// The bytes a function gives.
 #[derive(Debug)]
 pub(crate) struct Source {
     /// Fills buffers from an offset on.
-    pub(crate) reader: Reader,
+    pub(crate) reader: CallbackReader,
     /// Bytes there are.
     pub(crate) size: u64,
 }

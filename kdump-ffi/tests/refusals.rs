@@ -320,8 +320,9 @@ fn no_call_takes_a_size_below_that_of_the_first_version() {
 #[test]
 fn no_call_takes_flags_it_does_not_know() {
     let world = World::new();
-    let with_flags =
-        |layout: &kdump_ffi_core::Layout| layout.fields.iter().find(|field| field.name == "flags").copied();
+    let with_flags = |layout: &kdump_ffi_core::StructLayout| {
+        layout.fields.iter().find(|field| field.name == "flags").copied()
+    };
     for (name, call) in world.inputs() {
         let layout = layouts().find(|layout| layout.name == name).unwrap();
         let at = with_flags(&layout).unwrap().offset;

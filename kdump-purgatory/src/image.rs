@@ -12,7 +12,7 @@ use crate::Error;
 /// A symbol can be read or written if it is global, lies in a section with content, and the
 /// value has exactly its size (`st_size`): a symbol of another size has another meaning.
 #[derive(Clone, Debug)]
-pub struct Image {
+pub struct LinkedImage {
     base: u64,
     bytes: Vec<u8>,
     memsz: u64,
@@ -37,7 +37,7 @@ impl fmt::Debug for Symbol {
     }
 }
 
-impl Image {
+impl LinkedImage {
     pub(crate) fn new(base: u64, bytes: Vec<u8>, memsz: u64, symbols: Vec<Symbol>) -> Self {
         Self { base, bytes, memsz, symbols }
     }

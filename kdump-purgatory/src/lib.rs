@@ -3,7 +3,7 @@
 //!
 //! [`ObjectPurgatory`] is a relocatable ELF object, either the one shipped with this crate or a
 //! foreign one that uses the symbol names of kexec-tools, behind the planner's
-//! [`Purgatory`](kdump_segments::purgatory::Purgatory) trait. [`RelObject`] and [`Image`] are the
+//! [`Purgatory`](kdump_segments::purgatory::Purgatory) trait. [`RelObject`] and [`LinkedImage`] are the
 //! linker below it.
 //!
 //! ```
@@ -46,6 +46,6 @@ mod reloc;
 
 pub use digest::digest;
 pub use error::{Error, Place};
-pub use image::Image;
+pub use image::LinkedImage;
 pub use object::RelObject;
 pub use purgatory::ObjectPurgatory;

@@ -13,7 +13,7 @@ use goblin::elf::sym::{STB_GLOBAL, STT_SECTION, Sym};
 use kdump_elf::Arch;
 
 use crate::elf::{CTX, Tables, index, lossy};
-use crate::image::{Image, Symbol};
+use crate::image::{LinkedImage, Symbol};
 use crate::layout::Layout;
 use crate::reloc::{self, Field, Kind};
 use crate::{Error, Place};
@@ -66,7 +66,7 @@ impl<'a> RelObject<'a> {
     /// # Errors
     /// A misaligned or too high load address, a section outside the file, or a relocation
     /// which is unknown, does not fit, lies outside its section or names no address.
-    pub fn link(&self, base: u64) -> Result<Image, Error> {
+    pub fn link(&self, base: u64) -> Result<LinkedImage, Error> {
         if base.checked_rem(self.layout.align) != Some(0) {
             return Err(Error::Misaligned { base, align: self.layout.align });
         }
@@ -77,7 +77,7 @@ impl<'a> RelObject<'a> {
         for section in &self.tables.sections {
             self.relocate(section, base, &mut image)?;
         }
-        Ok(Image::new(base, image, self.layout.memsz, self.symbols()))
+        Ok(LinkedImage::new(base, image, self.layout.memsz, self.symbols()))
     }
 
     /// Applies one relocation section, if it is one and applies to a loaded section.

@@ -6,13 +6,13 @@
 use kdump_elf::Arch;
 use kdump_segments::purgatory::{BackupCopy, Entry, Handover, MismatchAction, SerialPort};
 
-use crate::{Error, Image, digest, regions};
+use crate::{Error, LinkedImage, digest, regions};
 
 /// The clock of a PC's UART divided by 16; line speeds are its divisors.
 const BAUD_MAX: u32 = 115_200;
 
 /// Writes all of the hand-over.
-pub(crate) fn apply(image: &mut Image, arch: Arch, handover: &Handover<'_>) -> Result<(), Error> {
+pub(crate) fn apply(image: &mut LinkedImage, arch: Arch, handover: &Handover<'_>) -> Result<(), Error> {
     enter(image, arch, handover.entry)?;
     let table = regions::encode(handover.regions, &image.memory())?;
     image.set("sha256_regions", &table)?;
@@ -27,7 +27,7 @@ pub(crate) fn apply(image: &mut Image, arch: Arch, handover: &Handover<'_>) -> R
 /// The registers of the next kernel. Tables: 64-bit rax rbx rcx rdx rsi rdi rsp rbp r8..r15 rip,
 /// 32-bit eax ebx ecx edx esi edi esp ebp eip. The 32-bit one serves an object whose
 /// 64-bit one is left as it is.
-fn enter(image: &mut Image, arch: Arch, entry: Entry) -> Result<(), Error> {
+fn enter(image: &mut LinkedImage, arch: Arch, entry: Entry) -> Result<(), Error> {
     let stack = image.address("stack_end")?;
     match entry {
         Entry::X86Bits64 { rip, boot_params } => {
@@ -50,7 +50,7 @@ fn enter(image: &mut Image, arch: Arch, entry: Entry) -> Result<(), Error> {
 }
 
 /// The stack's address, if all of the purgatory can be reached without 64-bit mode.
-fn below_4_gib(image: &Image, stack: u64) -> Result<u32, Error> {
+fn below_4_gib(image: &LinkedImage, stack: u64) -> Result<u32, Error> {
     let memory = image.memory();
     let limit = u64::from(u32::MAX);
     match u32::try_from(stack) {
@@ -64,7 +64,7 @@ fn below_4_gib(image: &Image, stack: u64) -> Result<u32, Error> {
 }
 
 /// An object without `mismatch_action` halts; to continue is then to check nothing.
-fn mismatch(image: &mut Image, action: MismatchAction) -> Result<(), Error> {
+fn mismatch(image: &mut LinkedImage, action: MismatchAction) -> Result<(), Error> {
     let number: u32 = match action {
         MismatchAction::Halt => 0,
         MismatchAction::Reset => 1,
@@ -78,7 +78,7 @@ fn mismatch(image: &mut Image, action: MismatchAction) -> Result<(), Error> {
     set(image, "skip_checks", &u32::from(skip).to_le_bytes(), skip)
 }
 
-fn backup(image: &mut Image, copy: Option<BackupCopy>) -> Result<(), Error> {
+fn backup(image: &mut LinkedImage, copy: Option<BackupCopy>) -> Result<(), Error> {
     let needed = copy.is_some();
     let copy = copy.unwrap_or(BackupCopy { source: 0, size: 0, destination: 0 });
     set(image, "panic_kernel", &[u8::from(needed)], needed)?;
@@ -87,7 +87,7 @@ fn backup(image: &mut Image, copy: Option<BackupCopy>) -> Result<(), Error> {
     set(image, "backup_start", &copy.destination.to_le_bytes(), needed)
 }
 
-fn serial(image: &mut Image, port: Option<SerialPort>) -> Result<(), Error> {
+fn serial(image: &mut LinkedImage, port: Option<SerialPort>) -> Result<(), Error> {
     set(image, "console_serial", &[u8::from(port.is_some())], port.is_some())?;
     let Some(SerialPort { base, baud }) = port else {
         return Ok(());
@@ -100,7 +100,7 @@ fn serial(image: &mut Image, port: Option<SerialPort>) -> Result<(), Error> {
 }
 
 /// Writes a symbol which may be missing unless it is needed.
-fn set(image: &mut Image, symbol: &str, value: &[u8], needed: bool) -> Result<(), Error> {
+fn set(image: &mut LinkedImage, symbol: &str, value: &[u8], needed: bool) -> Result<(), Error> {
     if needed || image.contains(symbol) {
         return image.set(symbol, value);
     }

@@ -14,7 +14,7 @@ mod plan_support;
 
 use kdump_elf::Arch;
 use kdump_purgatory::ObjectPurgatory;
-use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs, PlanOptions};
+use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs};
 use kdump_segments::segment::{Segment, SegmentKind};
 use plan_support::{bzimage, options, synthetic};
 use sha2::{Digest, Sha256};
@@ -60,15 +60,9 @@ fn every_kind(hotplug: bool) {
     let mut machine = synthetic(3, 4);
     machine.kexec.elfcorehdr_size = Some(16 << 10);
     let (kernel, initrd) = (bzimage(0x20_0000, 9_000), vec![0x5a; 5_001]);
-    let options = PlanOptions { hotplug, ..options(BackupPolicy::Always) };
+    let options = options(BackupPolicy::Always).hotplug(hotplug);
     let purgatory = ObjectPurgatory::builtin(Arch::X86_64).unwrap();
-    let inputs = PlanInputs {
-        machine: &machine,
-        kernel: &kernel,
-        initrd: Some(&initrd),
-        options: &options,
-        purgatory: &purgatory,
-    };
+    let inputs = PlanInputs::new(&machine, &kernel, &purgatory).initrd(Some(&initrd)).options(&options);
     let plan = Plan::new(&inputs).unwrap();
     let expected = field(&plan, "sha256_digest", 32);
     assert_eq!(digest(&plan, &plan.segments), expected);

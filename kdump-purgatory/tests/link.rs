@@ -12,7 +12,7 @@
 mod common;
 
 use common::{LOCAL, Object, PROGBITS, REL, RELA, Random, SYMTAB, Section};
-use kdump_purgatory::{Error, Image, Place, RelObject};
+use kdump_purgatory::{Error, LinkedImage, Place, RelObject};
 
 const BASE: u64 = 0x1_2345_6000;
 
@@ -38,12 +38,12 @@ fn parse(object: &Object) -> Result<RelObject<'static>, Error> {
     RelObject::parse(object.build())
 }
 
-fn link(object: &Object, base: u64) -> Result<Image, Error> {
+fn link(object: &Object, base: u64) -> Result<LinkedImage, Error> {
     parse(object)?.link(base)
 }
 
 /// Links [`object`] with one relocation in its code.
-fn relocate(kind: u32, offset: u64, symbol: u32, addend: i64, base: u64) -> Result<Image, Error> {
+fn relocate(kind: u32, offset: u64, symbol: u32, addend: i64, base: u64) -> Result<LinkedImage, Error> {
     let mut object = object();
     object.rela(1, offset, kind, symbol, addend);
     link(&object, base)
@@ -53,11 +53,11 @@ fn place(section: &str, offset: u64, symbol: &str) -> Place {
     Place { section: section.to_owned(), offset, symbol: symbol.to_owned() }
 }
 
-fn long(image: &Image, at: usize) -> u64 {
+fn long(image: &LinkedImage, at: usize) -> u64 {
     u64::from_le_bytes(image.bytes()[at..at + 8].try_into().expect("8 bytes"))
 }
 
-fn word(image: &Image, at: usize) -> u32 {
+fn word(image: &LinkedImage, at: usize) -> u32 {
     u32::from_le_bytes(image.bytes()[at..at + 4].try_into().expect("4 bytes"))
 }
 

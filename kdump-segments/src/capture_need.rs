@@ -54,6 +54,7 @@ impl Basis {
 
 /// One thing a capture kernel needs memory for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NeedItem {
     /// What it is.
     pub name: &'static str,
@@ -67,6 +68,7 @@ pub struct NeedItem {
 
 /// What a capture kernel needs, and what it has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CaptureNeed {
     /// Everything it needs memory for; the total is the sum.
     pub items: Vec<NeedItem>,

@@ -4,13 +4,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use kdump_elf::PhysRange;
+use zerocopy::{Immutable, IntoBytes, LE, U32, U64, Unaligned};
 
 use crate::MemoryKind;
 
 /// Entries that boot_params itself holds; the rest goes into setup_data.
 pub const E820_TABLE_MAX: usize = 128;
 /// Bytes of one entry.
-pub const E820_ENTRY_SIZE: usize = 20;
+pub const E820_ENTRY_SIZE: usize = size_of::<RawEntry>();
 
 /// One range of the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +26,21 @@ impl E820Entry {
     /// The entry as boot_params and setup_data store it.
     #[must_use]
     pub fn encode(&self) -> [u8; E820_ENTRY_SIZE] {
-        let mut out = [0; E820_ENTRY_SIZE];
-        let fields = [self.range.start().to_le_bytes(), self.range.size().to_le_bytes()];
-        let bytes = fields.into_iter().flatten().chain(self.kind.e820_type().to_le_bytes());
-        out.iter_mut().zip(bytes).for_each(|(out, byte)| *out = byte);
-        out
+        zerocopy::transmute!(RawEntry {
+            addr: self.range.start().into(),
+            size: self.range.size().into(),
+            kind: self.kind.e820_type().into(),
+        })
     }
+}
+
+/// `struct boot_e820_entry` (arch/x86/include/uapi/asm/setup_data.h).
+#[derive(IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct RawEntry {
+    addr: U64<LE>,
+    size: U64<LE>,
+    kind: U32<LE>,
 }
 
 /// The `memmap=` parameters that say the same as `entries` to a kernel too old to trust the

@@ -25,14 +25,14 @@ pub struct IomemEntry {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Iomem {
     entries: Vec<IomemEntry>,
-    notes: Vec<String>,
+    remarks: Vec<String>,
 }
 
 impl Iomem {
     /// Reads the text of /proc/iomem; `path` is what errors call it.
     ///
     /// A line that is not `start-end : name` is left out and reported in
-    /// [`Iomem::notes`].
+    /// [`Iomem::remarks`].
     ///
     /// # Errors
     /// [`MachineError::AddressesHidden`] when every address is zero, which is what the kernel
@@ -57,9 +57,9 @@ impl Iomem {
         if hidden > 0 && iomem.entries.is_empty() {
             return Err(MachineError::AddressesHidden { path: path.to_owned() });
         }
-        iomem.notes.extend(bad.into_sentences());
+        iomem.remarks.extend(bad.into_sentences());
         if hidden > 0 {
-            iomem.notes.push(format!("{hidden} lines with the range 0-0 were left out"));
+            iomem.remarks.push(format!("{hidden} lines with the range 0-0 were left out"));
         }
         if !iomem.entries.iter().any(|entry| kind_of(&entry.name) == Some(MemoryKind::Ram)) {
             return Err(MachineError::NoRam { path: path.to_owned(), lines });
@@ -75,8 +75,8 @@ impl Iomem {
 
     /// What was left out or changed, as sentences.
     #[must_use]
-    pub fn notes(&self) -> &[String] {
-        &self.notes
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// The addresses of every line called exactly `name`, in file order.
@@ -152,7 +152,7 @@ impl Iomem {
             Ok(range) => {
                 if last == u64::MAX {
                     let number = index.saturating_add(1);
-                    self.notes.push(format!(
+                    self.remarks.push(format!(
                         "line {number} `{}` ends at the last address; that byte was cut off",
                         shown(name.as_bytes())
                     ));

@@ -2,7 +2,6 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 
 use kdump_elf::{Arch, Endian, PhysRange};
 
@@ -28,6 +27,7 @@ mod paths;
 #[cfg(feature = "std")]
 mod record;
 mod regions;
+mod remark;
 mod symbols;
 mod text_file;
 mod vmcoreinfo_note;
@@ -38,6 +38,7 @@ pub use files::MachineFiles;
 pub use kexec_state::KexecState;
 #[cfg(feature = "std")]
 pub use record::Recorded;
+pub use remark::Remark;
 pub use vmcoreinfo_note::VmcoreinfoNote;
 
 pub(crate) use kcore::{Kcore, KcoreLoad};
@@ -101,22 +102,7 @@ pub struct Machine {
     /// The running kernel's release.
     pub release: Option<String>,
     /// What was dropped, rounded or could not be found out.
-    pub notes: Vec<MachineNote>,
-}
-
-/// A sentence about something dropped, rounded or guessed, with the file it is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MachineNote {
-    /// The file, relative to the root of the machine.
-    pub path: String,
-    /// The sentence.
-    pub text: String,
-}
-
-impl fmt::Display for MachineNote {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.text)
-    }
+    pub remarks: Vec<Remark>,
 }
 
 impl Machine {
@@ -146,7 +132,7 @@ impl Machine {
             kexec: KexecState::default(),
             cmdline: String::new(),
             release: None,
-            notes: Vec::new(),
+            remarks: Vec::new(),
         }
     }
 

@@ -7,21 +7,54 @@
 use alloc::vec::Vec;
 
 use kdump_elf::align_up;
+use zerocopy::{Immutable, IntoBytes, LE, U32, U64, Unaligned};
 
 use crate::e820::{E820_ENTRY_SIZE, E820Entry};
 use crate::{EfiHandover, EfiMemoryDescriptor, Error};
 
-const HEADER_SIZE: u64 = 16;
+const HEADER_SIZE: u64 = size_of::<RawHead>() as u64;
 /// Items begin at multiples of this, so that their u64 fields are aligned.
 const ITEM_ALIGN: u64 = 16;
 const SETUP_E820_EXT: u32 = 1;
 const SETUP_EFI: u32 = 4;
 const SETUP_RNG_SEED: u32 = 9;
-/// The EFI item: fw_vendor, runtime, tables, smbios and eight reserved words.
-const EFI_SIZE: usize = 96;
+const EFI_SIZE: usize = size_of::<RawEfi>();
 
 /// Bytes of one descriptor of the EFI runtime map as Linux hands it over.
 pub const EFI_DESCRIPTOR_SIZE: u32 = 40;
+const _: () = assert!(size_of::<RawDescriptor>() == EFI_DESCRIPTOR_SIZE as usize);
+
+/// `struct setup_data` without its data (arch/x86/include/uapi/asm/setup_data.h).
+#[derive(IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct RawHead {
+    next: U64<LE>,
+    kind: U32<LE>,
+    len: U32<LE>,
+}
+
+/// The EFI item.
+#[derive(IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct RawEfi {
+    fw_vendor: U64<LE>,
+    runtime: U64<LE>,
+    tables: U64<LE>,
+    smbios: U64<LE>,
+    reserved: [U64<LE>; 8],
+}
+
+/// A descriptor of UEFI 2.x, version 1.
+#[derive(IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct RawDescriptor {
+    kind: U32<LE>,
+    padding: U32<LE>,
+    phys_addr: U64<LE>,
+    virt_addr: U64<LE>,
+    num_pages: U64<LE>,
+    attribute: U64<LE>,
+}
 
 /// Everything that goes into the chain.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,9 +99,9 @@ impl SetupData<'_> {
             let at = bytes.len() as u64;
             let behind = base.saturating_add(at).saturating_add(item_size(len));
             let next = if items.peek().is_some() { behind } else { 0 };
-            bytes.extend_from_slice(&next.to_le_bytes());
-            bytes.extend_from_slice(&kind.to_le_bytes());
-            bytes.extend_from_slice(&fit("setup_data bytes", len)?.to_le_bytes());
+            let len = fit("setup_data bytes", len)?;
+            let head = RawHead { next: next.into(), kind: kind.into(), len: len.into() };
+            bytes.extend_from_slice(head.as_bytes());
             self.encode_item(kind, &mut bytes);
             let padded = align_up(bytes.len() as u64, ITEM_ALIGN).unwrap_or(u64::MAX);
             bytes.resize(usize::try_from(padded).unwrap_or(usize::MAX), 0);
@@ -102,9 +135,14 @@ impl SetupData<'_> {
                 self.e820_ext.iter().for_each(|entry| bytes.extend_from_slice(&entry.encode()));
             }
             (SETUP_EFI, Some(efi), _) => {
-                let fields = [efi.fw_vendor, efi.runtime, efi.config_table, efi.smbios.unwrap_or(0)];
-                let fields = fields.into_iter().chain(core::iter::repeat(0)).take(EFI_SIZE / 8);
-                fields.for_each(|field| bytes.extend_from_slice(&field.to_le_bytes()));
+                let raw = RawEfi {
+                    fw_vendor: efi.fw_vendor.into(),
+                    runtime: efi.runtime.into(),
+                    tables: efi.config_table.into(),
+                    smbios: efi.smbios.unwrap_or(0).into(),
+                    reserved: [U64::ZERO; 8],
+                };
+                bytes.extend_from_slice(raw.as_bytes());
             }
             (_, _, Some(seed)) => bytes.extend_from_slice(seed),
             _ => {}
@@ -117,16 +155,20 @@ impl SetupData<'_> {
     }
 }
 
-/// Descriptors of UEFI 2.x version 1: type, padding, physical, virtual, pages, attribute.
+/// Descriptors by address.
 fn encode_efi_map(map: &[EfiMemoryDescriptor], bytes: &mut Vec<u8>) {
     let mut map = map.to_vec();
     map.sort_unstable();
     for descriptor in &map {
-        bytes.extend_from_slice(&u64::from(descriptor.kind).to_le_bytes());
-        for field in [descriptor.phys_addr, descriptor.virt_addr, descriptor.num_pages, descriptor.attribute]
-        {
-            bytes.extend_from_slice(&field.to_le_bytes());
-        }
+        let raw = RawDescriptor {
+            kind: descriptor.kind.into(),
+            padding: U32::ZERO,
+            phys_addr: descriptor.phys_addr.into(),
+            virt_addr: descriptor.virt_addr.into(),
+            num_pages: descriptor.num_pages.into(),
+            attribute: descriptor.attribute.into(),
+        };
+        bytes.extend_from_slice(raw.as_bytes());
     }
 }
 

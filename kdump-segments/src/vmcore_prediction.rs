@@ -13,6 +13,7 @@ const CRASHTIME_LINE: usize = "CRASHTIME=".len() + 10 + 1;
 
 /// The file the capture kernel will export.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct VmcorePrediction {
     /// Its size in bytes.
     pub size: u64,

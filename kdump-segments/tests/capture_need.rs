@@ -308,7 +308,7 @@ fn inputs<'a>(
     initrd: &'a [u8],
     options: &'a PlanOptions,
 ) -> PlanInputs<'a> {
-    PlanInputs { machine, kernel, initrd: Some(initrd), options, purgatory: &TestPurgatory }
+    PlanInputs::new(machine, kernel, &TestPurgatory).initrd(Some(initrd)).options(options)
 }
 
 /// The release of the recorded machine in the image's version text.
@@ -347,7 +347,7 @@ fn a_plan_for_a_region_too_small_to_live_in_says_so() {
         let plan = Plan::new(&inputs(&machine, &kernel, &initrd, &options)).unwrap();
         let need = plan.need.as_ref().unwrap();
         assert_eq!((need.fit(), need.room >> 20), (fit, mib), "{need}");
-        let noted = plan.notes.iter().find(|note| note.contains("unlikely to boot"));
+        let noted = plan.remarks.iter().find(|note| note.contains("unlikely to boot"));
         assert_eq!(noted.is_some(), fit == Fit::Unlikely, "{noted:?}");
         assert!(noted.is_none_or(|note| note.contains(&format!("the region has {mib} MiB"))), "{noted:?}");
     }
@@ -363,10 +363,10 @@ fn what_is_suggested_is_enough_and_not_too_much() {
         }
         for (init_size, line) in [(0x3f9_8000, "nr_cpus=1"), (0x100_0000, ""), (0x800_0000, "nr_cpus=2")] {
             let (kernel, initrd) = (bzimage(init_size, 0x1000), file("text.xz"));
-            let options = PlanOptions { cmdline: line.into(), ..options(BackupPolicy::Always) };
+            let options = options(BackupPolicy::Always).cmdline(line.into());
             let suggestion = suggest(&inputs(&machine, &kernel, &initrd, &options)).unwrap();
             assert_eq!(suggestion.to_string(), format!("crashkernel={}M", suggestion.size >> 20));
-            assert_eq!((suggestion.size % (16 * MIB), suggestion.notes.len()), (0, 0), "{suggestion:?}");
+            assert_eq!((suggestion.size % (16 * MIB), suggestion.remarks.len()), (0, 0), "{suggestion:?}");
             assert_eq!(suggestion.need.room, suggestion.size);
             assert!(suggestion.need.total() + 16 * MIB > suggestion.size, "{}", suggestion.need);
             let mut machine = machine.clone();
@@ -386,7 +386,7 @@ fn a_suggestion_a_machine_has_no_room_for_says_so() {
         (bzimage(0x4000_0000, 0x1000), options(BackupPolicy::Never), file("text.gz"));
     let suggestion = suggest(&inputs(&machine, &kernel, &initrd, &options)).unwrap();
     assert!(suggestion.size > GIB);
-    assert!(suggestion.notes.iter().any(|note| note.contains("may not have room")), "{suggestion:?}");
+    assert!(suggestion.remarks.iter().any(|note| note.contains("may not have room")), "{suggestion:?}");
 }
 
 /// A running kernel that was asked for memory above 4 GiB gets the same again; a kernel that cannot
@@ -411,7 +411,7 @@ fn a_suggestion_keeps_high_and_names_the_address_of_a_fixed_kernel() {
 fn a_region_that_no_size_makes_fit_says_so() {
     let machine = synthetic(2, 1);
     let (kernel, initrd) = (bzimage(0x100_0000, 0x1000), file("text.gz"));
-    let options = PlanOptions { mem_max: Some(0x20ff_ffff), ..options(BackupPolicy::Never) };
+    let options = options(BackupPolicy::Never).mem_max(Some(0x20ff_ffff));
     let error = Plan::new(&inputs(&machine, &kernel, &initrd, &options)).unwrap_err();
     assert!(matches!(&error, Error::NoRoom { all: Some(all), .. } if all.fits_mib.is_none()), "{error}");
     assert!(error.to_string().contains("a larger region does not help"), "{error}");

@@ -114,7 +114,7 @@ fn inputs<'a>(
     kernel: &'a [u8],
     options: &'a PlanOptions,
 ) -> PlanInputs<'a> {
-    PlanInputs { machine, kernel, initrd: None, options, purgatory: &TestPurgatory }
+    PlanInputs::new(machine, kernel, &TestPurgatory).options(options)
 }
 
 /// What is loaded is the compressed kernel: it takes more once it runs, told or not.
@@ -138,9 +138,9 @@ fn memory_above_mem_is_not_room() {
     let machine = machine("bios-512m");
     let kernel = bzimage(0x200_0000, 1 << 20);
     let plan = |text: &str| {
-        let options = PlanOptions { cmdline: text.to_owned(), ..options(BackupPolicy::Auto) };
+        let options = options(BackupPolicy::Auto).cmdline(text.to_owned());
         let plan = Plan::new(&inputs(&machine, &kernel, &options)).unwrap();
-        (plan.need.clone().unwrap(), plan.warnings.clone(), plan.notes)
+        (plan.need.clone().unwrap(), plan.warnings.clone(), plan.remarks)
     };
     let (free, warnings, _) = plan("nr_cpus=1");
     assert_eq!((free.fit(), warnings), (Fit::Enough, vec![]));
@@ -166,12 +166,11 @@ fn memory_above_mem_is_not_room() {
 fn what_was_asked_for_and_is_left_out_is_a_warning() {
     let machine = machine("bios-512m");
     let kernel = bzimage(0x200_0000, 1 << 20);
-    let options = PlanOptions { cmdline: "crashkernel=1G quiet".to_owned(), ..options(BackupPolicy::Auto) };
+    let options = options(BackupPolicy::Auto).cmdline("crashkernel=1G quiet".to_owned());
     let zeros = [0; 4096];
-    let plan =
-        Plan::new(&PlanInputs { initrd: Some(&zeros), ..inputs(&machine, &kernel, &options) }).unwrap();
+    let plan = Plan::new(&inputs(&machine, &kernel, &options).initrd(Some(&zeros))).unwrap();
     assert_eq!(plan.warnings.len(), 2, "{:?}", plan.warnings);
-    assert!(plan.warnings.iter().all(|warning| plan.notes.contains(warning)), "{:?}", plan.notes);
+    assert!(plan.warnings.iter().all(|warning| plan.remarks.contains(warning)), "{:?}", plan.remarks);
 }
 
 /// A number no region can have is told as what it is.
@@ -179,10 +178,7 @@ fn what_was_asked_for_and_is_left_out_is_a_warning() {
 fn a_need_beyond_all_memory_is_not_called_unknown() {
     let machine = machine("bios-512m");
     let kernel = bzimage(0x200_0000, 1 << 20);
-    let options = PlanOptions {
-        cmdline: "swiotlb=18446744073709551615,force".to_owned(),
-        ..options(BackupPolicy::Auto)
-    };
+    let options = options(BackupPolicy::Auto).cmdline("swiotlb=18446744073709551615,force".to_owned());
     let error = suggest(&inputs(&machine, &kernel, &options)).unwrap_err();
     assert!(matches!(&error, Error::Conflict { what: "suggest", .. }), "{error}");
     let error = error.to_string();

@@ -285,7 +285,7 @@ fn a_file_load_never_names_another_header() {
     let line = CommandLine::new("quiet elfcorehdr=1K crashkernel=1G -- elfcorehdr=2").unwrap();
     let load = FileLoad::open(&kernel, None, line).unwrap();
     assert_eq!(load.cmdline().as_str(), "quiet -- elfcorehdr=2");
-    assert_eq!(load.notes.len(), 2, "{:?}", load.notes);
+    assert_eq!(load.remarks.len(), 2, "{:?}", load.remarks);
 }
 
 /// Advice that cannot help is worse than none.

@@ -103,8 +103,8 @@ fn what_cannot_be_read_is_told_and_stays_told() {
     let machine = Machine::collect(&dir.0).unwrap();
     for path in ["sys/kernel/vmcoreinfo", "proc/kcore"] {
         let told =
-            machine.notes.iter().any(|note| note.path == path && note.text.starts_with("cannot be read"));
-        assert!(told, "{path}: {:?}", machine.notes);
+            machine.remarks.iter().any(|note| note.path == path && note.text.starts_with("cannot be read"));
+        assert!(told, "{path}: {:?}", machine.remarks);
     }
     let (_to, report) = record(&dir.0, "unreadable-copy");
     assert_eq!(report.unreadable.len(), 2);
@@ -151,7 +151,7 @@ fn kcore_that_is_cut_off() {
         dir.put("proc/kcore", &bytes[..length]);
         let machine = Machine::collect(&dir.0).unwrap();
         let notes =
-            machine.notes.iter().filter(|note| note.path == "proc/kcore").map(|note| note.text.clone());
+            machine.remarks.iter().filter(|note| note.path == "proc/kcore").map(|note| note.text.clone());
         (machine.kernel.direct_map_base.is_some(), machine.release, notes.collect::<Vec<_>>().join("; "))
     };
     let (base, release, notes) = told(notes_at);
@@ -173,7 +173,7 @@ fn kcore_with_distant_notes() {
         let machine = Machine::collect(&dir.0).unwrap();
         assert!(machine.kernel.direct_map_base.is_some());
         assert_eq!(machine.release.is_some(), found);
-        assert_eq!(machine.notes.iter().any(|note| note.text.contains("its notes at offset")), !found);
+        assert_eq!(machine.remarks.iter().any(|note| note.text.contains("its notes at offset")), !found);
     }
 }
 
@@ -219,7 +219,7 @@ fn both_places_of_the_kexec_files() {
     assert_eq!((machine.kexec.cpu_hotplug, machine.kexec.memory_hotplug), (Some(true), None));
     assert_eq!(machine.cma_ranges.total(), 2 << 20);
     assert_eq!(machine.dump_ranges().len(), 3);
-    assert!(machine.notes.iter().any(|note| note.text.contains("`what`")));
+    assert!(machine.remarks.iter().any(|note| note.text.contains("`what`")));
 }
 
 #[test]

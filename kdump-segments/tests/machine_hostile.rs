@@ -101,8 +101,8 @@ fn a_place_of_vmcoreinfo_that_cannot_be_is_told_and_left_out() {
     for text in ["0xfffffffffffff000 1001\n", "0x100000 0\n"] {
         let machine = machine(text);
         assert!(machine.vmcoreinfo.is_none(), "{text}");
-        let told = machine.notes.iter().any(|note| note.text.starts_with("cannot be: "));
-        assert!(told, "{:?}", machine.notes);
+        let told = machine.remarks.iter().any(|note| note.text.starts_with("cannot be: "));
+        assert!(told, "{:?}", machine.remarks);
     }
 }
 
@@ -152,7 +152,7 @@ fn many_large_files_cost_no_more_than_a_few() {
     let all = told(&files, "sys/devices/system/cpu/cpu99/crash_notes_size").unwrap();
     assert!(all.contains("0x4000000 bytes in all"), "{all}");
     let machine = Machine::from_files(&files).unwrap();
-    assert!(machine.notes.iter().any(|note| note.text.contains("in all")), "told in the plan, too");
+    assert!(machine.remarks.iter().any(|note| note.text.contains("in all")), "told in the plan, too");
 }
 
 /// The size that a file claims is not what it costs.

@@ -72,7 +72,7 @@ impl Sources {
     /// The text mapping is found, and this is who told it.
     fn text(&self) -> (Source, Vec<Source>) {
         let machine = self.machine();
-        let text = machine.kernel.text.unwrap_or_else(|| panic!("{:?}", machine.notes));
+        let text = machine.kernel.text.unwrap_or_else(|| panic!("{:?}", machine.remarks));
         let value = text.value;
         assert_eq!((value.vaddr, value.paddr, value.size), (TEXT, TEXT_PADDR, TEXT_SIZE));
         (text.source, text.others)
@@ -82,10 +82,10 @@ impl Sources {
     fn no_text(&self, reason: &str) {
         let machine = self.machine();
         assert_eq!(machine.kernel.text, None);
-        let found = machine.notes.iter().any(|note| {
+        let found = machine.remarks.iter().any(|note| {
             note.text.starts_with("the kernel's text mapping is unknown") && note.text.contains(reason)
         });
-        assert!(found, "no `{reason}` in {:?}", machine.notes);
+        assert!(found, "no `{reason}` in {:?}", machine.remarks);
     }
 }
 
@@ -135,7 +135,7 @@ fn nothing_known_is_said() {
     assert_eq!(machine.kernel.direct_map_base, None);
     assert!(
         machine
-            .notes
+            .remarks
             .iter()
             .any(|note| note.text == "the base of the direct map is unknown: no source tells it")
     );
@@ -146,7 +146,7 @@ fn hidden_kallsyms_are_reported() {
     let hidden = "0000000000000000 T _stext\n0000000000000000 T _text\n0000000000000000 B _end\n";
     let sources = Sources { kallsyms: hidden.into(), ..Sources::complete() };
     assert_eq!(sources.text().0, Source::KcorePhdrs);
-    assert!(sources.machine().notes.iter().any(|note| note.text.contains("kptr_restrict")));
+    assert!(sources.machine().remarks.iter().any(|note| note.text.contains("kptr_restrict")));
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn contradictions_leave_the_direct_map_out() {
     let unknown = |sources: &Sources, reason: &str| {
         let machine = sources.machine();
         assert_eq!(machine.kernel.direct_map_base, None);
-        assert!(machine.notes.iter().any(|note| note.text.contains(reason)), "{:?}", machine.notes);
+        assert!(machine.remarks.iter().any(|note| note.text.contains(reason)), "{:?}", machine.remarks);
     };
     let values = Sources { values: "page_offset_base ff11000000000000\n".into(), ..Sources::complete() };
     unknown(&values, "0xff11000000000000 by kernel memory");
@@ -229,7 +229,7 @@ fn arm64_from_its_own_terms() {
     };
     let machine = sources.machine();
     assert_eq!(machine.page_size, 65536);
-    let text = machine.kernel.text.unwrap_or_else(|| panic!("{:?}", machine.notes));
+    let text = machine.kernel.text.unwrap_or_else(|| panic!("{:?}", machine.remarks));
     assert_eq!((text.value.vaddr, text.value.paddr), (0xffff_8000_8000_0000, 0x4020_0000));
     assert_eq!(text.value.size, 0x2a3_0000);
     assert_eq!((text.source, text.others), (Source::Kallsyms, vec![Source::Vmcoreinfo, Source::Iomem]));

@@ -101,7 +101,7 @@ proptest! {
         prop_assert!(machine.crash_regions.windows(2).all(|pair| pair[0].end() <= pair[1].start()));
         // Nothing is left out without a word.
         let dropped = lines.iter().filter(|(_, _, len, _)| *len == 0).count();
-        let told = machine.notes.iter().filter(|note| note.text.contains("was left out")).count();
+        let told = machine.remarks.iter().filter(|note| note.text.contains("was left out")).count();
         prop_assert_eq!(told, dropped);
     }
 
@@ -140,7 +140,7 @@ fn reserved_inside_the_crash_region_is_not_usable_and_not_dumped() {
         machine.crash_claimed.iter().map(|range| range.to_string()).collect::<Vec<_>>(),
         ["0x500000-0x500fff"]
     );
-    assert!(machine.notes.iter().any(|note| note.text.contains("0x500000-0x500fff in use")));
+    assert!(machine.remarks.iter().any(|note| note.text.contains("0x500000-0x500fff in use")));
 }
 
 #[test]
@@ -202,7 +202,8 @@ fn lines_that_make_no_sense_are_reported() {
     let parsed = Iomem::parse(iomem.as_bytes(), "proc/iomem").unwrap();
     assert_eq!(parsed.entries().len(), 2);
     assert_eq!(parsed.entries()[1].name, "a : b");
-    let numbers: Vec<_> = parsed.notes().iter().map(|note| note.split('`').next().unwrap().trim()).collect();
+    let numbers: Vec<_> =
+        parsed.remarks().iter().map(|note| note.split('`').next().unwrap().trim()).collect();
     assert_eq!(numbers, ["line 2", "line 3", "line 4", "line 5", "line 7"]);
 }
 
@@ -211,7 +212,7 @@ fn a_range_up_to_the_last_address_is_cut_with_a_word() {
     let iomem = "00001000-00001fff : System RAM\n00000000-ffffffffffffffff : PCI mem\n";
     let parsed = Iomem::parse(iomem.as_bytes(), "proc/iomem").unwrap();
     assert_eq!(parsed.entries()[1].range.last(), u64::MAX - 1);
-    assert_eq!(parsed.notes(), ["line 2 `PCI mem` ends at the last address; that byte was cut off"]);
+    assert_eq!(parsed.remarks(), ["line 2 `PCI mem` ends at the last address; that byte was cut off"]);
 }
 
 #[test]
@@ -278,8 +279,8 @@ fn eight_thousand_impossible_notes_are_told_in_a_few_lines() {
         files.insert(format!("sys/devices/system/cpu/cpu{cpu}/crash_notes"), "fff00000\n");
     }
     let machine = Machine::from_files(&files).unwrap();
-    assert!(machine.cpu_notes.is_empty() && machine.notes.len() < 40, "{}", machine.notes.len());
-    let said: Vec<String> = machine.notes.iter().map(ToString::to_string).collect();
+    assert!(machine.cpu_notes.is_empty() && machine.remarks.len() < 40, "{}", machine.remarks.len());
+    let said: Vec<String> = machine.remarks.iter().map(ToString::to_string).collect();
     assert!(said.iter().any(|note| note.contains("8176 more CPUs")), "{said:#?}");
 }
 
@@ -290,7 +291,7 @@ fn a_note_address_that_is_no_number_is_reported() {
     files.insert("sys/devices/system/cpu/cpu1/crash_notes", "what\n");
     let machine = Machine::from_files(&files).unwrap();
     assert_eq!(machine.cpu_notes.len(), 1);
-    assert!(machine.notes.iter().any(|note| note.path.ends_with("cpu1/crash_notes")));
+    assert!(machine.remarks.iter().any(|note| note.path.ends_with("cpu1/crash_notes")));
 }
 
 #[test]
@@ -313,6 +314,6 @@ fn firmware_that_contradicts_itself_is_not_believed_about_ram() {
     let map: Vec<_> =
         machine.firmware_map.unwrap().iter().map(|entry| format!("{} {}", entry.range, entry.kind)).collect();
     assert_eq!(map, ["0x0-0x9ffff reserved", "0xa0000-0xfffff ram", "0x100000-0x1fffff reserved"]);
-    let notes: Vec<_> = machine.notes.iter().filter(|note| note.path.contains("memmap")).collect();
+    let notes: Vec<_> = machine.remarks.iter().filter(|note| note.path.contains("memmap")).collect();
     assert_eq!(notes.len(), 2, "{notes:?}");
 }

@@ -71,7 +71,7 @@ fn agrees_with_the_peer(name: &str) {
         .collect();
     let wanted: Vec<_> = loads[1..].iter().map(|entry| (entry.vaddr, entry.paddr, entry.size)).collect();
     assert_eq!(found, wanted);
-    assert_eq!(machine.notes, []);
+    assert_eq!(machine.remarks, []);
 }
 
 #[test]

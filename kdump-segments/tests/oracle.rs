@@ -24,13 +24,7 @@ const LOW_1M: u64 = 0x10_0000;
 
 fn with_plan(name: &str, options: &PlanOptions, check: impl FnOnce(&Plan<'_>)) {
     let (machine, kernel, initrd) = (machine(name), kernel(name), vec![0; INITRD_SIZE]);
-    let inputs = PlanInputs {
-        machine: &machine,
-        kernel: &kernel,
-        initrd: Some(&initrd),
-        options,
-        purgatory: &TestPurgatory,
-    };
+    let inputs = PlanInputs::new(&machine, &kernel, &TestPurgatory).initrd(Some(&initrd)).options(options);
     check(&Plan::new(&inputs).unwrap());
 }
 
@@ -81,7 +75,7 @@ fn command_line_with_a_backup_is_the_peers() {
     for name in MACHINES {
         for (variant, memmap_cmdline) in [("default", false), ("memmap", true)] {
             let oracle = Oracle::read(name, variant);
-            let options = PlanOptions { memmap_cmdline, ..options(BackupPolicy::Always) };
+            let options = options(BackupPolicy::Always).memmap_cmdline(memmap_cmdline);
             with_plan(name, &options, |plan| {
                 assert_eq!(plan.cmdline.as_str(), oracle.cmdline, "{name} {variant}")
             });
@@ -98,7 +92,7 @@ fn memmap_variant_differs_in_page_zero_only() {
         let mut expected = oracle.e820.clone();
         assert_eq!(expected[0].0, 0x400);
         expected[0].0 = 0;
-        let options = PlanOptions { memmap_cmdline: true, ..options(BackupPolicy::Always) };
+        let options = options(BackupPolicy::Always).memmap_cmdline(true);
         with_plan(name, &options, |plan| {
             assert_eq!(e820(plan), expected, "{name}");
             assert_eq!(plan.elfcorehdr.phdrs(), oracle.phdrs, "{name}");
@@ -163,7 +157,7 @@ fn by_default_low_memory_is_left_out_and_nothing_else() {
             let kib = oracle.segment("elfcorehdr").0 >> 10;
             let cmdline = oracle.cmdline.replace(&format!("={kib}K"), &format!("={}K", header >> 10));
             assert_eq!(plan.cmdline.as_str(), cmdline, "{name}");
-            assert!(plan.notes.iter().any(|note| note.contains("no backup is made")), "{:?}", plan.notes);
+            assert!(plan.remarks.iter().any(|note| note.contains("no backup is made")), "{:?}", plan.remarks);
         });
     }
 }
@@ -174,7 +168,7 @@ fn boot_params_differs_where_listed_only() {
     for name in MACHINES {
         for (variant, memmap_cmdline) in [("default", false), ("memmap", true)] {
             let theirs = peer_file(name, variant, "boot_params");
-            let options = PlanOptions { memmap_cmdline, ..options(BackupPolicy::Always) };
+            let options = options(BackupPolicy::Always).memmap_cmdline(memmap_cmdline);
             with_plan(name, &options, |plan| {
                 let ours = &plan.segment(SegmentKind::BootParams).unwrap().data;
                 let differing = (0..0x1000_usize)
@@ -267,7 +261,7 @@ fn efi_runtime_map_is_the_peers_sorted() {
 fn the_32bit_entry_lies_low() {
     for name in MACHINES {
         let oracle = Oracle::read(name, "entry32");
-        let options = PlanOptions { entry_32bit: true, ..options(BackupPolicy::Always) };
+        let options = options(BackupPolicy::Always).entry_32bit(true);
         with_plan(name, &options, |plan| {
             let (mem, memsz, bufsz) = segment(plan, SegmentKind::Kernel);
             let theirs = oracle.segment("kernel");
@@ -285,7 +279,7 @@ fn the_32bit_entry_lies_low() {
 #[test]
 fn hotplug_reserves_what_the_kernel_may_write() {
     let oracle = Oracle::read("efi-1g-612", "hotplug-head");
-    let options = PlanOptions { hotplug: true, ..options(BackupPolicy::Always) };
+    let options = options(BackupPolicy::Always).hotplug(true);
     with_plan("efi-1g-612", &options, |plan| {
         let (mem, memsz, _) = segment(plan, SegmentKind::Elfcorehdr);
         let theirs = oracle.segment("elfcorehdr");

@@ -77,17 +77,11 @@ fn the_purgatory_is_told_what_the_cpus_have() {
     let mut machine = synthetic(2, 1);
     for sha in [false, true] {
         machine.sha_instructions = sha;
-        let inputs = PlanInputs {
-            machine: &machine,
-            kernel: &kernel,
-            initrd: None,
-            options: &options,
-            purgatory: &ShaPurgatory,
-        };
+        let inputs = PlanInputs::new(&machine, &kernel, &ShaPurgatory).options(&options);
         let plan = Plan::new(&inputs).unwrap();
         assert_eq!(*plan.segment(SegmentKind::Purgatory).unwrap().data, [u8::from(sha)]);
-        let said = plan.notes.iter().filter(|note| note.contains("SHA instructions")).count();
-        assert_eq!(said, 1, "{:?}", plan.notes);
+        let said = plan.remarks.iter().filter(|note| note.contains("SHA instructions")).count();
+        assert_eq!(said, 1, "{:?}", plan.remarks);
     }
 }
 
@@ -128,7 +122,7 @@ fn inputs<'a>(
     kernel: &'a [u8],
     options: &'a kdump_segments::plan::PlanOptions,
 ) -> PlanInputs<'a> {
-    PlanInputs { machine, kernel, initrd: None, options, purgatory: &EntryPurgatory }
+    PlanInputs::new(machine, kernel, &EntryPurgatory).options(options)
 }
 
 fn kernel_segments(plan: &Plan<'_>) -> Vec<(PhysRange, Vec<u8>)> {
@@ -249,7 +243,12 @@ fn efi_is_handed_over_to_kernels_that_take_it() {
         let mut kernel = bzimage(0x37d_c000, 0x1000);
         kernel[0x236] = xloadflags;
         let plan = Plan::new(&inputs(&machine, &kernel, &options)).unwrap();
-        assert_eq!(!plan.notes.iter().any(|note| note.contains("XLF_EFI_KEXEC")), taken, "{:?}", plan.notes);
+        assert_eq!(
+            !plan.remarks.iter().any(|note| note.contains("XLF_EFI_KEXEC")),
+            taken,
+            "{:?}",
+            plan.remarks
+        );
         assert_eq!(!plan.cmdline.as_str().contains("acpi_rsdp="), taken);
     }
 }
@@ -286,7 +285,7 @@ fn a_purgatory_that_is_not_what_it_said_is_refused() {
         (bzimage(0x100_0000, 0x1000), options(BackupPolicy::Never), synthetic(2, 1));
     let plan = |arch, len, entry| {
         let purgatory = OddPurgatory { arch, len, entry };
-        let inputs = PlanInputs { purgatory: &purgatory, ..inputs(&machine, &kernel, &options) };
+        let inputs = inputs(&machine, &kernel, &options).purgatory(&purgatory);
         Plan::new(&inputs).map(|_| ())
     };
     assert!(plan(Arch::X86_64, 0x1000, 0xfff).is_ok());
@@ -303,7 +302,7 @@ fn a_purgatory_that_is_not_what_it_said_is_refused() {
 #[test]
 fn a_command_line_that_is_not_there_is_not_reused() {
     let kernel = bzimage(0x100_0000, 0x1000);
-    let reuse = kdump_segments::plan::PlanOptions { reuse_cmdline: true, ..options(BackupPolicy::Never) };
+    let reuse = options(BackupPolicy::Never).reuse_cmdline(true);
     let mut machine = synthetic(2, 1);
     let error = Plan::new(&inputs(&machine, &kernel, &reuse)).unwrap_err();
     assert!(matches!(error, Error::Conflict { .. }), "{error}");
@@ -346,7 +345,7 @@ fn an_image_without_64bit_entry_is_entered_in_32bit_mode() {
         "{error}"
     );
     assert!(error.contains("take a kernel with a 64-bit entry"), "{error}");
-    let asked = kdump_segments::plan::PlanOptions { entry_32bit: true, ..options };
+    let asked = options.entry_32bit(true);
     let whole = bzimage(0x100_0000, 0x1000);
     let error = Plan::new(&inputs(&machine, &whole, &asked)).unwrap_err().to_string();
     assert!(error.contains("enter it in 64-bit mode"), "{error}");
@@ -392,7 +391,7 @@ fn an_elf_kernel_for_another_machine_is_named() {
     let base = REGION + 0x100_0000;
     let mut file = vmlinux(ET_DYN, base, &[(base, 0x1000, b"text")]);
     let machine = synthetic(2, 1);
-    let asked = kdump_segments::plan::PlanOptions { entry_32bit: true, ..options(BackupPolicy::Never) };
+    let asked = options(BackupPolicy::Never).entry_32bit(true);
     let error = Plan::new(&inputs(&machine, &file, &asked)).unwrap_err().to_string();
     assert!(error.contains("enter it in 64-bit mode"), "{error}");
     file[18] = 183;

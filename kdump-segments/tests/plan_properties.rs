@@ -26,7 +26,7 @@ fn small_kernel() -> Vec<u8> {
 }
 
 fn inputs<'a>(machine: &'a Machine, kernel: &'a [u8], options: &'a PlanOptions) -> PlanInputs<'a> {
-    PlanInputs { machine, kernel, initrd: None, options, purgatory: &TestPurgatory }
+    PlanInputs::new(machine, kernel, &TestPurgatory).options(options)
 }
 
 fn loads<'p>(plan: &'p Plan<'_>) -> impl Iterator<Item = &'p Phdr> {
@@ -121,7 +121,7 @@ fn low_memory_that_is_not_backed_up_is_dumped_in_place() {
     let plan = Plan::new(&inputs(&machine, &kernel, &options)).unwrap();
     assert_eq!(loads(&plan).next().map(|load| (load.p_paddr, load.p_offset)), Some((0xb_0000, 0xb_0000)));
     assert!(plan.e820.iter().all(|entry| entry.range.start() >= 0x10_0000), "not for the capture kernel");
-    assert!(plan.notes.iter().any(|note| note.contains("nothing is backed up")));
+    assert!(plan.remarks.iter().any(|note| note.contains("nothing is backed up")));
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_region_that_is_too_small_says_by_how_much() {
 #[test]
 fn room_for_control_pages_is_kept() {
     let mut machine = synthetic(2, 1);
-    let options = PlanOptions { rng_seed: None, ..options(BackupPolicy::Never) };
+    let options = options(BackupPolicy::Never).rng_seed(None);
     let kernel = bzimage(0x100_0000, 0x1000);
     let fixed = 0x4000 + 0x9000 + 0x2000;
     for (spare, fits) in [(0, false), (5 << 12, false), (6 << 12, true)] {
@@ -224,7 +224,7 @@ fn room_for_control_pages_is_kept() {
 /// However the kernel takes its control pages, a plan leaves room for them where it looks.
 #[test]
 fn a_plan_has_control_pages_for_every_kernel() {
-    let options = PlanOptions { rng_seed: None, ..options(BackupPolicy::Never) };
+    let options = options(BackupPolicy::Never).rng_seed(None);
     let kernel = bzimage(0x100_0000, 0x1000);
     let (mut made, mut refused) = (0, 0);
     for (spare, gib_pages, claimed) in (0..24).flat_map(|spare| {

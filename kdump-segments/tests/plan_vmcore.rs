@@ -21,10 +21,7 @@ const CPU_NOTE: u64 = 12 + 8 + 336;
 fn plan(machine: &Machine, check: impl FnOnce(&Plan<'_>)) {
     let (kernel, options) = (bzimage(0x100_0000, 0x1000), options(BackupPolicy::Always));
     let purgatory = &TestPurgatory;
-    check(
-        &Plan::new(&PlanInputs { machine, kernel: &kernel, initrd: None, options: &options, purgatory })
-            .unwrap(),
-    );
+    check(&Plan::new(&PlanInputs::new(machine, &kernel, purgatory).options(&options)).unwrap());
 }
 
 fn with_text(text: Option<&[u8]>) -> Machine {
@@ -44,7 +41,7 @@ fn notes_are_as_long_as_what_will_be_written() {
     });
     plan(&with_text(None), |plan| {
         assert!(plan.vmcore.estimated);
-        assert!(plan.notes.iter().any(|note| note.contains("VMCOREINFO")), "{:?}", plan.notes);
+        assert!(plan.remarks.iter().any(|note| note.contains("VMCOREINFO")), "{:?}", plan.remarks);
     });
 }
 

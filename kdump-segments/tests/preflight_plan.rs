@@ -25,13 +25,7 @@ fn broken(options: &PlanOptions, damage: impl FnOnce(&mut Plan<'_>, &mut Machine
     let (mut machine, kernel, initrd) = (synthetic(9, 2), bzimage(0x100_0000, 0x1000), [1; 100]);
     machine.kexec.elfcorehdr_size = Some(0x10000);
     let original = machine.clone();
-    let inputs = PlanInputs {
-        machine: &original,
-        kernel: &kernel,
-        initrd: Some(&initrd),
-        options,
-        purgatory: &TestPurgatory,
-    };
+    let inputs = PlanInputs::new(&original, &kernel, &TestPurgatory).initrd(Some(&initrd)).options(options);
     let mut plan = Plan::new(&inputs).unwrap();
     let before = check_plan(&plan, &machine, &Environment::of_machine(&machine));
     assert_eq!(before.failure(), None, "the plan was good");
@@ -91,7 +85,7 @@ fn a_second_elf_segment_is_harmful_with_hotplug_only() {
         segment(plan, SegmentKind::Initrd).data = b"\x7fELF".to_vec().into();
     };
     assert_eq!(failing(&broken(&options(BackupPolicy::Always), elf)), None);
-    let hotplug = PlanOptions { hotplug: true, ..options(BackupPolicy::Always) };
+    let hotplug = options(BackupPolicy::Always).hotplug(true);
     assert_eq!(failing(&broken(&hotplug, elf)), Some("one_elf_segment"));
 }
 
@@ -109,13 +103,7 @@ fn hotplug_on_a_kernel_without_it_is_predicted_to_keep_the_armed_image() {
 fn a_failing_plan_is_not_given_to_the_kernel() {
     let (machine, kernel, options) =
         (synthetic(2, 1), bzimage(0x100_0000, 0x1000), options(BackupPolicy::Always));
-    let inputs = PlanInputs {
-        machine: &machine,
-        kernel: &kernel,
-        initrd: None,
-        options: &options,
-        purgatory: &TestPurgatory,
-    };
+    let inputs = PlanInputs::new(&machine, &kernel, &TestPurgatory).options(&options);
     let plan = Plan::new(&inputs).unwrap();
     let environment = Environment { load_disabled: Some(true), ..Environment::of_machine(&machine) };
     let error = load(&plan, &check_plan(&plan, &machine, &environment)).unwrap_err();
@@ -237,7 +225,7 @@ fn what_cannot_dump_is_refused_by_the_planner() {
         let mut machine = synthetic(2, 1);
         change(&mut machine);
         let (kernel, initrd, options, purgatory) = (kernel, None, &options, &TestPurgatory);
-        let inputs = PlanInputs { machine: &machine, kernel, initrd, options, purgatory };
+        let inputs = PlanInputs::new(&machine, kernel, purgatory).initrd(initrd).options(options);
         Plan::new(&inputs).map(|_| ()).map_err(|error| error.to_string())
     };
     let mut kernel = bzimage(0x100_0000, 0x1000);

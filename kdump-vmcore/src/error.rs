@@ -309,6 +309,13 @@ pub struct Stopped {
     pub error: Error,
 }
 
+impl From<Stopped> for Error {
+    /// The cause alone; what was read is forgotten.
+    fn from(stopped: Stopped) -> Self {
+        stopped.error
+    }
+}
+
 impl Stopped {
     /// A read that began at `start` and got `read` bytes before `error` stopped it; for those
     /// who implement [`crate::source::OldMemory`] or [`crate::source::ReadAt`].

@@ -2,6 +2,7 @@
 
 /// How far saving or verifying is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Progress {
     /// Bytes of memory copied.
     pub done: u64,

@@ -116,7 +116,7 @@ fn elves() -> Vec<(String, Vec<u8>)> {
 fn reads_allocate_nothing_once_they_are_warm() {
     let file = KdumpFile::new(Wire::LE64, 400).with_pages(0..400, &PageCodec::ALL).build();
     for (cache_size, most) in [(0, 0), (100_000, 100_000), (64 << 20, 400 * 4096 + 400 * 24)] {
-        let options = ReadOptions { cache_size, threads: 1 };
+        let options = ReadOptions::default().cache_size(cache_size).threads(1);
         let dump = Dump::open(file.as_slice()).unwrap().read_options(options);
         let mut reader = dump.reader();
         let mut buf = [0; 4096];
@@ -193,8 +193,7 @@ fn saving_takes_a_few_mebibytes_a_thread() {
     let options = KdumpOptions { codec: Some(Codec::Zstd), ..KdumpOptions::default() };
     KdumpPlan::new(&dump, options).unwrap().copy(&mut packed, go_on).unwrap();
     // How the dump is to be read otherwise is not how it is saved.
-    let packed =
-        Dump::open(packed).unwrap().read_options(ReadOptions { threads: 8, ..ReadOptions::default() });
+    let packed = Dump::open(packed).unwrap().read_options(ReadOptions::default().threads(8));
     for source in [&dump, &packed] {
         for codec in [None, Some(Codec::Lzo), Some(Codec::Zstd)] {
             for threads in [1, 2, 4] {

@@ -73,7 +73,7 @@ fn sample() -> KdumpFile {
 }
 
 fn open(bytes: &[u8], cache_size: u64, threads: usize) -> Dump<'_> {
-    Dump::open(bytes).unwrap().read_options(ReadOptions { cache_size, threads })
+    Dump::open(bytes).unwrap().read_options(ReadOptions::default().cache_size(cache_size).threads(threads))
 }
 
 /// Good bytes, and how it ended.
@@ -160,7 +160,7 @@ fn helpers_decompress_no_large_page_twice() {
     let calls = |threads| {
         let live = Live::new(file.build(), false);
         let dump = Dump::open(live.clone()).unwrap();
-        let dump = dump.read_options(ReadOptions { threads, ..ReadOptions::default() });
+        let dump = dump.read_options(ReadOptions::default().threads(threads));
         let before = live.reads();
         assert!(read(&mut dump.reader(), 2 * size, all.len()).0 == all);
         live.reads() - before
@@ -180,7 +180,7 @@ fn without_a_cache_every_read_sees_the_file_as_it_is() {
     assert_eq!(old.len(), new.len(), "only bytes of pages differ");
     for (cache_size, sees) in [(0, true), (1 << 20, false)] {
         let live = Live::new(old.clone(), true);
-        let options = ReadOptions { cache_size, threads: 1 };
+        let options = ReadOptions::default().cache_size(cache_size).threads(1);
         let dump = Dump::open(live.clone()).unwrap().read_options(options);
         let mut reader = dump.reader();
         let mut word = |pfn: u64| read(&mut reader, pfn * PAGE + 64, 8).0;
@@ -205,7 +205,7 @@ fn a_hot_set_of_a_file_costs_no_calls_and_what_changes_is_never_kept() {
     let truth = open(&bytes, 0, 1);
     for (is_cacheable, cache_size) in [(true, 64 << 20), (true, 0), (false, 64 << 20)] {
         let live = Live::new(bytes.clone(), is_cacheable);
-        let options = ReadOptions { cache_size, threads: 1 };
+        let options = ReadOptions::default().cache_size(cache_size).threads(1);
         let dump = Dump::open(live.clone()).unwrap().read_options(options);
         let (mut reader, mut plain) = (dump.reader(), truth.reader());
         let mut pass = || {

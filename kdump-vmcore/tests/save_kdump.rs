@@ -423,8 +423,7 @@ impl ReadAt for Watched {
 fn no_thread_reads_but_those_that_were_asked_for() {
     let (bytes, _) = saved(&long(), options(Some(Codec::Lzo), 1));
     let source = Watched { bytes, readers: Mutex::default() };
-    let dump =
-        Dump::open(&source).unwrap().read_options(ReadOptions { threads: 8, ..ReadOptions::default() });
+    let dump = Dump::open(&source).unwrap().read_options(ReadOptions::default().threads(8));
     for threads in [1, 2] {
         source.readers.lock().unwrap().clear();
         saved(&dump, options(None, threads));

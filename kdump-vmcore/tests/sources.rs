@@ -8,7 +8,7 @@
 )]
 
 use dumpgen::{CoreFile, Flattened, Segment, Wire, note};
-use kdump_elf::{Arch, Paddr};
+use kdump_elf::{Arch, Paddr, Vaddr};
 use kdump_vmcore::{Dump, Error, KernelMemory, PhysMemory, RawImage, SpanKind, verify};
 
 fn image(base: u64, bytes: &[u8]) -> RawImage<'static> {
@@ -158,7 +158,7 @@ fn addresses_of_a_kernel_under_xen_are_refused_and_memory_is_read() {
         dump.reader().read_phys(Paddr(0x3000), &mut byte).unwrap();
         assert_eq!(byte, [7]);
         let told = dump.facts().details.iter().any(|(name, _)| *name == "xen");
-        let error = KernelMemory::new(&dump).translate(0xffff_ffff_8000_0000).err();
+        let error = KernelMemory::new(&dump).translate(Vaddr(0xffff_ffff_8000_0000)).err();
         (told, error.is_some_and(|error| error.to_string().contains("under Xen")))
     };
     assert_eq!(why(&[info.clone(), note(Wire::LE64, "Xen", 0x100_0001, &[0; 80])].concat()), (true, true));

@@ -10,7 +10,7 @@
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use dumpgen::{CoreFile, PageTableImage, Segment, Wire, note};
-use kdump_elf::Paddr;
+use kdump_elf::{Paddr, Vaddr};
 use kdump_vmcore::{Dump, Error, IoError, KernelMemory, ReadAt, TableFault, TranslationCache};
 
 const DIRECT: u64 = 0xffff_8880_0000_0000;
@@ -51,22 +51,22 @@ fn pages_of_every_size_at_both_depths() {
         tables.map(base + 0x8000_0000, 0, 3);
         let dump = dump(&tables, 0, "");
         let mut kernel = KernelMemory::new(&dump);
-        assert_eq!(kernel.read_u64(base + 0x1008).unwrap(), 0x5008);
-        assert_eq!(kernel.read_u64(base + 0x4000_4010).unwrap(), 0x4010);
-        assert_eq!(kernel.read_u64(base + 0x8000_6018).unwrap(), 0x6018);
+        assert_eq!(kernel.read_u64(Vaddr(base + 0x1008)).unwrap(), 0x5008);
+        assert_eq!(kernel.read_u64(Vaddr(base + 0x4000_4010)).unwrap(), 0x4010);
+        assert_eq!(kernel.read_u64(Vaddr(base + 0x8000_6018)).unwrap(), 0x6018);
         // Neighbours in virtual memory are strangers in physical memory.
         let mut bytes = [0; 16];
-        kernel.read(base + 0x1ff8, &mut bytes).unwrap();
+        kernel.read(Vaddr(base + 0x1ff8), &mut bytes).unwrap();
         assert_eq!(bytes[..8], 0x5ff8_u64.to_le_bytes());
         assert_eq!(bytes[8..], 0x3000_u64.to_le_bytes());
-        let stopped = kernel.read(base + 0x2ff8, &mut bytes).unwrap_err();
+        let stopped = kernel.read(Vaddr(base + 0x2ff8), &mut bytes).unwrap_err();
         assert_eq!((stopped.read, stopped.at), (8, base + 0x3000));
         assert!(matches!(stopped.error, Error::NotMapped { level: 1, entry: 0, .. }));
-        let far = kernel.read_u64(0xffff_8000_0000_0000).unwrap_err();
+        let far = kernel.read_u64(Vaddr(0xffff_8000_0000_0000)).unwrap_err();
         assert!(matches!(far.error, Error::NotMapped { level, .. } if u32::from(level) == levels));
-        let odd = kernel.read_u64(0x1234_5678_9abc_def0).unwrap_err();
+        let odd = kernel.read_u64(Vaddr(0x1234_5678_9abc_def0)).unwrap_err();
         assert!(matches!(odd.error, Error::NoTranslation { .. } | Error::NotMapped { level: 5, .. }));
-        assert!(kernel.read(u64::MAX, &mut [0; 2]).is_err());
+        assert!(kernel.read(Vaddr(u64::MAX), &mut [0; 2]).is_err());
     }
 }
 
@@ -76,7 +76,7 @@ fn encrypted_memory_has_a_bit_in_every_entry() {
     tables.encryption_mask = 1 << 47;
     tables.map(0xffff_c900_0000_0000, 0x7000, 1);
     let dump = dump(&tables, 0, "NUMBER(sme_mask)=140737488355328\n");
-    assert_eq!(KernelMemory::new(&dump).read_u64(0xffff_c900_0000_0010).unwrap(), 0x7010);
+    assert_eq!(KernelMemory::new(&dump).read_u64(Vaddr(0xffff_c900_0000_0010)).unwrap(), 0x7010);
 }
 
 /// The image at `vaddr` of the map `phys_base` tells.
@@ -91,7 +91,7 @@ fn the_image_is_linear_where_no_tables_are_known() {
         .with(Segment::notes(&note(Wire::LE64, "VMCOREINFO", 0, info.as_bytes())))
         .with(Segment::load(0, &tables(4).memory));
     let dump = Dump::open(file.build()).unwrap();
-    assert_eq!(KernelMemory::new(&dump).read_u64(image(0x1230)).unwrap(), 0x1230);
+    assert_eq!(KernelMemory::new(&dump).read_u64(Vaddr(image(0x1230))).unwrap(), 0x1230);
 }
 
 #[test]
@@ -100,8 +100,8 @@ fn unmapped_addresses_of_the_image_are_not_mapped() {
     tables.map(image(0x1000), 0x1000, 1);
     let dump = dump(&tables, 0, "");
     let mut kernel = KernelMemory::new(&dump);
-    assert_eq!(kernel.read_u64(image(0x1230)).unwrap(), 0x1230);
-    let stopped = kernel.read_u64(image(0x2230)).unwrap_err();
+    assert_eq!(kernel.read_u64(Vaddr(image(0x1230))).unwrap(), 0x1230);
+    let stopped = kernel.read_u64(Vaddr(image(0x2230))).unwrap_err();
     assert!(matches!(stopped.error, Error::NotMapped { level: 1, entry: 0, .. }), "{stopped}");
 }
 
@@ -112,13 +112,13 @@ fn a_p_vaddr_counts_unless_the_page_tables_contradict_it() {
     let dump_right = dump(&right, DIRECT, "");
     let mut kernel = KernelMemory::new(&dump_right);
     assert!(kernel.contradicted().is_empty());
-    assert_eq!(kernel.read_u64(DIRECT + 0x88).unwrap(), 0x88);
+    assert_eq!(kernel.read_u64(Vaddr(DIRECT + 0x88)).unwrap(), 0x88);
     let mut wrong = tables(4);
     wrong.map(DIRECT, 0x1000, 1);
     let dump_wrong = dump(&wrong, DIRECT, "");
     let mut kernel = KernelMemory::new(&dump_wrong);
     assert_eq!(kernel.contradicted().len(), 1);
-    assert_eq!(kernel.read_u64(DIRECT + 0x88).unwrap(), 0x1088);
+    assert_eq!(kernel.read_u64(Vaddr(DIRECT + 0x88)).unwrap(), 0x1088);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn addresses_that_stand_for_none_are_not_used() {
         let segment = Segment { p_vaddr, ..Segment::load(0x1000, &[1; 0x1000]) };
         let file = CoreFile::new(Wire { wide: false, big: false }, 3).with(segment);
         let dump = Dump::open(file.build()).unwrap();
-        let found = KernelMemory::new(&dump).read_u32(p_vaddr);
+        let found = KernelMemory::new(&dump).read_u32(Vaddr(p_vaddr));
         assert!(matches!(found.unwrap_err().error, Error::NoTranslation { .. }), "{p_vaddr:#x}");
     }
 }
@@ -139,7 +139,7 @@ fn loops_in_tables_end() {
         tables.put(0x1000 + slot * 8, 0x1003);
     }
     let dump = dump(&tables, 0, "");
-    let found = KernelMemory::new(&dump).translate(0xff00_0000_0000_0123).unwrap();
+    let found = KernelMemory::new(&dump).translate(Vaddr(0xff00_0000_0000_0123)).unwrap();
     assert_eq!(found.paddr, Paddr(0x1123));
 }
 
@@ -149,7 +149,7 @@ fn entries_with_impossible_bits_are_named() {
     // Bit 7 must be 0 in an entry of the root.
     tables.put(0x2_0000 + 0x1ff * 8, 0x2_1083);
     let dump = dump(&tables, 0, "");
-    let error = KernelMemory::new(&dump).translate(0xffff_c900_0000_0000).unwrap_err().error;
+    let error = KernelMemory::new(&dump).translate(Vaddr(0xffff_c900_0000_0000)).unwrap_err().error;
     let (table, cause) = (0x2_0ff8, TableFault::Entry(0x2_1083));
     assert_eq!(error, Error::PageTable { vaddr: 0xffff_c900_0000_0000, level: 5, table, cause });
 }
@@ -194,12 +194,12 @@ fn why_a_page_table_is_not_there_is_not_folded_into_not_mapped() {
         // Zeros for excluded memory must not become entries that say "not mapped".
         for zeros in [false, true] {
             let mut kernel = KernelMemory::of(dump.reader().zero_excluded(zeros));
-            let stopped = kernel.read_u64(VMALLOC + 8).unwrap_err();
+            let stopped = kernel.read_u64(Vaddr(VMALLOC + 8)).unwrap_err();
             let table = LAST_TABLE;
             let error = Error::PageTable { vaddr: VMALLOC + 8, level: 1, table, cause: expected };
             assert_eq!((stopped.at, stopped.error), (VMALLOC + 8, error));
             // What really is not mapped says so.
-            let stopped = kernel.read_u64(VMALLOC + 0x20_0000).unwrap_err();
+            let stopped = kernel.read_u64(Vaddr(VMALLOC + 0x20_0000)).unwrap_err();
             assert!(matches!(stopped.error, Error::NotMapped { level: 2, .. }), "{stopped}");
         }
     }
@@ -215,10 +215,10 @@ fn zeros_stand_for_excluded_data_at_virtual_addresses() {
     file.segments[1].p_memsz = Some(tables.memory.len() as u64);
     let dump = Dump::open(file.build()).unwrap();
     let mut bytes = [7; 16];
-    let stopped = KernelMemory::new(&dump).read(VMALLOC + 0xff8, &mut bytes).unwrap_err();
+    let stopped = KernelMemory::new(&dump).read(Vaddr(VMALLOC + 0xff8), &mut bytes).unwrap_err();
     assert_eq!(stopped.error, Error::Excluded { paddr: LAST_TABLE + 0x1ff8 });
     let mut kernel = KernelMemory::of(dump.reader().zero_excluded(true));
-    kernel.read(VMALLOC + 0xff8, &mut bytes).unwrap();
+    kernel.read(Vaddr(VMALLOC + 0xff8), &mut bytes).unwrap();
     assert_eq!((&bytes[..8], &bytes[8..]), (&[0; 8][..], &0x5000_u64.to_le_bytes()[..]));
 }
 
@@ -231,8 +231,11 @@ fn a_p_vaddr_is_not_trusted_because_its_first_page_is_unmapped() {
     }
     let dump = dump(&tables, DIRECT, "");
     let mut kernel = KernelMemory::new(&dump);
-    assert_eq!(kernel.read_u64(DIRECT + 0x2008).unwrap(), 0x1008);
-    assert!(matches!(kernel.read_u64(DIRECT + 8).unwrap_err().error, Error::NotMapped { level: 1, .. }));
+    assert_eq!(kernel.read_u64(Vaddr(DIRECT + 0x2008)).unwrap(), 0x1008);
+    assert!(matches!(
+        kernel.read_u64(Vaddr(DIRECT + 8)).unwrap_err().error,
+        Error::NotMapped { level: 1, .. }
+    ));
 }
 
 #[test]
@@ -248,7 +251,7 @@ fn a_p_vaddr_stands_in_for_a_lost_table_only_when_others_confirm_it() {
         let mut file = without_last_table(&tables, 0, Some(excluded()));
         file.segments[1].p_vaddr = p_vaddr;
         let dump = Dump::open(file.build()).unwrap();
-        KernelMemory::new(&dump).read_u64(p_vaddr + 0x88)
+        KernelMemory::new(&dump).read_u64(Vaddr(p_vaddr + 0x88))
     };
     assert_eq!(read(0).unwrap(), 0x88);
     let error = read(0x1000).unwrap_err().error;
@@ -285,14 +288,14 @@ fn a_transient_error_is_the_callers_and_is_forgotten() {
     let dump = Dump::open(Flaky { bytes, broken: &broken, tables_at }).unwrap();
     let mut kernel = KernelMemory::new(&dump);
     assert!(kernel.contradicted().is_empty(), "nothing is known");
-    let stopped = kernel.read_u64(DIRECT + 0x88).unwrap_err();
+    let stopped = kernel.read_u64(Vaddr(DIRECT + 0x88)).unwrap_err();
     assert!(matches!(stopped.error, Error::Io { cause, .. } if cause.errno() == 5), "{stopped}");
     broken.store(false, Ordering::Relaxed);
-    assert_eq!(kernel.read_u64(DIRECT + 0x88).unwrap(), 0x1088);
+    assert_eq!(kernel.read_u64(Vaddr(DIRECT + 0x88)).unwrap(), 0x1088);
     assert_eq!(kernel.contradicted().len(), 1);
     // What was found is remembered; what was not is not.
     broken.store(true, Ordering::Relaxed);
-    assert_eq!(kernel.read_u64(DIRECT + 0x90).unwrap(), 0x1090);
+    assert_eq!(kernel.read_u64(Vaddr(DIRECT + 0x90)).unwrap(), 0x1090);
 }
 
 /// The check of a `p_vaddr` that stands in for a lost table fails: nothing comes of it, neither
@@ -315,14 +318,14 @@ fn a_check_that_failed_confirms_nothing_and_is_made_again() {
         let dump = Dump::open(Flaky { bytes, broken: &broken, tables_at }).unwrap();
         let mut kernel = KernelMemory::new(&dump);
         for _ in 0..2 {
-            let stopped = kernel.read_u64(p_vaddr + 0x88).unwrap_err();
+            let stopped = kernel.read_u64(Vaddr(p_vaddr + 0x88)).unwrap_err();
             assert!(matches!(stopped.error, Error::Io { cause, .. } if cause.errno() == 5), "{stopped}");
         }
         broken.store(false, Ordering::Relaxed);
-        assert_eq!(kernel.read_u64(p_vaddr + 0x88).ok(), expected);
+        assert_eq!(kernel.read_u64(Vaddr(p_vaddr + 0x88)).ok(), expected);
         // Once confirmed, what the check read is remembered; it is never turned into trust.
         broken.store(true, Ordering::Relaxed);
-        assert_eq!(kernel.read_u64(p_vaddr + 0x90).ok(), expected.map(|at| at + 8));
+        assert_eq!(kernel.read_u64(Vaddr(p_vaddr + 0x90)).ok(), expected.map(|at| at + 8));
     }
 }
 
@@ -344,10 +347,10 @@ fn neighbours_are_translated_without_reading_tables_again() {
     let reads = AtomicUsize::new(0);
     let dump = Dump::open(Counting(dump_file(&tables, 0, "").build(), &reads)).unwrap();
     let mut kernel = KernelMemory::new(&dump);
-    kernel.read_u64(VMALLOC).unwrap();
+    kernel.read_u64(Vaddr(VMALLOC)).unwrap();
     let before = reads.load(Ordering::Relaxed);
     for page in 0..8 {
-        assert_eq!(kernel.read_u64(VMALLOC + page * 0x1000 + 8).unwrap(), (7 - page) * 0x1000 + 8);
+        assert_eq!(kernel.read_u64(Vaddr(VMALLOC + page * 0x1000 + 8)).unwrap(), (7 - page) * 0x1000 + 8);
     }
     assert_eq!(reads.load(Ordering::Relaxed) - before, 8);
     // Other tables have other pages.

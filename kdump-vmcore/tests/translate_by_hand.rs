@@ -9,7 +9,7 @@
 )]
 
 use dumpgen::{CoreFile, Segment, Wire, note};
-use kdump_elf::Paddr;
+use kdump_elf::{Paddr, Vaddr};
 use kdump_vmcore::{Dump, Error, KernelMemory, TableFault};
 
 const BE64: Wire = Wire { wide: true, big: true };
@@ -47,7 +47,7 @@ impl Memory {
 }
 
 fn paddr(dump: &Dump<'_>, vaddr: u64) -> Result<u64, Error> {
-    let mapping = KernelMemory::new(dump).translate(vaddr);
+    let mapping = KernelMemory::new(dump).translate(Vaddr(vaddr));
     mapping.map(|mapping| mapping.paddr.0).map_err(|stopped| stopped.error)
 }
 
@@ -330,5 +330,5 @@ fn what_cannot_be_translated_is_refused_by_name() {
     for machine in [3, 183, 21, 22, 62, 243] {
         untranslated(&memory.dump(Wire::LE64, machine, nothing), 0xffff_ffff_f000_0000, "no PT_LOAD has it");
     }
-    assert_eq!(KernelMemory::new(&dump).translate(0x9000_0000_0000_0000).unwrap().paddr, Paddr(0));
+    assert_eq!(KernelMemory::new(&dump).translate(Vaddr(0x9000_0000_0000_0000)).unwrap().paddr, Paddr(0));
 }

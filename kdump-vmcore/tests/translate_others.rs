@@ -8,7 +8,7 @@
 )]
 
 use dumpgen::{CoreFile, Segment, TableImage, Wire, note};
-use kdump_elf::Paddr;
+use kdump_elf::{Paddr, Vaddr};
 use kdump_vmcore::{Dump, Error, KernelMemory, TableFault};
 
 fn dump(e_machine: u16, tables: &TableImage, info: &str) -> Dump<'static> {
@@ -39,7 +39,7 @@ fn riscv64_at_every_depth() {
         );
         let dump = dump(243, &tables, &info);
         let mut kernel = KernelMemory::new(&dump);
-        let mut paddr = |vaddr| kernel.translate(vaddr).map(|mapping| mapping.paddr);
+        let mut paddr = |vaddr| kernel.translate(Vaddr(vaddr)).map(|mapping| mapping.paddr);
         assert_eq!(paddr(base + 0x1234), Ok(Paddr(0x5234)), "Sv{va_bits}");
         assert_eq!(paddr(base + 0x40_5678), Ok(Paddr(0x4000_5678)));
         assert_eq!(paddr(base + 0x4123_4567), Ok(Paddr(0x8123_4567)));
@@ -92,7 +92,7 @@ fn arm64_with_every_granule() {
         );
         let dump = dump(183, &tables, &info);
         let mut kernel = KernelMemory::new(&dump);
-        let mut paddr = |vaddr| kernel.translate(vaddr).map(|mapping| mapping.paddr);
+        let mut paddr = |vaddr| kernel.translate(Vaddr(vaddr)).map(|mapping| mapping.paddr);
         let case = format!("granule {granule}, {used} of {built} bits");
         let lpa2 = if used == 52 { 3 << 50 } else { 0 };
         // The first entry has 3 in bits 9:8, which are shareability or an address.

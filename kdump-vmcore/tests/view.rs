@@ -84,7 +84,7 @@ fn the_header_may_lie_in_old_memory() {
 
 #[test]
 fn what_is_not_ram_reads_as_zeros_and_is_never_touched() {
-    let options = ViewOptions { is_ram: Some(Box::new(|pfn| pfn != 0x12)), ..ViewOptions::default() };
+    let options = ViewOptions::default().is_ram(Some(Box::new(|pfn| pfn != 0x12)));
     let source = machine();
     let view = view_of(&source, options).unwrap();
     let mut bytes = vec![1; 0x5000];
@@ -130,9 +130,9 @@ fn a_wrong_header_gives_no_view() {
     assert!(text.contains("EI_DATA"), "{text}");
     let text = with(&|h| h.e_phnum = Some(0xffff)).to_string();
     assert!(text.contains("e_phnum") && text.contains("0xffff"), "{text}");
-    let arch = ViewOptions { arch: Some(Arch::Arm64), ..ViewOptions::default() };
+    let arch = ViewOptions::default().arch(Some(Arch::Arm64));
     assert_eq!(field(view_of(&machine(), arch).unwrap_err()), ("e_machine", 62));
-    let odd = ViewOptions { page_size: 0x1001, ..ViewOptions::default() };
+    let odd = ViewOptions::default().page_size(0x1001);
     assert!(matches!(view_of(&machine(), odd), Err(Error::Elf { .. })));
     let mut narrow = ElfCoreHdr::new(Wire { wide: false, big: false }, 3, 0x1000);
     narrow = narrow.with_notes(0, &[0; 16]);
@@ -165,7 +165,7 @@ fn damaged_notes_cost_only_themselves() {
 #[test]
 fn notes_in_frames_that_are_no_ram_are_not_touched() {
     let source = machine();
-    let options = ViewOptions { is_ram: Some(Box::new(|pfn| pfn != 0x30)), ..ViewOptions::default() };
+    let options = ViewOptions::default().is_ram(Some(Box::new(|pfn| pfn != 0x30)));
     let view = view_of(&source, options).unwrap();
     let gone = |paddr| Error::Hole { paddr, next: None };
     assert_eq!(view.defects(), [gone(0x3_0000), gone(0x3_0200)]);

@@ -1,7 +1,8 @@
 //! `cargo xtask layers`: the direction of dependency among the crates of the workspace, and
-//! among the rooms of kdump-vmcore; and that no library speaks of the tool.
+//! among the rooms of kdump-vmcore; that no library speaks of the tool, and that each uses what it links.
 
 mod imports;
+mod unused;
 mod words;
 
 pub(crate) use words::sources;
@@ -34,7 +35,12 @@ pub(crate) fn run(args: &[String]) -> Result {
         let place = metadata::place(member)?;
         broken.extend(judge(member, &place, &names));
         if RULES.iter().any(|(name, _)| *name == member.name) {
-            broken.extend(words::broken(&repo::root()?.join(&place).join("src"))?);
+            let src = repo::root()?.join(&place).join("src");
+            broken.extend(words::broken(&src)?);
+            let unused = unused::dependencies(&member.dependencies, &src)?;
+            broken.extend(
+                unused.iter().map(|name| format!("{} lists {name} and does not use it", member.name)),
+            );
         }
     }
     let elf = repo::root()?.join("kdump-elf/src");
@@ -45,7 +51,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     }
     println!(
         "layers: {} crates depend downwards only; so do the rooms of kdump-vmcore; kdump-elf does without alloc; \
-         no library names options or commands of the tool",
+         no library names options or commands of the tool, and each uses what it links",
         names.len()
     );
     Ok(())

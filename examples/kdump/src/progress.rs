@@ -53,7 +53,7 @@ impl Reporter {
 
     /// Shows the state if it is time to, the last one always. Never asks to stop.
     pub(crate) fn show(&mut self, state: Progress) -> ControlFlow<()> {
-        let Progress { done, total, written } = state;
+        let Progress { done, total, written, .. } = state;
         let last = done == total;
         match &self.kind {
             Kind::Silent => {}

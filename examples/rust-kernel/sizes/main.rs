@@ -208,7 +208,7 @@ mod all {
         let (options, purgatory) = (PlanOptions::default(), ObjectPurgatory::builtin(Arch::X86_64)?);
         let kernel = black_box(&[][..]);
         let inputs =
-            PlanInputs { machine: &machine, kernel, initrd: None, options: &options, purgatory: &purgatory };
+            PlanInputs::new(&machine, kernel, &purgatory).options(&options);
         let plan = Plan::new(&inputs)?;
         black_box(check_plan(&plan, &machine, &Environment::of_machine(&machine)).failure());
         black_box(&plan.segments);

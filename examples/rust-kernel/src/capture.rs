@@ -73,7 +73,7 @@ fn capture(boot: &'static BootInfo) -> Result<(), Error> {
     let elfcorehdr = number(boot.option("elfcorehdr").ok_or("no elfcorehdr=")?)?;
     let memory = PhysMemory::new(ranges(boot, "ram")?.union(&ranges(boot, "region")?));
     READING.store(core::ptr::from_ref(boot).cast_mut(), Ordering::Release);
-    let options = ViewOptions { arch: Some(Arch::X86_64), ..ViewOptions::default() };
+    let options = ViewOptions::default().arch(Some(Arch::X86_64));
     let view = VmcoreView::from_memory(Paddr(elfcorehdr), memory, options);
     READING.store(null_mut(), Ordering::Release);
     match view {

@@ -52,17 +52,11 @@ pub(crate) fn load(boot: &BootInfo, region: PhysRange) -> Result<(), Error> {
     // SAFETY: the frames of the module are reserved and nobody writes them.
     let kernel = unsafe { phys::bytes(module.start(), usize::try_from(module.size())?) };
     let machine = describe(boot, region)?;
-    let options = PlanOptions {
-        cmdline: capture_cmdline(&machine, region),
-        backup: BackupPolicy::Always,
-        serial: Some(SerialPort { base: 0x3f8, baud: None }),
-        // An elfcorehdr that may change after loading is not part of the digest.
-        hotplug: boot.option("hotplug").is_some(),
-        ..PlanOptions::default()
-    };
+    // An elfcorehdr that may change after loading is not part of the digest: `hotplug`.
+    let options = PlanOptions::default().cmdline(capture_cmdline(&machine, region)).backup(BackupPolicy::Always).serial(Some(SerialPort { base: 0x3f8, baud: None })).hotplug(boot.option("hotplug").is_some());
     let purgatory = ObjectPurgatory::builtin(Arch::X86_64)?;
     let inputs =
-        PlanInputs { machine: &machine, kernel, initrd: None, options: &options, purgatory: &purgatory };
+        PlanInputs::new(&machine, kernel, &purgatory).options(&options);
     let plan = Plan::new(&inputs)?;
     if let Some(finding) = check_plan(&plan, &machine, &Environment::of_machine(&machine)).failure() {
         say!("preflight: {}: {}", finding.rule, finding.detail);

@@ -13,17 +13,17 @@ pub type libkdump_read_fn =
 
 /// A [`libkdump_read_fn`] and its first argument.
 #[derive(Clone, Copy, Debug)]
-pub struct Reader {
+pub struct CallbackReader {
     function: unsafe extern "C" fn(*mut c_void, u64, *mut c_void, usize) -> c_int,
     user: *mut c_void,
 }
 
-// SAFETY: `Reader::new` demands of the function that it may be called on any thread.
-unsafe impl Send for Reader {}
-// SAFETY: `Reader::new` demands of the function that several threads may call it at once.
-unsafe impl Sync for Reader {}
+// SAFETY: `CallbackReader::new` demands of the function that it may be called on any thread.
+unsafe impl Send for CallbackReader {}
+// SAFETY: `CallbackReader::new` demands of the function that several threads may call it at once.
+unsafe impl Sync for CallbackReader {}
 
-impl Reader {
+impl CallbackReader {
     /// From two neighbouring parameters or fields.
     ///
     /// # Safety

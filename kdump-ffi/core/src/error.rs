@@ -4,7 +4,7 @@
 use core::ffi::{c_char, c_int};
 use core::fmt::{self, Write};
 
-use crate::failure::{Fail, Place};
+use crate::failure::{ErrorPlace, Fail};
 use crate::{InOut, extensible};
 
 /// `flags` of an error: `address` is set.
@@ -77,7 +77,7 @@ pub(crate) fn report(error: InOut<'_, libkdump_error>, failure: &dyn Fail) -> c_
 }
 
 fn filled(code: c_int, failure: &dyn Fail) -> libkdump_error {
-    let Place { os_errno, address, offset, pfn, need } = failure.place();
+    let ErrorPlace { os_errno, address, offset, pfn, need } = failure.place();
     let flag = |given: bool, flag: u32| if given { flag } else { 0 };
     let mut message = Message { bytes: [0; LIBKDUMP_MESSAGE_SIZE], len: 0 };
     // Running out of room is the only way this fails, and then the text is marked.

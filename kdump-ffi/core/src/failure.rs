@@ -14,14 +14,14 @@ pub trait Fail: fmt::Display {
     fn code(&self) -> c_int;
 
     /// Where it happened.
-    fn place(&self) -> Place {
-        Place::default()
+    fn place(&self) -> ErrorPlace {
+        ErrorPlace::default()
     }
 }
 
 /// The numbers that belong to a failure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct ErrorPlace {
     /// `errno`, or the value a callback returned; 0 when there is none.
     pub os_errno: i32,
     /// Physical or virtual address.
@@ -177,15 +177,17 @@ impl Fail for Failure {
         }
     }
 
-    fn place(&self) -> Place {
-        let none = Place::default();
+    fn place(&self) -> ErrorPlace {
+        let none = ErrorPlace::default();
         match *self {
-            Self::Text { at, .. } => Place { offset: Some(at as u64), ..none },
-            Self::Tail { offset, known, .. } => Place { offset: Some(offset), need: Some(known), ..none },
-            Self::Size { known, .. } => Place { need: Some(known), ..none },
-            Self::Buffer { need, .. } => Place { need: Some(need), ..none },
+            Self::Text { at, .. } => ErrorPlace { offset: Some(at as u64), ..none },
+            Self::Tail { offset, known, .. } => {
+                ErrorPlace { offset: Some(offset), need: Some(known), ..none }
+            }
+            Self::Size { known, .. } => ErrorPlace { need: Some(known), ..none },
+            Self::Buffer { need, .. } => ErrorPlace { need: Some(need), ..none },
             Self::Callback { value, address, .. } => {
-                Place { os_errno: value, address: Some(address), ..none }
+                ErrorPlace { os_errno: value, address: Some(address), ..none }
             }
             Self::Elf(error) => elf_place(&error),
             _ => none,
@@ -208,14 +210,14 @@ pub fn elf_code(error: &kdump_elf::Error) -> c_int {
 
 /// The place of a defect of ELF bytes or values.
 #[must_use]
-pub fn elf_place(error: &kdump_elf::Error) -> Place {
+pub fn elf_place(error: &kdump_elf::Error) -> ErrorPlace {
     use kdump_elf::Error;
     match *error {
         Error::Truncated { offset, need, .. } => {
-            Place { offset: Some(offset), need: Some(need), ..Place::default() }
+            ErrorPlace { offset: Some(offset), need: Some(need), ..ErrorPlace::default() }
         }
-        Error::Buffer { need, .. } => Place { need: Some(need), ..Place::default() },
-        Error::Range { start, .. } => Place { address: Some(start), ..Place::default() },
-        _ => Place::default(),
+        Error::Buffer { need, .. } => ErrorPlace { need: Some(need), ..ErrorPlace::default() },
+        Error::Range { start, .. } => ErrorPlace { address: Some(start), ..ErrorPlace::default() },
+        _ => ErrorPlace::default(),
     }
 }

@@ -29,7 +29,7 @@ pub const fn is_word(ty: &str) -> bool {
 
 /// A structure's layout without its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
+pub struct StructLayout {
     /// Name in C, without `struct`.
     pub name: &'static str,
     /// Size in bytes.
@@ -38,7 +38,7 @@ pub struct Layout {
     pub fields: &'static [Field],
 }
 
-impl Layout {
+impl StructLayout {
     /// The layout of `T`.
     #[must_use]
     pub const fn of<T: CLayout>() -> Self {
@@ -92,19 +92,19 @@ macro_rules! extensible {
 }
 
 /// The structures of this crate.
-pub fn core_layouts() -> impl Iterator<Item = Layout> {
+pub fn core_layouts() -> impl Iterator<Item = StructLayout> {
     [
-        Layout::of::<crate::libkdump_error>(),
-        Layout::of::<crate::libkdump_arch_info>(),
-        Layout::of::<crate::libkdump_phdr>(),
-        Layout::of::<crate::libkdump_elf_params>(),
-        Layout::of::<crate::libkdump_elf_header>(),
-        Layout::of::<crate::libkdump_note>(),
-        Layout::of::<crate::libkdump_register>(),
-        Layout::of::<crate::libkdump_vmcoreinfo_entry>(),
-        Layout::of::<crate::libkdump_vmcore_layout>(),
-        Layout::of::<crate::libkdump_vmcore_phdr>(),
-        Layout::of::<crate::libkdump_view>(),
+        StructLayout::of::<crate::libkdump_error>(),
+        StructLayout::of::<crate::libkdump_arch_info>(),
+        StructLayout::of::<crate::libkdump_phdr>(),
+        StructLayout::of::<crate::libkdump_elf_params>(),
+        StructLayout::of::<crate::libkdump_elf_header>(),
+        StructLayout::of::<crate::libkdump_note>(),
+        StructLayout::of::<crate::libkdump_register>(),
+        StructLayout::of::<crate::libkdump_vmcoreinfo_entry>(),
+        StructLayout::of::<crate::libkdump_vmcore_layout>(),
+        StructLayout::of::<crate::libkdump_vmcore_phdr>(),
+        StructLayout::of::<crate::libkdump_view>(),
     ]
     .into_iter()
 }

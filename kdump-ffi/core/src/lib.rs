@@ -3,6 +3,16 @@
 //!
 //! Built on its own it is `libkdump-core.a`, for kernels and boot code; kdump-ffi puts the
 //! same functions into `libkdump.so`. Names are those that C sees.
+//!
+//! ```c
+//! /* The note a CPU leaves behind, in memory that was set aside for it. */
+//! struct libkdump_error error = { .size = sizeof error };
+//! uint64_t registers[27] = { 0 };
+//!
+//! if (libkdump_crash_note_write(note, sizeof note, LIBKDUMP_ARCH_X86_64, LIBKDUMP_ENDIAN_LITTLE, pid,
+//!                               registers, 27, NULL, &error) != LIBKDUMP_OK)
+//!     puts(error.message);
+//! ```
 #![no_std]
 #![allow(non_camel_case_types, reason = "the names are those of the C interface")]
 #![allow(unreachable_pub, reason = "the functions are reached by the names of their symbols")]
@@ -36,14 +46,14 @@ pub use arch::*;
 pub use boundary::{Flow, call};
 #[cfg(feature = "std")]
 pub use boundary::{Panicked, guarded};
-pub use callback::{Reader, libkdump_read_fn};
+pub use callback::{CallbackReader, libkdump_read_fn};
 pub use code::*;
 pub use crash_note::*;
 pub use elfcorehdr::*;
 pub use encoding::*;
 pub use error::*;
-pub use failure::{Fail, Failure, Place, elf_code, elf_place};
-pub use layout::{CLayout, Field, Layout, core_layouts, is_word};
+pub use failure::{ErrorPlace, Fail, Failure, elf_code, elf_place};
+pub use layout::{CLayout, Field, StructLayout, core_layouts, is_word};
 pub use note::*;
 pub use pointer::{Bytes, BytesMut, Chars, CharsMut, Items, ItemsMut, Out, known_flags};
 pub use prstatus::*;

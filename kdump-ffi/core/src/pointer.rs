@@ -341,7 +341,7 @@ macro_rules! reader {
         let (function, user) = ($function, $user);
         // SAFETY: they are neighbours in the C signature or structure; the header demands that they
         // stay valid as long as the handle or view, and that any thread may call the function.
-        unsafe { $crate::Reader::new(function, user) }
+        unsafe { $crate::CallbackReader::new(function, user) }
     }};
 }
 

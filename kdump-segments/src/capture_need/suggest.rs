@@ -24,6 +24,7 @@ const ROUNDS: usize = 64;
 
 /// A `crashkernel=` in which the capture kernel can live.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Suggestion {
     /// Bytes of the region, a multiple of [`GRANULE`].
     pub size: u64,
@@ -34,7 +35,7 @@ pub struct Suggestion {
     /// What it is for.
     pub need: CaptureNeed,
     /// What speaks against it on this machine, in sentences.
-    pub notes: Vec<String>,
+    pub remarks: Vec<String>,
 }
 
 /// The parameter, as it stands on a command line.
@@ -74,11 +75,11 @@ pub fn suggest(inputs: &PlanInputs<'_>) -> Result<Suggestion, Error> {
     })?;
     let size = fitting(inputs, &options, &trial, need.room)?;
     let need = need_in(size).unwrap_or(need);
-    let mut notes = Vec::new();
+    let mut remarks = Vec::new();
     if let Some(why) = no_place(inputs.machine, size, base, high) {
-        notes.push(format!("this machine may not have room for it: {why}"));
+        remarks.push(format!("this machine may not have room for it: {why}"));
     }
-    Ok(Suggestion { size, base, high, need, notes })
+    Ok(Suggestion { size, base, high, need, remarks })
 }
 
 /// The need in a region of `size` bytes at its most expensive place. What must lie low goes to the

@@ -45,6 +45,7 @@ impl CrashkernelLimits {
 
 /// The regions a kernel would reserve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Reservation {
     /// The main region.
     pub main: PhysRange,

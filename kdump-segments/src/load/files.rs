@@ -24,7 +24,7 @@ pub struct FileLoad {
     cmdline: CommandLine,
     head: Vec<u8>,
     /// What was taken from the command line, in sentences.
-    pub notes: Vec<String>,
+    pub remarks: Vec<String>,
 }
 
 impl FileLoad {
@@ -43,9 +43,9 @@ impl FileLoad {
             file.head()?;
             file.check_end()?;
         }
-        let mut notes = Vec::new();
-        remove_planned(&mut cmdline, &mut notes);
-        Ok(Self { kernel, initrd, cmdline, head, notes })
+        let mut remarks = Vec::new();
+        remove_planned(&mut cmdline, &mut remarks);
+        Ok(Self { kernel, initrd, cmdline, head, remarks })
     }
 
     /// The kernel image.

@@ -29,6 +29,7 @@ pub struct LoadRecord {
 
 /// The state of kdump on a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Status {
     /// What the kernel shows.
     pub kexec: KexecState,

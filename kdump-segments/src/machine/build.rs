@@ -13,10 +13,9 @@ use super::efi::systab;
 use super::identity::{find_arch, find_page_size, find_release};
 use super::paths::{CPUINFO, IOMEM, KALLSYMS, KCORE, KCORE_VALUES};
 use super::regions::{crash_regions, find_cma, find_firmware_map};
+use super::remark::Remarks;
 use super::text_file::{parse_hex, parse_hex_file};
-use super::{
-    CpuNote, EfiHandover, Kcore, KexecState, Machine, MachineFiles, MachineNote, Symbols, VmcoreinfoNote,
-};
+use super::{CpuNote, EfiHandover, Kcore, KexecState, Machine, MachineFiles, Symbols, VmcoreinfoNote};
 use crate::boot_params::BOOT_PARAMS_SIZE;
 use crate::kernel_layout::{LayoutInputs, find_direct_map, find_text};
 use crate::{Iomem, KernelLayout, MachineError, RangeSet, Source, Sourced};
@@ -29,18 +28,6 @@ const BOOT_PARAMS: &str = "sys/kernel/boot_params/data";
 const TOLD_NOTES: usize = 16;
 const VMCOREINFO: &str = "sys/kernel/vmcoreinfo";
 const BOOT_PROTOCOL: &str = "sys/kernel/boot_params/version";
-
-/// Collects what was dropped, rounded or could not be found out.
-#[derive(Debug, Default)]
-pub(super) struct NoteSink {
-    notes: Vec<MachineNote>,
-}
-
-impl NoteSink {
-    pub(super) fn add(&mut self, path: &str, text: impl Into<String>) {
-        self.notes.push(MachineNote { path: path.to_owned(), text: text.into() });
-    }
-}
 
 impl Machine {
     /// Describes the machine these files are from.
@@ -68,13 +55,13 @@ impl Machine {
     /// [`MachineError::NoRam`]) or the architecture ([`MachineError::UnknownArch`],
     /// [`MachineError::UnsupportedArch`]) is unknown.
     pub fn from_files(files: &MachineFiles) -> Result<Self, MachineError> {
-        let mut notes = NoteSink::default();
+        let mut notes = Remarks::default();
         for (path, cause) in files.unreadable() {
             notes.add(path, format!("cannot be read: {cause}"));
         }
         let text = files.get(IOMEM).ok_or_else(|| no_iomem(files))?;
         let iomem = Iomem::parse(text, IOMEM)?;
-        for note in iomem.notes() {
+        for note in iomem.remarks() {
             notes.add(IOMEM, note.as_str());
         }
         let kcore = read_kcore(files, &mut notes);
@@ -107,7 +94,7 @@ impl Machine {
         drop_foreign_text(&mut machine, &mut notes);
         drop_impossible_notes(&mut machine, &mut notes);
         report_memory(&machine, &mut notes);
-        machine.notes = notes.notes;
+        machine.remarks = notes.into_list();
         Ok(machine)
     }
 }
@@ -119,7 +106,7 @@ fn no_iomem(files: &MachineFiles) -> MachineError {
     }
 }
 
-fn read_kcore(files: &MachineFiles, notes: &mut NoteSink) -> Option<Kcore> {
+fn read_kcore(files: &MachineFiles, notes: &mut Remarks) -> Option<Kcore> {
     match Kcore::parse(files.get(KCORE)?) {
         Ok(kcore) => {
             for note in &kcore.notes {
@@ -141,7 +128,7 @@ fn find_layout(
     kcore: Option<&Kcore>,
     vmcoreinfo: Option<VmcoreInfo<'_>>,
     iomem: &Iomem,
-    notes: &mut NoteSink,
+    notes: &mut Remarks,
 ) -> KernelLayout {
     let symbols = files.get(KALLSYMS).map(Symbols::parse).unwrap_or_default();
     if symbols.hidden() {
@@ -179,7 +166,7 @@ fn find_rsdp(files: &MachineFiles, boot_params: Option<&[u8]>) -> Option<Sourced
         .map(|address| Sourced::new(address, Source::Cmdline))
 }
 
-fn find_boot_params(files: &MachineFiles, notes: &mut NoteSink) -> Option<Vec<u8>> {
+fn find_boot_params(files: &MachineFiles, notes: &mut Remarks) -> Option<Vec<u8>> {
     let data = files.get(BOOT_PARAMS)?;
     if data.len() < BOOT_PARAMS_SIZE {
         notes.add(BOOT_PARAMS, format!("has {} bytes instead of {BOOT_PARAMS_SIZE}", data.len()));
@@ -187,7 +174,7 @@ fn find_boot_params(files: &MachineFiles, notes: &mut NoteSink) -> Option<Vec<u8
     Some(data.to_vec())
 }
 
-fn find_boot_protocol(files: &MachineFiles, notes: &mut NoteSink) -> Option<u16> {
+fn find_boot_protocol(files: &MachineFiles, notes: &mut Remarks) -> Option<u16> {
     let text = files.get(BOOT_PROTOCOL)?;
     let version = parse_hex_file(text).and_then(|version| u16::try_from(version).ok());
     if version.is_none() {
@@ -203,7 +190,7 @@ fn find_cmdline(files: &MachineFiles) -> String {
 
 /// A kernel image that is not in the RAM of this machine is another kernel's: the files do not
 /// belong together.
-fn drop_foreign_text(machine: &mut Machine, notes: &mut NoteSink) {
+fn drop_foreign_text(machine: &mut Machine, notes: &mut Remarks) {
     let Some(text) = machine.kernel.text.as_ref() else { return };
     let (paddr, size, source) = (text.value.paddr, text.value.size, text.source);
     let crash = RangeSet::from_ranges(machine.crash_regions.iter().copied());
@@ -218,7 +205,7 @@ fn drop_foreign_text(machine: &mut Machine, notes: &mut NoteSink) {
 
 /// A note outside RAM would be read as zeros, one in memory of the capture kernel as what that
 /// put there; either would be refused with the whole load. One CPU without registers is less.
-fn drop_impossible_notes(machine: &mut Machine, notes: &mut NoteSink) {
+fn drop_impossible_notes(machine: &mut Machine, notes: &mut Remarks) {
     let ram = machine.ram();
     let crash = RangeSet::from_ranges(machine.crash_regions.iter().copied());
     let defect = |paddr: u64, size: u64| match PhysRange::from_len(paddr, size) {
@@ -250,7 +237,7 @@ fn drop_impossible_notes(machine: &mut Machine, notes: &mut NoteSink) {
 }
 
 /// What a plan will suffer from.
-fn report_memory(machine: &Machine, notes: &mut NoteSink) {
+fn report_memory(machine: &Machine, notes: &mut Remarks) {
     if machine.cpu_notes.is_empty() {
         notes.add("sys/devices/system/cpu", "has no crash_notes; the dump will have no registers");
     }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use kdump_elf::PhysRange;
 
 use super::MachineFiles;
-use super::build::NoteSink;
+use super::remark::Remarks;
 use super::text_file::{parse_hex_file, parse_number_file};
 
 /// Bytes of a CPU's note where the kernel does not say (kernels before crash_notes_size).
@@ -26,7 +26,7 @@ impl CpuNote {
     /// The notes of all CPUs the kernel shows, by CPU number.
     ///
     /// The directories that exist are walked, so numbers may have gaps.
-    pub(super) fn all(files: &MachineFiles, notes: &mut NoteSink) -> Vec<Self> {
+    pub(super) fn all(files: &MachineFiles, notes: &mut Remarks) -> Vec<Self> {
         let mut all: Vec<Self> = files
             .numbered("sys/devices/system/cpu/cpu", "crash_notes")
             .filter_map(|(cpu, path, text)| {

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::MachineFiles;
-use super::build::NoteSink;
+use super::remark::Remarks;
 use super::text_file::{parse_hex_file, parse_number_file};
 
 const DIR: &str = "sys/firmware/efi";
@@ -43,7 +43,7 @@ pub struct EfiHandover {
 
 impl EfiHandover {
     /// `None` on a machine without EFI, or when one of the three addresses is not shown.
-    pub(super) fn find(files: &MachineFiles, notes: &mut NoteSink) -> Option<Self> {
+    pub(super) fn find(files: &MachineFiles, notes: &mut Remarks) -> Option<Self> {
         let mut number = |name: &str| {
             let path = format!("{DIR}/{name}");
             let value = parse_number_file(files.get(&path)?);
@@ -78,7 +78,7 @@ pub(super) fn systab(files: &MachineFiles, key: &str) -> Option<u64> {
     })
 }
 
-fn runtime_map(files: &MachineFiles, notes: &mut NoteSink) -> Vec<EfiMemoryDescriptor> {
+fn runtime_map(files: &MachineFiles, notes: &mut Remarks) -> Vec<EfiMemoryDescriptor> {
     let mut map = Vec::new();
     for (index, path, _) in files.numbered("sys/firmware/efi/runtime-map/", "phys_addr") {
         let number =

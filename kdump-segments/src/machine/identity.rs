@@ -6,8 +6,8 @@ use alloc::string::String;
 
 use kdump_elf::{Arch, Endian, VmcoreInfo};
 
-use super::build::NoteSink;
 use super::paths::{ARCH, KCORE};
+use super::remark::Remarks;
 use super::text_file::shown;
 use super::{Kcore, MachineFiles};
 use crate::MachineError;
@@ -16,7 +16,7 @@ use crate::MachineError;
 pub(super) fn find_arch(
     files: &MachineFiles,
     kcore: Option<&Kcore>,
-    notes: &mut NoteSink,
+    notes: &mut Remarks,
 ) -> Result<(Arch, Endian), MachineError> {
     let stated = files.get(ARCH).map(|text| {
         let arch = arch_of_uname(&String::from_utf8_lossy(text.trim_ascii()));
@@ -57,7 +57,7 @@ fn arch_of_uname(name: &str) -> Option<(Arch, Endian)> {
 }
 
 /// What VMCOREINFO states, where the architecture leaves a choice and it can be a page size.
-pub(super) fn find_page_size(arch: Arch, info: Option<&VmcoreInfo<'_>>, notes: &mut NoteSink) -> u64 {
+pub(super) fn find_page_size(arch: Arch, info: Option<&VmcoreInfo<'_>>, notes: &mut Remarks) -> u64 {
     const USUAL: u64 = 4096;
     /// The largest page any kernel is built with (arch/powerpc/Kconfig, PPC_256K_PAGES).
     const LARGEST: u64 = 256 << 10;
@@ -81,7 +81,7 @@ pub(super) fn find_page_size(arch: Arch, info: Option<&VmcoreInfo<'_>>, notes: &
 pub(super) fn find_release(
     files: &MachineFiles,
     info: Option<&VmcoreInfo<'_>>,
-    notes: &mut NoteSink,
+    notes: &mut Remarks,
 ) -> Option<String> {
     let running = files
         .get("proc/sys/kernel/osrelease")

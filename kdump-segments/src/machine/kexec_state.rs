@@ -1,7 +1,7 @@
 //! What is loaded at present, and what the kernel can do about hot-plug.
 
 use super::MachineFiles;
-use super::build::NoteSink;
+use super::remark::Remarks;
 use super::text_file::parse_number_file;
 
 /// The state of kexec in the running kernel. `None` is what this kernel does not show.
@@ -23,7 +23,7 @@ pub struct KexecState {
 
 impl KexecState {
     /// Linux 6.19 moved the files to `/sys/kernel/kexec/`; the new place is believed first.
-    pub(super) fn find(files: &MachineFiles, notes: &mut NoteSink) -> Self {
+    pub(super) fn find(files: &MachineFiles, notes: &mut Remarks) -> Self {
         let mut number = |paths: &[&str]| {
             let (path, text) = paths.iter().find_map(|path| Some((path, files.get(path)?)))?;
             let value = parse_number_file(text);

@@ -22,6 +22,7 @@ const ATTEMPTS: u32 = 1000;
 
 /// What a recording holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Recorded {
     /// Paths relative to the root, and the bytes written.
     pub copied: Vec<(String, u64)>,

@@ -7,14 +7,14 @@ use alloc::vec::Vec;
 use kdump_elf::PhysRange;
 
 use super::MachineFiles;
-use super::build::NoteSink;
 use super::paths::IOMEM;
+use super::remark::Remarks;
 use super::text_file::{BadLines, parse_hex_file, shown};
 use crate::iomem::kind_of;
 use crate::{Iomem, MemoryKind, MemoryMap, RangeSet};
 
 /// Overlapping regions would be taken out of the dump twice; they are joined.
-pub(super) fn crash_regions(iomem: &Iomem, notes: &mut NoteSink) -> Vec<PhysRange> {
+pub(super) fn crash_regions(iomem: &Iomem, notes: &mut Remarks) -> Vec<PhysRange> {
     let mut out: Vec<PhysRange> = Vec::new();
     for region in iomem.crash_regions() {
         match out.last_mut() {
@@ -32,7 +32,7 @@ pub(super) fn crash_regions(iomem: &Iomem, notes: &mut NoteSink) -> Vec<PhysRang
 
 /// Lines of `start-end`, hexadecimal, inclusive
 /// (Documentation/ABI/testing/sysfs-kernel-kexec-kdump).
-pub(super) fn find_cma(files: &MachineFiles, notes: &mut NoteSink) -> RangeSet {
+pub(super) fn find_cma(files: &MachineFiles, notes: &mut Remarks) -> RangeSet {
     const PATHS: [&str; 3] = [
         "sys/kernel/kexec/crash_cma_ranges",
         "sys/kernel/kexec_crash_cma_ranges",
@@ -65,7 +65,7 @@ pub(super) fn find_cma(files: &MachineFiles, notes: &mut NoteSink) -> RangeSet {
 /// The firmware's map. Where entries overlap, the kind with the higher e820 number wins, as
 /// in the kernel's own clean-up of the table (arch/x86/kernel/e820.c): what firmware calls
 /// RAM once and something else once is not to be used as RAM.
-pub(super) fn find_firmware_map(files: &MachineFiles, notes: &mut NoteSink) -> Option<MemoryMap> {
+pub(super) fn find_firmware_map(files: &MachineFiles, notes: &mut Remarks) -> Option<MemoryMap> {
     let mut entries: Vec<(MemoryKind, PhysRange)> = Vec::new();
     let mut seen = false;
     for (index, path, start) in files.numbered("sys/firmware/memmap/", "start") {

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::build::NoteSink;
+use super::remark::Remarks;
 use super::text_file::parse_hex_file;
 use super::{Kcore, MachineFiles};
 
@@ -22,7 +22,7 @@ pub struct VmcoreinfoNote {
 impl VmcoreinfoNote {
     /// Reads `/sys/kernel/vmcoreinfo`: address and size, both hexadecimal, the size without
     /// `0x` (Documentation/ABI/testing/sysfs-kernel-vmcoreinfo).
-    pub(super) fn find(files: &MachineFiles, kcore: Option<&Kcore>, notes: &mut NoteSink) -> Option<Self> {
+    pub(super) fn find(files: &MachineFiles, kcore: Option<&Kcore>, notes: &mut Remarks) -> Option<Self> {
         let Some(text) = files.get(PATH) else {
             notes.add(PATH, "is missing; the dump will have no VMCOREINFO");
             return None;

@@ -32,7 +32,7 @@ pub(super) fn build(
     // No kernel that reserved a crash region has none.
     if running == Some("") {
         let said =
-            machine.notes.iter().filter(|note| note.path == "proc/cmdline").map(|note| note.text.as_str());
+            machine.remarks.iter().filter(|note| note.path == "proc/cmdline").map(|note| note.text.as_str());
         let said = said.collect::<Vec<_>>().join("; ");
         let reason = alloc::format!("proc/cmdline is empty, missing or unreadable {said}");
         return Err(Error::Conflict { what: "reuse of the running kernel's command line", reason });

@@ -47,7 +47,7 @@ impl Plan<'_> {
             "preflight": report.findings.iter().map(finding).collect::<Vec<_>>(),
             "errno": report.errno.map(|errno| errno.name()),
             "need": self.need.as_ref().map(CaptureNeed::to_json),
-            "notes": self.notes,
+            "notes": self.remarks,
         })
     }
 }
@@ -78,7 +78,7 @@ impl Suggestion {
             "crashkernel": self.to_string(),
             "size": self.size,
             "need": self.need.to_json(),
-            "notes": self.notes,
+            "notes": self.remarks,
         })
     }
 }

@@ -74,7 +74,7 @@ fn check_notes(machine: &Machine) -> Result<(), Error> {
         return Ok(());
     }
     let said: Vec<String> = machine
-        .notes
+        .remarks
         .iter()
         .filter(|note| PATHS.iter().any(|path| note.path.starts_with(path)))
         .map(ToString::to_string)

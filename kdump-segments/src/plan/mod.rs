@@ -39,6 +39,7 @@ use crate::vmcore_prediction::VmcorePrediction;
 
 /// What a plan is made from.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct PlanInputs<'a> {
     /// The machine that may crash.
     pub machine: &'a crate::Machine,
@@ -50,6 +51,37 @@ pub struct PlanInputs<'a> {
     pub options: &'a PlanOptions,
     /// The program that verifies the plan's segments and enters the kernel.
     pub purgatory: &'a dyn crate::purgatory::Purgatory,
+}
+
+impl<'a> PlanInputs<'a> {
+    /// No initial ramdisk, and the options of [`PlanOptions::default`].
+    #[must_use]
+    pub fn new(
+        machine: &'a crate::Machine,
+        kernel: &'a [u8],
+        purgatory: &'a dyn crate::purgatory::Purgatory,
+    ) -> Self {
+        static DEFAULT: PlanOptions = PlanOptions::DEFAULT;
+        Self { machine, kernel, initrd: None, options: &DEFAULT, purgatory }
+    }
+
+    /// Sets the initial ramdisk.
+    #[must_use]
+    pub fn initrd(self, initrd: Option<&'a [u8]>) -> Self {
+        Self { initrd, ..self }
+    }
+
+    /// Sets what the user asked for.
+    #[must_use]
+    pub fn options(self, options: &'a PlanOptions) -> Self {
+        Self { options, ..self }
+    }
+
+    /// Sets the program that verifies the segments and enters the kernel.
+    #[must_use]
+    pub fn purgatory(self, purgatory: &'a dyn crate::purgatory::Purgatory) -> Self {
+        Self { purgatory, ..self }
+    }
 }
 
 impl core::fmt::Debug for PlanInputs<'_> {
@@ -95,7 +127,7 @@ pub struct Plan<'a> {
     /// What the capture kernel needs to live in the region; `None` where no estimate can be made.
     pub need: Option<CaptureNeed>,
     /// What was dropped, rounded or guessed, and where values come from.
-    pub notes: Vec<String>,
+    pub remarks: Vec<String>,
     /// Those of the notes that a user should read even of a load that succeeds: of what was asked for,
     /// something was left out or will not do.
     pub warnings: Vec<String>,
@@ -132,7 +164,7 @@ impl<'a> Plan<'a> {
             initrd_limit: self.initrd_limit,
             cmdline_limit: self.cmdline_limit,
             need: self.need,
-            notes: self.notes,
+            remarks: self.remarks,
             warnings: self.warnings,
         })
     }

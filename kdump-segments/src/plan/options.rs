@@ -17,7 +17,13 @@ pub enum BackupPolicy {
 }
 
 /// Options of a plan; the default is what most machines need.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// ```
+/// use kdump_segments::plan::PlanOptions;
+/// let options = PlanOptions::default().cmdline("console=ttyS0".into()).mem_max(Some(0x3fff_ffff));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PlanOptions {
     /// The capture kernel's command line, before the parameters a plan adds.
     pub cmdline: String,
@@ -45,4 +51,59 @@ pub struct PlanOptions {
     pub serial: Option<SerialPort>,
     /// What the purgatory does when the digest does not match.
     pub on_mismatch: MismatchAction,
+}
+
+impl PlanOptions {
+    /// What [`PlanOptions::default`] gives.
+    pub(super) const DEFAULT: Self = Self {
+        cmdline: String::new(),
+        reuse_cmdline: false,
+        backup: BackupPolicy::Auto,
+        entry_32bit: false,
+        memmap_cmdline: false,
+        no_efi: false,
+        hotplug: false,
+        mem_min: None,
+        mem_max: None,
+        elf32: false,
+        rng_seed: None,
+        serial: None,
+        on_mismatch: MismatchAction::Halt,
+    };
+}
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// A setter for each field, named as it is.
+macro_rules! setters {
+    ($($field:ident: $type:ty,)*) => {
+        impl PlanOptions {$(
+            #[doc = concat!("Sets `", stringify!($field), "`.")]
+            #[must_use]
+            pub fn $field(mut self, $field: $type) -> Self {
+                self.$field = $field;
+                self
+            }
+        )*}
+    };
+}
+
+setters! {
+    cmdline: String,
+    reuse_cmdline: bool,
+    backup: BackupPolicy,
+    entry_32bit: bool,
+    memmap_cmdline: bool,
+    no_efi: bool,
+    hotplug: bool,
+    mem_min: Option<u64>,
+    mem_max: Option<u64>,
+    elf32: bool,
+    rng_seed: Option<[u8; 32]>,
+    serial: Option<SerialPort>,
+    on_mismatch: MismatchAction,
 }

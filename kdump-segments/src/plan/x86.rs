@@ -91,7 +91,7 @@ fn lay_out_in<'a>(
         check_32bit_reach(image, inputs, region)?;
     }
     let placement = placement(inputs, region)?;
-    let notes = inputs.machine.notes.iter().map(ToString::to_string).collect();
+    let notes = inputs.machine.remarks.iter().map(ToString::to_string).collect();
     let image = image.clone();
     let mut builder =
         Builder { inputs, image, bits32, placement, segments: Vec::new(), notes, warnings: Vec::new() };
@@ -180,7 +180,7 @@ impl<'a> Builder<'_, 'a> {
                 initrd_limit: initrd_limit(&self.image, self.bits32),
                 cmdline_limit: self.image.cmdline_limit(),
                 need,
-                notes: self.notes,
+                remarks: self.notes,
                 warnings: self.warnings,
             },
             facts,

@@ -33,6 +33,7 @@ pub struct Allocation {
 
 /// A region without room for some [`Allocation`]s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Shortage {
     /// Pages the kernel asks for.
     pub needed: u64,

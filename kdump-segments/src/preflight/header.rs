@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use kdump_elf::{CoreHeader, PT_LOAD, PT_NOTE, Phdr, PhysRange};
 
-use super::plan_rules::Outcome;
+use super::Outcome;
 use crate::Machine;
 use crate::elfcorehdr::LowMemory;
 use crate::plan::Plan;

@@ -45,8 +45,12 @@ impl Verdict {
     }
 }
 
+/// Good news or bad news about one rule.
+type Outcome = Result<String, String>;
+
 /// One rule and what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Finding {
     /// The rule's name.
     pub rule: &'static str,
@@ -58,6 +62,7 @@ pub struct Finding {
 
 /// All rules and what they add up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
     /// Every rule, in the order the kernel applies them.
     pub findings: Vec<Finding>,

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::{Candidate, Environment, Finding, Report, Verdict, check, header};
+use super::{Candidate, Environment, Finding, Outcome, Report, Verdict, check, header};
 use crate::Machine;
 use crate::elfcorehdr::LowMemory;
 use crate::plan::{KexecFlags, Plan};
@@ -29,9 +29,6 @@ pub fn check_plan(plan: &Plan<'_>, machine: &Machine, environment: &Environment)
     ]);
     report
 }
-
-/// Good news or bad news about one rule.
-pub(super) type Outcome = Result<String, String>;
 
 fn finding(rule: &'static str, outcome: Outcome) -> Finding {
     match outcome {

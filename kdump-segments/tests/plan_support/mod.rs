@@ -54,7 +54,7 @@ pub fn kernel(name: &str) -> Vec<u8> {
 }
 
 pub fn options(backup: BackupPolicy) -> PlanOptions {
-    PlanOptions { cmdline: APPEND.to_owned(), backup, rng_seed: Some([0xa5; 32]), ..PlanOptions::default() }
+    PlanOptions::default().cmdline(APPEND.to_owned()).backup(backup).rng_seed(Some([0xa5; 32]))
 }
 
 /// As large as the purgatory of the recorded plans, so that what is placed after it lies

@@ -21,7 +21,7 @@ pub(crate) fn read_elfcorehdr<M: OldMemory>(
             need: offset,
             have: at.0.wrapping_neg(),
         })?;
-        memory.read_phys(Paddr(at), buf).map_err(|stopped| stopped.error)?;
+        memory.read_phys(Paddr(at), buf)?;
         Ok::<_, Error>(buf.len())
     };
     let ehdr = Ehdr::read(read)?.map_err(elf("elfcorehdr"))?;

@@ -1,6 +1,6 @@
 //! What /dev/oldmem showed before Linux 3.12: old memory as one linear file.
 
-use kdump_elf::Paddr;
+use kdump_elf::{Paddr, front};
 
 use crate::error::Error;
 use crate::source::{OldMemory, ReadAt};
@@ -26,11 +26,9 @@ impl<M: OldMemory> ReadAt for OldmemView<M> {
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
-        let rest = usize::try_from(self.end.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let count = rest.min(buf.len());
-        let piece = buf.get_mut(..count).unwrap_or_default();
+        let piece = front(buf, self.end.saturating_sub(offset));
         match self.memory.read_phys(Paddr(offset), piece) {
-            Ok(()) => Ok(count),
+            Ok(()) => Ok(piece.len()),
             Err(stopped) if stopped.read > 0 => Ok(stopped.read),
             Err(stopped) => Err(stopped.error),
         }

@@ -7,7 +7,7 @@ use core::fmt;
 
 use kdump_elf::{
     Arch, CaptureHeader, CoreHeader, Ehdr, NoteCause, NoteDefect, PT_LOAD, Paddr, Phdr, PhysRange,
-    VmcoreFile, VmcorePiece,
+    VmcoreFile, VmcorePiece, front,
 };
 
 use crate::capture::elfcorehdr::read_elfcorehdr;
@@ -22,6 +22,7 @@ pub type RamOracle = Box<dyn Fn(u64) -> bool + Send + Sync>;
 
 /// What a view needs to know of the machine it is on.
 #[derive(Default)]
+#[non_exhaustive]
 pub struct ViewOptions {
     /// Page size of the capture kernel in bytes; 0 means 4096.
     pub page_size: u64,
@@ -30,6 +31,26 @@ pub struct ViewOptions {
     /// Asked for every page frame, such as those a hypervisor took away. Touching one of
     /// these can hang the machine.
     pub is_ram: Option<RamOracle>,
+}
+
+impl ViewOptions {
+    /// Sets `page_size`.
+    #[must_use]
+    pub fn page_size(self, page_size: u64) -> Self {
+        Self { page_size, ..self }
+    }
+
+    /// Sets `arch`.
+    #[must_use]
+    pub fn arch(self, arch: Option<Arch>) -> Self {
+        Self { arch, ..self }
+    }
+
+    /// Sets `is_ram`.
+    #[must_use]
+    pub fn is_ram(self, is_ram: Option<RamOracle>) -> Self {
+        Self { is_ram, ..self }
+    }
 }
 
 impl fmt::Debug for ViewOptions {
@@ -48,6 +69,24 @@ impl fmt::Debug for ViewOptions {
 /// It is read by file offset ([`ReadAt`]) and by physical address ([`OldMemory`]); both find
 /// their range in O(log n). The true size of the notes is found once, when the view is made.
 /// What the file holds is [`VmcoreFile`]'s to say; this owns the bytes.
+///
+/// ```
+/// use kdump_elf::{Class, Encoding, Endian, HeaderLayout, Paddr, PhysRange};
+/// use kdump_vmcore::{Dump, MemoryImage, PhysMemory, ViewOptions, VmcoreView};
+///
+/// // What a kernel prepared, and its memory, which begins at 1 MiB.
+/// let encoding = Encoding { class: Class::Elf64, endian: Endian::Little };
+/// let (mut header, ram) = ([0; 176], PhysRange::from_len(0x10_0000, 0x2000)?);
+/// HeaderLayout::elfcorehdr(encoding, 62, 2)?.write_plain(&mut header, [ram], 0)?;
+/// let memory = MemoryImage::new(Paddr(ram.start()), vec![7; 0x2000]);
+///
+/// let view = VmcoreView::from_header(&header, memory, ViewOptions::default())?;
+/// let dump = Dump::open(view)?;
+/// let mut bytes = [0; 2];
+/// dump.reader().read_phys(Paddr(0x10_1000), &mut bytes)?;
+/// assert_eq!(bytes, [7, 7]);
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct VmcoreView<M> {
     memory: M,
@@ -184,10 +223,9 @@ impl<M: OldMemory> ReadAt for VmcoreView<M> {
             VmcorePiece::Head(rest) => return rest.read_at(0, buf),
             VmcorePiece::Memory { paddr, len } => (paddr, len),
         };
-        let count = usize::try_from(len).unwrap_or(usize::MAX).min(buf.len());
-        let piece = buf.get_mut(..count).unwrap_or_default();
+        let piece = front(buf, len);
         match self.read_old(paddr, piece) {
-            Ok(()) => Ok(count),
+            Ok(()) => Ok(piece.len()),
             Err(stopped) if stopped.read > 0 => Ok(stopped.read),
             Err(stopped) => Err(stopped.error),
         }
@@ -206,10 +244,9 @@ impl<M: OldMemory> OldMemory for VmcoreView<M> {
                 Lookup::Excluded { .. } => return Err(stop(0, Error::Excluded { paddr: at })),
                 Lookup::Hole { next } => return Err(stop(0, Error::Hole { paddr: at, next })),
             };
-            let count = usize::try_from(len).unwrap_or(usize::MAX).min(rest.len());
-            let piece = rest.get_mut(..count).unwrap_or_default();
+            let piece = front(rest, len);
             self.read_old(from, piece).map_err(|stopped| stop(stopped.read, stopped.error))?;
-            read = read.saturating_add(count);
+            read = read.saturating_add(piece.len());
         }
         Ok(())
     }
@@ -248,7 +285,7 @@ fn read_note<M: OldMemory>(
     if options.is_ram.as_ref().is_some_and(|is_ram| !is_ram(pfn)) {
         return Err(Error::Hole { paddr, next: None });
     }
-    memory.read_phys(Paddr(paddr), buf).map_err(|stopped| stopped.error)
+    memory.read_phys(Paddr(paddr), buf).map_err(Error::from)
 }
 
 fn defect_of(defect: NoteDefect<Error>) -> Error {

@@ -6,6 +6,7 @@ use crate::error::Error;
 
 /// Whether everything a dump says it holds is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Completeness {
     /// Bytes the file has.
     pub file_size: u64,

@@ -66,7 +66,7 @@ fn read_phdrs(source: &dyn ReadAt, ehdr: &Ehdr, offset: u64, need: u64) -> Resul
     while done < need {
         let want = need.saturating_sub(done).min(piece.len() as u64);
         let buf = piece.get_mut(..usize::try_from(want).unwrap_or(0)).unwrap_or_default();
-        source.read_full_at(offset.saturating_add(done), buf).map_err(|stopped| stopped.error)?;
+        source.read_full_at(offset.saturating_add(done), buf)?;
         // Both classes begin with `p_type`.
         for bytes in buf.chunks_exact(entry).filter(|bytes| keep_all || !bytes.starts_with(&PT_NULL)) {
             if phdrs.len() == MAX_USED {

@@ -56,6 +56,7 @@ pub trait Format: Send + Sync {
 
 /// How the memory of a dump is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReadOptions {
     /// Bytes of memory that each reader keeps at most for its next reads: pages that were
     /// decompressed, and pieces of files that are read by system calls. It takes them as it reads. With
@@ -64,6 +65,20 @@ pub struct ReadOptions {
     /// Threads that a read of many compressed pages may use, the caller's own among them; 0 is as
     /// good as 1. What is read and where it fails does not depend on it. Needs the feature `std`.
     pub threads: usize,
+}
+
+impl ReadOptions {
+    /// Sets `cache_size`.
+    #[must_use]
+    pub fn cache_size(self, cache_size: u64) -> Self {
+        Self { cache_size, ..self }
+    }
+
+    /// Sets `threads`.
+    #[must_use]
+    pub fn threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
+    }
 }
 
 impl Default for ReadOptions {

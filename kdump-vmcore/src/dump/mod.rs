@@ -50,6 +50,23 @@ use crate::source::{FileId, PhysMemory, ReadAt};
 ///
 /// It never changes and serves many threads at once, each with a [`Reader`] of its own. `'s`
 /// is how long what it is read from lives: `'static` for files.
+///
+/// ```no_run
+/// # #[cfg(feature = "std")]
+/// # fn main() -> Result<(), kdump_vmcore::Error> {
+/// use kdump_elf::Paddr;
+/// use kdump_vmcore::{Dump, PhysMemory, open_dump_file};
+///
+/// let dump = Dump::open(open_dump_file("/var/crash/vmcore".as_ref())?)?;
+/// for span in dump.spans().filter(|span| span.kind.is_readable()) {
+///     let mut page = [0; 4096];
+///     dump.reader().read_phys(Paddr(span.range.start()), &mut page)?;
+/// }
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "std"))]
+/// # fn main() {}
+/// ```
 pub struct Dump<'s> {
     format: Box<dyn Format + 's>,
     files: Vec<FileId>,

@@ -12,6 +12,7 @@ pub const MAX_UNREADABLE: usize = 4096;
 
 /// A range of memory that could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UnreadableRange {
     /// Its physical addresses.
     pub range: PhysRange,
@@ -21,6 +22,7 @@ pub struct UnreadableRange {
 
 /// All memory that could not be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unreadable {
     /// Bytes in all.
     pub bytes: u64,

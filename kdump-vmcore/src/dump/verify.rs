@@ -17,6 +17,7 @@ const SMALLEST_PAGE: u64 = 4096;
 
 /// What reading all of a dump found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verification {
     /// Bytes of memory that were to be read.
     pub memory: u64,

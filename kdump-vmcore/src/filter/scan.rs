@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use kdump_elf::{Arch, Endian};
+use kdump_elf::{Arch, Endian, Vaddr};
 
 use super::Classes;
 use super::rules::Rules;
@@ -151,7 +151,7 @@ impl<'d> Scan<'d> {
         while done < all {
             let at = vaddr.wrapping_add(done as u64);
             let place = self.bytes.get_mut(done..all).unwrap_or_default();
-            let Err(Stopped { read, .. }) = self.memory.read(at, place) else { return };
+            let Err(Stopped { read, .. }) = self.memory.read(Vaddr(at), place) else { return };
             let from = done.saturating_add(read);
             let bad = vaddr.wrapping_add(from as u64);
             let skip = STEP.saturating_sub(bad & STEP.wrapping_sub(1));

@@ -1,7 +1,7 @@
 //! Where the kernel keeps the `struct page` of a page: SPARSEMEM (`include/linux/mmzone.h` is not
 //! exported; Documentation/mm/memory-model.rst and VMCOREINFO tell).
 
-use kdump_elf::VmcoreInfo;
+use kdump_elf::{Vaddr, VmcoreInfo};
 
 use crate::error::{Error, Stopped};
 use crate::kernel::KernelMemory;
@@ -87,7 +87,7 @@ impl Sections {
             None => (self.table, number),
             Some(per_root) => {
                 let root = number.checked_div(per_root).unwrap_or(0).wrapping_mul(WORD);
-                let table = memory.read_u64(self.table.wrapping_add(root))?;
+                let table = memory.read_u64(Vaddr(self.table.wrapping_add(root)))?;
                 (table, number.checked_rem(per_root).unwrap_or(0))
             }
         };
@@ -95,7 +95,7 @@ impl Sections {
             return Ok(None);
         }
         let entry = table.wrapping_add(index.wrapping_mul(self.size)).wrapping_add(self.word);
-        let word = memory.read_u64(entry)?;
+        let word = memory.read_u64(Vaddr(entry))?;
         Ok((word & HAS_MAP != 0).then_some(word & !FLAGS))
     }
 

@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 
 use kdump_elf::{
-    CORE_NOTE_NAME, Endian, NT_PRSTATUS, Note, NoteAlign, Notes, PrStatus, note_size, prstatus_size,
+    CORE_NOTE_NAME, Endian, NT_PRSTATUS, Note, NoteAlign, Notes, PrStatus, Vaddr, note_size, prstatus_size,
 };
 
 use crate::dump::{Cpu, Dump};
@@ -188,7 +188,7 @@ fn from_memory(dump: &Dump<'_>, list: &mut CpuList) -> Result<(), Error> {
     let mut buffer = zeroed("the note of a CPU", note_size(CORE_NOTE_NAME.len(), longest))?;
     for cpu in 0..count {
         let slot = offsets.wrapping_add(u64::from(cpu).wrapping_mul(kernel.word_size()));
-        let found = kernel.read_word(slot).map_err(|stopped| stopped.error).and_then(|offset| {
+        let found = kernel.read_word(Vaddr(slot)).map_err(Error::from).and_then(|offset| {
             saved(&mut kernel, crash_notes.wrapping_add(offset), &mut buffer, dump.endian())
         });
         let content = match found {
@@ -239,8 +239,8 @@ impl Buffers {
             let what = "the kernel's symbol table has no crash_notes, __per_cpu_offset and nr_cpu_ids";
             return Err(Error::Unsupported { what });
         };
-        let crash_notes = kernel.read_word(*crash_notes).map_err(|stopped| stopped.error)?;
-        let count = kernel.read_u32(*nr_cpu_ids).map_err(|stopped| stopped.error)?;
+        let crash_notes = kernel.read_word(Vaddr(*crash_notes))?;
+        let count = kernel.read_u32(Vaddr(*nr_cpu_ids))?;
         if count > MAX_CPUS {
             let (value, limit) = (u64::from(count), u64::from(MAX_CPUS));
             return Err(Error::TooLarge { what: "nr_cpu_ids", value, limit });
@@ -259,7 +259,7 @@ fn saved<'b, M: PhysMemory>(
     buffer: &'b mut [u8],
     endian: Endian,
 ) -> Result<Option<&'b [u8]>, Error> {
-    let (have, stopped) = match kernel.read(at, buffer) {
+    let (have, stopped) = match kernel.read(Vaddr(at), buffer) {
         Ok(()) => (buffer.len(), None),
         // It may be shorter than the longest note of the dump.
         Err(stopped) => (stopped.read, Some(stopped.error)),

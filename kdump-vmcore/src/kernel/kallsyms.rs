@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use kdump_elf::VmcoreInfo;
+use kdump_elf::{Vaddr, VmcoreInfo};
 
 use crate::error::Error;
 use crate::kernel::KernelMemory;
@@ -55,25 +55,25 @@ impl Kallsyms {
     pub fn read<M: PhysMemory>(memory: &mut KernelMemory<M>, info: VmcoreInfo<'_>) -> Result<Self, Error> {
         let symbol = |name, key| info.symbol(name).ok_or(Error::MissingKey { key });
         let count = symbol("kallsyms_num_syms", "SYMBOL(kallsyms_num_syms)")?;
-        let count = memory.read_u32(count).map_err(|stopped| stopped.error)?;
+        let count = memory.read_u32(Vaddr(count))?;
         if count > MAX_SYMBOLS {
             let (value, limit) = (u64::from(count), u64::from(MAX_SYMBOLS));
             return Err(Error::TooLarge { what: "kallsyms_num_syms", value, limit });
         }
         let index_at = symbol("kallsyms_token_index", "SYMBOL(kallsyms_token_index)")?;
         let mut bytes = [0; TOKENS.saturating_mul(2)];
-        memory.read(index_at, &mut bytes).map_err(|stopped| stopped.error)?;
+        memory.read(Vaddr(index_at), &mut bytes)?;
         let token_index: Vec<u16> =
             (0..TOKENS as u64).filter_map(|token| memory.u16_in(&bytes, token.saturating_mul(2))).collect();
         let last = token_index.iter().max().copied().unwrap_or(0);
         let mut tokens = zeroed("the tokens of kallsyms", u64::from(last).saturating_add(MAX_NAME as u64))?;
         let table = symbol("kallsyms_token_table", "SYMBOL(kallsyms_token_table)")?;
-        if let Err(stopped) = memory.read(table, &mut tokens) {
+        if let Err(stopped) = memory.read(Vaddr(table), &mut tokens) {
             // Nobody says where the table ends: what could be read may be all of it.
             tokens.truncate(stopped.read);
         }
         let relative_base = match info.symbol("kallsyms_relative_base") {
-            Some(at) => Some(memory.read_word(at).map_err(|stopped| stopped.error)?),
+            Some(at) => Some(memory.read_word(Vaddr(at))?),
             None => None,
         };
         Ok(Self {
@@ -167,7 +167,7 @@ impl Kallsyms {
         symbol: u32,
     ) -> Result<Option<u64>, Error> {
         let place = self.offsets.wrapping_add(u64::from(symbol).wrapping_mul(4));
-        let bits = memory.read_u32(place).map_err(|stopped| stopped.error)?;
+        let bits = memory.read_u32(Vaddr(place))?;
         let offset = i64::from(i32::from_ne_bytes(bits.to_ne_bytes()));
         Ok(match (encoding, self.relative_base) {
             (Encoding::AbsolutePercpu, Some(base)) if offset < 0 => {
@@ -229,7 +229,7 @@ impl<'a, M: PhysMemory> Names<'a, M> {
         let have = self.piece.len();
         self.piece.resize(have.saturating_add(PIECE), 0);
         let fresh = self.piece.get_mut(have..).unwrap_or_default();
-        let got = match self.memory.read(self.next, fresh) {
+        let got = match self.memory.read(Vaddr(self.next), fresh) {
             Ok(()) => PIECE,
             Err(stopped) if have.saturating_add(stopped.read) >= len => stopped.read,
             Err(stopped) => return Err(stopped.error),

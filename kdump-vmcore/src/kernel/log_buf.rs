@@ -1,10 +1,10 @@
 //! The log records of Linux 3.5 to 5.9: a byte ring of variable-length records
 //! (kernel/printk/printk.c of these versions, `struct printk_log`).
 
-use kdump_elf::VmcoreInfo;
+use kdump_elf::{Vaddr, VmcoreInfo};
 
 use crate::error::Error;
-use crate::kernel::dmesg::Cost;
+use crate::kernel::log::Cost;
 use crate::kernel::memory::{LastPage, offset};
 use crate::kernel::{Dmesg, KernelMemory, LogRecord};
 use crate::room::zeroed;
@@ -31,7 +31,7 @@ pub(crate) fn read<M: PhysMemory>(
 ) -> Result<Dmesg, Error> {
     let symbol = |key: &'static str| info.symbol(key).ok_or(Error::MissingKey { key });
     let mut number =
-        |key: &'static str| memory.read_u32(symbol(key)?).map(u64::from).map_err(|stopped| stopped.error);
+        |key: &'static str| memory.read_u32(Vaddr(symbol(key)?)).map(u64::from).map_err(Error::from);
     let shape = Shape {
         ts_nsec: offset(info, "printk_log.ts_nsec")?,
         len: offset(info, "printk_log.len")?,
@@ -50,7 +50,7 @@ pub(crate) fn read<M: PhysMemory>(
         return Err(Error::TooLarge { what: "log_buf_len", value: ring_size, limit: MAX_RING });
     }
     let (first, next) = (number("log_first_idx")?, number("log_next_idx")?);
-    let ring = memory.read_word(symbol("log_buf")?).map_err(|stopped| stopped.error)?;
+    let ring = memory.read_word(Vaddr(symbol("log_buf")?))?;
     Ok(records(memory, &shape, ring, ring_size, first, next))
 }
 
@@ -117,7 +117,7 @@ fn record<M: PhysMemory>(
     let text_len = u64::from(memory.u16_in(header, shape.text_len).ok_or(missing)?);
     let text_len = text_len.min(len.saturating_sub(shape.size));
     let mut text = zeroed("the text of a record", text_len)?;
-    memory.read(at.wrapping_add(shape.size), &mut text).map_err(|stopped| stopped.error)?;
+    memory.read(Vaddr(at.wrapping_add(shape.size)), &mut text)?;
     // `u8 facility; u8 flags:5, level:3` follow `u16 text_len, dict_len`.
     let byte = |skip: u64| {
         let at = usize::try_from(shape.text_len.saturating_add(skip)).ok();

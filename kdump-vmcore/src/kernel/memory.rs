@@ -55,8 +55,8 @@ impl<M: PhysMemory> KernelMemory<M> {
     ///
     /// # Errors
     /// As [`AddressSpace::translate`].
-    pub fn translate(&mut self, vaddr: u64) -> Result<Mapping, Stopped> {
-        self.space.translate(&mut self.memory, &mut self.cache, Vaddr(vaddr))
+    pub fn translate(&mut self, vaddr: Vaddr) -> Result<Mapping, Stopped> {
+        self.space.translate(&mut self.memory, &mut self.cache, vaddr)
     }
 
     /// As [`AddressSpace::contradicted`].
@@ -74,15 +74,15 @@ impl<M: PhysMemory> KernelMemory<M> {
     ///
     /// # Errors
     /// [`Stopped`] with the virtual address of the first byte missing and why.
-    pub fn read(&mut self, vaddr: u64, buf: &mut [u8]) -> Result<(), Stopped> {
-        self.space.read_virt(&mut self.memory, &mut self.cache, Vaddr(vaddr), buf)
+    pub fn read(&mut self, vaddr: Vaddr, buf: &mut [u8]) -> Result<(), Stopped> {
+        self.space.read_virt(&mut self.memory, &mut self.cache, vaddr, buf)
     }
 
     /// A `u32`.
     ///
     /// # Errors
     /// As [`KernelMemory::read`].
-    pub fn read_u32(&mut self, vaddr: u64) -> Result<u32, Stopped> {
+    pub fn read_u32(&mut self, vaddr: Vaddr) -> Result<u32, Stopped> {
         let mut bytes = [0; 4];
         self.read(vaddr, &mut bytes)?;
         Ok(self.endian.number(bytes))
@@ -92,7 +92,7 @@ impl<M: PhysMemory> KernelMemory<M> {
     ///
     /// # Errors
     /// As [`KernelMemory::read`].
-    pub fn read_u64(&mut self, vaddr: u64) -> Result<u64, Stopped> {
+    pub fn read_u64(&mut self, vaddr: Vaddr) -> Result<u64, Stopped> {
         let mut bytes = [0; 8];
         self.read(vaddr, &mut bytes)?;
         Ok(self.endian.number(bytes))
@@ -102,7 +102,7 @@ impl<M: PhysMemory> KernelMemory<M> {
     ///
     /// # Errors
     /// As [`KernelMemory::read`].
-    pub fn read_word(&mut self, vaddr: u64) -> Result<u64, Stopped> {
+    pub fn read_word(&mut self, vaddr: Vaddr) -> Result<u64, Stopped> {
         match self.class {
             Class::Elf64 => self.read_u64(vaddr),
             Class::Elf32 => self.read_u32(vaddr).map(u64::from),
@@ -175,7 +175,7 @@ impl LastPage {
         let start = vaddr.saturating_sub(skip as u64);
         let end = skip.saturating_add(buf.len());
         if end <= PAGE && self.start != Some(start) {
-            let got = memory.read(start, &mut self.bytes);
+            let got = memory.read(Vaddr(start), &mut self.bytes);
             self.start = got.is_ok().then_some(start);
         }
         match self.bytes.get(skip..end).filter(|_| self.start == Some(start)) {
@@ -183,7 +183,7 @@ impl LastPage {
                 buf.copy_from_slice(bytes);
                 Ok(())
             }
-            None => memory.read(vaddr, buf),
+            None => memory.read(Vaddr(vaddr), buf),
         }
     }
 }

@@ -3,11 +3,12 @@
 mod cpu_registers;
 mod dmesg;
 mod kallsyms;
+mod log;
 mod log_buf;
 mod memory;
 mod printk_ring;
 
 pub use cpu_registers::{CpuList, CpuRegisters, RegisterSource, UnreadCpu, cpu_registers, note_registers};
-pub use dmesg::{Caller, Dmesg, LogRecord};
 pub use kallsyms::Kallsyms;
+pub use log::{Caller, Dmesg, LogRecord};
 pub use memory::KernelMemory;

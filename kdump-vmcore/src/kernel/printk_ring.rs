@@ -5,10 +5,10 @@
 
 use alloc::vec::Vec;
 
-use kdump_elf::VmcoreInfo;
+use kdump_elf::{Vaddr, VmcoreInfo};
 
 use crate::error::Error;
-use crate::kernel::dmesg::Cost;
+use crate::kernel::log::Cost;
 use crate::kernel::memory::{LastPage, offset};
 use crate::kernel::{Caller, Dmesg, KernelMemory, LogRecord};
 use crate::room::zeroed;
@@ -60,7 +60,7 @@ pub(crate) fn read<M: PhysMemory>(
     let desc_ring = field(ring, "printk_ringbuffer.desc_ring")?;
     let text_ring = field(ring, "printk_ringbuffer.text_data_ring")?;
     let mut bits = |base: u64, what: &'static str, max: u32| {
-        let bits = memory.read_u32(field(base, what)?).map_err(|stopped| stopped.error)?;
+        let bits = memory.read_u32(Vaddr(field(base, what)?))?;
         if bits > max {
             return Err(Error::TooLarge { what, value: u64::from(bits), limit: u64::from(max) });
         }
@@ -70,7 +70,7 @@ pub(crate) fn read<M: PhysMemory>(
     let text_size = bits(text_ring, "prb_data_ring.size_bits", MAX_TEXT_BITS)?;
     let counter = info.offset("atomic_long_t.counter").unwrap_or(0);
     let mut word = |base: u64, name: &'static str, skip: u64| {
-        memory.read_word(field(base, name)?.wrapping_add(skip)).map_err(|stopped| stopped.error)
+        memory.read_word(Vaddr(field(base, name)?.wrapping_add(skip))).map_err(Error::from)
     };
     let descs = word(desc_ring, "prb_desc_ring.descs", 0)?;
     let infos = word(desc_ring, "prb_desc_ring.infos", 0)?;
@@ -200,7 +200,7 @@ impl<M: PhysMemory> Ring<'_, M> {
         let len = text_len.min(size.saturating_sub(id)).min(MAX_TEXT);
         let mut text = zeroed("the text of a record", len)?;
         let at = self.text.wrapping_add(start).wrapping_add(id);
-        self.memory.read(at, &mut text).map_err(|stopped| stopped.error)?;
+        self.memory.read(Vaddr(at), &mut text)?;
         Ok(text)
     }
 
@@ -245,7 +245,7 @@ fn read_struct<'b, M: PhysMemory>(
 ) -> Result<&'b [u8], Error> {
     let bytes = room.get_mut(..usize::try_from(size).unwrap_or(0)).unwrap_or_default();
     let at = array.wrapping_add(index.wrapping_mul(size));
-    last.read(memory, at, bytes).map_err(|stopped| stopped.error)?;
+    last.read(memory, at, bytes)?;
     Ok(bytes)
 }
 

@@ -2,11 +2,11 @@
 
 use alloc::vec::Vec;
 
-use kdump_elf::{PT_LOAD, Paddr, Phdr, PhysRange, Vaddr};
+use kdump_elf::{PT_LOAD, Paddr, Phdr, PhysRange, Vaddr, front};
 
-use super::architecture::{Architecture, Linear};
 use super::cache::TranslationCache;
 use super::radix::{Mapping, Radix};
+use super::row::{Architecture, Linear};
 use crate::dump::{Facts, xen};
 use crate::error::{Error, Stopped};
 use crate::extent_map::{Extent, ExtentMap, Lookup};
@@ -149,10 +149,9 @@ impl AddressSpace {
             };
             let mapping =
                 self.translate(memory, cache, Vaddr(at)).map_err(|stopped| stop(0, stopped.error))?;
-            let count = usize::try_from(mapping.len).unwrap_or(usize::MAX).min(rest.len());
-            let piece = rest.get_mut(..count).unwrap_or_default();
+            let piece = front(rest, mapping.len);
             memory.read_phys(mapping.paddr, piece).map_err(|stopped| stop(stopped.read, stopped.error))?;
-            read = read.saturating_add(count);
+            read = read.saturating_add(piece.len());
         }
         Ok(())
     }

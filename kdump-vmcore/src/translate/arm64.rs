@@ -4,8 +4,8 @@
 
 use kdump_elf::Arch;
 
-use super::architecture::{Architecture, NOT_TOLD};
 use super::radix::{Entry, Level, Radix, Raw, upper_half};
+use super::row::{Architecture, NOT_TOLD};
 use crate::dump::Facts;
 
 pub(super) const ROW: Architecture = Architecture { arch: Arch::Arm64, tables, ..Architecture::PLAIN };

@@ -106,7 +106,7 @@ impl TranslationCache {
         }
         let mut bytes = [0; 8];
         let entry = bytes.get_mut(..len).ok_or_else(wrong)?;
-        memory.read_stored(Paddr(at), entry).map_err(|stopped| stopped.error)?;
+        memory.read_stored(Paddr(at), entry)?;
         tables.endian.unsigned(entry).ok_or_else(wrong)
     }
 }

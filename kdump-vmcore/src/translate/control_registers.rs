@@ -6,7 +6,7 @@
 
 use kdump_elf::Endian;
 
-use super::architecture::NOT_TOLD;
+use super::row::NOT_TOLD;
 use crate::dump::Facts;
 
 /// Paging is on.

@@ -3,9 +3,9 @@
 
 use kdump_elf::{Arch, Endian, PT_LOAD};
 
-use super::architecture::Architecture;
 use super::control_registers::{CR4_PAE, ControlRegisters};
 use super::radix::{Entry, Level, Radix, Raw, from_zero};
+use super::row::Architecture;
 use crate::dump::Facts;
 
 pub(super) const ROW: Architecture = Architecture { arch: Arch::I386, tables, ..Architecture::PLAIN };

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Arch, PhysRange};
 
-use super::architecture::{Architecture, Linear};
+use super::row::{Architecture, Linear};
 use crate::dump::Facts;
 
 pub(super) const ROW: Architecture = Architecture {

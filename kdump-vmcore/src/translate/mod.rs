@@ -13,6 +13,7 @@ mod loongarch64;
 mod ppc64;
 mod radix;
 mod riscv64;
+mod row;
 mod s390x;
 mod x86_64;
 

@@ -3,8 +3,8 @@
 
 use kdump_elf::{Arch, Endian, PhysRange};
 
-use super::architecture::{Architecture, Linear, NOT_TOLD};
 use super::radix::{Entry, Level, Radix, Raw};
+use super::row::{Architecture, Linear, NOT_TOLD};
 use crate::dump::Facts;
 
 pub(super) const ROW: Architecture = Architecture {

@@ -1,6 +1,6 @@
 //! Page tables as a radix tree: one walker for every architecture whose tables are one.
 
-use kdump_elf::{Endian, Paddr};
+use kdump_elf::{Endian, Paddr, Vaddr};
 
 use super::cache::TranslationCache;
 use crate::error::{Error, TableFault};
@@ -67,6 +67,7 @@ pub struct Radix {
 
 /// Where a virtual address leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Mapping {
     /// The physical address.
     pub paddr: Paddr,
@@ -105,8 +106,8 @@ impl Radix {
 
     /// Whether the address can be mapped at all.
     #[must_use]
-    pub fn is_canonical(&self, vaddr: u64) -> bool {
-        (self.canonical)(vaddr, self.levels)
+    pub fn is_canonical(&self, vaddr: Vaddr) -> bool {
+        (self.canonical)(vaddr.0, self.levels)
     }
 
     /// Walks from the root to the page of `vaddr`. Every level is passed once at most,

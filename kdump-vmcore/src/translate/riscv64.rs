@@ -3,8 +3,8 @@
 
 use kdump_elf::{Arch, Endian};
 
-use super::architecture::{Architecture, NOT_TOLD};
 use super::radix::{Entry, Level, Radix, Raw, sign_extended};
+use super::row::{Architecture, NOT_TOLD};
 use crate::dump::Facts;
 
 pub(super) const ROW: Architecture = Architecture {

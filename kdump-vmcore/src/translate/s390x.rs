@@ -6,8 +6,8 @@
 
 use kdump_elf::{Arch, VmcoreInfo};
 
-use super::architecture::{Architecture, NOT_TOLD};
 use super::radix::{Entry, Level, Radix, Raw, from_zero};
+use super::row::{Architecture, NOT_TOLD};
 use crate::dump::Facts;
 
 /// Kernels before Linux 6.10 run at their physical addresses: unlike elsewhere that can be what is meant.

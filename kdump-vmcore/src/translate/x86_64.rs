@@ -3,9 +3,9 @@
 
 use kdump_elf::{Arch, Endian, PT_LOAD, PhysRange};
 
-use super::architecture::{Architecture, Linear};
 use super::control_registers::{CR4_LA57, ControlRegisters};
 use super::radix::{Entry, Level, Radix, Raw, sign_extended};
+use super::row::{Architecture, Linear};
 use crate::dump::Facts;
 
 pub(super) const ROW: Architecture = Architecture {

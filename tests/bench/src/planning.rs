@@ -45,8 +45,8 @@ pub(crate) fn run() -> Result<()> {
 }
 
 fn best_time(machine: &Machine, kernel: &[u8], purgatory: &ObjectPurgatory) -> Result<Duration> {
-    let options = PlanOptions { backup: BackupPolicy::Always, ..PlanOptions::default() };
-    let inputs = PlanInputs { machine, kernel, initrd: None, options: &options, purgatory };
+    let options = PlanOptions::default().backup(BackupPolicy::Always);
+    let inputs = PlanInputs::new(machine, kernel, purgatory).options(&options);
     let mut best = Duration::MAX;
     for _ in 0..ROUNDS {
         let start = Instant::now();

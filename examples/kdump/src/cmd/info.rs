@@ -97,7 +97,7 @@ pub(crate) fn open(matches: &ArgMatches) -> Result<Dump<'static>, Failure> {
     };
     let dump = opened.map_err(|error| Failure::new(format!("{}: {error}", names.join(", "))))?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    Ok(dump.read_options(ReadOptions { threads, ..ReadOptions::default() }))
+    Ok(dump.read_options(ReadOptions::default().threads(threads)))
 }
 
 /// The page size, and whether it is the usual one for want of a better source.

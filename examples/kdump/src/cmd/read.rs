@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
-use kdump_elf::Paddr;
+use kdump_elf::{Paddr, Vaddr};
 use kdump_vmcore::{KernelMemory, PhysMemory, Stopped};
 
 use super::info;
@@ -65,7 +65,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
                      the page tables do not map it: the page tables are used"
                 );
             }
-            print(start, len, "virtual", &mut |at, buf| kernel.read(at, buf))
+            print(start, len, "virtual", &mut |at, buf| kernel.read(Vaddr(at), buf))
         }
         (None, None) => Err(Failure::usage("--phys or --virt is needed")),
     }

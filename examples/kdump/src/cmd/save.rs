@@ -109,7 +109,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let format = format(matches)?;
     let mut dump = info::open(matches)?;
     if let Some(&threads) = matches.get_one::<u16>("threads") {
-        dump = dump.read_options(ReadOptions { threads: threads.into(), ..ReadOptions::default() });
+        dump = dump.read_options(ReadOptions::default().threads(threads.into()));
     }
     let destination = matches.get_one::<PathBuf>("dst").ok_or_else(|| Failure::usage("DST is missing"))?;
     let defects = &dump.completeness().defects;

@@ -58,7 +58,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let memory = MemoryImage::new(Paddr(0), open(path("memory")?)?);
     let page_size = matches.get_one::<u64>("page-size").copied().filter(|&size| size != 0);
     let page_size = page_size.ok_or_else(|| Failure::usage("--page-size 0 is no page size"))?;
-    let options = ViewOptions { page_size, ..ViewOptions::default() };
+    let options = ViewOptions::default().page_size(page_size);
     let view = VmcoreView::from_header(&header, memory, options)
         .map_err(|error| Failure::new(format!("{}: {error}", header_path.display())))?;
     crate::terminal::tell_some("kdump view: a note is left out", view.defects().iter());

@@ -236,7 +236,7 @@ fn read_sub(source: &dyn ReadAt, encoding: Encoding, main: &Main, arch: Option<A
                 Sub32Padded::<BE>::ref_from_prefix(&bytes).map(|(raw, _)| raw.into()).ok()
             }
         };
-        Ok(sub.unwrap_or_default())
+        Ok::<_, Error>(sub.unwrap_or_default())
     };
     let padded = decode(Packing::Padded)?;
     if encoding.class == Class::Elf64 {

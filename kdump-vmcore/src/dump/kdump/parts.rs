@@ -184,7 +184,7 @@ fn bitmaps(
     let mut read = |place: Range<u64>| {
         let (bitmap, reason) = Bitmap::read(source, place.start, header.max_mapnr)?;
         defects.extend(reason);
-        Ok(bitmap)
+        Ok::<_, Error>(bitmap)
     };
     let [first, last] = header.bitmaps();
     if first == last {

@@ -426,7 +426,7 @@ fn names(dump: &Dump<'_>, main: &mut Main) {
 
 fn read_names(dump: &Dump<'_>, info: VmcoreInfo<'_>, names: &mut [u8]) -> Option<()> {
     let place = info.symbol("init_uts_ns")?.checked_add(info.offset("uts_namespace.name")?)?;
-    KernelMemory::new(dump).read(place, names).ok()
+    KernelMemory::new(dump).read(kdump_elf::Vaddr(place), names).ok()
 }
 
 /// Where the kernel's image was loaded, as x86_64 counts it; 0 elsewhere.

@@ -18,7 +18,7 @@ use std::sync::Barrier;
 use std::time::Instant;
 
 use codecpeers::Peer;
-use kdump_elf::Paddr;
+use kdump_elf::{Paddr, Vaddr};
 // Also links the exported functions.
 use kdump_ffi::{LIBKDUMP_OPEN_MMAP, libkdump_open_options};
 use kdump_vmcore::codec::Codec;
@@ -102,11 +102,11 @@ fn run() -> Result<()> {
     } else {
         let file = open_dump_file(Path::new(dump))?;
         let dump = if has("mmap") { Dump::open(MappedFile::new(&file)?)? } else { Dump::open(file)? };
-        let dump = dump.read_options(ReadOptions { threads: helpers, ..ReadOptions::default() });
+        let dump = dump.read_options(ReadOptions::default().threads(helpers));
         if virt {
             timed(&parts, warm, || {
                 let mut memory = KernelMemory::new(&dump);
-                move |at, buf: &mut [u8]| memory.read(at, buf).is_ok()
+                move |at, buf: &mut [u8]| memory.read(Vaddr(at), buf).is_ok()
             })
         } else {
             timed(&parts, warm, || {

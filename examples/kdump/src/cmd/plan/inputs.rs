@@ -64,13 +64,9 @@ impl Inputs {
 
     /// All of it as the planner takes it.
     pub(super) fn plan_inputs(&self) -> PlanInputs<'_> {
-        PlanInputs {
-            machine: &self.machine,
-            kernel: &self.kernel,
-            initrd: self.initrd.as_deref(),
-            options: &self.options,
-            purgatory: &self.purgatory,
-        }
+        PlanInputs::new(&self.machine, &self.kernel, &self.purgatory)
+            .initrd(self.initrd.as_deref())
+            .options(&self.options)
     }
 
     /// The planner knows bytes only; the user wants to know which file is at fault.
@@ -95,7 +91,7 @@ pub(crate) fn named(kernel: &Path, error: Error) -> Failure {
 
 /// A line that was not understood may have been the region's.
 fn no_region(machine: &Machine, error: Error) -> Failure {
-    let iomem = machine.notes.iter().filter(|note| note.path == IOMEM);
+    let iomem = machine.remarks.iter().filter(|note| note.path == IOMEM);
     let said: String = iomem.map(|note| format!("; {note}")).collect();
     Failure::from(error).followed_by(&said)
 }

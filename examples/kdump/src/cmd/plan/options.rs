@@ -141,29 +141,28 @@ pub(super) fn plan_options(matches: &ArgMatches) -> Result<PlanOptions, Failure>
         None if matches.get_flag("no-rng-seed") => None,
         None => Some(kdump_segments::load::random_seed()?),
     };
-    Ok(PlanOptions {
-        cmdline: text("append").to_owned(),
-        reuse_cmdline: matches.get_flag("reuse-cmdline"),
-        backup: match text("backup") {
+    Ok(PlanOptions::default()
+        .cmdline(text("append").to_owned())
+        .reuse_cmdline(matches.get_flag("reuse-cmdline"))
+        .backup(match text("backup") {
             "always" => BackupPolicy::Always,
             "never" => BackupPolicy::Never,
             _ => BackupPolicy::Auto,
-        },
-        entry_32bit: matches.get_flag("entry-32bit"),
-        memmap_cmdline: matches.get_flag("memmap-cmdline"),
-        no_efi: matches.get_flag("no-efi"),
-        hotplug: matches.get_flag("hotplug"),
-        mem_min: matches.get_one("mem-min").copied(),
-        mem_max: matches.get_one("mem-max").copied(),
-        elf32: matches.get_flag("elf32"),
-        rng_seed,
-        serial: serial(matches)?,
-        on_mismatch: match text("on-mismatch") {
+        })
+        .entry_32bit(matches.get_flag("entry-32bit"))
+        .memmap_cmdline(matches.get_flag("memmap-cmdline"))
+        .no_efi(matches.get_flag("no-efi"))
+        .hotplug(matches.get_flag("hotplug"))
+        .mem_min(matches.get_one("mem-min").copied())
+        .mem_max(matches.get_one("mem-max").copied())
+        .elf32(matches.get_flag("elf32"))
+        .rng_seed(rng_seed)
+        .serial(serial(matches)?)
+        .on_mismatch(match text("on-mismatch") {
             "reset" => MismatchAction::Reset,
             "continue" => MismatchAction::Continue,
             _ => MismatchAction::Halt,
-        },
-    })
+        }))
 }
 
 fn serial(matches: &ArgMatches) -> Result<Option<SerialPort>, Failure> {

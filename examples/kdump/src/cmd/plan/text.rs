@@ -47,7 +47,7 @@ fn write_plan(out: &mut String, plan: &Plan<'_>, report: &Report) -> fmt::Result
         write_need(out, need)?;
     }
     writeln!(out, "\nnotes")?;
-    plan.notes.iter().try_for_each(|note| writeln!(out, "  {}", printable(note)))
+    plan.remarks.iter().try_for_each(|note| writeln!(out, "  {}", printable(note)))
 }
 
 /// The `crashkernel=` to set, and why.
@@ -55,7 +55,7 @@ pub(super) fn suggestion(suggestion: &Suggestion) -> String {
     let mut out = format!("{suggestion}\n\n");
     // Writing to a String does not fail.
     let _ = write_need(&mut out, &suggestion.need);
-    suggestion.notes.iter().for_each(|note| out.push_str(&format!("\n{note}\n")));
+    suggestion.remarks.iter().for_each(|note| out.push_str(&format!("\n{note}\n")));
     out
 }
 
