@@ -66,5 +66,5 @@ fn a_recorded_machine_is_planned_for() {
     }
     fs::write(&kernel, b"no kernel").unwrap();
     let (good, _, said) = run(program, &[&machines.join("bios-512m"), &kernel]);
-    assert!(!good && said.contains("bzImage"), "{said}");
+    assert!(!good && said.contains("NotAnImage"), "{said}");
 }
