@@ -621,6 +621,22 @@ fn cut_anywhere_a_page_is_right_or_truncated() {
     }
 }
 
+/// A run of pages that ends inside a word of both bitmaps, of which the file has different parts.
+#[test]
+fn cut_anywhere_every_page_of_a_span_gives_that_span() {
+    let file = KdumpFile::new(Wire::LE64, 20).with_pages(0..6, &[PageCodec::Raw]);
+    let whole = file.build();
+    // The second bitmap lies behind the first one, in the same blocks.
+    for cut in (0..whole.len()).chain([whole.len()]) {
+        let Ok(dump) = Dump::open(whole[..cut].to_vec()) else { continue };
+        for span in dump.spans() {
+            for at in [span.range.start(), span.range.last()] {
+                assert_eq!(dump.span(Paddr(at)), Some(span), "{at:#x} cut at {cut}");
+            }
+        }
+    }
+}
+
 #[test]
 fn qemu_leaves_out_names_and_time() {
     let file = sample(Wire::LE64, false).qemu();
