@@ -6,9 +6,9 @@ use core::ffi::{c_char, c_int, c_void};
 use kdump_ffi_core::{
     CharsMut, InOut, Out, arch_number, copy_text, extensible, libkdump_error, libkdump_phdr, slice,
 };
-use kdump_segments::e820::E820Entry;
 use kdump_segments::plan::json_to_ascii;
 use kdump_segments::segment::SegmentKind;
+use kdump_segments::target::x86::e820::E820Entry;
 
 use crate::boundary::call;
 use crate::failure::Failure;

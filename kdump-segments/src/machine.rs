@@ -12,7 +12,6 @@ use crate::{Error, KernelLayout, MemoryKind, MemoryMap, RangeSet, Sourced};
 mod build;
 #[cfg(feature = "std")]
 mod collect;
-mod cpu_features;
 mod cpu_note;
 mod efi;
 mod files;
@@ -23,8 +22,7 @@ mod kcore_head;
 mod kexec_state;
 #[cfg(feature = "std")]
 mod open_file;
-mod paging;
-mod paths;
+pub(crate) mod paths;
 #[cfg(feature = "std")]
 mod record;
 mod regions;

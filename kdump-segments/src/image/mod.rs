@@ -1,14 +1,12 @@
 //! Kernel images: what they need to be entered, taken from untrusted bytes.
 
-mod bzimage;
-mod setup_header;
 mod vmlinux;
 
 use alloc::string::ToString;
 
-pub use bzimage::BzImage;
-pub use setup_header::SetupHeader;
 pub use vmlinux::{Chunk, Vmlinux, elf_extent};
+
+pub use crate::target::x86::{BzImage, SetupHeader};
 
 use crate::Error;
 

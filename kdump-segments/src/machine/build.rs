@@ -8,7 +8,6 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Arch, PhysRange, VmcoreInfo};
 
-use super::cpu_features::sha_instructions;
 use super::efi::systab;
 use super::identity::{find_arch, find_page_size, find_release};
 use super::paths::{CPUINFO, IOMEM, KALLSYMS, KCORE, KCORE_VALUES};
@@ -17,8 +16,9 @@ use super::text_file::{parse_hex, parse_hex_file};
 use super::{
     CpuNote, EfiHandover, Kcore, KexecState, Machine, MachineFiles, MachineNote, Symbols, VmcoreinfoNote,
 };
-use crate::boot_params::BOOT_PARAMS_SIZE;
 use crate::kernel_layout::{LayoutInputs, find_direct_map, find_text};
+use crate::target::x86::boot_params::BOOT_PARAMS_SIZE;
+use crate::target::x86::cpu_features::sha_instructions;
 use crate::{Iomem, KernelLayout, MachineError, RangeSet, Source, Sourced};
 
 /// Offset of `acpi_rsdp_addr` in boot_params (Documentation/arch/x86/zero-page.rst).

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::PlanOptions;
 use crate::cmdline::CommandLine;
-use crate::e820::{E820Entry, memmap_parameters};
+use crate::target::x86::e820::{E820Entry, memmap_parameters};
 use crate::{Error, Machine};
 
 /// What the running kernel's command line holds that the capture kernel must not see.
@@ -14,15 +14,15 @@ const NOT_REUSED: [&str; 2] = ["BOOT_IMAGE", "crashkernel"];
 const NOT_TAKEN: [&str; 3] = ["crashkernel", "elfcorehdr", "acpi_rsdp"];
 
 /// The facts that are appended.
-pub(super) struct Additions<'a> {
-    pub(super) elfcorehdr: u64,
-    pub(super) rsdp: Option<u64>,
-    pub(super) memmap: Option<&'a [E820Entry]>,
-    pub(super) limit: u64,
+pub(crate) struct Additions<'a> {
+    pub(crate) elfcorehdr: u64,
+    pub(crate) rsdp: Option<u64>,
+    pub(crate) memmap: Option<&'a [E820Entry]>,
+    pub(crate) limit: u64,
 }
 
 /// The user's text, or the running kernel's, plus what the plan adds.
-pub(super) fn build(
+pub(crate) fn build(
     machine: &Machine,
     options: &PlanOptions,
     additions: &Additions<'_>,

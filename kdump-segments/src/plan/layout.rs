@@ -7,24 +7,25 @@ use alloc::vec::Vec;
 use kdump_elf::{Arch, PhysRange};
 
 use super::need::NeedFacts;
-use super::{Plan, PlanInputs, x86};
+use super::{Plan, PlanInputs};
 use crate::capture_need::CaptureNeed;
 use crate::purgatory::{BackupCopy, Entry, MismatchAction, SerialPort};
 use crate::segment::Segment;
+use crate::target::x86;
 use crate::{Error, Machine, RangeSet};
 
 /// A plan whose purgatory is not linked yet.
 #[derive(Clone, Debug)]
 pub struct Layout<'a> {
     /// The plan so far: its entry is unset and its purgatory segment empty.
-    pub(super) draft: Plan<'a>,
-    pub(super) purgatory: PhysRange,
-    pub(super) target: Entry,
-    pub(super) backup: Option<BackupCopy>,
-    pub(super) serial: Option<SerialPort>,
-    pub(super) sha_instructions: bool,
-    pub(super) on_mismatch: MismatchAction,
-    pub(super) facts: NeedFacts,
+    pub(crate) draft: Plan<'a>,
+    pub(crate) purgatory: PhysRange,
+    pub(crate) target: Entry,
+    pub(crate) backup: Option<BackupCopy>,
+    pub(crate) serial: Option<SerialPort>,
+    pub(crate) sha_instructions: bool,
+    pub(crate) on_mismatch: MismatchAction,
+    pub(crate) facts: NeedFacts,
 }
 
 impl<'a> Layout<'a> {

@@ -5,36 +5,32 @@
 //! ranges and CPUs. Sealing it links the purgatory with the digest of all other segments and
 //! gives the [`Plan`].
 
-mod capture_map;
 pub(crate) mod command_line;
 mod flags;
 #[cfg(feature = "json")]
 mod json;
 mod layout;
-mod low_memory;
-mod need;
+pub(crate) mod need;
 mod options;
 mod seal;
-mod x86;
+pub(crate) mod too_small;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use kdump_elf::{Arch, PhysRange};
 
-pub use capture_map::capture_map;
 pub use flags::KexecFlags;
 #[cfg(feature = "json")]
 pub use json::json_to_ascii;
 pub use layout::Layout;
-pub use low_memory::{Decision as LowMemoryDecision, decide as decide_low_memory};
 pub use options::{BackupPolicy, PlanOptions};
 
 use crate::capture_need::CaptureNeed;
 use crate::cmdline::CommandLine;
-use crate::e820::E820Entry;
 use crate::elfcorehdr::{ElfCoreHeader, LowMemory};
 use crate::segment::{Segment, SegmentKind};
+use crate::target::x86::e820::E820Entry;
 use crate::vmcore_prediction::VmcorePrediction;
 
 /// What a plan is made from.

@@ -8,12 +8,12 @@ use kdump_elf::{Arch, PhysRange};
 
 use super::{Builder, NO_LIMIT, POINTER_MAX_32};
 use crate::Error;
-use crate::boot_params::fake_setup_header;
 use crate::image::{BzImage, Image, Vmlinux};
 use crate::placement::{Direction, Request};
 use crate::plan::PlanInputs;
 use crate::purgatory::Entry;
 use crate::segment::SegmentKind;
+use crate::target::x86::boot_params::fake_setup_header;
 
 const KERNEL_MIN: u64 = 1 << 20;
 /// Highest byte of a kernel entered in 32-bit mode, or of its ramdisk where it does not tell.

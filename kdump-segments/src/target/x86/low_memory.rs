@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Arch, PhysRange, VmcoreInfo};
 
-use super::BackupPolicy;
 use crate::elfcorehdr::low_ram;
+use crate::plan::BackupPolicy;
 use crate::{Machine, MemoryKind, RangeSet};
 
 /// End of the memory real mode can use; video memory and ROMs follow.

@@ -8,9 +8,9 @@ use core::fmt::Write;
 
 use kdump_elf::PhysRange;
 
-use super::{Images, lay_out_in};
 use crate::plan::{Layout, PlanInputs};
 use crate::segment::Segment;
+use crate::target::x86::{Images, lay_out_in};
 use crate::{AllParts, Error};
 
 const MIB: u64 = 1 << 20;
@@ -19,7 +19,7 @@ const MOST: u64 = 1 << 40;
 
 /// Completes [`Error::NoRoom`]: the parts are laid out in regions with the same start, until one is
 /// found in which all of them fit. Other errors pass through.
-pub(super) fn explain<'a>(
+pub(crate) fn explain<'a>(
     inputs: &PlanInputs<'a>,
     images: &Images<'a>,
     region: PhysRange,

@@ -1,8 +1,16 @@
 //! The layout of an x86 crash load, part by part.
 
+pub mod boot_params;
+mod bzimage;
+mod capture_map;
+pub(crate) mod cpu_features;
+pub mod e820;
 mod handover;
 mod kernel;
-mod too_small;
+mod low_memory;
+mod paging;
+pub mod setup_data;
+mod setup_header;
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
@@ -10,16 +18,23 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Class, PhysRange};
 
-use super::capture_map::{capture_map, firmware_map};
-use super::low_memory::{Decision, decide};
-use super::need::{NeedFacts, capture_ram};
-use super::{KexecFlags, Layout, Plan, PlanInputs};
+pub use bzimage::BzImage;
+pub use capture_map::capture_map;
+pub use low_memory::{Decision as LowMemoryDecision, decide as decide_low_memory};
+pub use setup_header::SetupHeader;
+
+use capture_map::firmware_map;
+use e820::E820Entry;
+use low_memory::{Decision, decide};
+
 use crate::capture_need::{Fit, InitrdSize, below_limit};
 use crate::cmdline::CommandLine;
-use crate::e820::E820Entry;
 use crate::elfcorehdr::{ElfCoreHeader, LowMemory};
 use crate::image::Image;
 use crate::placement::{Direction, Placement, Request};
+use crate::plan::need::{NeedFacts, capture_ram};
+use crate::plan::too_small;
+use crate::plan::{KexecFlags, Layout, Plan, PlanInputs};
 use crate::preflight::{Environment, control_pages};
 use crate::purgatory::BackupCopy;
 use crate::segment::{Segment, SegmentKind};
@@ -64,13 +79,13 @@ struct Parts {
 }
 
 /// What was read of the image files, once.
-struct Images<'a> {
+pub(crate) struct Images<'a> {
     kernel: Image<'a>,
     initrd: Option<InitrdSize>,
 }
 
 /// Lays out an x86 load.
-pub(super) fn lay_out<'a>(inputs: &PlanInputs<'a>) -> Result<Layout<'a>, Error> {
+pub(crate) fn lay_out<'a>(inputs: &PlanInputs<'a>) -> Result<Layout<'a>, Error> {
     let region = inputs.machine.load_region().ok_or_else(|| inputs.machine.why_no_region())?;
     let images = Images {
         kernel: Image::parse(inputs.kernel, inputs.machine.page_size)?,
@@ -80,7 +95,7 @@ pub(super) fn lay_out<'a>(inputs: &PlanInputs<'a>) -> Result<Layout<'a>, Error> 
 }
 
 /// Lays out in `region`, whatever the machine has.
-fn lay_out_in<'a>(
+pub(crate) fn lay_out_in<'a>(
     inputs: &PlanInputs<'a>,
     images: &Images<'a>,
     region: PhysRange,

@@ -5,13 +5,13 @@ use alloc::borrow::Cow;
 use kdump_elf::PhysRange;
 
 use super::{Builder, NO_LIMIT, POINTER_MAX_32, Parts};
-use crate::boot_params::{BOOT_PARAMS_SIZE, BootParams};
 use crate::cmdline::CommandLine;
-use crate::e820::{E820_TABLE_MAX, E820Entry};
 use crate::placement::{Direction, Request};
 use crate::plan::command_line::{self, Additions};
 use crate::segment::SegmentKind;
-use crate::setup_data::SetupData;
+use crate::target::x86::boot_params::{BOOT_PARAMS_SIZE, BootParams};
+use crate::target::x86::e820::{E820_TABLE_MAX, E820Entry};
+use crate::target::x86::setup_data::SetupData;
 use crate::{EfiHandover, Error};
 
 /// Nothing of ours goes where real mode has its tables.

@@ -2,13 +2,13 @@
 
 use kdump_elf::{Arch, VmcoreInfo};
 
-use super::paths::CPUINFO;
-use super::{Machine, MachineFiles};
+use crate::machine::paths::CPUINFO;
+use crate::{Machine, MachineFiles};
 
 impl Machine {
     /// Sets what VMCOREINFO and the first CPU's flags in /proc/cpuinfo tell. A kernel that was
     /// started with `no5lvl` does not show the flag.
-    pub(super) fn find_paging(&mut self, files: &MachineFiles, info: Option<&VmcoreInfo<'_>>) {
+    pub(crate) fn find_paging(&mut self, files: &MachineFiles, info: Option<&VmcoreInfo<'_>>) {
         if self.arch != Arch::X86_64 {
             return;
         }

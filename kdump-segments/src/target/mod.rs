@@ -1,0 +1,3 @@
+//! What each architecture supplies to a plan.
+
+pub mod x86;
