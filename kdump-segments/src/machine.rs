@@ -193,15 +193,6 @@ impl Machine {
         }
     }
 
-    /// Whether the kernel says so, or the direct map lies where only 5-level paging reaches
-    /// (Documentation/arch/x86/x86_64/mm.rst). A kernel that hides its addresses still says it.
-    pub(crate) fn five_level_paging(&self) -> bool {
-        /// Lowest kernel address with 4-level paging.
-        const LOWEST_4_LEVEL: u64 = 0xffff_8000_0000_0000;
-        let base = self.kernel.direct_map_base.as_ref().map(|base| base.value);
-        self.five_levels == Some(true) || base.is_some_and(|base| base >> 63 == 1 && base < LOWEST_4_LEVEL)
-    }
-
     fn not_dumped(&self) -> RangeSet {
         RangeSet::from_ranges(self.crash_regions.iter().copied()).union(&self.gart).union(&self.cma_ranges)
     }

@@ -39,24 +39,4 @@ impl<'a> Image<'a> {
             }),
         }
     }
-
-    /// The longest command line the kernel takes, in bytes without the NUL.
-    #[must_use]
-    pub fn cmdline_limit(&self) -> u64 {
-        match self {
-            Self::BzImage(image) => u64::from(image.header.cmdline_size),
-            // An ELF kernel does not tell; COMMAND_LINE_SIZE of x86 is 2048 with the NUL.
-            Self::Vmlinux(_) => 2047,
-        }
-    }
-
-    /// Whether the kernel can take over EFI runtime services from a loader that is not
-    /// firmware (`XLF_EFI_KEXEC`); an ELF kernel does not tell and is taken to be new enough.
-    #[must_use]
-    pub fn takes_efi(&self) -> bool {
-        match self {
-            Self::BzImage(image) => image.header.efi_kexec(),
-            Self::Vmlinux(_) => true,
-        }
-    }
 }

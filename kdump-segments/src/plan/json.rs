@@ -15,6 +15,8 @@ use crate::elfcorehdr::LowMemory;
 use crate::plan::Plan;
 use crate::preflight::{Finding, Report};
 use crate::segment::Segment;
+use crate::target::TargetPlan;
+use crate::target::x86::e820::E820Entry;
 
 impl Plan<'_> {
     /// The plan and its preflight as one document; the digest of each segment is computed.
@@ -25,10 +27,7 @@ impl Plan<'_> {
             Class::Elf32 => 32,
             Class::Elf64 => 64,
         };
-        let e820 = self.e820.iter().map(|entry| {
-            json!({ "start": hex(entry.range.start()), "size": entry.range.size(), "type": entry.kind.name() })
-        });
-        json!({
+        let mut document = json!({
             "arch": self.arch.name(),
             "entry": hex(self.entry),
             "flags": hex(self.flags.bits()),
@@ -43,12 +42,28 @@ impl Plan<'_> {
                 "phdrs": phdrs(&self.vmcore.phdrs),
             },
             "cmdline": self.cmdline.as_str(),
-            "e820": e820.collect::<Vec<_>>(),
+        });
+        let rest = json!({
             "preflight": report.findings.iter().map(finding).collect::<Vec<_>>(),
             "errno": report.errno.map(|errno| errno.name()),
             "need": self.need.as_ref().map(CaptureNeed::to_json),
             "notes": self.notes,
-        })
+        });
+        for part in [self.target.to_json(), rest] {
+            if let (Some(document), Value::Object(part)) = (document.as_object_mut(), part) {
+                document.extend(part);
+            }
+        }
+        document
+    }
+}
+
+impl TargetPlan {
+    /// The keys that only plans for this architecture have.
+    fn to_json(&self) -> Value {
+        match self {
+            Self::X86(plan) => json!({ "e820": plan.e820.iter().map(e820).collect::<Vec<_>>() }),
+        }
     }
 }
 
@@ -99,6 +114,10 @@ pub fn json_to_ascii(json: &str) -> String {
         }
     }
     ascii
+}
+
+fn e820(entry: &E820Entry) -> Value {
+    json!({ "start": hex(entry.range.start()), "size": entry.range.size(), "type": entry.kind.name() })
 }
 
 fn backup(low: LowMemory) -> Value {

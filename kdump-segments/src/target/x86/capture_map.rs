@@ -3,8 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::e820::E820Entry;
 use crate::elfcorehdr::{LowMemory, low_ram};
-use crate::target::x86::e820::E820Entry;
 use crate::{Error, Machine, MemoryKind, MemoryMap, RangeSet};
 
 /// The memory map of an x86 capture kernel: everything that is not RAM as the running kernel knows
