@@ -10,7 +10,7 @@ use super::builder::Images;
 use super::need::NeedFacts;
 use super::{Plan, PlanInputs, too_small};
 use crate::capture_need::CaptureNeed;
-use crate::purgatory::{BackupCopy, Entry, MismatchAction, SerialPort};
+use crate::purgatory::{BackupCopy, Entry, MismatchAction, Serial};
 use crate::segment::Segment;
 use crate::target::Target;
 use crate::{Error, Machine, RangeSet};
@@ -23,7 +23,7 @@ pub struct Layout<'a> {
     pub(crate) purgatory: PhysRange,
     pub(crate) entry: Entry,
     pub(crate) backup: Option<BackupCopy>,
-    pub(crate) serial: Option<SerialPort>,
+    pub(crate) serial: Option<Serial>,
     pub(crate) sha_instructions: bool,
     pub(crate) on_mismatch: MismatchAction,
     pub(crate) facts: NeedFacts,
