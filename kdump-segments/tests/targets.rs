@@ -1,5 +1,5 @@
 //! What holds for one architecture is not said of another.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
 
 mod plan_support;
 

@@ -15,8 +15,6 @@ use crate::elfcorehdr::LowMemory;
 use crate::plan::Plan;
 use crate::preflight::{Finding, Report};
 use crate::segment::Segment;
-use crate::target::TargetPlan;
-use crate::target::x86::e820::E820Entry;
 
 impl Plan<'_> {
     /// The plan and its preflight as one document; the digest of each segment is computed.
@@ -55,15 +53,6 @@ impl Plan<'_> {
             }
         }
         document
-    }
-}
-
-impl TargetPlan {
-    /// The keys that only plans for this architecture have.
-    fn to_json(&self) -> Value {
-        match self {
-            Self::X86(plan) => json!({ "e820": plan.e820.iter().map(e820).collect::<Vec<_>>() }),
-        }
     }
 }
 
@@ -116,10 +105,6 @@ pub fn json_to_ascii(json: &str) -> String {
     ascii
 }
 
-fn e820(entry: &E820Entry) -> Value {
-    json!({ "start": hex(entry.range.start()), "size": entry.range.size(), "type": entry.kind.name() })
-}
-
 fn backup(low: LowMemory) -> Value {
     match low {
         LowMemory::BackedUp { source, destination } => json!({
@@ -166,7 +151,7 @@ fn phdr_type(p_type: u32) -> String {
     }
 }
 
-fn hex(value: u64) -> String {
+pub(crate) fn hex(value: u64) -> String {
     format!("{value:#x}")
 }
 

@@ -9,7 +9,7 @@ pub(crate) mod builder;
 pub(crate) mod command_line;
 mod flags;
 #[cfg(feature = "json")]
-mod json;
+pub(crate) mod json;
 mod layout;
 mod need;
 mod options;
@@ -32,7 +32,6 @@ use crate::cmdline::CommandLine;
 use crate::elfcorehdr::{ElfCoreHeader, LowMemory};
 use crate::segment::{Segment, SegmentKind};
 use crate::target::TargetPlan;
-use crate::target::x86::X86Plan;
 use crate::vmcore_prediction::VmcorePrediction;
 
 /// What a plan is made from.
@@ -130,14 +129,6 @@ impl<'a> Plan<'a> {
             notes: self.notes,
             warnings: self.warnings,
         })
-    }
-
-    /// What only plans for x86 have; `None` for others.
-    #[must_use]
-    pub fn x86(&self) -> Option<&X86Plan> {
-        match &self.target {
-            TargetPlan::X86(plan) => Some(plan),
-        }
     }
 
     /// The first segment of this kind.

@@ -76,6 +76,14 @@ impl TargetPlan {
         }
     }
 
+    /// The keys that only plans for this architecture have, in a JSON object.
+    #[cfg(feature = "json")]
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::X86(plan) => plan.to_json(),
+        }
+    }
+
     /// What such a plan must keep, in the order in which it is said.
     pub(crate) fn rules(&self) -> &'static [PlanRule] {
         match self {

@@ -27,7 +27,8 @@ pub use setup_header::SetupHeader;
 pub(crate) use paging::five_level_paging;
 pub(super) use rules::PLAN_RULES;
 
-use super::Target;
+use super::{Target, TargetPlan};
+use crate::plan::Plan;
 use crate::{MemoryKind, RangeSet};
 use e820::E820Entry;
 
@@ -53,5 +54,27 @@ impl X86Plan {
     /// What the memory map calls usable.
     pub(super) fn capture_ram(&self) -> RangeSet {
         self.e820.iter().filter(|entry| entry.kind == MemoryKind::Ram).map(|entry| entry.range).collect()
+    }
+    #[cfg(feature = "json")]
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        use serde_json::json;
+        let entry = |entry: &E820Entry| {
+            json!({
+                "start": crate::plan::json::hex(entry.range.start()),
+                "size": entry.range.size(),
+                "type": entry.kind.name(),
+            })
+        };
+        json!({ "e820": self.e820.iter().map(entry).collect::<Vec<_>>() })
+    }
+}
+
+impl Plan<'_> {
+    /// What only plans for x86 have; `None` for others.
+    #[must_use]
+    pub fn x86(&self) -> Option<&X86Plan> {
+        match &self.target {
+            TargetPlan::X86(plan) => Some(plan),
+        }
     }
 }
