@@ -241,7 +241,7 @@ fn purgatory_code(error: &kdump_purgatory::Error) -> c_int {
         Error::NoBuiltin { .. } => LIBKDUMP_ERR_UNSUPPORTED,
         Error::NotElf { .. } => LIBKDUMP_ERR_FORMAT,
         Error::SymbolMissing { .. } => LIBKDUMP_ERR_NOT_FOUND,
-        Error::SymbolSize { .. } => LIBKDUMP_ERR_INVALID,
+        Error::SymbolSize { .. } | Error::SerialPort { .. } => LIBKDUMP_ERR_INVALID,
         _ => LIBKDUMP_ERR_CORRUPT,
     }
 }

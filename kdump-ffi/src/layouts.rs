@@ -14,6 +14,7 @@ pub fn layouts() -> impl Iterator<Item = Layout> {
         Layout::of::<crate::crashkernel::libkdump_reservation>(),
         Layout::of::<crate::plan_options::libkdump_plan_options>(),
         Layout::of::<crate::plan_info::libkdump_plan_info>(),
+        Layout::of::<crate::plan_x86::libkdump_plan_x86>(),
         Layout::of::<crate::plan_info::libkdump_segment>(),
         Layout::of::<crate::preflight::libkdump_preflight_info>(),
         Layout::of::<crate::preflight::libkdump_finding>(),

@@ -11,7 +11,7 @@ use kdump_elf::{Arch, CrashNote, PhysRange};
 use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs, PlanOptions};
 use kdump_segments::preflight::{Environment, check_plan};
-use kdump_segments::purgatory::SerialPort;
+use kdump_segments::purgatory::{Serial, SerialPort};
 use kdump_segments::segment::{Segment, SegmentKind};
 use kdump_segments::{
     CpuNote, CrashkernelLimits, CrashkernelRequest, Machine, MemoryKind, RangeSet, Source, Sourced,
@@ -55,7 +55,7 @@ pub(crate) fn load(boot: &BootInfo, region: PhysRange) -> Result<(), Error> {
     let options = PlanOptions {
         cmdline: capture_cmdline(&machine, region),
         backup: BackupPolicy::Always,
-        serial: Some(SerialPort { base: 0x3f8, baud: None }),
+        serial: Some(Serial { port: SerialPort::Port(0x3f8), baud: None }),
         // An elfcorehdr that may change after loading is not part of the digest.
         hotplug: boot.option("hotplug").is_some(),
         ..PlanOptions::default()

@@ -16,9 +16,10 @@ use core::ffi::{c_char, c_int, c_void};
 pub use kdump_ffi::{
     libkdump_crashkernel, libkdump_dmesg, libkdump_dump, libkdump_dump_info, libkdump_extent,
     libkdump_finding, libkdump_kexec_segment, libkdump_low_memory, libkdump_machine, libkdump_machine_info,
-    libkdump_open_options, libkdump_plan, libkdump_plan_info, libkdump_plan_options, libkdump_preflight,
-    libkdump_preflight_info, libkdump_progress_fn, libkdump_purgatory, libkdump_purgatory_info,
-    libkdump_range, libkdump_save_options, libkdump_save_report, libkdump_segment, libkdump_write_fn,
+    libkdump_open_options, libkdump_plan, libkdump_plan_info, libkdump_plan_options, libkdump_plan_x86,
+    libkdump_preflight, libkdump_preflight_info, libkdump_progress_fn, libkdump_purgatory,
+    libkdump_purgatory_info, libkdump_range, libkdump_save_options, libkdump_save_report, libkdump_segment,
+    libkdump_write_fn,
 };
 pub use kdump_ffi_core::{
     libkdump_arch_info, libkdump_elf_params, libkdump_error, libkdump_note, libkdump_phdr, libkdump_read_fn,
@@ -124,6 +125,8 @@ declare! {
     libkdump_plan_segment(plan: *const libkdump_plan, index: u32, out: *mut libkdump_segment,
         error: *mut libkdump_error) -> c_int;
     libkdump_plan_get_info(plan: *const libkdump_plan, out: *mut libkdump_plan_info,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_plan_get_x86(plan: *const libkdump_plan, out: *mut libkdump_plan_x86,
         error: *mut libkdump_error) -> c_int;
     libkdump_plan_e820(plan: *const libkdump_plan, index: u32, out: *mut libkdump_range,
         error: *mut libkdump_error) -> c_int;

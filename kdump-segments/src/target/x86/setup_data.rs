@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use kdump_elf::align_up;
 
-use crate::e820::{E820_ENTRY_SIZE, E820Entry};
+use super::e820::{E820_ENTRY_SIZE, E820Entry};
 use crate::{EfiHandover, EfiMemoryDescriptor, Error};
 
 const HEADER_SIZE: u64 = 16;
