@@ -78,10 +78,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
         notes,
         ..Facts::new("elf", ehdr.encoding)
     };
-    if xen::was_below(&facts.notes) {
-        let text = "was below: memory is the machine's; crash translates the kernel's addresses";
-        facts.details.push(("xen", text.into()));
-    }
+    facts.details.extend(xen::detail(&facts.notes));
     if remembered.given_up != 0 {
         let text = format!("{} readable bytes for which the list of losses had no room", remembered.given_up);
         facts.details.push(("given up", text));
