@@ -295,7 +295,10 @@ fn json_has_what_scripts_look_for() {
 fn every_command_says_that_xen_was_below() {
     let dir = scratch("xen");
     let info =
-        b"OSRELEASE=6.1.0\nPAGESIZE=4096\nNUMBER(phys_base)=0\nSYMBOL(swapper_pg_dir)=ffffffff80002000\n";
+        b"OSRELEASE=6.1.0\nPAGESIZE=4096\nNUMBER(phys_base)=0\nSYMBOL(swapper_pg_dir)=ffffffff80002000\n\
+        SYMBOL(log_buf)=ffffffff80001000\nSYMBOL(log_buf_len)=ffffffff80001008\n\
+        SYMBOL(log_first_idx)=ffffffff80001010\nSYMBOL(log_next_idx)=ffffffff80001014\nSIZE(printk_log)=16\n\
+        OFFSET(printk_log.ts_nsec)=0\nOFFSET(printk_log.len)=8\nOFFSET(printk_log.text_len)=10\n";
     let notes = |xen: bool| {
         let crash = note(Wire::LE64, "Xen", 0x100_0001, &[0; 80]);
         [note(Wire::LE64, "VMCOREINFO", 0, info), if xen { crash } else { vec![] }].concat()
