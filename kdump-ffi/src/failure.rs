@@ -289,6 +289,7 @@ fn vmcore_place(error: &kdump_vmcore::Error) -> Place {
         Error::NotMapped { vaddr, .. }
         | Error::NoTranslation { vaddr, .. }
         | Error::PageTable { vaddr, .. } => Place { address: Some(vaddr), ..none },
+        Error::PartBitmap { pfn, .. } => Place { pfn: Some(pfn), ..none },
         Error::Page { pfn, offset, .. } => Place { pfn: Some(pfn), offset: Some(offset), ..none },
         Error::Truncated { offset, need, .. } => Place { offset: Some(offset), need: Some(need), ..none },
         Error::OutOfMemory { need, .. } => Place { need: Some(need), ..none },

@@ -497,6 +497,43 @@ fn parts_of_a_split_dump_in_any_order() {
 }
 
 #[test]
+fn parts_that_disagree_in_their_bitmaps_are_told() {
+    for (wire, packed) in layouts() {
+        let file = sample(wire, packed);
+        let parts = [0..40, 40..320, 320..700].map(|pfns| file.part(pfns).build());
+        let layout = file.layout();
+        let defects = |parts: &[Vec<u8>]| set(parts).unwrap().completeness().defects.clone();
+        assert_eq!(defects(&parts), []);
+        for bitmap in [layout.bitmap_1, layout.bitmap_2] {
+            for pfn in [0_u64, 7, 8, 500, file.max_mapnr - 1] {
+                let mut damaged = parts.clone();
+                damaged[1][bitmap as usize + pfn as usize / 8] ^= 1 << (pfn % 8);
+                assert_eq!(defects(&damaged), [Error::PartBitmap { part: 2, pfn }]);
+                let [first, second, third] = damaged;
+                // Whichever is damaged: both others differ from the part with the first page frames.
+                let mut damaged = [first, second, third];
+                damaged.swap(0, 1);
+                assert_eq!(defects(&damaged), [Error::PartBitmap { part: 1, pfn }]);
+            }
+            // What pads the last byte is nobody's.
+            if file.max_mapnr % 8 != 0 {
+                let mut padded = parts.clone();
+                padded[2][bitmap as usize + file.max_mapnr as usize / 8] ^= 0x80;
+                assert_eq!(defects(&padded), []);
+            }
+        }
+        // A part that ends inside its bitmaps.
+        let mut cut = parts.clone();
+        cut[2].truncate(layout.bitmap_2 as usize + 3);
+        let told = defects(&cut);
+        assert!(
+            told.iter().any(|error| matches!(error, Error::Truncated { what: "bitmap", .. })),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
 fn a_part_that_is_not_given_is_told() {
     let file = sample(Wire::LE64, false);
     let parts = [0..40, 40..320, 320..700].map(|pfns| file.part(pfns).build());
