@@ -36,6 +36,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     let seed = args.number("--seed")?.unwrap_or(0);
     let only = args.value("--only")?;
     let least = args.number("--at-least")?.unwrap_or(0);
+    let features = args.value("--features")?;
     args.finish()?;
     if !CRATES.contains(&name.as_str()) {
         return Err(usage(format!("--crate {name}: it may be {}", CRATES.join(", "))));
@@ -44,9 +45,15 @@ pub(crate) fn run(args: &[String]) -> Result {
     let tree = copy_of_the_tree(&root, &sources)?;
     let (places, constant) = install_switches(&root.join(&sources), &tree.join(&sources))?;
     println!("{name}: {} guards, and {constant} in const fn, which cannot be switched", places.len());
-    let programs = Programs::build(&tree, &name)?;
+    let programs = Programs::build(&tree, &name, features.as_deref())?;
     let wanted = |place: &Place| only.as_ref().is_none_or(|only| place.to_string().contains(only));
     let mut chosen: Vec<usize> = (0..places.len()).filter(|&at| places.get(at).is_some_and(wanted)).collect();
+    let wanted = chosen.len();
+    chosen.retain(|&at| places.get(at).is_some_and(|place| programs.have(&sources.join(&place.file))));
+    if chosen.len() < wanted {
+        let others = wanted.saturating_sub(chosen.len());
+        println!("{others} of {wanted} are in files that belong to other features: --features LIST");
+    }
     if let Some(sample) = sample {
         chosen.sort_by_key(|&at| mix(seed, at as u64));
         chosen.truncate(usize::try_from(sample).unwrap_or(usize::MAX));

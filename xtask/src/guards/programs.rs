@@ -47,6 +47,8 @@ pub fn __guard(number: u32) -> bool {
 pub(super) struct Programs {
     dir: PathBuf,
     all: Vec<Program>,
+    /// What the compiler says it read for them.
+    files: String,
     limit: Duration,
 }
 
@@ -68,11 +70,15 @@ enum Seen {
 
 impl Programs {
     /// Builds them, and runs them twice with all guards on: all must pass.
-    pub(super) fn build(tree: &Path, name: &str) -> Result<Self> {
+    pub(super) fn build(tree: &Path, name: &str, features: Option<&str>) -> Result<Self> {
         let mut cargo = rust::cargo()?;
         cargo.args(["test", "--no-run", "--lib", "--tests", "--message-format=json", "--package", name]);
         cargo.arg("--manifest-path").arg(tree.join("Cargo.toml"));
-        cargo.env("CARGO_TARGET_DIR", repo::target()?).stderr(Stdio::inherit());
+        if let Some(features) = features {
+            cargo.args(["--no-default-features", "--features", features]);
+        }
+        // Not that of the tree itself: cargo would take what has switches for what has none.
+        cargo.env("CARGO_TARGET_DIR", repo::scratch("guards")?.join("target")).stderr(Stdio::inherit());
         let output = shell::text(&mut cargo)?;
         let messages = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let program = |message: Value| Some(PathBuf::from(message.get("executable")?.as_str()?));
@@ -80,7 +86,13 @@ impl Programs {
         if paths.is_empty() {
             return Err(failed(format!("{name} has no tests")));
         }
-        let mut programs = Self { dir: tree.join(name), all: Vec::new(), limit: Duration::from_secs(900) };
+        let mut files = String::new();
+        for path in &paths {
+            let listed = path.with_extension("d");
+            files.push_str(&fs::read_to_string(&listed).context(listed.display())?);
+        }
+        let limit = Duration::from_secs(900);
+        let mut programs = Self { dir: tree.join(name), all: Vec::new(), files, limit };
         let start = Instant::now();
         for path in paths {
             let own = Instant::now();
@@ -120,6 +132,11 @@ impl Programs {
         Ok(Some(seen(&left, &tests)))
     }
 
+    /// Whether they are made of this file, too.
+    pub(super) fn have(&self, file: &Path) -> bool {
+        file.to_str().is_some_and(|file| self.files.contains(file))
+    }
+
     /// Whether any program fails, or does not end, without the guard `number`.
     pub(super) fn notice(&self, number: usize) -> Result<bool> {
         for program in &self.all {
@@ -139,17 +156,20 @@ impl Programs {
     fn passes(&self, program: &Path, tests: &[&str], variable: Option<(&str, &str)>) -> Result<bool> {
         let mut command = Command::new("sh");
         command.args(["-c", "ulimit -v $0; ulimit -c 0; exec \"$@\"", &MEMORY.to_string()]).arg(program);
-        command.args(["--quiet", "--exact"]).args(tests).current_dir(&self.dir).stdin(Stdio::null());
+        command.arg("--exact").args(tests).current_dir(&self.dir).stdin(Stdio::null());
         command.env("PROPTEST_CASES", "32").env("RUST_BACKTRACE", "0");
-        command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-        command.envs(variable);
+        let said = repo::scratch("guards")?.join("said");
+        let out = fs::File::create(&said).context(said.display())?;
+        command.stdout(out).stderr(Stdio::null()).process_group(0).envs(variable);
         let mut child = command.spawn().context(program.display())?;
         let start = Instant::now();
         loop {
             if let Some(status) = child.try_wait().context(program.display())? {
                 return Ok(status.success());
             }
-            if start.elapsed() > self.limit {
+            // One test that fails is enough; the others may take long.
+            let said = fs::read(&said).context(said.display())?;
+            if start.elapsed() > self.limit || String::from_utf8_lossy(&said).contains("... FAILED\n") {
                 child.kill().context(program.display())?;
                 child.wait().context(program.display())?;
                 return Ok(false);
