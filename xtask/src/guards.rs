@@ -46,7 +46,10 @@ pub(crate) fn run(args: &[String]) -> Result {
     let (places, constant) = install_switches(&root.join(&sources), &tree.join(&sources))?;
     println!("{name}: {} guards, and {constant} in const fn, which cannot be switched", places.len());
     let programs = Programs::build(&tree, &name, features.as_deref())?;
-    let wanted = |place: &Place| only.as_ref().is_none_or(|only| place.to_string().contains(only));
+    let wanted = |place: &Place| {
+        let place = place.to_string();
+        only.as_ref().is_none_or(|only| only.split(',').any(|part| place.contains(part)))
+    };
     let mut chosen: Vec<usize> = (0..places.len()).filter(|&at| places.get(at).is_some_and(wanted)).collect();
     let wanted = chosen.len();
     chosen.retain(|&at| places.get(at).is_some_and(|place| programs.have(&sources.join(&place.file))));
