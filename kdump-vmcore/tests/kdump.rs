@@ -789,3 +789,17 @@ fn saved_as_elf_it_reads_the_same() {
         assert_eq!(saved.arch(), dump.arch());
     }
 }
+
+#[test]
+fn the_writer_is_told_by_what_it_leaves() {
+    let writer = |file: KdumpFile| {
+        let dump = open(file.build());
+        let text = dump.facts().details.iter().find(|(name, _)| *name == "writer").unwrap().1.clone();
+        (dump.format(), text)
+    };
+    let file = sample(Wire::LE64, false);
+    let diskdump = KdumpFile { signature: *b"DISKDUMP", ..file.clone() };
+    assert_eq!(writer(diskdump), ("diskdump", "diskdump".to_owned()));
+    assert_eq!(writer(file.clone()), ("kdump", "makedumpfile, or what writes as it does".to_owned()));
+    assert_eq!(writer(file.qemu()), ("kdump", "QEMU, by the names it leaves out".to_owned()));
+}

@@ -130,6 +130,16 @@ declare! {
         error: *mut libkdump_error) -> c_int;
     libkdump_plan_e820(plan: *const libkdump_plan, index: u32, out: *mut libkdump_range,
         error: *mut libkdump_error) -> c_int;
+    libkdump_plan_phdr(plan: *const libkdump_plan, index: u32, out: *mut libkdump_phdr,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_plan_vmcore_phdr(plan: *const libkdump_plan, index: u32, out: *mut libkdump_phdr,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_plan_cmdline(plan: *const libkdump_plan) -> *const c_char;
+    libkdump_plan_note(plan: *const libkdump_plan, index: u32, text: *mut *const c_char,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_plan_json(plan: *const libkdump_plan, buf: *mut c_char, buf_len: usize, text_len: *mut usize,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_segment_name(kind: u32) -> *const c_char;
     libkdump_dmesg_read(dump: *const libkdump_dump, dmesg: *mut *mut libkdump_dmesg,
         error: *mut libkdump_error) -> c_int;
     libkdump_dump_save(dump: *const libkdump_dump, path: *const c_char, options: *const libkdump_save_options,

@@ -290,4 +290,26 @@ mod tests {
         (0..100).for_each(|number| assert!(put(&mut cache, number)));
         assert!(bytes_of(&cache) <= 160);
     }
+
+    #[test]
+    fn places_are_made_once() {
+        let mut cache = BlockCache::new(16, 64 * 16, u64::MAX);
+        assert!(put(&mut cache, 0));
+        let room = (cache.numbers.capacity(), cache.places.capacity());
+        (1..200).for_each(|number| assert!(put(&mut cache, number)));
+        assert_eq!((cache.numbers.capacity(), cache.places.capacity()), room);
+    }
+
+    #[test]
+    fn where_there_is_no_memory_for_more_those_that_are_here_make_room() {
+        let mut cache = BlockCache::new(16, 8 * 16, u64::MAX);
+        assert!(put(&mut cache, 1));
+        // As if there were: no block gets a number so high.
+        cache.taken = usize::MAX;
+        for number in 2..50 {
+            assert!(put(&mut cache, number), "{number}");
+            assert_eq!(cache.get(number), Some(&[number as u8; 16][..]));
+            assert!(cache.get(number - 1).is_none());
+        }
+    }
 }
