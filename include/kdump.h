@@ -1045,7 +1045,8 @@ struct libkdump_plan_options {
 };
 
 /**
- * The sum of a plan.
+ * The sum of a plan. What only plans for one architecture have is asked for by its name:
+ * libkdump_plan_get_x86().
  */
 struct libkdump_plan_info {
     /**
@@ -1069,9 +1070,9 @@ struct libkdump_plan_info {
      */
     uint32_t vmcore_phnum;
     /**
-     * Number of ranges the capture kernel is told (libkdump_plan_e820()).
+     * Zero.
      */
-    uint32_t e820;
+    uint32_t reserved;
     /**
      * Physical address of the purgatory's first instruction: `entry` of kexec_load(2).
      */
@@ -1100,10 +1101,6 @@ struct libkdump_plan_info {
      * Longest command line the capture kernel takes.
      */
     uint64_t cmdline_limit;
-    /**
-     * Highest address the initial ramdisk may end at, inclusive.
-     */
-    uint64_t initrd_limit;
 };
 
 /**
@@ -1138,6 +1135,24 @@ struct libkdump_segment {
      * NULL.
      */
     const void *reserved;
+};
+
+/**
+ * What only plans for x86 have.
+ */
+struct libkdump_plan_x86 {
+    /**
+     * `sizeof (struct libkdump_plan_x86)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * Number of ranges the capture kernel is told (libkdump_plan_e820()).
+     */
+    uint32_t e820;
+    /**
+     * Highest address the initial ramdisk may end at, inclusive.
+     */
+    uint64_t initrd_limit;
 };
 
 /**
@@ -1997,17 +2012,6 @@ int libkdump_plan_vmcore_phdr(const struct libkdump_plan *plan,
                               struct libkdump_error *error);
 
 /**
- * One range of the memory map the capture kernel is given.
- *
- * Parameters: `plan` the plan; `index` from 0; `out` receives the range with a LIBKDUMP_MEMORY_
- * kind; `error` may be NULL. Returns LIBKDUMP_END behind the last.
- */
-int libkdump_plan_e820(const struct libkdump_plan *plan,
-                       uint32_t index,
-                       struct libkdump_range *out,
-                       struct libkdump_error *error);
-
-/**
  * The capture kernel's command line, lent until the plan is freed; NULL for what is no plan.
  */
 const char *libkdump_plan_cmdline(const struct libkdump_plan *plan);
@@ -2035,6 +2039,28 @@ int libkdump_plan_json(const struct libkdump_plan *plan,
                        char *buf,
                        size_t buf_len,
                        size_t *text_len,
+                       struct libkdump_error *error);
+
+/**
+ * What only plans for x86 have.
+ *
+ * Parameters: `plan` the plan; `out` receives it; `error` may be NULL. Errors:
+ * LIBKDUMP_ERR_NOT_FOUND when the plan is for another architecture.
+ */
+int libkdump_plan_get_x86(const struct libkdump_plan *plan,
+                          struct libkdump_plan_x86 *out,
+                          struct libkdump_error *error);
+
+/**
+ * One range of the memory map an x86 capture kernel is given.
+ *
+ * Parameters: `plan` the plan; `index` from 0; `out` receives the range with a LIBKDUMP_MEMORY_
+ * kind; `error` may be NULL. Returns LIBKDUMP_END behind the last. Errors:
+ * LIBKDUMP_ERR_NOT_FOUND when the plan is for another architecture.
+ */
+int libkdump_plan_e820(const struct libkdump_plan *plan,
+                       uint32_t index,
+                       struct libkdump_range *out,
                        struct libkdump_error *error);
 
 /**

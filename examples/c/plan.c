@@ -57,6 +57,7 @@ int main(int argc, char **argv)
         .cmdline = option(argc, argv, "--append"),
     };
     struct libkdump_plan_info info = { .size = sizeof info };
+    struct libkdump_plan_x86 x86 = { .size = sizeof x86 };
     struct libkdump_machine *machine = NULL;
     struct libkdump_plan *plan = NULL;
     const char *text;
@@ -78,6 +79,8 @@ int main(int argc, char **argv)
         printf("entry   %#" PRIx64 "\n", info.entry);
         printf("vmcore  %" PRIu64 " bytes, %" PRIu32 " program headers\n", info.vmcore_size,
                info.vmcore_phnum);
+        if (libkdump_plan_get_x86(plan, &x86, NULL) == LIBKDUMP_OK)
+            printf("e820    %" PRIu32 " ranges\n", x86.e820);
         printf("cmdline %s\n", libkdump_plan_cmdline(plan));
         failed = print_preflight(plan);
     }

@@ -192,13 +192,13 @@ FIELD(libkdump_plan_options, kernel_len, 72 + 6 * WORD, 8);
 FIELD(libkdump_plan_options, initrd_len, 80 + 6 * WORD, 8);
 FIELD(libkdump_plan_options, purgatory_len, 88 + 6 * WORD, 8);
 
-_Static_assert(sizeof(struct libkdump_plan_info) == 88, "libkdump_plan_info");
+_Static_assert(sizeof(struct libkdump_plan_info) == 80, "libkdump_plan_info");
 FIELD(libkdump_plan_info, size, 0, 4);
 FIELD(libkdump_plan_info, arch, 4, 4);
 FIELD(libkdump_plan_info, segments, 8, 4);
 FIELD(libkdump_plan_info, phnum, 12, 4);
 FIELD(libkdump_plan_info, vmcore_phnum, 16, 4);
-FIELD(libkdump_plan_info, e820, 20, 4);
+FIELD(libkdump_plan_info, reserved, 20, 4);
 FIELD(libkdump_plan_info, entry, 24, 8);
 FIELD(libkdump_plan_info, flags, 32, 8);
 FIELD(libkdump_plan_info, region_start, 40, 8);
@@ -206,7 +206,11 @@ FIELD(libkdump_plan_info, region_length, 48, 8);
 FIELD(libkdump_plan_info, leftover, 56, 8);
 FIELD(libkdump_plan_info, vmcore_size, 64, 8);
 FIELD(libkdump_plan_info, cmdline_limit, 72, 8);
-FIELD(libkdump_plan_info, initrd_limit, 80, 8);
+
+_Static_assert(sizeof(struct libkdump_plan_x86) == 16, "libkdump_plan_x86");
+FIELD(libkdump_plan_x86, size, 0, 4);
+FIELD(libkdump_plan_x86, e820, 4, 4);
+FIELD(libkdump_plan_x86, initrd_limit, 8, 8);
 
 _Static_assert(sizeof(struct libkdump_segment) == 32 + 2 * WORD, "libkdump_segment");
 FIELD(libkdump_segment, size, 0, 4);

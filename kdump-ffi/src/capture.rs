@@ -10,7 +10,8 @@ use kdump_ffi_core::{
 };
 use kdump_segments::RangeSet;
 use kdump_segments::elfcorehdr::{ElfCoreHeader, LowMemory};
-use kdump_segments::plan::{LowMemoryDecision, capture_map, decide_low_memory};
+use kdump_segments::target::LowMemoryDecision;
+use kdump_segments::target::x86::{capture_map, decide_low_memory};
 
 use crate::boundary::call;
 use crate::failure::Failure;

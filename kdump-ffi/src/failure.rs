@@ -241,7 +241,7 @@ fn purgatory_code(error: &kdump_purgatory::Error) -> c_int {
         Error::NoBuiltin { .. } => LIBKDUMP_ERR_UNSUPPORTED,
         Error::NotElf { .. } => LIBKDUMP_ERR_FORMAT,
         Error::SymbolMissing { .. } => LIBKDUMP_ERR_NOT_FOUND,
-        Error::SymbolSize { .. } => LIBKDUMP_ERR_INVALID,
+        Error::SymbolSize { .. } | Error::SerialPort { .. } => LIBKDUMP_ERR_INVALID,
         _ => LIBKDUMP_ERR_CORRUPT,
     }
 }
@@ -289,6 +289,7 @@ fn vmcore_place(error: &kdump_vmcore::Error) -> ErrorPlace {
         Error::NotMapped { vaddr, .. }
         | Error::NoTranslation { vaddr, .. }
         | Error::PageTable { vaddr, .. } => ErrorPlace { address: Some(vaddr), ..none },
+        Error::PartBitmap { pfn, .. } => ErrorPlace { pfn: Some(pfn), ..none },
         Error::Page { pfn, offset, .. } => ErrorPlace { pfn: Some(pfn), offset: Some(offset), ..none },
         Error::Truncated { offset, need, .. } => {
             ErrorPlace { offset: Some(offset), need: Some(need), ..none }

@@ -6,7 +6,6 @@ use core::ffi::{c_char, c_int, c_void};
 use kdump_ffi_core::{
     CharsMut, InOut, Out, arch_number, copy_text, extensible, libkdump_error, libkdump_phdr, slice,
 };
-use kdump_segments::e820::E820Entry;
 use kdump_segments::plan::json_to_ascii;
 use kdump_segments::segment::SegmentKind;
 
@@ -14,7 +13,6 @@ use crate::boundary::call;
 use crate::failure::Failure;
 use crate::handle::{Lent, enter};
 use crate::plan::libkdump_plan;
-use crate::range::{libkdump_range, memory_number};
 use crate::texts::{count, phdr_step, step, text_step};
 
 /// Room for the low memory the purgatory saves.
@@ -36,7 +34,8 @@ pub const LIBKDUMP_SEGMENT_DTB: u32 = 8;
 /// A kind this version has no number for.
 pub const LIBKDUMP_SEGMENT_UNKNOWN: u32 = 0;
 
-/// The sum of a plan.
+/// The sum of a plan. What only plans for one architecture have is asked for by its name:
+/// libkdump_plan_get_x86().
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct libkdump_plan_info {
@@ -50,8 +49,8 @@ pub struct libkdump_plan_info {
     pub phnum: u32,
     /// Number of program headers of the predicted vmcore (libkdump_plan_vmcore_phdr()).
     pub vmcore_phnum: u32,
-    /// Number of ranges the capture kernel is told (libkdump_plan_e820()).
-    pub e820: u32,
+    /// Zero.
+    pub reserved: u32,
     /// Physical address of the purgatory's first instruction: `entry` of kexec_load(2).
     pub entry: u64,
     /// `flags` of kexec_load(2).
@@ -66,8 +65,6 @@ pub struct libkdump_plan_info {
     pub vmcore_size: u64,
     /// Longest command line the capture kernel takes.
     pub cmdline_limit: u64,
-    /// Highest address the initial ramdisk may end at, inclusive.
-    pub initrd_limit: u64,
 }
 
 extensible!(libkdump_plan_info {
@@ -75,7 +72,7 @@ extensible!(libkdump_plan_info {
     segments: u32,
     phnum: u32,
     vmcore_phnum: u32,
-    e820: u32,
+    reserved: u32,
     entry: u64,
     flags: u64,
     region_start: u64,
@@ -83,7 +80,6 @@ extensible!(libkdump_plan_info {
     leftover: u64,
     vmcore_size: u64,
     cmdline_limit: u64,
-    initrd_limit: u64,
 });
 
 /// A segment as kexec_load(2) takes it.
@@ -133,7 +129,7 @@ pub extern "C" fn libkdump_plan_get_info(
             segments: count(plan.segments.len()),
             phnum: count(plan.elfcorehdr.phdrs().len()),
             vmcore_phnum: count(plan.vmcore.phdrs.len()),
-            e820: count(plan.e820.len()),
+            reserved: 0,
             entry: plan.entry,
             flags: plan.flags.bits(),
             region_start: plan.region.start(),
@@ -141,7 +137,6 @@ pub extern "C" fn libkdump_plan_get_info(
             leftover: plan.leftover,
             vmcore_size: plan.vmcore.size,
             cmdline_limit: plan.cmdline_limit,
-            initrd_limit: plan.initrd_limit,
         };
         Ok::<_, Failure>(out.set("out", info)?)
     })
@@ -224,24 +219,6 @@ pub extern "C" fn libkdump_plan_vmcore_phdr(
     call(error, || {
         let handle = enter(plan, "plan")?;
         Ok::<_, Failure>(phdr_step(out, &handle.plan.vmcore.phdrs, index)?)
-    })
-}
-
-/// One range of the memory map the capture kernel is given.
-///
-/// Parameters: `plan` the plan; `index` from 0; `out` receives the range with a LIBKDUMP_MEMORY_
-/// kind; `error` may be NULL. Returns LIBKDUMP_END behind the last.
-#[unsafe(no_mangle)]
-pub extern "C" fn libkdump_plan_e820(
-    plan: Lent<'_, libkdump_plan>,
-    index: u32,
-    out: InOut<'_, libkdump_range>,
-    error: InOut<'_, libkdump_error>,
-) -> c_int {
-    call(error, || {
-        let handle = enter(plan, "plan")?;
-        let range = |entry: &E820Entry| libkdump_range::new(memory_number(entry.kind), entry.range);
-        Ok::<_, Failure>(step(out, &handle.plan.e820, index, range)?)
     })
 }
 

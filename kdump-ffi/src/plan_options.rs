@@ -9,7 +9,7 @@ use kdump_segments::Error;
 use kdump_segments::image::elf_extent;
 use kdump_segments::load::{ImageFile, random_seed};
 use kdump_segments::plan::{BackupPolicy, PlanOptions};
-use kdump_segments::purgatory::{MismatchAction, SerialPort};
+use kdump_segments::purgatory::{MismatchAction, Serial, SerialPort};
 
 use crate::dump_open::optional_path;
 use crate::failure::Failure;
@@ -234,10 +234,11 @@ pub(crate) fn copied(bytes: &[u8]) -> Result<Vec<u8>, Failure> {
     Ok(copy)
 }
 
-fn serial(base: u32, baud: u32) -> Result<Option<SerialPort>, Failure> {
+fn serial(base: u32, baud: u32) -> Result<Option<Serial>, Failure> {
     let wide = senseless("serial_base", base, "an I/O port below 0x10000");
     let base = u16::try_from(base).map_err(|_| wide)?;
-    Ok((base != 0).then_some(SerialPort { base, baud: Some(baud).filter(|&baud| baud != 0) }))
+    Ok((base != 0)
+        .then_some(Serial { port: SerialPort::Port(base), baud: Some(baud).filter(|&baud| baud != 0) }))
 }
 
 fn senseless(name: &'static str, value: u32, expected: &'static str) -> Failure {

@@ -158,6 +158,9 @@ fn the_map_without_a_plan_is_that_of_the_plan() {
         common::libkdump_plan_e820(world.plan, count as u32, &raw mut range, null_mut()),
         LIBKDUMP_END
     );
+    let mut x86: common::libkdump_plan_x86 = sized();
+    assert_eq!(common::libkdump_plan_get_x86(world.plan, &raw mut x86, null_mut()), LIBKDUMP_OK);
+    assert_eq!((x86.e820 as usize, x86.initrd_limit), (count, u64::MAX), "entered in 64-bit mode");
     let nothing = [libkdump_extent { length: 0, ..kept[0] }];
     assert_eq!(ask(&nothing, &mut map, &mut count), LIBKDUMP_ERR_INVALID);
     // Without what must be kept the map gives it away.

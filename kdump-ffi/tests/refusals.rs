@@ -74,6 +74,7 @@ declare! {
     libkdump_plan_new(machine: Any, options: Any, plan: *mut Any, error: Any);
     libkdump_machine_low_memory(machine: Any, backup: u32, out: Any, error: Any);
     libkdump_plan_get_info(plan: Any, out: Any, error: Any);
+    libkdump_plan_get_x86(plan: Any, out: Any, error: Any);
     libkdump_plan_segment(plan: Any, index: u32, out: Any, error: Any);
     libkdump_plan_preflight(plan: Any, preflight: *mut Any, error: Any);
     libkdump_preflight_get_info(preflight: Any, out: Any, error: Any);
@@ -197,6 +198,7 @@ impl World {
             ("libkdump_reservation", Box::new(move |s| self.reserve(self.request(0), s))),
             ("libkdump_low_memory", Box::new(move |s| libkdump_machine_low_memory(self.machine, 0, s, none))),
             ("libkdump_plan_info", Box::new(move |s| libkdump_plan_get_info(self.plan, s, none))),
+            ("libkdump_plan_x86", Box::new(move |s| libkdump_plan_get_x86(self.plan, s, none))),
             ("libkdump_segment", Box::new(move |s| libkdump_plan_segment(self.plan, 0, s, none))),
             (
                 "libkdump_preflight_info",

@@ -83,11 +83,8 @@ impl Tables {
         Ok(())
     }
 
-    /// The bytes of a section in the file; none for a section without content.
+    /// The bytes in the file of a section that has content: not of one of type `SHT_NOBITS`.
     pub(crate) fn content<'a>(&self, bytes: &'a [u8], section: &SectionHeader) -> Result<&'a [u8], Error> {
-        if section.sh_type == SHT_NOBITS {
-            return Ok(&[]);
-        }
         slice(bytes, section.sh_offset, section.sh_size).ok_or_else(|| self.outside(bytes, section))
     }
 

@@ -200,6 +200,17 @@ pub enum Error {
         /// The highest line speed.
         limit: u32,
     },
+    /// A serial port with registers in memory, where the purgatory writes to I/O ports.
+    #[error(
+        "serial port at address {address:#x}: a purgatory for {} only writes to I/O ports; name one or none",
+        .arch.name()
+    )]
+    SerialPort {
+        /// Physical address of its registers.
+        address: u64,
+        /// The architecture of the purgatory.
+        arch: Arch,
+    },
     /// A way to enter the kernel that this purgatory's architecture does not have.
     #[error("a purgatory for {} cannot enter a kernel this way", .arch.name())]
     Entry {

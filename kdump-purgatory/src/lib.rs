@@ -42,7 +42,7 @@ mod object;
 mod patch;
 mod purgatory;
 mod regions;
-mod reloc;
+mod x86_64;
 
 pub use digest::digest;
 pub use error::{Error, Place};

@@ -15,7 +15,7 @@ use kdump_elf::Arch;
 use crate::elf::{CTX, Tables, index, lossy};
 use crate::image::{LinkedImage, Symbol};
 use crate::layout::Layout;
-use crate::reloc::{self, Field, Kind};
+use crate::x86_64::reloc::{self, Field, Kind};
 use crate::{Error, Place};
 
 /// A relocatable ELF object (`ET_REL`) for x86_64, checked and laid out.

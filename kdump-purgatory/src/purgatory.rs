@@ -6,10 +6,7 @@ use alloc::boxed::Box;
 use kdump_elf::Arch;
 use kdump_segments::purgatory::{Handover, LinkedPurgatory, Purgatory, PurgatoryError};
 
-use crate::{Error, RelObject, patch};
-
-/// Built by `cargo xtask purgatory`.
-const X86_64: &[u8] = include_bytes!("../objects/x86_64.o");
+use crate::{Error, RelObject, patch, x86_64};
 
 /// The symbol a purgatory begins at.
 const START: &str = "purgatory_start";
@@ -34,7 +31,7 @@ impl ObjectPurgatory {
     /// There is none for `arch`.
     pub fn builtin(arch: Arch) -> Result<Self, Error> {
         match arch {
-            Arch::X86_64 => Self::from_object(X86_64),
+            Arch::X86_64 => Self::from_object(x86_64::OBJECT),
             _ => Err(Error::NoBuiltin { arch }),
         }
     }

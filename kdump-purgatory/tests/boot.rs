@@ -26,7 +26,7 @@ use std::sync::mpsc;
 use kdump_elf::Arch;
 use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::purgatory::{
-    BackupCopy, DigestRegion, Entry, Handover, MismatchAction, Purgatory, SerialPort,
+    BackupCopy, DigestRegion, Entry, Handover, MismatchAction, Purgatory, Serial, SerialPort,
 };
 
 core::arch::global_asm!(include_str!("harness.s"), options(att_syntax, raw));
@@ -99,7 +99,7 @@ fn image(case: &Case) -> Vec<u8> {
         ],
         entry,
         backup: Some(BackupCopy { source: 0, size: 0x9_f001, destination: 0x100_0000 }),
-        serial: case.serial.then_some(SerialPort { base: 0x3f8, baud: Some(115_200) }),
+        serial: case.serial.then_some(Serial { port: SerialPort::Port(0x3f8), baud: Some(115_200) }),
         sha_instructions: case.sha,
         on_mismatch: case.on_mismatch,
     };

@@ -14,7 +14,7 @@ mod common;
 use kdump_elf::Arch;
 use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::purgatory::{
-    BackupCopy, DigestRegion, Entry, Handover, MismatchAction, Purgatory, SerialPort,
+    BackupCopy, DigestRegion, Entry, Handover, MismatchAction, Purgatory, Serial, SerialPort,
 };
 
 const PROGRAM: &str = "/usr/sbin/kexec";
@@ -46,7 +46,7 @@ fn purgatory_of_kexec_tools_links() {
             regions: &[DigestRegion { start: 0xee0_0000, bytes: &bytes }],
             entry,
             backup: Some(BackupCopy { source: 0x1000, size: 0x9_ec00, destination: 0x12f6_1000 }),
-            serial: Some(SerialPort { base: 0x3f8, baud: Some(115_200) }),
+            serial: Some(Serial { port: SerialPort::Port(0x3f8), baud: Some(115_200) }),
             sha_instructions: true,
             on_mismatch: MismatchAction::Continue,
         };

@@ -250,12 +250,18 @@ fn symbols_without_content_of_their_own_are_not_written() {
     let bss = object.nobits(".bss", 1, 8);
     object.symbol("zeroed", bss, 0, 8);
     object.symbol("beyond", 2, 12, 8);
+    // Its last bytes are the first of the next section, which is not its own.
+    object.symbol("astride", 1, 12, 8);
     object.symbol("wild", 2, u64::MAX, 8);
     let mut image = link(&object, BASE).expect("links");
-    for symbol in ["zeroed", "beyond"] {
+    let before = image.bytes().to_vec();
+    for symbol in ["zeroed", "beyond", "astride"] {
         let error = image.set(symbol, &[1; 8]).expect_err("refused");
         assert!(matches!(error, Error::SymbolUnusable { .. }), "{symbol}: {error}");
+        let error = image.get(symbol).expect_err("refused");
+        assert!(matches!(error, Error::SymbolUnusable { .. }), "{symbol}: {error}");
     }
+    assert_eq!(image.bytes(), before);
     assert!(!image.contains("wild"));
 }
 

@@ -15,7 +15,7 @@ use common::Object;
 use kdump_elf::Arch;
 use kdump_purgatory::{Error, ObjectPurgatory, digest};
 use kdump_segments::purgatory::{
-    BackupCopy, DigestRegion, Entry, Handover, LinkedPurgatory, MismatchAction, Purgatory, SerialPort,
+    BackupCopy, DigestRegion, Entry, Handover, LinkedPurgatory, MismatchAction, Purgatory, Serial, SerialPort,
 };
 
 const LOW: u64 = 0x3000_0000;
@@ -203,7 +203,7 @@ fn backup_serial_and_mismatch_of_the_builtin_object() {
     }
     let handover = Handover {
         backup: Some(BackupCopy { source: 0x1000, size: 0x9_f000, destination: 0x2_0000_0000 }),
-        serial: Some(SerialPort { base: 0x2f8, baud: Some(9600) }),
+        serial: Some(Serial { port: SerialPort::Port(0x2f8), baud: Some(9600) }),
         on_mismatch: MismatchAction::Reset,
         ..plain(KERNEL)
     };
@@ -244,7 +244,7 @@ fn the_sha_instructions_are_off_unless_asked_for() {
 fn line_speeds_divide_the_clock() {
     let purgatory = builtin();
     let with = |baud| {
-        let serial = Some(SerialPort { base: 0x3f8, baud });
+        let serial = Some(Serial { port: SerialPort::Port(0x3f8), baud });
         link(&purgatory, LOW, &Handover { serial, ..plain(KERNEL) })
     };
     for baud in [None, Some(1), Some(9600), Some(115_200)] {
@@ -253,6 +253,13 @@ fn line_speeds_divide_the_clock() {
     for baud in [0, 9601, 230_400] {
         assert_eq!(with(Some(baud)).expect_err("no divisor"), Error::Baud { baud, limit: 115_200 });
     }
+}
+
+#[test]
+fn a_serial_port_in_memory_is_refused_where_there_are_io_ports() {
+    let serial = Some(Serial { port: SerialPort::Mmio(0x900_0000), baud: None });
+    let error = link(&builtin(), LOW, &Handover { serial, ..plain(KERNEL) }).expect_err("no such port");
+    assert_eq!(error, Error::SerialPort { address: 0x900_0000, arch: Arch::X86_64 });
 }
 
 #[test]
@@ -266,7 +273,7 @@ fn a_foreign_object_needs_only_what_is_asked_for() {
     fails(&plain(KERNEL32), "entry32_regs");
     fails(&Handover { on_mismatch: MismatchAction::Reset, ..plain(KERNEL) }, "mismatch_action");
     fails(&Handover { on_mismatch: MismatchAction::Continue, ..plain(KERNEL) }, "skip_checks");
-    let serial = Some(SerialPort { base: 0x3f8, baud: None });
+    let serial = Some(Serial { port: SerialPort::Port(0x3f8), baud: None });
     fails(&Handover { serial, ..plain(KERNEL) }, "console_serial");
     let backup = Some(BackupCopy { source: 0, size: 1, destination: 2 });
     fails(&Handover { backup, ..plain(KERNEL) }, "panic_kernel");

@@ -20,7 +20,9 @@ use std::sync::{Mutex, Once, PoisonError};
 use common::Random;
 use kdump_elf::Arch;
 use kdump_purgatory::ObjectPurgatory;
-use kdump_segments::purgatory::{DigestRegion, Entry, Handover, MismatchAction, Purgatory, SerialPort};
+use kdump_segments::purgatory::{
+    DigestRegion, Entry, Handover, MismatchAction, Purgatory, Serial, SerialPort,
+};
 
 const BASE: u16 = 0x3f8;
 /// Polls of the line status that a port may cost, however much there is to be said.
@@ -94,7 +96,7 @@ fn say(ready_for: u32, damage: bool) -> (String, u32) {
         regions: &[DigestRegion { start, bytes: &before }],
         entry: Entry::X86Bits64 { rip: 0x100_0200, boot_params: 0x9_0000 },
         backup: None,
-        serial: Some(SerialPort { base: BASE, baud: None }),
+        serial: Some(Serial { port: SerialPort::Port(BASE), baud: None }),
         sha_instructions: false,
         on_mismatch: MismatchAction::Continue,
     };

@@ -55,10 +55,8 @@ mod machine_error;
 mod memory_map;
 mod range_set;
 
-pub mod boot_params;
 pub mod capture_need;
 pub mod cmdline;
-pub mod e820;
 pub mod elfcorehdr;
 pub mod image;
 #[cfg(feature = "std")]
@@ -68,7 +66,7 @@ pub mod plan;
 pub mod preflight;
 pub mod purgatory;
 pub mod segment;
-pub mod setup_data;
+pub mod target;
 pub mod vmcore_prediction;
 
 pub use crashkernel::{CrashkernelLimits, CrashkernelRequest, Reservation, memparse};

@@ -11,7 +11,6 @@ use crate::{Error, KernelLayout, MemoryKind, MemoryMap, RangeSet, Sourced};
 mod build;
 #[cfg(feature = "std")]
 mod collect;
-mod cpu_features;
 mod cpu_note;
 mod efi;
 mod files;
@@ -22,8 +21,7 @@ mod kcore_head;
 mod kexec_state;
 #[cfg(feature = "std")]
 mod open_file;
-mod paging;
-mod paths;
+pub(crate) mod paths;
 #[cfg(feature = "std")]
 mod record;
 mod regions;
@@ -179,15 +177,6 @@ impl Machine {
             none if none.is_empty() => Error::NoCrashRegion,
             parameter => Error::ReservationFailed { parameter },
         }
-    }
-
-    /// Whether the kernel says so, or the direct map lies where only 5-level paging reaches
-    /// (Documentation/arch/x86/x86_64/mm.rst). A kernel that hides its addresses still says it.
-    pub(crate) fn five_level_paging(&self) -> bool {
-        /// Lowest kernel address with 4-level paging.
-        const LOWEST_4_LEVEL: u64 = 0xffff_8000_0000_0000;
-        let base = self.kernel.direct_map_base.as_ref().map(|base| base.value);
-        self.five_levels == Some(true) || base.is_some_and(|base| base >> 63 == 1 && base < LOWEST_4_LEVEL)
     }
 
     fn not_dumped(&self) -> RangeSet {

@@ -50,7 +50,7 @@ pub struct Handover<'a> {
     /// Low memory to save before the capture kernel overwrites it.
     pub backup: Option<BackupCopy>,
     /// Where to say what happens; silent without.
-    pub serial: Option<SerialPort>,
+    pub serial: Option<Serial>,
     /// Whether every CPU has the x86 SHA instructions, and SSSE3 and SSE4.1 with them. The
     /// program does not ask the CPU itself: CPUID is an exception in a guest with encrypted state.
     pub sha_instructions: bool,
@@ -100,13 +100,22 @@ pub struct BackupCopy {
     pub destination: u64,
 }
 
-/// A 16550 serial port behind I/O ports.
+/// A serial port, and whether it is programmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SerialPort {
-    /// First I/O port, 0x3f8 for COM1.
-    pub base: u16,
+pub struct Serial {
+    /// Where its registers are.
+    pub port: SerialPort,
     /// Line speed to program; `None` leaves the port as the dead kernel set it.
     pub baud: Option<u32>,
+}
+
+/// Where the registers of a serial port are; of which kind it is, goes with the architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SerialPort {
+    /// First I/O port of a 16550, 0x3f8 for COM1.
+    Port(u16),
+    /// Physical address of its first register.
+    Mmio(u64),
 }
 
 /// What the purgatory does when the loaded image was damaged.

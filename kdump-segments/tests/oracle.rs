@@ -29,7 +29,7 @@ fn with_plan(name: &str, options: &PlanOptions, check: impl FnOnce(&Plan<'_>)) {
 }
 
 fn e820(plan: &Plan<'_>) -> Vec<(u64, u64, u32)> {
-    let entries = plan.e820.iter();
+    let entries = plan.x86().unwrap().e820.iter();
     entries.map(|entry| (entry.range.start(), entry.range.last(), entry.kind.e820_type())).collect()
 }
 
@@ -189,7 +189,7 @@ fn boot_params_differs_where_listed_only() {
                 assert_eq!(ours[0x4..0x20], theirs[0x4..0x20], "screen_info");
                 assert_eq!(ours[0x210..0x212], theirs[0x210..0x212], "type_of_loader, loadflags");
                 assert_eq!(ours[0x218..0x220], theirs[0x218..0x220], "ramdisk");
-                assert_eq!(ours[0x1e8], u8::try_from(plan.e820.len()).unwrap());
+                assert_eq!(ours[0x1e8], u8::try_from(plan.x86().unwrap().e820.len()).unwrap());
             });
         }
     }

@@ -95,7 +95,7 @@ proptest! {
         let described: RangeSet = loads(&plan).map(|load| range(load.p_paddr, load.p_memsz)).collect();
         prop_assert_eq!(described, expected);
 
-        let ram = plan.e820.iter().filter(|entry| entry.kind == MemoryKind::Ram).map(|entry| entry.range);
+        let ram = plan.x86().unwrap().e820.iter().filter(|entry| entry.kind == MemoryKind::Ram).map(|entry| entry.range);
         let usable: RangeSet = ram.collect();
         for segment in &plan.segments {
             let kept = matches!(segment.kind, SegmentKind::Elfcorehdr | SegmentKind::Backup);
@@ -120,7 +120,10 @@ fn low_memory_that_is_not_backed_up_is_dumped_in_place() {
     let (kernel, options) = (small_kernel(), options(BackupPolicy::Always));
     let plan = Plan::new(&inputs(&machine, &kernel, &options)).unwrap();
     assert_eq!(loads(&plan).next().map(|load| (load.p_paddr, load.p_offset)), Some((0xb_0000, 0xb_0000)));
-    assert!(plan.e820.iter().all(|entry| entry.range.start() >= 0x10_0000), "not for the capture kernel");
+    assert!(
+        plan.x86().unwrap().e820.iter().all(|entry| entry.range.start() >= 0x10_0000),
+        "not for the capture kernel"
+    );
     assert!(plan.remarks.iter().any(|note| note.contains("nothing is backed up")));
 }
 
@@ -151,7 +154,7 @@ fn the_memory_map_has_no_cap() {
         let (kernel, options) = (small_kernel(), options(BackupPolicy::Never));
         let plan = Plan::new(&inputs(&machine, &kernel, &options)).unwrap();
         // Low RAM and the crash region come on top.
-        assert_eq!(plan.e820.len() as u64, count + 2);
+        assert_eq!(plan.x86().unwrap().e820.len() as u64, count + 2);
         let page = &plan.segment(SegmentKind::BootParams).unwrap().data;
         let setup_data = &plan.segment(SegmentKind::SetupData).unwrap().data;
         let first = u64::from(page[0x1e8]);

@@ -16,6 +16,8 @@ use kdump_segments::preflight::{
     Buffer, Candidate, CandidateSegment, Environment, Report, Verdict, check, check_plan,
 };
 use kdump_segments::segment::{Segment, SegmentKind};
+use kdump_segments::target::TargetPlan;
+use kdump_segments::target::x86::X86Plan;
 use kdump_segments::{Errno, Error, Machine, MemoryKind};
 
 use plan_support::{TestPurgatory, bzimage, options, synthetic};
@@ -39,6 +41,13 @@ fn failing(report: &Report) -> Option<&'static str> {
 
 fn segment<'p, 'a>(plan: &'p mut Plan<'a>, kind: SegmentKind) -> &'p mut Segment<'a> {
     plan.segments.iter_mut().find(|segment| segment.kind == kind).unwrap()
+}
+
+fn x86<'p>(plan: &'p mut Plan<'_>) -> &'p mut X86Plan {
+    match &mut plan.target {
+        TargetPlan::X86(x86) => x86,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -66,11 +75,11 @@ fn each_defect_is_found_by_its_rule() {
         }),
         ("elfcorehdr_not_in_capture_ram", |plan, _| {
             let range = segment(plan, SegmentKind::Elfcorehdr).range;
-            let ram = plan.e820.iter_mut().find(|entry| entry.range.end() == range.start()).unwrap();
+            let ram = x86(plan).e820.iter_mut().find(|entry| entry.range.end() == range.start()).unwrap();
             ram.range = PhysRange::from_half_open(ram.range.start(), range.end()).unwrap();
         }),
         ("command_line", |plan, _| plan.cmdline_limit = 10),
-        ("initrd_reachable", |plan, _| plan.initrd_limit = 0x100_0000),
+        ("initrd_reachable", |plan, _| x86(plan).initrd_limit = 0x100_0000),
     ];
     for (rule, damage) in cases {
         let report = broken(&options(BackupPolicy::Always), damage);

@@ -136,6 +136,17 @@ pub enum Error {
         /// What is wrong.
         reason: &'static str,
     },
+    /// The parts of a split dump, which all have the same bitmaps, disagree in them.
+    #[error(
+        "file {part} of the split dump has other bitmaps than the part with the first page frames: they differ \
+         at page frame {pfn:#x}, one of the two files is damaged; copy both again from where they were written"
+    )]
+    PartBitmap {
+        /// Which of the files given, from 1.
+        part: u32,
+        /// The first page frame of which they say another thing.
+        pfn: u64,
+    },
     /// The memory is in a part of a split dump that was not given.
     #[error(
         "page frames {start:#x} to {end:#x} are in a part of the split dump that was not given: \
@@ -291,7 +302,7 @@ impl TableFault {
             Error::Truncated { .. } | Error::Missing { .. } => Self::Truncated,
             Error::Unreadable { .. } => Self::Unreadable,
             Error::Page { cause: PageFault::Codec(CodecError::NotBuilt { .. }), .. } => Self::Other,
-            Error::Corrupt { .. } | Error::Page { .. } => Self::Corrupt,
+            Error::Corrupt { .. } | Error::PartBitmap { .. } | Error::Page { .. } => Self::Corrupt,
             _ => Self::Other,
         }
     }

@@ -497,6 +497,43 @@ fn parts_of_a_split_dump_in_any_order() {
 }
 
 #[test]
+fn parts_that_disagree_in_their_bitmaps_are_told() {
+    for (wire, packed) in layouts() {
+        let file = sample(wire, packed);
+        let parts = [0..40, 40..320, 320..700].map(|pfns| file.part(pfns).build());
+        let layout = file.layout();
+        let defects = |parts: &[Vec<u8>]| set(parts).unwrap().completeness().defects.clone();
+        assert_eq!(defects(&parts), []);
+        for bitmap in [layout.bitmap_1, layout.bitmap_2] {
+            for pfn in [0_u64, 7, 8, 500, file.max_mapnr - 1] {
+                let mut damaged = parts.clone();
+                damaged[1][bitmap as usize + pfn as usize / 8] ^= 1 << (pfn % 8);
+                assert_eq!(defects(&damaged), [Error::PartBitmap { part: 2, pfn }]);
+                let [first, second, third] = damaged;
+                // Whichever is damaged: both others differ from the part with the first page frames.
+                let mut damaged = [first, second, third];
+                damaged.swap(0, 1);
+                assert_eq!(defects(&damaged), [Error::PartBitmap { part: 1, pfn }]);
+            }
+            // What pads the last byte is nobody's.
+            if file.max_mapnr % 8 != 0 {
+                let mut padded = parts.clone();
+                padded[2][bitmap as usize + file.max_mapnr as usize / 8] ^= 0x80;
+                assert_eq!(defects(&padded), []);
+            }
+        }
+        // A part that ends inside its bitmaps.
+        let mut cut = parts.clone();
+        cut[2].truncate(layout.bitmap_2 as usize + 3);
+        let told = defects(&cut);
+        assert!(
+            told.iter().any(|error| matches!(error, Error::Truncated { what: "bitmap", .. })),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
 fn a_part_that_is_not_given_is_told() {
     let file = sample(Wire::LE64, false);
     let parts = [0..40, 40..320, 320..700].map(|pfns| file.part(pfns).build());
@@ -621,6 +658,22 @@ fn cut_anywhere_a_page_is_right_or_truncated() {
     }
 }
 
+/// A run of pages that ends inside a word of both bitmaps, of which the file has different parts.
+#[test]
+fn cut_anywhere_every_page_of_a_span_gives_that_span() {
+    let file = KdumpFile::new(Wire::LE64, 20).with_pages(0..6, &[PageCodec::Raw]);
+    let whole = file.build();
+    // The second bitmap lies behind the first one, in the same blocks.
+    for cut in (0..whole.len()).chain([whole.len()]) {
+        let Ok(dump) = Dump::open(whole[..cut].to_vec()) else { continue };
+        for span in dump.spans() {
+            for at in [span.range.start(), span.range.last()] {
+                assert_eq!(dump.span(Paddr(at)), Some(span), "{at:#x} cut at {cut}");
+            }
+        }
+    }
+}
+
 #[test]
 fn qemu_leaves_out_names_and_time() {
     let file = sample(Wire::LE64, false).qemu();
@@ -735,4 +788,18 @@ fn saved_as_elf_it_reads_the_same() {
         assert_eq!(saved.notes().iter().count(), 2);
         assert_eq!(saved.arch(), dump.arch());
     }
+}
+
+#[test]
+fn the_writer_is_told_by_what_it_leaves() {
+    let writer = |file: KdumpFile| {
+        let dump = open(file.build());
+        let text = dump.facts().details.iter().find(|(name, _)| *name == "writer").unwrap().1.clone();
+        (dump.format(), text)
+    };
+    let file = sample(Wire::LE64, false);
+    let diskdump = KdumpFile { signature: *b"DISKDUMP", ..file.clone() };
+    assert_eq!(writer(diskdump), ("diskdump", "diskdump".to_owned()));
+    assert_eq!(writer(file.clone()), ("kdump", "makedumpfile, or what writes as it does".to_owned()));
+    assert_eq!(writer(file.qemu()), ("kdump", "QEMU, by the names it leaves out".to_owned()));
 }

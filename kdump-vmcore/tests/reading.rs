@@ -15,8 +15,8 @@ use kdump_elf::Paddr;
 use kdump_vmcore::{Dump, Error, IoError, PhysMemory, ReadAt, ReadOptions, Reader, Scratch, Stopped};
 
 const PAGE: u64 = 4096;
-/// Of what is kept an eighth is descriptors: this is one page.
-const ONE_PAGE: u64 = 4700;
+/// Of what is kept a quarter is descriptors: this is one page.
+const ONE_PAGE: u64 = 5500;
 
 /// A file whose bytes the test changes while it is read, and that counts its reads.
 #[derive(Clone)]
@@ -226,6 +226,87 @@ fn a_hot_set_of_a_file_costs_no_calls_and_what_changes_is_never_kept() {
         let last = live.0.bytes.lock().unwrap().len() - 4096;
         live.0.bytes.lock().unwrap()[last..].fill(0xcc);
         assert_eq!(read(&mut reader, 0x10_0000 + 39 * PAGE, 8).0, [0xcc; 8], "{is_cacheable}");
+    }
+}
+
+#[test]
+fn reads_in_order_take_few_calls_and_give_the_same() {
+    // Two ranges that follow each other in the file and not in memory; a tail that is no whole page.
+    let memory = |len: usize| (0..len).map(|at| (at / 7 % 251) as u8).collect::<Vec<u8>>();
+    let bytes = CoreFile::x86_64()
+        .with(Segment::load(0x10_0000, &memory(100 * 4096)))
+        .with(Segment::load(0x20_0000, &memory(50 * 4096 + 77)))
+        .build();
+    let truth = open(&bytes, 0, 1);
+    for (cache_size, is_cacheable, few) in
+        [(64 << 20, true, true), (0, true, false), (64 << 20, false, false)]
+    {
+        for len in [4096, 4000, 10_000] {
+            let live = Live::new(bytes.clone(), is_cacheable);
+            let options = ReadOptions::default().cache_size(cache_size).threads(1);
+            let dump = Dump::open(live.clone()).unwrap().read_options(options);
+            let (mut reader, mut plain) = (dump.reader(), truth.reader());
+            let before = live.reads();
+            let mut reads = 0;
+            for start in [0x10_0000, 0x20_0000] {
+                for at in (start..start + 101 * PAGE).step_by(len) {
+                    assert_eq!(read(&mut reader, at, len), read(&mut plain, at, len), "{at:#x} {len}");
+                    reads += usize::from(at < 0x10_0000 + 100 * PAGE || start == 0x20_0000 && at < 0x23_2000);
+                }
+            }
+            let calls = live.reads() - before;
+            assert_eq!(calls < reads / 2, few, "{calls} of {reads}, {len} {cache_size} {is_cacheable}");
+            // A file that is cut meanwhile gives what was read, and no byte more.
+            live.0.bytes.lock().unwrap().truncate(bytes.len() - 20 * 4096);
+            live.0.fails.store(true, Relaxed);
+            let far = read(&mut reader, 0x20_0000 + 45 * PAGE, len);
+            let good = (read(&mut plain, 0x20_0000 + 45 * PAGE, len).0, Ok(()));
+            assert!(far == good || matches!(far.1, Err(Stopped { error: Error::Io { .. }, .. })), "{far:?}");
+        }
+    }
+}
+
+/// Reading remembers what a page of zeros looks like; one that only looks similar is another.
+#[test]
+fn pages_of_zeros_are_zeros_and_what_looks_like_them_is_not() {
+    let (zeros, other) = (vec![0; 4096], [0, 0, 0, 0, 0, 0, 0, 1].repeat(512));
+    for codec in PageCodec::ALL {
+        let mut file = KdumpFile::new(Wire::LE64, 64);
+        for pfn in 1..30 {
+            let page = if pfn % 4 == 3 { &other } else { &zeros };
+            file = file.with(pfn, Stored::Page(codec, page.clone()));
+        }
+        if codec != PageCodec::Raw {
+            // As long as that of the zeros, and damaged in one bit.
+            let Stored::Page(_, _) = file.pages[&5] else { panic!() };
+            let flag = [0, 1, 2, 4, 0x20][PageCodec::ALL.iter().position(|other| *other == codec).unwrap()];
+            for (pfn, bit) in (40..56).zip(0_usize..) {
+                let mut block = codec.encode(&zeros);
+                let at = block.len() * bit / 16;
+                block[at] ^= 1 << (bit % 8);
+                file = file.with(pfn, Stored::Given(flag, block));
+            }
+        }
+        let bytes = file.build();
+        for cache_size in [0, 1, ONE_PAGE, 1 << 20] {
+            // What a reader says that has met no page of zeros before.
+            let fresh = |pfn: u64, inside, len| {
+                let dump = open(&bytes, cache_size, 1);
+                read(&mut dump.reader(), pfn * PAGE + inside, len)
+            };
+            let dump = open(&bytes, cache_size, 1);
+            let mut reader = dump.reader();
+            for pfn in (1..30).chain(40..56).chain(1..30) {
+                for (inside, len) in [(0, 4096), (4088, 8), (4088, 8), (0, 8)] {
+                    let got = read(&mut reader, pfn * PAGE + inside, len);
+                    assert_eq!(got, fresh(pfn, inside, len), "{codec:?} {cache_size} {pfn} {inside}");
+                    if pfn < 30 {
+                        let page = if pfn % 4 == 3 { &other } else { &zeros };
+                        assert_eq!(got.0, page[inside as usize..][..len], "{codec:?} {pfn}");
+                    }
+                }
+            }
+        }
     }
 }
 

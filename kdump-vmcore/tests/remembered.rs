@@ -245,3 +245,14 @@ fn losses_that_are_not_listed_are_counted() {
     let readable = copy.spans().filter(|span| span.kind.is_readable());
     assert_eq!(readable.map(|span| span.range.size()).sum::<u64>() + report.lacking(), size);
 }
+
+/// What was never written is missing; that the file ends early is another matter.
+#[test]
+fn behind_the_end_of_what_is_good_memory_is_missing() {
+    let source = dump(&ours(Some(0x4000), &[]));
+    let memory = source.phdrs().iter().find(|phdr| phdr.p_type == 1).unwrap();
+    let good = 0x4000 - memory.p_offset;
+    let mut buf = vec![0; 0x8000];
+    let stopped = source.reader().read_phys(Paddr(BASE), &mut buf).unwrap_err();
+    assert_eq!((stopped.read as u64, stopped.error), (good, Error::Missing { paddr: BASE + good }));
+}

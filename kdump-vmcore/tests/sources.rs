@@ -161,6 +161,7 @@ fn addresses_of_a_kernel_under_xen_are_refused_and_memory_is_read() {
         let error = KernelMemory::new(&dump).translate(Vaddr(0xffff_ffff_8000_0000)).err();
         (told, error.is_some_and(|error| error.to_string().contains("under Xen")))
     };
+    assert_eq!(why(&[info.clone(), note(Wire::LE64, "VMCOREINFO_XEN", 0, b"a=b\n")].concat()), (true, true));
     assert_eq!(why(&[info.clone(), note(Wire::LE64, "Xen", 0x100_0001, &[0; 80])].concat()), (true, true));
     assert_eq!(why(&[info, note(Wire::LE64, "Xen", 1, &[0; 80])].concat()), (false, false));
 }

@@ -289,6 +289,59 @@ fn json_has_what_scripts_look_for() {
     assert!(!text.contains(&0x1b), "a dump must not command the terminal");
 }
 
+/// The memory of a machine under Xen is read, and every command whose user could take it for the kernel's
+/// says what it is.
+#[test]
+fn every_command_says_that_xen_was_below() {
+    let dir = scratch("xen");
+    let info =
+        b"OSRELEASE=6.1.0\nPAGESIZE=4096\nNUMBER(phys_base)=0\nSYMBOL(swapper_pg_dir)=ffffffff80002000\n\
+        SYMBOL(log_buf)=ffffffff80001000\nSYMBOL(log_buf_len)=ffffffff80001008\n\
+        SYMBOL(log_first_idx)=ffffffff80001010\nSYMBOL(log_next_idx)=ffffffff80001014\nSIZE(printk_log)=16\n\
+        OFFSET(printk_log.ts_nsec)=0\nOFFSET(printk_log.len)=8\nOFFSET(printk_log.text_len)=10\n";
+    let notes = |xen: bool| {
+        let crash = note(Wire::LE64, "Xen", 0x100_0001, &[0; 80]);
+        [note(Wire::LE64, "VMCOREINFO", 0, info), if xen { crash } else { vec![] }].concat()
+    };
+    let core = |xen| {
+        let load = Segment { p_vaddr: 0xffff_ffff_8000_0000, ..Segment::load(0, &[7; 0x4000]) };
+        CoreFile::x86_64().with(Segment::notes(&notes(xen))).with(load).build()
+    };
+    let packed = |xen| {
+        let mut file = KdumpFile::new(Wire::LE64, 64);
+        file.notes = notes(xen);
+        file.with_pages(0..4, &PageCodec::ALL).build()
+    };
+    for (name, xen, bytes) in [
+        ("core", true, core(true)),
+        ("packed", true, packed(true)),
+        ("core-without", false, core(false)),
+        ("packed-without", false, packed(false)),
+    ] {
+        let dump = write(&dir, name, &bytes);
+        let said = |args: &[&str]| {
+            let output = kdump(args);
+            let texts =
+                [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+            (output.status.code(), texts.concat())
+        };
+        for (args, code) in [
+            (vec!["info", &dump], Some(0)),
+            (vec!["info", "--json", &dump], Some(0)),
+            (vec!["verify", "--progress", "none", &dump], Some(0)),
+            (vec!["verify", "--json", "--progress", "none", &dump], Some(0)),
+            (vec!["dmesg", &dump], Some(1)),
+            (vec!["read", &dump, "--virt", "0xffffffff80000000", "--len", "8"], Some(1)),
+        ] {
+            let (got, text) = said(&args);
+            let told = ["xen  ", "\"xen\": \"was below", "xen: was below", "ran under Xen"];
+            assert_eq!(told.iter().any(|words| text.contains(words)), xen, "{args:?}: {text}");
+            assert!(!xen || got == code && text.contains("crash"), "{args:?} {got:?}: {text}");
+        }
+        assert_eq!(kdump(&["read", &dump, "--phys", "0x1000", "--len", "8"]).stdout.len(), 8);
+    }
+}
+
 #[test]
 fn a_reader_that_has_had_enough_is_no_error_to_be_told() {
     let dir = scratch("pipe");

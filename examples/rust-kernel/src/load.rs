@@ -11,7 +11,7 @@ use kdump_elf::{Arch, CrashNote, PhysRange};
 use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs, PlanOptions};
 use kdump_segments::preflight::{Environment, check_plan};
-use kdump_segments::purgatory::SerialPort;
+use kdump_segments::purgatory::{Serial, SerialPort};
 use kdump_segments::segment::{Segment, SegmentKind};
 use kdump_segments::{
     CpuNote, CrashkernelLimits, CrashkernelRequest, Machine, MemoryKind, RangeSet, Source, Sourced,
@@ -53,7 +53,11 @@ pub(crate) fn load(boot: &BootInfo, region: PhysRange) -> Result<(), Error> {
     let kernel = unsafe { phys::bytes(module.start(), usize::try_from(module.size())?) };
     let machine = describe(boot, region)?;
     // An elfcorehdr that may change after loading is not part of the digest: `hotplug`.
-    let options = PlanOptions::default().cmdline(capture_cmdline(&machine, region)).backup(BackupPolicy::Always).serial(Some(SerialPort { base: 0x3f8, baud: None })).hotplug(boot.option("hotplug").is_some());
+    let options = PlanOptions::default()
+        .cmdline(capture_cmdline(&machine, region))
+        .backup(BackupPolicy::Always)
+        .serial(Some(Serial { port: SerialPort::Port(0x3f8), baud: None }))
+        .hotplug(boot.option("hotplug").is_some());
     let purgatory = ObjectPurgatory::builtin(Arch::X86_64)?;
     let inputs =
         PlanInputs::new(&machine, kernel, &purgatory).options(&options);

@@ -16,9 +16,10 @@ use core::ffi::{c_char, c_int, c_void};
 pub use kdump_ffi::{
     libkdump_crashkernel, libkdump_dmesg, libkdump_dump, libkdump_dump_info, libkdump_extent,
     libkdump_finding, libkdump_kexec_segment, libkdump_low_memory, libkdump_machine, libkdump_machine_info,
-    libkdump_open_options, libkdump_plan, libkdump_plan_info, libkdump_plan_options, libkdump_preflight,
-    libkdump_preflight_info, libkdump_progress_fn, libkdump_purgatory, libkdump_purgatory_info,
-    libkdump_range, libkdump_save_options, libkdump_save_report, libkdump_segment, libkdump_write_fn,
+    libkdump_open_options, libkdump_plan, libkdump_plan_info, libkdump_plan_options, libkdump_plan_x86,
+    libkdump_preflight, libkdump_preflight_info, libkdump_progress_fn, libkdump_purgatory,
+    libkdump_purgatory_info, libkdump_range, libkdump_save_options, libkdump_save_report, libkdump_segment,
+    libkdump_write_fn,
 };
 pub use kdump_ffi_core::{
     libkdump_arch_info, libkdump_elf_params, libkdump_error, libkdump_note, libkdump_phdr, libkdump_read_fn,
@@ -125,8 +126,20 @@ declare! {
         error: *mut libkdump_error) -> c_int;
     libkdump_plan_get_info(plan: *const libkdump_plan, out: *mut libkdump_plan_info,
         error: *mut libkdump_error) -> c_int;
+    libkdump_plan_get_x86(plan: *const libkdump_plan, out: *mut libkdump_plan_x86,
+        error: *mut libkdump_error) -> c_int;
     libkdump_plan_e820(plan: *const libkdump_plan, index: u32, out: *mut libkdump_range,
         error: *mut libkdump_error) -> c_int;
+    libkdump_plan_phdr(plan: *const libkdump_plan, index: u32, out: *mut libkdump_phdr,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_plan_vmcore_phdr(plan: *const libkdump_plan, index: u32, out: *mut libkdump_phdr,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_plan_cmdline(plan: *const libkdump_plan) -> *const c_char;
+    libkdump_plan_note(plan: *const libkdump_plan, index: u32, text: *mut *const c_char,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_plan_json(plan: *const libkdump_plan, buf: *mut c_char, buf_len: usize, text_len: *mut usize,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_segment_name(kind: u32) -> *const c_char;
     libkdump_dmesg_read(dump: *const libkdump_dump, dmesg: *mut *mut libkdump_dmesg,
         error: *mut libkdump_error) -> c_int;
     libkdump_dump_save(dump: *const libkdump_dump, path: *const c_char, options: *const libkdump_save_options,

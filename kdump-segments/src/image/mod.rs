@@ -1,14 +1,12 @@
 //! Kernel images: what they need to be entered, taken from untrusted bytes.
 
-mod bzimage;
-mod setup_header;
 mod vmlinux;
 
 use alloc::string::ToString;
 
-pub use bzimage::BzImage;
-pub use setup_header::SetupHeader;
 pub use vmlinux::{Chunk, Vmlinux, elf_extent};
+
+pub use crate::target::x86::{BzImage, SetupHeader};
 
 use crate::Error;
 
@@ -39,26 +37,6 @@ impl<'a> Image<'a> {
                 bzimage: why.to_string(),
                 vmlinux: "it does not begin with the ELF magic".to_string(),
             }),
-        }
-    }
-
-    /// The longest command line the kernel takes, in bytes without the NUL.
-    #[must_use]
-    pub fn cmdline_limit(&self) -> u64 {
-        match self {
-            Self::BzImage(image) => u64::from(image.header.cmdline_size),
-            // An ELF kernel does not tell; COMMAND_LINE_SIZE of x86 is 2048 with the NUL.
-            Self::Vmlinux(_) => 2047,
-        }
-    }
-
-    /// Whether the kernel can take over EFI runtime services from a loader that is not
-    /// firmware (`XLF_EFI_KEXEC`); an ELF kernel does not tell and is taken to be new enough.
-    #[must_use]
-    pub fn takes_efi(&self) -> bool {
-        match self {
-            Self::BzImage(image) => image.header.efi_kexec(),
-            Self::Vmlinux(_) => true,
         }
     }
 }

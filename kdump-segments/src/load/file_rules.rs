@@ -10,6 +10,7 @@ use crate::image::SetupHeader;
 use crate::le::{u16_at, u32_at};
 use crate::placement::{Direction, Placement, Request};
 use crate::preflight::{Allocation, Environment, Finding, Report, Verdict, control_pages};
+use crate::target::x86::five_level_paging;
 use crate::{Errno, Error, Machine, RangeSet};
 
 /// Bytes the kernel adds before the command line: `elfcorehdr=0x`, up to 16 digits and a blank.
@@ -158,7 +159,7 @@ fn image_complete(facts: &Facts<'_>) -> Outcome {
 
 fn image_paging(facts: &Facts<'_>) -> Outcome {
     let Ok(header) = &facts.header else { return (Verdict::Unknown, String::from("no setup header")) };
-    let five = facts.machine.five_level_paging();
+    let five = five_level_paging(facts.machine);
     decide(
         header.five_level() || !five,
         match five {

@@ -8,16 +8,16 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Arch, Endian, PhysRange, VmcoreInfo};
 
-use super::cpu_features::sha_instructions;
 use super::efi::systab;
 use super::identity::{find_arch, find_page_size, find_release};
-use super::paths::{CPUINFO, IOMEM, KALLSYMS, KCORE, KCORE_VALUES};
+use super::paths::{IOMEM, KALLSYMS, KCORE, KCORE_VALUES};
 use super::regions::{crash_regions, find_cma, find_firmware_map};
 use super::remark::Remarks;
 use super::text_file::{parse_hex, parse_hex_file};
 use super::{CpuNote, EfiHandover, Kcore, KexecState, Machine, MachineFiles, Symbols, VmcoreinfoNote};
-use crate::boot_params::BOOT_PARAMS_SIZE;
 use crate::kernel_layout::{LayoutInputs, find_direct_map, find_text};
+use crate::target::Target;
+use crate::target::x86::boot_params::BOOT_PARAMS_SIZE;
 use crate::{Iomem, KernelLayout, MachineError, RangeSet, Source, Sourced};
 
 /// Offset of `acpi_rsdp_addr` in boot_params (Documentation/arch/x86/zero-page.rst).
@@ -74,14 +74,15 @@ impl Machine {
 
         let mut machine = Self::new(arch, page_size, iomem.memory_map());
         machine.endian = endian;
-        machine.find_paging(files, info.as_ref());
+        if let Some(target) = Target::of(arch) {
+            (target.describe)(&mut machine, files, info.as_ref());
+        }
         machine.crash_regions = crash_regions(&iomem, &mut notes);
         machine.crash_claimed = iomem.claimed_in_crash_regions();
         machine.gart = iomem.named("GART").collect();
         machine.cma_ranges = find_cma(files, &mut notes);
         machine.firmware_map = find_firmware_map(files, &mut notes);
         machine.cpu_notes = CpuNote::all(files, &mut notes);
-        machine.sha_instructions = files.get(CPUINFO).is_some_and(sha_instructions);
         machine.vmcoreinfo = vmcoreinfo;
         machine.kernel = find_layout(files, arch, page_size, kcore.as_ref(), info, &iomem, &mut notes);
         machine.rsdp = find_rsdp(files, boot_params.as_deref());

@@ -1,18 +1,18 @@
 //! The files a machine is described from, by their path under the root.
 
-pub(super) const IOMEM: &str = "proc/iomem";
-pub(super) const KCORE: &str = "proc/kcore";
+pub(crate) const IOMEM: &str = "proc/iomem";
+pub(crate) const KCORE: &str = "proc/kcore";
 /// Values read from kernel memory through /proc/kcore; only recorded machines have it.
-pub(super) const KCORE_VALUES: &str = "proc/kcore.values";
-pub(super) const KALLSYMS: &str = "proc/kallsyms";
+pub(crate) const KCORE_VALUES: &str = "proc/kcore.values";
+pub(crate) const KALLSYMS: &str = "proc/kallsyms";
 /// What each CPU can do.
-pub(super) const CPUINFO: &str = "proc/cpuinfo";
+pub(crate) const CPUINFO: &str = "proc/cpuinfo";
 /// The machine name of `uname(2)`, since Linux 6.1.
-pub(super) const ARCH: &str = "proc/sys/kernel/arch";
+pub(crate) const ARCH: &str = "proc/sys/kernel/arch";
 
 /// The files that are read as they are.
 #[cfg(feature = "std")]
-pub(super) const FILES: [&str; 28] = [
+pub(crate) const FILES: [&str; 28] = [
     IOMEM,
     "proc/cmdline",
     CPUINFO,
@@ -46,7 +46,7 @@ pub(super) const FILES: [&str; 28] = [
 /// What [`probe_environment`](crate::load::probe_environment) reads besides: a recording has it
 /// too, a description does not need it.
 #[cfg(feature = "std")]
-pub(super) const ENVIRONMENT: [&str; 4] = [
+pub(crate) const ENVIRONMENT: [&str; 4] = [
     "proc/meminfo",
     "proc/sys/kernel/kexec_load_disabled",
     "proc/sys/kernel/kexec_load_limit_panic",
@@ -56,7 +56,7 @@ pub(super) const ENVIRONMENT: [&str; 4] = [
 /// Directories of numbered directories: where they are, what stands before the number, and
 /// the files read from each.
 #[cfg(feature = "std")]
-pub(super) const NUMBERED: [(&str, &str, &[&str]); 3] = [
+pub(crate) const NUMBERED: [(&str, &str, &[&str]); 3] = [
     ("sys/devices/system/cpu", "cpu", &["crash_notes", "crash_notes_size"]),
     ("sys/firmware/memmap", "", &["start", "end", "type"]),
     ("sys/firmware/efi/runtime-map", "", &["type", "phys_addr", "virt_addr", "num_pages", "attribute"]),

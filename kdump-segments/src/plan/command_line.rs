@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 
 use super::PlanOptions;
 use crate::cmdline::CommandLine;
-use crate::e820::{E820Entry, memmap_parameters};
 use crate::{Error, Machine};
 
 /// What the running kernel's command line holds that the capture kernel must not see.
@@ -13,19 +12,12 @@ const NOT_REUSED: [&str; 2] = ["BOOT_IMAGE", "crashkernel"];
 /// What a plan itself decides.
 const NOT_TAKEN: [&str; 3] = ["crashkernel", "elfcorehdr", "acpi_rsdp"];
 
-/// The facts that are appended.
-pub(super) struct Additions<'a> {
-    pub(super) elfcorehdr: u64,
-    pub(super) rsdp: Option<u64>,
-    pub(super) memmap: Option<&'a [E820Entry]>,
-    pub(super) limit: u64,
-}
-
-/// The user's text, or the running kernel's, plus what the plan adds.
-pub(super) fn build(
+/// The user's text, or the running kernel's, with the parameters the plan adds behind it.
+pub(crate) fn build(
     machine: &Machine,
     options: &PlanOptions,
-    additions: &Additions<'_>,
+    added: &[String],
+    limit: u64,
     notes: &mut Vec<String>,
 ) -> Result<CommandLine, Error> {
     let running = options.reuse_cmdline.then_some(machine.cmdline.as_str());
@@ -38,15 +30,16 @@ pub(super) fn build(
         return Err(Error::Conflict { what: "reuse of the running kernel's command line", reason });
     }
     let mut line = base(running, &options.cmdline, notes)?;
-    if let Some(rsdp) = additions.rsdp {
-        line.append(format_args!("acpi_rsdp={rsdp:#x}"));
-    }
-    line.append(format_args!("elfcorehdr={}K", additions.elfcorehdr >> 10));
-    for parameter in additions.memmap.map(memmap_parameters).unwrap_or_default() {
+    for parameter in added {
         line.append(format_args!("{parameter}"));
     }
-    line.check_length(additions.limit)?;
+    line.check_length(limit)?;
     Ok(line)
+}
+
+/// Where the capture kernel finds the ELF core header.
+pub(crate) fn elfcorehdr_parameter(address: u64) -> String {
+    alloc::format!("elfcorehdr={}K", address >> 10)
 }
 
 /// The running kernel's command line, when it is reused, with `text` behind it, without what

@@ -25,10 +25,7 @@ impl Plan<'_> {
             Class::Elf32 => 32,
             Class::Elf64 => 64,
         };
-        let e820 = self.e820.iter().map(|entry| {
-            json!({ "start": hex(entry.range.start()), "size": entry.range.size(), "type": entry.kind.name() })
-        });
-        json!({
+        let mut document = json!({
             "arch": self.arch.name(),
             "entry": hex(self.entry),
             "flags": hex(self.flags.bits()),
@@ -43,12 +40,19 @@ impl Plan<'_> {
                 "phdrs": phdrs(&self.vmcore.phdrs),
             },
             "cmdline": self.cmdline.as_str(),
-            "e820": e820.collect::<Vec<_>>(),
+        });
+        let rest = json!({
             "preflight": report.findings.iter().map(finding).collect::<Vec<_>>(),
             "errno": report.errno.map(|errno| errno.name()),
             "need": self.need.as_ref().map(CaptureNeed::to_json),
             "notes": self.remarks,
-        })
+        });
+        for part in [self.target.to_json(), rest] {
+            if let (Some(document), Value::Object(part)) = (document.as_object_mut(), part) {
+                document.extend(part);
+            }
+        }
+        document
     }
 }
 
@@ -147,7 +151,7 @@ fn phdr_type(p_type: u32) -> String {
     }
 }
 
-fn hex(value: u64) -> String {
+pub(crate) fn hex(value: u64) -> String {
     format!("{value:#x}")
 }
 

@@ -4,32 +4,34 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use kdump_elf::{Arch, PhysRange};
+use kdump_elf::PhysRange;
 
+use super::builder::Images;
 use super::need::NeedFacts;
-use super::{Plan, PlanInputs, x86};
+use super::{Plan, PlanInputs, too_small};
 use crate::capture_need::CaptureNeed;
-use crate::purgatory::{BackupCopy, Entry, MismatchAction, SerialPort};
+use crate::purgatory::{BackupCopy, Entry, MismatchAction, Serial};
 use crate::segment::Segment;
+use crate::target::Target;
 use crate::{Error, Machine, RangeSet};
 
 /// A plan whose purgatory is not linked yet.
 #[derive(Clone, Debug)]
 pub struct Layout<'a> {
     /// The plan so far: its entry is unset and its purgatory segment empty.
-    pub(super) draft: Plan<'a>,
-    pub(super) purgatory: PhysRange,
-    pub(super) target: Entry,
-    pub(super) backup: Option<BackupCopy>,
-    pub(super) serial: Option<SerialPort>,
-    pub(super) sha_instructions: bool,
-    pub(super) on_mismatch: MismatchAction,
-    pub(super) facts: NeedFacts,
+    pub(crate) draft: Plan<'a>,
+    pub(crate) purgatory: PhysRange,
+    pub(crate) entry: Entry,
+    pub(crate) backup: Option<BackupCopy>,
+    pub(crate) serial: Option<Serial>,
+    pub(crate) sha_instructions: bool,
+    pub(crate) on_mismatch: MismatchAction,
+    pub(crate) facts: NeedFacts,
 }
 
 impl<'a> Layout<'a> {
-    /// Places every part and encodes the ELF core header, boot_params, the command line and
-    /// setup_data. Takes time proportional to the number of memory ranges and CPUs (and their
+    /// Places every part and encodes the ELF core header, the command line and what else the
+    /// capture kernel is told. Takes time proportional to the number of memory ranges and CPUs (and their
     /// logarithm), and to the number of files and compressed blocks in the ramdisk, whose sizes are
     /// read; images are borrowed and not read through, but for a ramdisk by gzip, in which the
     /// members are searched.
@@ -40,17 +42,20 @@ impl<'a> Layout<'a> {
     /// cannot be honoured, and the errors of the kernel image.
     pub fn new(inputs: &PlanInputs<'a>) -> Result<Self, Error> {
         let arch = inputs.machine.arch;
-        if arch != Arch::X86_64 {
-            let reason = format!("planning a load for {} is not supported", arch.name());
-            return Err(Error::Conflict { what: "architecture", reason });
-        }
+        let target = Target::of(arch).ok_or_else(|| Error::Conflict {
+            what: "architecture",
+            reason: format!("planning a load for {} is not supported", arch.name()),
+        })?;
         let purgatory = inputs.purgatory.arch();
         if purgatory != arch {
             let reason = format!("it is for {}, the machine is {}", purgatory.name(), arch.name());
             return Err(Error::Conflict { what: "purgatory", reason });
         }
         check_notes(inputs.machine)?;
-        x86::lay_out(inputs)
+        let region = inputs.machine.load_region().ok_or_else(|| inputs.machine.why_no_region())?;
+        let images = Images::read(inputs)?;
+        (target.lay_out)(inputs, &images, region)
+            .map_err(|error| too_small::explain(target, inputs, &images, region, error))
     }
 
     /// What the capture kernel would need were it given `ram`; `None` where no estimate can be

@@ -5,36 +5,33 @@
 //! ranges and CPUs. Sealing it links the purgatory with the digest of all other segments and
 //! gives the [`Plan`].
 
-mod capture_map;
+pub(crate) mod builder;
 pub(crate) mod command_line;
 mod flags;
 #[cfg(feature = "json")]
-mod json;
+pub(crate) mod json;
 mod layout;
-mod low_memory;
 mod need;
 mod options;
 mod seal;
-mod x86;
+mod too_small;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use kdump_elf::{Arch, PhysRange};
 
-pub use capture_map::capture_map;
 pub use flags::KexecFlags;
 #[cfg(feature = "json")]
 pub use json::json_to_ascii;
 pub use layout::Layout;
-pub use low_memory::{Decision as LowMemoryDecision, decide as decide_low_memory};
 pub use options::{BackupPolicy, PlanOptions};
 
 use crate::capture_need::CaptureNeed;
 use crate::cmdline::CommandLine;
-use crate::e820::E820Entry;
 use crate::elfcorehdr::{ElfCoreHeader, LowMemory};
 use crate::segment::{Segment, SegmentKind};
+use crate::target::TargetPlan;
 use crate::vmcore_prediction::VmcorePrediction;
 
 /// What a plan is made from.
@@ -112,18 +109,16 @@ pub struct Plan<'a> {
     pub vmcore: VmcorePrediction,
     /// The capture kernel's command line.
     pub cmdline: CommandLine,
-    /// The memory map the capture kernel is given.
-    pub e820: Vec<E820Entry>,
-    /// What becomes of the memory below 1 MiB.
+    /// What becomes of the low memory that the capture kernel boots through.
     pub low_memory: LowMemory,
     /// The crash region everything lies in.
     pub region: PhysRange,
     /// Memory of the region left to the kernel for its control pages, in bytes.
     pub leftover: u64,
-    /// Highest address the initial ramdisk may end at, inclusive.
-    pub initrd_limit: u64,
     /// Longest command line the capture kernel takes.
     pub cmdline_limit: u64,
+    /// What only plans for this architecture have.
+    pub target: TargetPlan,
     /// What the capture kernel needs to live in the region; `None` where no estimate can be made.
     pub need: Option<CaptureNeed>,
     /// What was dropped, rounded or guessed, and where values come from.
@@ -147,7 +142,7 @@ impl<'a> Plan<'a> {
     /// # Errors
     /// [`crate::Error::OutOfMemory`].
     pub fn into_owned(self) -> Result<Plan<'static>, crate::Error> {
-        let Self { arch, entry, flags, segments, elfcorehdr, vmcore, cmdline, e820, .. } = self;
+        let Self { arch, entry, flags, segments, elfcorehdr, vmcore, cmdline, .. } = self;
         let owned: Result<Vec<_>, _> = segments.into_iter().map(Segment::into_owned).collect();
         Ok(Plan {
             arch,
@@ -157,12 +152,11 @@ impl<'a> Plan<'a> {
             elfcorehdr,
             vmcore,
             cmdline,
-            e820,
             low_memory: self.low_memory,
             region: self.region,
             leftover: self.leftover,
-            initrd_limit: self.initrd_limit,
             cmdline_limit: self.cmdline_limit,
+            target: self.target,
             need: self.need,
             remarks: self.remarks,
             warnings: self.warnings,

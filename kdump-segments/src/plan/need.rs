@@ -17,7 +17,7 @@ const OTHER_PARTS: u64 = 1 << 20;
 
 /// The facts, which do not depend on the region.
 #[derive(Clone, Debug)]
-pub(super) struct NeedFacts {
+pub(crate) struct NeedFacts {
     arch: Arch,
     kernel: (u64, Basis, String),
     initrd: Option<InitrdSize>,
@@ -28,7 +28,7 @@ pub(super) struct NeedFacts {
 }
 
 impl NeedFacts {
-    pub(super) fn new(
+    pub(crate) fn new(
         inputs: &PlanInputs<'_>,
         image: &Image<'_>,
         initrd: Option<InitrdSize>,
@@ -49,7 +49,7 @@ impl NeedFacts {
     }
 
     /// The need of a capture kernel that is given `ram`.
-    pub(super) fn need(&self, ram: &RangeSet) -> Option<CaptureNeed> {
+    pub(crate) fn need(&self, ram: &RangeSet) -> Option<CaptureNeed> {
         CaptureNeed::estimate(&NeedInputs {
             arch: self.arch,
             kernel: self.kernel.clone(),
@@ -91,7 +91,7 @@ impl CaptureNeed {
 
 /// The RAM a capture kernel has on `machine`: crash regions and CMA memory without what is
 /// claimed there, and low memory.
-pub(super) fn capture_ram(machine: &Machine) -> RangeSet {
+pub(crate) fn capture_ram(machine: &Machine) -> RangeSet {
     let regions = RangeSet::from_ranges(machine.crash_regions.iter().copied()).union(&machine.cma_ranges);
     regions.intersect(&machine.ram()).subtract(&machine.crash_claimed).union(&low_ram(machine))
 }

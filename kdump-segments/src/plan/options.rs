@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use crate::purgatory::{MismatchAction, SerialPort};
+use crate::purgatory::{MismatchAction, Serial};
 
 /// Whether low memory is saved to a backup region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct PlanOptions {
     /// Entropy for the capture kernel; the same seed gives the same plan, byte for byte.
     pub rng_seed: Option<[u8; 32]>,
     /// Where the purgatory says what happens.
-    pub serial: Option<SerialPort>,
+    pub serial: Option<Serial>,
     /// What the purgatory does when the digest does not match.
     pub on_mismatch: MismatchAction,
 }
@@ -104,6 +104,6 @@ setters! {
     mem_max: Option<u64>,
     elf32: bool,
     rng_seed: Option<[u8; 32]>,
-    serial: Option<SerialPort>,
+    serial: Option<Serial>,
     on_mismatch: MismatchAction,
 }

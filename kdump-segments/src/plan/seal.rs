@@ -34,7 +34,7 @@ impl<'a> Layout<'a> {
             .collect();
         let handover = Handover {
             regions: &regions,
-            entry: self.target,
+            entry: self.entry,
             backup: self.backup,
             serial: self.serial,
             sha_instructions: self.sha_instructions,

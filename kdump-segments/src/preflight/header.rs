@@ -21,7 +21,7 @@ fn decoded(plan: &Plan<'_>) -> Vec<Phdr> {
 }
 
 /// Reads back what was encoded.
-pub(super) fn decodes(plan: &Plan<'_>) -> Outcome {
+pub(crate) fn decodes(plan: &Plan<'_>, _: &Machine) -> Outcome {
     let header = CoreHeader::parse(bytes(plan)).map_err(|why| why.to_string())?;
     if header.ehdr().e_machine != plan.arch.e_machine() {
         return Err(format!("e_machine is {}", header.ehdr().e_machine));
@@ -33,7 +33,7 @@ pub(super) fn decodes(plan: &Plan<'_>) -> Outcome {
 }
 
 /// A note outside RAM would be read as zeros, one in the crash region as the capture kernel.
-pub(super) fn notes(plan: &Plan<'_>, machine: &Machine) -> Outcome {
+pub(crate) fn notes(plan: &Plan<'_>, machine: &Machine) -> Outcome {
     let (ram, phdrs) = (machine.ram(), decoded(plan));
     let notes: Vec<&Phdr> = phdrs.iter().filter(|phdr| phdr.p_type == PT_NOTE).collect();
     if notes.is_empty() {
@@ -57,7 +57,7 @@ pub(super) fn notes(plan: &Plan<'_>, machine: &Machine) -> Outcome {
 }
 
 /// Every PT_LOAD is RAM outside the crash regions, and those of the direct map are disjoint.
-pub(super) fn memory(plan: &Plan<'_>, machine: &Machine) -> Outcome {
+pub(crate) fn memory(plan: &Plan<'_>, machine: &Machine) -> Outcome {
     let (ram, phdrs) = (machine.ram(), decoded(plan));
     let text = machine.kernel.text.as_ref().map(|text| text.value.vaddr);
     let mut end = 0;

@@ -7,17 +7,19 @@
 mod candidate;
 mod control_pages;
 mod environment;
-mod header;
-mod plan_rules;
+pub(crate) mod header;
+pub(crate) mod plan_rules;
 mod rules;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use crate::target::x86::ControlPages;
 pub use candidate::{Buffer, Candidate, CandidateSegment};
-pub use control_pages::{Allocation, ControlPages, Shortage, control_pages, find_control_pages};
+pub use control_pages::{Allocation, Shortage, control_pages, find_control_pages};
 pub use environment::Environment;
 pub use plan_rules::check_plan;
+pub(crate) use plan_rules::PlanRule;
 pub use rules::check;
 
 use crate::Errno;
@@ -46,7 +48,7 @@ impl Verdict {
 }
 
 /// Good news or bad news about one rule.
-type Outcome = Result<String, String>;
+pub(crate) type Outcome = Result<String, String>;
 
 /// One rule and what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]

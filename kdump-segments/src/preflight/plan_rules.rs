@@ -3,32 +3,24 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::{Candidate, Environment, Finding, Outcome, Report, Verdict, check, header};
+use super::{Candidate, Environment, Finding, Outcome, Report, Verdict, check};
 use crate::Machine;
 use crate::elfcorehdr::LowMemory;
 use crate::plan::{KexecFlags, Plan};
 use crate::segment::SegmentKind;
-use crate::{MemoryKind, RangeSet};
 
-/// Evaluates the kernel's rules for `plan` and checks what it would hand over: the ELF core
-/// header as encoded, the memory map, the command line.
+/// Evaluates the kernel's rules for `plan` and checks what it would hand over, by the rules of its
+/// target.
 #[must_use]
 pub fn check_plan(plan: &Plan<'_>, machine: &Machine, environment: &Environment) -> Report {
     let mut report = check(&Candidate::from(plan), environment);
-    report.findings.extend([
-        finding("elfcorehdr_decodes", header::decodes(plan)),
-        finding("elfcorehdr_notes", header::notes(plan, machine)),
-        finding("elfcorehdr_memory", header::memory(plan, machine)),
-        finding("elfcorehdr_not_in_capture_ram", not_in_capture_ram(plan)),
-        finding("e820_sorted", e820_sorted(plan)),
-        finding("segments_in_capture_ram", segments_in_capture_ram(plan)),
-        finding("one_elf_segment", one_elf_segment(plan)),
-        finding("command_line", command_line(plan)),
-        finding("initrd_reachable", initrd_reachable(plan)),
-        finding("region_not_claimed", not_claimed(plan, machine)),
-    ]);
+    let rules = plan.target.rules().iter();
+    report.findings.extend(rules.map(|(rule, evaluate)| finding(rule, evaluate(plan, machine))));
     report
 }
+
+/// A rule of a target: its name and what it says.
+pub(crate) type PlanRule = (&'static str, fn(&Plan<'_>, &Machine) -> Outcome);
 
 fn finding(rule: &'static str, outcome: Outcome) -> Finding {
     match outcome {
@@ -37,53 +29,8 @@ fn finding(rule: &'static str, outcome: Outcome) -> Finding {
     }
 }
 
-/// The capture kernel would overwrite its own header and the copy of low memory.
-fn not_in_capture_ram(plan: &Plan<'_>) -> Outcome {
-    let memmap = plan.cmdline.parameters().any(|word| word == "memmap=exactmap");
-    let usable = usable(plan);
-    for segment in &plan.segments {
-        let kept = matches!(segment.kind, SegmentKind::Elfcorehdr | SegmentKind::Backup);
-        if kept && !memmap && usable.overlaps(segment.range) {
-            return Err(format!("{} at {} is usable in the e820 map", segment.kind.name(), segment.range));
-        }
-    }
-    Ok(String::from(if memmap { "left out by memmap=" } else { "left out of the e820 map" }))
-}
-
-/// The kernel, its parameters and its ramdisk must be memory to it.
-fn segments_in_capture_ram(plan: &Plan<'_>) -> Outcome {
-    let usable = usable(plan);
-    for segment in &plan.segments {
-        let used =
-            matches!(segment.kind, SegmentKind::Kernel | SegmentKind::Initrd | SegmentKind::BootParams);
-        if used && !usable.contains_range(segment.range) {
-            return Err(format!(
-                "{} at {} is not usable in the e820 map",
-                segment.kind.name(),
-                segment.range
-            ));
-        }
-    }
-    Ok(format!("{:#x} bytes of usable memory", usable.total()))
-}
-
-fn usable(plan: &Plan<'_>) -> RangeSet {
-    plan.e820.iter().filter(|entry| entry.kind == MemoryKind::Ram).map(|entry| entry.range).collect()
-}
-
-fn e820_sorted(plan: &Plan<'_>) -> Outcome {
-    let bad = plan.e820.windows(2).find(|pair| match pair {
-        [low, high] => low.range.end() > high.range.start(),
-        _ => false,
-    });
-    match bad {
-        Some([low, high]) => Err(format!("{} and {} are not in order", low.range, high.range)),
-        _ => Ok(format!("{} entries", plan.e820.len())),
-    }
-}
-
 /// On hot-plug the kernel finds the header by its magic and takes the last segment with it.
-fn one_elf_segment(plan: &Plan<'_>) -> Outcome {
+pub(crate) fn one_elf_segment(plan: &Plan<'_>, _: &Machine) -> Outcome {
     let elf =
         |kind: SegmentKind, data: &[u8]| kind != SegmentKind::Elfcorehdr && data.starts_with(b"\x7fELF");
     let other = plan.segments.iter().find(|segment| elf(segment.kind, &segment.data));
@@ -99,7 +46,7 @@ fn one_elf_segment(plan: &Plan<'_>) -> Outcome {
     }
 }
 
-fn command_line(plan: &Plan<'_>) -> Outcome {
+pub(crate) fn command_line(plan: &Plan<'_>, _: &Machine) -> Outcome {
     let (len, limit) = (plan.cmdline.as_str().len() as u64, plan.cmdline_limit);
     let header = plan.segment(SegmentKind::Elfcorehdr).map(|segment| segment.mem() >> 10);
     let wanted = header.map(|kib| format!("elfcorehdr={kib}K"));
@@ -114,17 +61,7 @@ fn command_line(plan: &Plan<'_>) -> Outcome {
     }
 }
 
-fn initrd_reachable(plan: &Plan<'_>) -> Outcome {
-    match plan.segment(SegmentKind::Initrd) {
-        Some(initrd) if initrd.range.last() > plan.initrd_limit => {
-            Err(format!("it ends at {:#x}, the limit is {:#x}", initrd.range.last(), plan.initrd_limit))
-        }
-        Some(initrd) => Ok(format!("at {}", initrd.range)),
-        None => Ok(String::from("there is none")),
-    }
-}
-
-fn not_claimed(plan: &Plan<'_>, machine: &Machine) -> Outcome {
+pub(crate) fn not_claimed(plan: &Plan<'_>, machine: &Machine) -> Outcome {
     let bad = plan.segments.iter().find(|segment| machine.crash_claimed.overlaps(segment.range));
     let copy = match plan.low_memory {
         LowMemory::BackedUp { source, .. } => source.size(),

@@ -1,5 +1,6 @@
 //! The acceptance rules of kexec_load(2), in the order the kernel applies them
-//! (kernel/kexec.c and kernel/kexec_core.c; measured on Linux 6.1 and 6.12, x86_64).
+//! (kernel/kexec.c and kernel/kexec_core.c; measured on Linux 6.1 and 6.12, x86_64). All
+//! architectures share them; the limits are those of the target.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -9,13 +10,10 @@ use super::control_pages::describe;
 use super::{Buffer, Candidate, Environment, Report, Verdict, control_pages, find_control_pages};
 use crate::Errno;
 use crate::plan::KexecFlags;
+use crate::target::{SegmentLimit, Target};
 
 /// `KEXEC_SEGMENT_MAX` (include/uapi/linux/kexec.h).
 pub(crate) const SEGMENT_MAX: usize = 16;
-/// The last byte of the physical address space of x86_64, which no segment may have, with page
-/// tables of four and of five levels.
-const LAST_4_LEVELS: u64 = (1 << 46) - 1;
-const LAST_5_LEVELS: u64 = (1 << 52) - 1;
 /// The architecture in the flags: 16 bits, above which the kernel looks at none.
 const ARCH_SHIFT: u32 = 16;
 const ARCH_BITS: u64 = 0xffff;
@@ -177,18 +175,24 @@ fn page_aligned(candidate: &Candidate, environment: &Environment) -> (Verdict, S
     })
 }
 
+/// The end of the addresses a segment may have is the target's.
 fn destination_limit(candidate: &Candidate, environment: &Environment) -> (Verdict, String) {
+    let Some(target) = Target::of(environment.arch) else { return not_measured(environment) };
+    let SegmentLimit { refused, taken, between } = (target.segment_limit)(environment);
     let end = |segment: &super::CandidateSegment| segment.mem.saturating_add(segment.memsz);
-    let last = if environment.five_levels == Some(false) { LAST_4_LEVELS } else { LAST_5_LEVELS };
     let found = all(candidate, "all segments are addressable", |segment| {
-        (end(segment) >= last).then(|| format!("ends at {:#x}, the limit is {last:#x}", end(segment)))
+        (end(segment) >= refused).then(|| format!("ends at {:#x}, the limit is {refused:#x}", end(segment)))
     });
-    let doubtful = candidate.segments.iter().any(|segment| end(segment) >= LAST_4_LEVELS);
-    if environment.five_levels.is_none() && found.0 == Verdict::Pass && doubtful {
-        let detail = "a segment needs page tables of five levels, and it is not known how many there are";
-        return (Verdict::Unknown, String::from(detail));
+    let doubtful = candidate.segments.iter().any(|segment| end(segment) >= taken);
+    if found.0 == Verdict::Pass && doubtful {
+        return (Verdict::Unknown, format!("a segment needs {between}"));
     }
     found
+}
+
+/// The rule is there, its numbers are not.
+fn not_measured(environment: &Environment) -> (Verdict, String) {
+    (Verdict::Unknown, format!("not known for {}", environment.arch.name()))
 }
 
 /// A segment without length is in the way of one that has bytes on both sides of it.
@@ -250,8 +254,12 @@ fn control_page_room(candidate: &Candidate, environment: &Environment) -> (Verdi
     }
     let segments: Vec<(u64, u64)> =
         candidate.segments.iter().map(|segment| (segment.mem, segment.memsz)).collect();
+    let lists = control_pages(environment);
+    if lists.is_empty() {
+        return not_measured(environment);
+    }
     let (mut fits, mut lacks) = (None, None);
-    for list in control_pages(environment) {
+    for list in lists {
         match find_control_pages(region, environment.page_size, &segments, &list) {
             Ok(()) => fits = Some(list),
             Err(shortage) => lacks = Some((list, shortage)),

@@ -75,3 +75,20 @@ impl Compressor {
         Ok(len)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page is packed where it is wanted, without a copy, as long as there is room for any.
+    #[test]
+    fn only_a_small_output_costs_room() {
+        let (mut compressor, page) = (Compressor::new(Codec::Snappy, 1).unwrap(), [7; 4096]);
+        let mut output = alloc::vec![0; Codec::Snappy.bound(page.len())];
+        let len = compressor.encode(Codec::Snappy, &page, &mut output).unwrap();
+        assert!(compressor.room.is_empty());
+        let less = output.len() - 1;
+        assert_eq!(compressor.encode(Codec::Snappy, &page, &mut output[..less]), Ok(len));
+        assert!(!compressor.room.is_empty());
+    }
+}

@@ -289,3 +289,15 @@ fn streams_of_other_programs() {
         assert_eq!(decode(*codec, data, page.len()).as_ref(), Ok(&page), "{codec}");
     }
 }
+
+/// Four letters, eight times the last of them, and the end.
+#[cfg(feature = "lzo")]
+#[test]
+fn a_copy_of_lzo_ends_where_the_output_ends() {
+    let block = [17 + 4, b'a', b'b', b'c', b'd', 0xe0, 0, 0x11, 0, 0];
+    let mut output = [0; 12];
+    assert_eq!(super::lzo::decompress(&block, &mut output), Ok(12));
+    assert_eq!(&output, b"abcddddddddd");
+    let full = CodecError::TooLong { codec: Codec::Lzo, at: 5, room: 11 };
+    assert_eq!(super::lzo::decompress(&block, &mut output[..11]), Err(full));
+}

@@ -31,10 +31,14 @@ struct Place {
 pub(super) struct BlockCache {
     /// Bytes of a block.
     block: usize,
+    /// Blocks of a chunk, as a power of two: no hit divides.
+    per_chunk: u32,
     /// Blocks at most.
     limit: usize,
     /// Places of a set.
     ways: usize,
+    /// Sets.
+    sets: usize,
     /// Numbers of the blocks, set by set.
     numbers: Vec<u64>,
     places: Vec<Place>,
@@ -51,7 +55,8 @@ impl BlockCache {
     /// For blocks of `block` bytes, as many as are in `bytes`, and in no case more than `most`.
     pub(super) fn new(block: usize, bytes: u64, most: u64) -> Self {
         let fits = bytes.checked_div(block as u64).unwrap_or(0).min(most).min(u32::MAX.into());
-        Self { block, limit: usize::try_from(fits).unwrap_or(0), ..Self::default() }
+        let per_chunk = CHUNK.checked_div(block).and_then(usize::checked_ilog2).unwrap_or(0);
+        Self { block, per_chunk, limit: usize::try_from(fits).unwrap_or(0), ..Self::default() }
     }
 
     /// Whether blocks have `block` bytes.
@@ -112,8 +117,7 @@ impl BlockCache {
     /// The first place of the set that the block `number` belongs to.
     #[inline]
     fn set(&self, number: u64) -> usize {
-        let sets = self.numbers.len().checked_div(self.ways).unwrap_or(0);
-        spread(number, sets).saturating_mul(self.ways)
+        spread(number, self.sets).saturating_mul(self.ways)
     }
 
     /// Makes the places when they are needed first.
@@ -122,12 +126,13 @@ impl BlockCache {
             return true;
         }
         let ways = self.limit.min(WAYS);
-        let count = self.limit.checked_div(ways).unwrap_or(0).saturating_mul(ways);
+        let sets = self.limit.checked_div(ways).unwrap_or(0);
+        let count = sets.saturating_mul(ways);
         let room = self.numbers.try_reserve_exact(count).and_then(|()| self.places.try_reserve_exact(count));
         if room.is_err() || count == 0 {
             return false;
         }
-        self.ways = ways;
+        (self.ways, self.sets) = (ways, sets);
         self.numbers.resize(count, NONE);
         self.places.resize(count, Place::default());
         true
@@ -159,7 +164,7 @@ impl BlockCache {
 
     /// Gives the place a block of its own.
     fn grow(&mut self, place: usize) -> bool {
-        let per_chunk = self.per_chunk();
+        let per_chunk = 1_usize.checked_shl(self.per_chunk).unwrap_or(1);
         let have = self.chunks.len().saturating_mul(per_chunk);
         if self.taken >= have {
             let left = self.limit.saturating_sub(self.taken).min(per_chunk);
@@ -177,16 +182,13 @@ impl BlockCache {
         place.at != 0
     }
 
-    fn per_chunk(&self) -> usize {
-        CHUNK.checked_div(self.block).unwrap_or(1).max(1)
-    }
-
     #[inline]
     fn bytes(&mut self, at: u32) -> Option<&mut [u8]> {
-        let index = usize::try_from(at).ok()?.checked_sub(1)?;
-        let per_chunk = self.per_chunk();
-        let chunk = self.chunks.get_mut(index.checked_div(per_chunk)?)?;
-        let start = index.checked_rem(per_chunk)?.checked_mul(self.block)?;
+        let index = at.checked_sub(1)?;
+        let chunk = index.checked_shr(self.per_chunk)?;
+        let inside = index ^ chunk.checked_shl(self.per_chunk)?;
+        let chunk = self.chunks.get_mut(usize::try_from(chunk).ok()?)?;
+        let start = usize::try_from(inside).ok()?.checked_mul(self.block)?;
         chunk.get_mut(start..start.checked_add(self.block)?)
     }
 }
@@ -287,5 +289,27 @@ mod tests {
         let mut cache = BlockCache::new(16, 1 << 20, 10);
         (0..100).for_each(|number| assert!(put(&mut cache, number)));
         assert!(bytes_of(&cache) <= 160);
+    }
+
+    #[test]
+    fn places_are_made_once() {
+        let mut cache = BlockCache::new(16, 64 * 16, u64::MAX);
+        assert!(put(&mut cache, 0));
+        let room = (cache.numbers.capacity(), cache.places.capacity());
+        (1..200).for_each(|number| assert!(put(&mut cache, number)));
+        assert_eq!((cache.numbers.capacity(), cache.places.capacity()), room);
+    }
+
+    #[test]
+    fn where_there_is_no_memory_for_more_those_that_are_here_make_room() {
+        let mut cache = BlockCache::new(16, 8 * 16, u64::MAX);
+        assert!(put(&mut cache, 1));
+        // As if there were: no block gets a number so high.
+        cache.taken = usize::MAX;
+        for number in 2..50 {
+            assert!(put(&mut cache, number), "{number}");
+            assert_eq!(cache.get(number), Some(&[number as u8; 16][..]));
+            assert!(cache.get(number - 1).is_none());
+        }
     }
 }

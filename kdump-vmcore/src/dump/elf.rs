@@ -9,6 +9,7 @@ use kdump_elf::{Arch, PT_LOAD, Paddr, Phdr, PhysRange};
 use super::block_cache::BlockCache;
 use super::core_table::CoreTable;
 use super::format::{Format, Scratch};
+use super::read_ahead::AHEAD;
 use super::remembered::{Remembered, error_of};
 use super::scan::offset_in;
 use super::signature::{Part, only};
@@ -26,6 +27,8 @@ const FEW: u64 = 256 << 20;
 
 /// Bytes of the blocks of a file that are kept; reads as long as that are not made from them.
 const BLOCK: usize = 4096;
+/// The longest reads that are made from what was read ahead.
+const SMALL: usize = 16 << 10;
 
 /// An ELF core file: /proc/vmcore, a copy of it, or what makedumpfile and QEMU write.
 ///
@@ -75,10 +78,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
         notes,
         ..Facts::new("elf", ehdr.encoding)
     };
-    if xen::was_below(&facts.notes) {
-        let text = "was below: memory is the machine's; crash translates the kernel's addresses";
-        facts.details.push(("xen", text.into()));
-    }
+    facts.details.extend(xen::detail(&facts.notes));
     if remembered.given_up != 0 {
         let text = format!("{} readable bytes for which the list of losses had no room", remembered.given_up);
         facts.details.push(("given up", text));
@@ -116,7 +116,7 @@ impl ElfDump<'_> {
             }
             return stop(Error::Truncated { what: "memory", offset: at, need: want, have });
         }
-        if self.is_cacheable && piece.len() < BLOCK && self.read_kept(at, piece, scratch) {
+        if self.is_cacheable && piece.len() <= SMALL && self.read_kept(at, piece, scratch) {
             return Ok(count);
         }
         match self.source.read_full_at(at, piece) {
@@ -125,29 +125,47 @@ impl ElfDump<'_> {
         }
     }
 
-    /// Fills `piece` from a block of the file that is kept. A block is read when it is wanted a second
-    /// time: a system call for all of it costs more than one for a few bytes. What cannot be read
-    /// is not kept, and read again to say why.
+    /// Fills `piece` from what is kept of the file: a block, or what was read ahead. A block is read when
+    /// it is wanted a second time: a system call for all of it costs more than one for a few bytes.
+    /// What cannot be read is not kept, and read again to say why.
     fn read_kept(&self, at: u64, piece: &mut [u8], scratch: &mut Scratch) -> bool {
-        let Scratch { blocks, options, .. } = scratch;
         let inside = offset_in(at, BLOCK as u64);
         let start = at.saturating_sub(inside as u64);
-        let Some(end) = inside.checked_add(piece.len()).filter(|end| *end <= BLOCK) else { return false };
         let number = start >> BLOCK.trailing_zeros();
-        if !blocks.is_for(BLOCK) {
-            *blocks = BlockCache::new(BLOCK, options.cache_size, self.size >> BLOCK.trailing_zeros());
+        let end = inside.checked_add(piece.len()).filter(|end| *end <= BLOCK && piece.len() < BLOCK);
+        if !scratch.blocks.is_for(BLOCK) {
+            let (size, most) = (scratch.options.cache_size, self.size >> BLOCK.trailing_zeros());
+            scratch.blocks = BlockCache::new(BLOCK, size, most);
         }
-        if let Some(bytes) = blocks.get(number).and_then(|block| block.get(inside..end)) {
-            piece.copy_from_slice(bytes);
+        if let Some(end) = end {
+            if let Some(bytes) = scratch.blocks.get(number).and_then(|block| block.get(inside..end)) {
+                piece.copy_from_slice(bytes);
+                return true;
+            }
+        }
+        if self.read_in_order(at, piece, scratch) {
             return true;
         }
         let is_whole = start.saturating_add(BLOCK as u64) <= self.size;
-        if !is_whole || !blocks.is_wanted_again(number) {
-            return false;
-        }
+        let blocks = &mut scratch.blocks;
+        let Some(end) = end.filter(|_| is_whole && blocks.is_wanted_again(number)) else { return false };
         let read = blocks.put(number, |block| self.source.read_full_at(start, block));
         let block = read.and_then(Result::ok);
         block.and_then(|block| block.get(inside..end)).is_some_and(|bytes| {
+            piece.copy_from_slice(bytes);
+            true
+        })
+    }
+
+    /// Fills `piece` from what was read ahead, which begins where small reads follow each other.
+    fn read_in_order(&self, at: u64, piece: &mut [u8], scratch: &mut Scratch) -> bool {
+        let Scratch { ahead, sequence, options, .. } = scratch;
+        let goes_on = sequence.goes_on(at, piece.len());
+        if ahead.get(0, at, piece.len()).is_none() && (!goes_on || options.cache_size == 0) {
+            return false;
+        }
+        let more = self.size.saturating_sub(at).min(AHEAD);
+        ahead.load((0, &*self.source), at, (piece.len(), more), "memory").is_ok_and(|bytes| {
             piece.copy_from_slice(bytes);
             true
         })

@@ -4,6 +4,7 @@ use kdump_elf::Paddr;
 
 use super::block_cache::BlockCache;
 use super::kdump::PageScratch;
+use super::read_ahead::{ReadAhead, Sequence};
 use super::{Facts, Span, SpanKind};
 use crate::error::Stopped;
 
@@ -101,6 +102,9 @@ pub struct Scratch {
     pub(super) pages: PageScratch,
     /// Pieces of files that are read by system calls.
     pub(super) blocks: BlockCache,
+    /// What is read of such files in order.
+    pub(super) sequence: Sequence,
+    pub(super) ahead: ReadAhead,
     /// Of the threads that help.
     #[cfg(feature = "std")]
     pub(super) helpers: Vec<Scratch>,

@@ -13,6 +13,7 @@ mod note_table;
 #[cfg(feature = "std")]
 mod parallel;
 mod raw_image;
+mod read_ahead;
 mod reader;
 mod remembered;
 pub(crate) mod scan;

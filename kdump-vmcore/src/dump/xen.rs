@@ -1,6 +1,8 @@
 //! Dumps of machines under Xen and of its domains, known by its notes (xen/include/public/elfnote.h,
 //! docs/misc/dump-core-format.txt of Xen).
 
+use alloc::string::String;
+
 use kdump_elf::{Class, Ehdr, Endian};
 
 use super::NoteTable;
@@ -18,10 +20,20 @@ const MAX_SECTIONS: u16 = 64;
 const DOMAIN: &str = "an ELF core of a Xen domain by `xl dump-core`, which has sections in place of program \
                       headers; crash reads it";
 
+/// The note with the hypervisor's own VMCOREINFO.
+const INFO: &[u8] = b"VMCOREINFO_XEN";
+
 /// Whether a kernel under Xen died: the memory is the machine's, whose page numbers are not those
 /// of the kernel.
 pub(crate) fn was_below(notes: &NoteTable) -> bool {
-    notes.iter().any(|note| note.name == NAME && CRASH.contains(&note.n_type))
+    notes.iter().any(|note| note.name == NAME && CRASH.contains(&note.n_type) || note.name == INFO)
+}
+
+/// What such a dump says of itself, for people.
+pub(super) fn detail(notes: &NoteTable) -> Option<(&'static str, String)> {
+    let text = "was below: memory is the machine's and can be read by physical address; no address of the \
+                kernel is translated, which crash does";
+    was_below(notes).then(|| ("xen", text.into()))
 }
 
 /// Refuses the core file of a domain, which has no program headers: it would be a dump of nothing.

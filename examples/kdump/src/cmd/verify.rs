@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::{ArgMatches, Command};
-use kdump_vmcore::{UnreadableRange, Verification, verify};
+use kdump_vmcore::{Dump, UnreadableRange, Verification, verify};
 use serde_json::{Value, json};
 
 use super::info;
@@ -37,9 +37,9 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     reporter.finish();
     let found = result?;
     if matches.get_flag("json") {
-        crate::json::print(&document(&found, page_size))?;
+        crate::json::print(&document(&dump, &found, page_size))?;
     } else {
-        print(&found, page_size)?;
+        print(&dump, &found, page_size)?;
     }
     if found.is_sound() {
         return Ok(());
@@ -54,7 +54,13 @@ fn pfns(bad: &UnreadableRange, page_size: u64) -> (u64, u64) {
     (pfn(bad.range.start()), pfn(bad.range.last()))
 }
 
-fn document(found: &Verification, page_size: u64) -> Value {
+/// What Xen means for this dump: that all of its memory can be read is not all that a user of it wants.
+fn xen<'d>(dump: &'d Dump<'_>) -> Option<&'d str> {
+    let mut details = dump.facts().details.iter();
+    details.find(|(name, _)| *name == "xen").map(|(_, text)| text.as_str())
+}
+
+fn document(dump: &Dump<'_>, found: &Verification, page_size: u64) -> Value {
     let damage = found.unreadable.ranges.iter().map(|bad| {
         let (first, last) = pfns(bad, page_size);
         json!({
@@ -64,6 +70,7 @@ fn document(found: &Verification, page_size: u64) -> Value {
     });
     json!({
         "sound": found.is_sound(),
+        "xen": xen(dump),
         "memory": found.memory,
         "unreadable": found.unreadable.bytes,
         "damage": damage.collect::<Vec<_>>(),
@@ -72,7 +79,7 @@ fn document(found: &Verification, page_size: u64) -> Value {
     })
 }
 
-fn print(found: &Verification, page_size: u64) -> std::io::Result<()> {
+fn print(dump: &Dump<'_>, found: &Verification, page_size: u64) -> std::io::Result<()> {
     let mut out = crate::terminal::out();
     writeln!(out, "{} bytes of memory read", found.memory.saturating_sub(found.unreadable.bytes))?;
     for bad in &found.unreadable.ranges {
@@ -84,6 +91,9 @@ fn print(found: &Verification, page_size: u64) -> std::io::Result<()> {
     }
     for defect in &found.defects {
         writeln!(out, "damaged: {defect}")?;
+    }
+    if let Some(text) = xen(dump) {
+        writeln!(out, "xen: {text}")?;
     }
     if found.is_sound() {
         writeln!(out, "sound")?;

@@ -223,7 +223,10 @@ impl Bitmap {
         let back = u64::from((alike << 63_u64.saturating_sub(place)).leading_ones());
         let on = u64::from((alike >> place).trailing_ones());
         let start = (back <= place).then(|| bit.saturating_add(1).saturating_sub(back));
-        let end = (place.saturating_add(on) < 64).then(|| bit.saturating_add(on).min(self.len.max(bit)));
+        // What the file does not have ends every run.
+        let last = bit.saturating_sub(place).saturating_add(64) > self.len;
+        let end =
+            (last || place.saturating_add(on) < 64).then(|| bit.saturating_add(on).min(self.len.max(bit)));
         (start, end)
     }
 

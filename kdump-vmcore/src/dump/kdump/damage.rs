@@ -5,12 +5,14 @@ use core::ops::Range;
 use kdump_elf::{LIBKDUMP_NOTE_NAME, NT_LIBKDUMP_SAVE};
 
 use super::bitmap::Bitmap;
-use super::header::{Extent, Header};
+use super::header::{Extent, Header, fill};
 use super::page::PageScratch;
 use super::parts::{File, LEVEL_ZERO};
 use super::raw::{DESC_LEN, MIN_MAIN_LEN};
 use crate::dump::NoteTable;
 use crate::error::Error;
+use crate::room::zeroed;
+use crate::source::ReadAt;
 
 /// Saving as a stream writes bitmaps in pieces of so many bytes, and leaves out those without a bit.
 const PIECE: u64 = 64 << 10;
@@ -28,6 +30,50 @@ pub(super) fn no_page(stored: &Bitmap) -> Option<Error> {
     let expected = "some of the RAM that the headers list: no memory is stored";
     let what = "the number of pages in the bitmap of stored ones";
     (stored.ones() == 0).then_some(Error::Corrupt { what, value: 0, expected })
+}
+
+/// What is wrong when a part of a set has not the bitmaps of the first one, whose descriptors and pages
+/// are found by those. `part` is its number, `header` that of both.
+///
+/// Reading is as for one file: a part that ends before its bitmaps do is told, and a first part that does
+/// was told before.
+pub(super) fn unlike(
+    first: &dyn ReadAt,
+    (source, part): (&dyn ReadAt, u32),
+    header: &Header,
+) -> Result<(), Error> {
+    for place in header.bitmaps() {
+        let chunk = PIECE.min(place.end.saturating_sub(place.start));
+        let (mut ours, mut theirs) = (zeroed("bitmap", chunk)?, zeroed("bitmap", chunk)?);
+        let mut at = place.start;
+        while at < place.end {
+            let count = usize::try_from(place.end.saturating_sub(at).min(PIECE)).unwrap_or(0);
+            let ours = ours.get_mut(..count).unwrap_or_default();
+            let theirs = theirs.get_mut(..count).unwrap_or_default();
+            if first.read_full_at(at, ours).is_err() {
+                return Ok(());
+            }
+            fill(source, at, "bitmap", theirs)?;
+            let bits = at.saturating_sub(place.start).saturating_mul(8);
+            if let Some(bit) = first_difference(ours, theirs) {
+                let pfn = bits.saturating_add(bit);
+                // What pads the last byte is nobody's.
+                return if pfn < header.max_mapnr { Err(Error::PartBitmap { part, pfn }) } else { Ok(()) };
+            }
+            at = at.saturating_add(count as u64);
+        }
+    }
+    Ok(())
+}
+
+/// The first bit in which two pieces of a bitmap differ.
+fn first_difference(ours: &[u8], theirs: &[u8]) -> Option<u64> {
+    if ours == theirs {
+        return None;
+    }
+    let mut bytes = (0_u64..).zip(ours.iter().zip(theirs));
+    let (index, (one, other)) = bytes.find(|(_, (one, other))| one != other)?;
+    Some(index.saturating_mul(8).saturating_add((one ^ other).trailing_zeros().into()))
 }
 
 impl File<'_> {

@@ -238,11 +238,8 @@ fn read_sub(source: &dyn ReadAt, encoding: Encoding, main: &Main, arch: Option<A
         };
         Ok::<_, Error>(sub.unwrap_or_default())
     };
-    let padded = decode(Packing::Padded)?;
-    if encoding.class == Class::Elf64 {
-        return Ok(padded);
-    }
-    let packed = decode(Packing::Packed)?;
+    // With 64 bits there is one way only.
+    let (padded, packed) = (decode(Packing::Padded)?, decode(Packing::Packed)?);
     let usual = if arch == Some(Arch::I386) { packed } else { padded };
     Ok(match (makes_sense(&packed, main), makes_sense(&padded, main)) {
         (true, false) => packed,
@@ -306,4 +303,21 @@ pub(crate) fn machine_name(arch: Arch, endian: Endian) -> &'static str {
     }
     let names = MACHINES.iter().find(|(other, _)| *other == arch);
     names.and_then(|(_, names)| names.first()).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_architecture_has_the_name_its_kernel_gives() {
+        for known in Arch::all() {
+            for endian in [Endian::Little, Endian::Big] {
+                assert_eq!(arch(machine_name(known, endian)), Some(known));
+            }
+        }
+        assert_eq!(machine_name(Arch::Ppc64, Endian::Little), "ppc64le");
+        assert_eq!(machine_name(Arch::Ppc64, Endian::Big), "ppc64");
+        assert_eq!((arch("armv7l"), arch("mips64")), (Some(Arch::Arm), None));
+    }
 }

@@ -12,6 +12,7 @@ mod header;
 mod page;
 mod parts;
 mod raw;
+mod zero_form;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -6,19 +6,21 @@ use kdump_elf::Endian;
 use zerocopy::{BE, FromBytes, LE};
 
 use super::raw::{DESC_LEN, PageDesc};
+use super::zero_form::ZeroForm;
 use crate::codec::{Codec, CodecError, Decoder};
 use crate::dump::SpanKind;
 use crate::dump::block_cache::BlockCache;
+use crate::dump::read_ahead::{AHEAD, ReadAhead};
 use crate::dump::scan::offset_in;
 use crate::dump::signature::Part;
-use crate::error::{Error, PageFault};
+use crate::error::{Error, PageFault, Stopped};
 use crate::room::zeroed;
 use crate::source::ReadAt;
 
 /// Descriptors read at once: neighbours are usually wanted next.
 const DESCS: usize = 64;
-/// Bytes read at once where pages are read one after the other.
-const AHEAD: u64 = 64 << 10;
+/// Bytes that are kept of each: what no page has a use for is left out (`page_flags`).
+const KEPT_DESC: usize = 16;
 
 /// What a descriptor says of its page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +59,9 @@ pub(super) struct Pages<'s> {
 #[derive(Debug, Default)]
 pub(in crate::dump) struct PageScratch {
     decoder: Decoder,
-    descs: Cached,
-    data: Cached,
+    zero_form: ZeroForm,
+    descs: ReadAhead,
+    data: ReadAhead,
     /// Blocks of [`DESCS`] descriptors.
     tables: BlockCache,
     /// Pages by their number.
@@ -69,76 +72,21 @@ pub(in crate::dump) struct PageScratch {
     page_of: Option<u64>,
 }
 
-/// Bytes of a file that were read.
-#[derive(Debug, Default)]
-struct Cached {
-    bytes: Vec<u8>,
-    /// Bytes that are good.
-    len: usize,
-    /// Which file they are from.
-    file: usize,
-    offset: u64,
-}
-
-impl Cached {
-    /// `len` bytes from `offset` on, when they are here.
-    fn get(&self, file: usize, offset: u64, len: usize) -> Option<&[u8]> {
-        let start = usize::try_from(offset.checked_sub(self.offset)?).ok()?;
-        let good = self.bytes.get(..self.len).filter(|_| self.file == file)?;
-        good.get(start..start.checked_add(len)?)
-    }
-
-    /// Whether a read of `offset` goes on where the last one stopped, or inside it.
-    fn is_near(&self, file: usize, offset: u64) -> bool {
-        let end = self.offset.saturating_add(self.len as u64);
-        self.file == file && self.len > 0 && (self.offset..=end).contains(&offset)
-    }
-
-    /// Reads `len` bytes, and up to `more` if there are that many.
-    fn load(
-        &mut self,
-        (file, source): (usize, &dyn ReadAt),
-        offset: u64,
-        (len, more): (usize, u64),
-        what: &'static str,
-    ) -> Result<&[u8], Error> {
-        if self.get(file, offset, len).is_none() {
-            let room = more.max(len as u64);
-            if (self.bytes.len() as u64) < room {
-                self.bytes = zeroed(what, room)?;
-            }
-            self.len = 0;
-            let room = usize::try_from(room).unwrap_or(len);
-            let place = self.bytes.get_mut(..room).unwrap_or_default();
-            (self.file, self.offset) = (file, offset);
-            match source.read_full_at(offset, place) {
-                Ok(()) => self.len = place.len(),
-                Err(stopped) if stopped.read >= len => self.len = stopped.read,
-                Err(stopped) => {
-                    let (need, have) = (len as u64, stopped.read as u64);
-                    return Err(match stopped.error {
-                        Error::Truncated { .. } => Error::Truncated { what, offset, need, have },
-                        other => other,
-                    });
-                }
-            }
-        }
-        Ok(self.get(file, offset, len).unwrap_or_default())
-    }
-}
-
-/// One part in so many of what is kept is descriptors: a page takes 24 bytes of them.
-const TABLES: u64 = 8;
+/// One part in so many of what is kept is descriptors: a page takes 16 bytes of them, so that those of 4 GiB of memory in pages of
+/// 4 KiB are kept as a whole by a cache of 64 MiB.
+const TABLES: u64 = 4;
 
 impl PageScratch {
     /// Makes ready for a read. Without a cache nothing is left of the one before.
     #[inline]
     pub(in crate::dump) fn begin(&mut self, cache_size: u64, page_size: usize, pages: u64) {
         if cache_size == 0 {
-            (self.descs.len, self.data.len, self.page_of) = (0, 0, None);
+            self.descs.clear();
+            self.data.clear();
+            self.page_of = None;
         } else if !self.pages.is_for(page_size) {
             let tables = cache_size / TABLES;
-            self.tables = BlockCache::new(DESC_LEN * DESCS, tables, pages.div_ceil(DESCS as u64));
+            self.tables = BlockCache::new(KEPT_DESC * DESCS, tables, pages.div_ceil(DESCS as u64));
             self.pages = BlockCache::new(page_size, cache_size.saturating_sub(tables), pages);
         }
     }
@@ -235,11 +183,11 @@ impl Pages<'_> {
         let number =
             u16::try_from(file).ok().and_then(|file| block.checked_mul(1 << 16)?.checked_add(file.into()));
         let Some(number) = number else { return false };
-        let inside = inside.saturating_mul(DESC_LEN);
+        let inside = inside.saturating_mul(KEPT_DESC);
         let mut copy = |bytes: &[u8]| {
-            let found = bytes.get(inside..).and_then(<[u8]>::first_chunk);
-            found.is_some_and(|found| {
-                *desc = *found;
+            let found = bytes.get(inside..).and_then(<[u8]>::first_chunk::<KEPT_DESC>);
+            found.zip(desc.first_chunk_mut()).is_some_and(|(from, to)| {
+                *to = *from;
                 true
             })
         };
@@ -250,7 +198,14 @@ impl Pages<'_> {
         if at.saturating_add(LEN as u64) > self.data {
             return false;
         }
-        let read = tables.put(number, |bytes| self.source.read_full_at(at, bytes));
+        let read = tables.put(number, |kept| {
+            let mut table = [0; LEN];
+            self.source.read_full_at(at, &mut table)?;
+            for (kept, desc) in kept.chunks_exact_mut(KEPT_DESC).zip(table.chunks_exact(DESC_LEN)) {
+                kept.copy_from_slice(desc.get(..KEPT_DESC).unwrap_or_default());
+            }
+            Ok::<_, Stopped>(())
+        });
         read.and_then(Result::ok).is_some_and(copy)
     }
 
@@ -288,14 +243,21 @@ impl Pages<'_> {
         };
         let len = usize::try_from(size).unwrap_or(usize::MAX);
         let more = if scratch.data.is_near(file, offset) { AHEAD } else { 0 };
-        let PageScratch { decoder, data, page, page_of, pages, .. } = scratch;
+        let PageScratch { decoder, zero_form, data, page, page_of, pages, .. } = scratch;
         let input =
             data.load((file, &*self.source), offset, (len, more), "compressed page").map_err(failed)?;
-        let mut decode = |page: &mut [u8]| {
-            let fault = |error: CodecError| Error::Page { pfn, offset, cause: PageFault::Codec(error) };
-            decoder.decode(codec, input, page).map_err(fault)
-        };
         let page_size = usize::try_from(self.page_size).unwrap_or(usize::MAX);
+        let is_zero = zero_form.is(codec, input, page_size);
+        let mut decode = |page: &mut [u8]| {
+            if is_zero {
+                page.fill(0);
+                return Ok(());
+            }
+            let fault = |error: CodecError| Error::Page { pfn, offset, cause: PageFault::Codec(error) };
+            decoder.decode(codec, input, page).map_err(fault)?;
+            zero_form.learn(codec, input, page);
+            Ok(())
+        };
         if buf.len() == page_size {
             return decode(buf).map_err(failed);
         }
@@ -303,6 +265,10 @@ impl Pages<'_> {
         let kept = if pages.is_wanted_again(pfn) { pages.put(pfn, &mut decode) } else { None };
         let whole: &[u8] = match kept {
             Some(page) => page.map_err(failed)?,
+            None if is_zero => {
+                buf.fill(0);
+                return Ok(());
+            }
             None => {
                 *page_of = None;
                 if page.len() != page_size {

@@ -8,14 +8,14 @@ use kdump_elf::{Arch, Endian, PT_NOTE, Phdr};
 
 use super::Kdump;
 use super::bitmap::Bitmap;
-use super::damage::{no_page, no_ram};
+use super::damage::{no_page, no_ram, unlike};
 use super::describe::details;
 use super::header::{Extent, Header, MACHINE, fill};
 use super::page::{PageScratch, Pages};
 use super::raw::DESC_LEN;
 use crate::dump::remembered::Remembered;
 use crate::dump::signature::Part;
-use crate::dump::{Completeness, Facts, NoteTable, SpanKind};
+use crate::dump::{Completeness, Facts, NoteTable, SpanKind, xen};
 use crate::error::Error;
 use crate::room::{append, tell, zeroed};
 use crate::source::ReadAt;
@@ -61,6 +61,10 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
         return Err(Error::Unsupported { what: "a dump of no file; name one at least" });
     };
     let (ram, stored) = bitmaps(first, &header, &mut defects)?;
+    for other in opened.iter().skip(1) {
+        unlike(first, (&*other.source, other.number), &other.header)
+            .or_else(|error| tell(&mut defects, error))?;
+    }
     defects.extend(ram.as_ref().and_then(|ram| no_ram(&stored, ram)));
     let notes = notes(first, &header, &mut defects)?;
     // Page frame 0 of ARM is where its RAM begins.
@@ -107,6 +111,8 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
     let page_size = vmcoreinfo.filter(|size| (0x1000..=0x10_0000).contains(size));
     // QEMU writes arm64 in blocks of the largest page there is, whatever the kernel's are.
     let block_size = (header.arch != Some(Arch::Arm64)).then(|| header.block_size());
+    let mut details = details(&header, &files, &stored, text.as_deref().unwrap_or_default(), &mut scratch);
+    details.extend(xen::detail(&notes));
     let facts = Facts {
         e_machine: header.arch.map_or(0, Arch::e_machine),
         arch: header.arch,
@@ -114,7 +120,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
         dump_level: header.dump_level,
         notes,
         completeness,
-        details: details(&header, &files, &stored, text.as_deref().unwrap_or_default(), &mut scratch),
+        details,
         ..Facts::new(if header.diskdump { "diskdump" } else { "kdump" }, header.encoding)
     };
     let base = base.checked_next_multiple_of(header.block_size()).unwrap_or(0);
@@ -174,8 +180,7 @@ fn missing_part(
 }
 
 /// The bitmap of RAM, if there are two, and that of the stored pages. All parts of a set have the
-/// same ones, and only those of the first part are read: a wrong bit in another's changes nothing, and
-/// one in these shows in where the data of every part begins.
+/// same ones, and only those of the first part are used.
 fn bitmaps(
     source: &dyn ReadAt,
     header: &Header,

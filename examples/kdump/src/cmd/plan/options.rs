@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use kdump_elf::Arch;
 use kdump_segments::plan::{BackupPolicy, PlanOptions};
-use kdump_segments::purgatory::{MismatchAction, SerialPort};
+use kdump_segments::purgatory::{MismatchAction, Serial, SerialPort};
 
 use crate::args::parse_size;
 use crate::failure::Failure;
@@ -165,12 +165,12 @@ pub(super) fn plan_options(matches: &ArgMatches) -> Result<PlanOptions, Failure>
         }))
 }
 
-fn serial(matches: &ArgMatches) -> Result<Option<SerialPort>, Failure> {
+fn serial(matches: &ArgMatches) -> Result<Option<Serial>, Failure> {
     let Some(&port) = matches.get_one::<u64>("purgatory-serial") else { return Ok(None) };
     let base = u16::try_from(port).map_err(|_| {
         Failure::usage(format!("--purgatory-serial: {port:#x} is not an I/O port (at most 0xffff)"))
     })?;
-    Ok(Some(SerialPort { base, baud: matches.get_one("serial-baud").copied() }))
+    Ok(Some(Serial { port: SerialPort::Port(base), baud: matches.get_one("serial-baud").copied() }))
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ fn write_plan(out: &mut String, plan: &Plan<'_>, report: &Report) -> fmt::Result
     writeln!(out, "\n/proc/vmcore after a crash: {guess}{} bytes", plan.vmcore.size)?;
     write_phdrs(out, &plan.vmcore.phdrs)?;
     writeln!(out, "\nmemory of the capture kernel")?;
-    for entry in &plan.e820 {
+    for entry in plan.x86().map_or(&[][..], |x86| &x86.e820) {
         writeln!(out, "  {} {}", entry.range, entry.kind.name())?;
     }
     writeln!(out, "\ncommand line\n  {}", printable(plan.cmdline.as_str()))?;

@@ -5,9 +5,9 @@ mod offsets;
 
 use alloc::vec::Vec;
 
-use crate::e820::{E820_TABLE_MAX, E820Entry};
+use super::e820::{E820_TABLE_MAX, E820Entry};
+use super::setup_data::EFI_DESCRIPTOR_SIZE;
 use crate::le::{array, put};
-use crate::setup_data::EFI_DESCRIPTOR_SIZE;
 use offsets as at;
 
 /// Bytes of boot_params.

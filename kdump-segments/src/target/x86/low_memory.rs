@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Arch, PhysRange, VmcoreInfo};
 
-use super::BackupPolicy;
 use crate::elfcorehdr::low_ram;
+use crate::plan::BackupPolicy;
+use crate::target::LowMemoryDecision;
 use crate::{Machine, MemoryKind, RangeSet};
 
 /// End of the memory real mode can use; video memory and ROMs follow.
@@ -16,21 +17,10 @@ const CONVENTIONAL_END: u64 = 0xa_0000;
 /// is specified").
 const PROTOCOL_5_5: u16 = 0x20f;
 
-/// What is to become of low memory, before a backup has a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// It is the capture kernel's and is not dumped.
-    Use,
-    /// It is dumped where it lies.
-    Keep,
-    /// This range, up to 640 KiB, is saved; the capture kernel may then use it.
-    Save(PhysRange),
-}
-
 /// Decides by what the user asked for and what the machine shows. Why, is said in `notes`.
-pub fn decide(machine: &Machine, policy: BackupPolicy, notes: &mut Vec<String>) -> Decision {
+pub fn decide(machine: &Machine, policy: BackupPolicy, notes: &mut Vec<String>) -> LowMemoryDecision {
     if !matches!(machine.arch, Arch::X86_64 | Arch::I386) {
-        return Decision::Keep;
+        return LowMemoryDecision::Keep;
     }
     let wanted = match policy {
         BackupPolicy::Always => true,
@@ -41,18 +31,18 @@ pub fn decide(machine: &Machine, policy: BackupPolicy, notes: &mut Vec<String>) 
         BackupPolicy::Auto => auto(machine, notes),
     };
     if !wanted {
-        return Decision::Use;
+        return LowMemoryDecision::Use;
     }
     let Some(source) = conventional_ram(machine) else {
         notes.push(String::from("there is no RAM below 640 KiB: nothing is backed up"));
-        return Decision::Keep;
+        return LowMemoryDecision::Keep;
     };
     if low_ram(machine).iter().filter(|range| range.start() < CONVENTIONAL_END).count() > 1 {
         notes.push(String::from(
             "low RAM has several ranges: the first is backed up and used, the others are dumped in place",
         ));
     }
-    Decision::Save(source)
+    LowMemoryDecision::Save(source)
 }
 
 /// The lowest range of dumped RAM below 640 KiB, with the borders the dump has.

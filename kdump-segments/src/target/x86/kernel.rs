@@ -6,12 +6,14 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Arch, PhysRange};
 
-use super::{Builder, NO_LIMIT, POINTER_MAX_32};
+use super::boot_params::fake_setup_header;
+use super::layout::{POINTER_MAX_32, X86Builder};
+use super::paging::five_level_paging;
 use crate::Error;
-use crate::boot_params::fake_setup_header;
 use crate::image::{BzImage, Image, Vmlinux};
 use crate::placement::{Direction, Request};
 use crate::plan::PlanInputs;
+use crate::plan::builder::NO_LIMIT;
 use crate::purgatory::Entry;
 use crate::segment::SegmentKind;
 
@@ -26,9 +28,9 @@ pub(super) enum KernelEntry {
     Bits32(u32),
 }
 
-impl<'a> Builder<'_, 'a> {
+impl<'a> X86Builder<'_, 'a> {
     pub(super) fn kernel(&mut self) -> Result<KernelEntry, Error> {
-        match self.image.clone() {
+        match self.common.images.kernel.clone() {
             Image::BzImage(image) => self.bzimage(&image),
             Image::Vmlinux(image) => self.vmlinux(&image),
         }
@@ -38,12 +40,12 @@ impl<'a> Builder<'_, 'a> {
     /// what was reserved for it.
     fn bzimage(&mut self, image: &BzImage<'a>) -> Result<KernelEntry, Error> {
         let header = &image.header;
-        if self.bits32 && !self.inputs.options.entry_32bit {
-            self.notes.push(String::from(
+        if self.bits32 && !self.common.inputs.options.entry_32bit {
+            self.common.notes.push(String::from(
                 "the kernel has no 64-bit entry, or not above 4 GiB: it is entered in 32-bit mode",
             ));
         }
-        if !self.bits32 && !header.five_level() && self.inputs.machine.five_level_paging() {
+        if !self.bits32 && !header.five_level() && five_level_paging(self.common.inputs.machine) {
             return Err(Error::Conflict {
                 what: "kernel image",
                 reason: String::from(
@@ -59,7 +61,7 @@ impl<'a> Builder<'_, 'a> {
                 (Direction::TopDown, NO_LIMIT)
             };
             let align = u64::from(header.kernel_alignment);
-            self.placement.place(&Request {
+            self.common.placement.place(&Request {
                 part: "kernel",
                 size: image.memsz(),
                 align,
@@ -69,10 +71,10 @@ impl<'a> Builder<'_, 'a> {
             })?
         } else {
             let range = PhysRange::from_len(min, image.memsz())?;
-            self.placement.claim("kernel that cannot be moved", range)?;
+            self.common.placement.claim("kernel that cannot be moved", range)?;
             range
         };
-        self.push(SegmentKind::Kernel, range, Cow::Borrowed(image.payload()));
+        self.common.push(SegmentKind::Kernel, range, Cow::Borrowed(image.payload()));
         let start = range.start();
         if self.bits32 {
             return entry32(start);
@@ -86,22 +88,22 @@ impl<'a> Builder<'_, 'a> {
         if image.relocatable {
             let (part, size, align) = ("kernel", span.size(), image.align);
             let max = if self.bits32 { KERNEL_MAX_32 } else { NO_LIMIT };
-            let mut trial = self.placement.clone();
+            let mut trial = self.common.placement.clone();
             let direction = Direction::TopDown;
             let place = trial.place(&Request { part, size, align, min: KERNEL_MIN, max, direction })?;
             shift = place.start().wrapping_sub(span.start());
         }
         for chunk in image.chunks() {
             let range = PhysRange::from_len(chunk.paddr.wrapping_add(shift), chunk.memsz)?;
-            self.placement.claim("kernel linked for a fixed address", range)?;
-            self.push(SegmentKind::Kernel, range, chunk.data.clone());
+            self.common.placement.claim("kernel linked for a fixed address", range)?;
+            self.common.push(SegmentKind::Kernel, range, chunk.data.clone());
         }
         let entry = image.entry.wrapping_add(shift);
         if self.bits32 { entry32(entry) } else { Ok(KernelEntry::Bits64(entry)) }
     }
 
     pub(super) fn setup_header(&self) -> Vec<u8> {
-        match &self.image {
+        match &self.common.images.kernel {
             Image::BzImage(image) => image.setup_bytes().to_vec(),
             Image::Vmlinux(_) => fake_setup_header(),
         }
@@ -173,6 +175,24 @@ pub(super) fn initrd_limit(image: &Image<'_>, bits32: bool) -> u64 {
     }
 }
 
+/// The longest command line the kernel takes, in bytes without the NUL.
+pub(super) fn cmdline_limit(image: &Image<'_>) -> u64 {
+    match image {
+        Image::BzImage(image) => u64::from(image.header.cmdline_size),
+        // An ELF kernel does not tell; COMMAND_LINE_SIZE of x86 is 2048 with the NUL.
+        Image::Vmlinux(_) => 2047,
+    }
+}
+
+/// Whether the kernel can take over EFI runtime services from a loader that is not
+/// firmware (`XLF_EFI_KEXEC`); an ELF kernel does not tell and is taken to be new enough.
+pub(super) fn takes_efi(image: &Image<'_>) -> bool {
+    match image {
+        Image::BzImage(image) => image.header.efi_kexec(),
+        Image::Vmlinux(_) => true,
+    }
+}
+
 fn entry32(address: u64) -> Result<KernelEntry, Error> {
     let entry = u32::try_from(address).map_err(|_| Error::Conflict {
         what: "32-bit entry",
@@ -182,7 +202,7 @@ fn entry32(address: u64) -> Result<KernelEntry, Error> {
 }
 
 /// The entry as the purgatory is told.
-pub(super) fn target(kernel: KernelEntry, boot_params: u64) -> Result<Entry, Error> {
+pub(super) fn purgatory_entry(kernel: KernelEntry, boot_params: u64) -> Result<Entry, Error> {
     Ok(match kernel {
         KernelEntry::Bits64(rip) => Entry::X86Bits64 { rip, boot_params },
         KernelEntry::Bits32(eip) => {

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use kdump_elf::align_up;
 use zerocopy::{Immutable, IntoBytes, LE, U32, U64, Unaligned};
 
-use crate::e820::{E820_ENTRY_SIZE, E820Entry};
+use super::e820::{E820_ENTRY_SIZE, E820Entry};
 use crate::{EfiHandover, EfiMemoryDescriptor, Error};
 
 const HEADER_SIZE: u64 = size_of::<RawHead>() as u64;

@@ -2,7 +2,7 @@
 
 use kdump_elf::align_up;
 
-use super::SetupHeader;
+use super::setup_header::SetupHeader;
 use crate::Error;
 
 /// Offset of the setup header in the file and in boot_params alike.

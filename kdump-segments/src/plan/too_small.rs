@@ -8,9 +8,10 @@ use core::fmt::Write;
 
 use kdump_elf::PhysRange;
 
-use super::{Images, lay_out_in};
+use super::builder::Images;
 use crate::plan::{Layout, PlanInputs};
 use crate::segment::Segment;
+use crate::target::Target;
 use crate::{AllParts, Error};
 
 const MIB: u64 = 1 << 20;
@@ -19,15 +20,16 @@ const MOST: u64 = 1 << 40;
 
 /// Completes [`Error::NoRoom`]: the parts are laid out in regions with the same start, until one is
 /// found in which all of them fit. Other errors pass through.
-pub(super) fn explain<'a>(
+pub(crate) fn explain<'a>(
+    target: &Target,
     inputs: &PlanInputs<'a>,
     images: &Images<'a>,
     region: PhysRange,
     error: Error,
 ) -> Error {
     let Error::NoRoom { part, need, align, min, max, .. } = error else { return error };
-    let fits = smallest(inputs, images, region);
-    let layout = fits.and_then(|size| lay_out_in(inputs, images, grown(region, size)?).ok());
+    let fits = smallest(target, inputs, images, region);
+    let layout = fits.and_then(|size| (target.lay_out)(inputs, images, grown(region, size)?).ok());
     let total = layout.as_ref().map_or(0, |layout| layout.segments().iter().map(Segment::memsz).sum());
     let runs = layout.as_ref().and_then(|layout| layout.draft.need.as_ref()).map(|need| need.total_mib());
     let all = AllParts {
@@ -40,8 +42,14 @@ pub(super) fn explain<'a>(
 }
 
 /// The smallest size, a multiple of 1 MiB, in which everything fits.
-fn smallest<'a>(inputs: &PlanInputs<'a>, images: &Images<'a>, region: PhysRange) -> Option<u64> {
-    let fits = |size| grown(region, size).is_some_and(|region| lay_out_in(inputs, images, region).is_ok());
+fn smallest<'a>(
+    target: &Target,
+    inputs: &PlanInputs<'a>,
+    images: &Images<'a>,
+    region: PhysRange,
+) -> Option<u64> {
+    let fits =
+        |size| grown(region, size).is_some_and(|region| (target.lay_out)(inputs, images, region).is_ok());
     let mut too_small = region.size() / MIB;
     let mut step = 1_u64;
     let mut enough = loop {

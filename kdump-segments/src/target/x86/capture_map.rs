@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::e820::E820Entry;
+use super::e820::E820Entry;
 use crate::elfcorehdr::{LowMemory, low_ram};
 use crate::{Error, Machine, MemoryKind, MemoryMap, RangeSet};
 

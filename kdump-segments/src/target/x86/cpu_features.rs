@@ -6,7 +6,7 @@ const SHA: [&[u8]; 4] = [b"sha_ni", b"sse2", b"ssse3", b"sse4_1"];
 
 /// Whether every CPU listed has the SHA instructions, and the SSE that their code is mixed with.
 /// A CPU without a list of flags has not, and neither has a file without a CPU.
-pub(super) fn sha_instructions(cpuinfo: &[u8]) -> bool {
+pub(crate) fn sha_instructions(cpuinfo: &[u8]) -> bool {
     let (mut cpus, mut able) = (0_u64, 0_u64);
     for line in cpuinfo.split(|&byte| byte == b'\n') {
         let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };

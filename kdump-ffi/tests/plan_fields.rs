@@ -1,0 +1,331 @@
+//! A plan through C against the same plan through Rust: every field, under every option.
+#![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, reason = "tests may panic")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests may panic")]
+#![allow(
+    unsafe_code,
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "plays a C program"
+)]
+
+mod common;
+
+use core::ffi::{CStr, c_char, c_int};
+use core::ptr::{null, null_mut};
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+
+use common::{
+    libkdump_error, libkdump_finding, libkdump_phdr, libkdump_plan, libkdump_plan_info,
+    libkdump_plan_options, libkdump_preflight_info, libkdump_range, libkdump_segment, message, sized,
+};
+use kdump_elf::Phdr;
+use kdump_ffi::{
+    LIBKDUMP_BACKUP_ALWAYS, LIBKDUMP_BACKUP_NEVER, LIBKDUMP_MISMATCH_CONTINUE, LIBKDUMP_MISMATCH_RESET,
+    LIBKDUMP_PLAN_ELF32, LIBKDUMP_PLAN_ENTRY_32BIT, LIBKDUMP_PLAN_HOTPLUG, LIBKDUMP_PLAN_MEMMAP_CMDLINE,
+    LIBKDUMP_PLAN_NO_EFI, LIBKDUMP_PLAN_REUSE_CMDLINE, LIBKDUMP_PLAN_SEED, LIBKDUMP_VERDICT_FAIL,
+    LIBKDUMP_VERDICT_PASS, LIBKDUMP_VERDICT_UNKNOWN,
+};
+use kdump_ffi_core::{LIBKDUMP_ARCH_X86_64, LIBKDUMP_END, LIBKDUMP_OK};
+use kdump_purgatory::ObjectPurgatory;
+use kdump_segments::Machine;
+use kdump_segments::load::probe_environment;
+use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs, PlanOptions, json_to_ascii};
+use kdump_segments::preflight::{Report, Verdict, check_plan};
+use kdump_segments::purgatory::{MismatchAction, SerialPort};
+
+const INITRD: [u8; 5001] = [0x5a; 5001];
+const CMDLINE: &CStr = c"console=ttyS0 nr_cpus=1";
+
+/// A recorded machine, the images, and an object to be used as purgatory.
+struct World {
+    root: PathBuf,
+    kernel: Vec<u8>,
+    purgatory: Option<Vec<u8>>,
+}
+
+/// A plan of C, freed with its machine.
+struct Made {
+    machine: *mut common::libkdump_machine,
+    plan: *mut libkdump_plan,
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        common::libkdump_plan_free(self.plan);
+        common::libkdump_machine_free(self.machine);
+    }
+}
+
+impl World {
+    fn new(machine: &str) -> Self {
+        let root =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../kdump-segments/tests/machines").join(machine);
+        Self { root, kernel: common::bzimage(), purgatory: None }
+    }
+
+    fn through_c(&self, options: &libkdump_plan_options) -> Result<Made, String> {
+        let (object, len) =
+            self.purgatory.as_ref().map_or((null(), 0), |object| (object.as_ptr(), object.len()));
+        let options = libkdump_plan_options {
+            kernel_data: self.kernel.as_ptr().cast(),
+            kernel_len: self.kernel.len() as u64,
+            initrd_data: INITRD.as_ptr().cast(),
+            initrd_len: INITRD.len() as u64,
+            purgatory: object.cast(),
+            purgatory_len: len as u64,
+            ..*options
+        };
+        let root = CString::new(self.root.to_str().unwrap()).unwrap();
+        let (mut made, mut error) = (Made { machine: null_mut(), plan: null_mut() }, sized());
+        let code = common::libkdump_machine_collect(root.as_ptr(), &raw mut made.machine, &raw mut error);
+        assert_eq!(code, LIBKDUMP_OK, "{}", message(&error));
+        let (plan, place) = (&raw mut made.plan, &raw mut error);
+        match common::libkdump_plan_new(made.machine, &raw const options, plan, place) {
+            LIBKDUMP_OK => Ok(made),
+            _ => Err(message(&error)),
+        }
+    }
+
+    fn through_rust(&self, options: &PlanOptions) -> Result<(Plan<'static>, Report), String> {
+        let machine = Machine::collect(&self.root).unwrap();
+        let purgatory = match &self.purgatory {
+            Some(object) => ObjectPurgatory::from_object(object.clone()).unwrap(),
+            None => ObjectPurgatory::builtin(machine.arch).unwrap(),
+        };
+        let inputs =
+            PlanInputs::new(&machine, &self.kernel, &purgatory).initrd(Some(&INITRD)).options(options);
+        let plan = Plan::new(&inputs).map_err(|error| error.to_string())?.into_owned().unwrap();
+        let report = check_plan(&plan, &machine, &probe_environment(&machine, &self.root));
+        Ok((plan, report))
+    }
+}
+
+/// All elements of one of the lists.
+fn all<T>(mut next: impl FnMut(u32, &mut T) -> c_int, blank: impl Fn() -> T) -> Vec<T> {
+    let mut found = Vec::new();
+    loop {
+        let mut element = blank();
+        match next(found.len() as u32, &mut element) {
+            LIBKDUMP_OK => found.push(element),
+            code => {
+                assert_eq!(code, LIBKDUMP_END);
+                return found;
+            }
+        }
+    }
+}
+
+fn text(text: *const c_char) -> String {
+    unsafe { CStr::from_ptr(text) }.to_str().unwrap().to_owned()
+}
+
+/// In the order of `struct libkdump_phdr`, which `elf(5)` has too.
+type Header = (u32, u32, u64, u64, u64, u64, u64, u64);
+
+fn of_c(phdr: &libkdump_phdr) -> Header {
+    let libkdump_phdr { p_type, p_flags, p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align } = *phdr;
+    (p_type, p_flags, p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align)
+}
+
+fn of_rust(phdr: &Phdr) -> Header {
+    let Phdr { p_type, p_flags, p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align } = *phdr;
+    (p_type, p_flags, p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align)
+}
+
+#[track_caller]
+fn same(made: &Made, plan: &Plan<'_>, report: &Report) {
+    the_sum_is_the_same(made, plan);
+    the_lists_are_the_same(made, plan);
+    the_preflight_is_the_same(made, report);
+    let json = json_to_ascii(&plan.to_json(report).to_string());
+    let (mut buf, mut len) = (vec![0; json.len() + 1], 0);
+    let code = common::libkdump_plan_json(made.plan, buf.as_mut_ptr(), buf.len(), &raw mut len, null_mut());
+    assert_eq!((code, len, text(buf.as_ptr())), (LIBKDUMP_OK, json.len(), json));
+}
+
+/// A field that is new must be compared here, or this does not compile.
+fn the_sum_is_the_same(made: &Made, plan: &Plan<'_>) {
+    let mut info = sized();
+    assert_eq!(common::libkdump_plan_get_info(made.plan, &raw mut info, null_mut()), LIBKDUMP_OK);
+    let libkdump_plan_info {
+        size: _,
+        arch,
+        segments,
+        phnum,
+        vmcore_phnum,
+        e820,
+        entry,
+        flags,
+        region_start,
+        region_length,
+        leftover,
+        vmcore_size,
+        cmdline_limit,
+        initrd_limit,
+    } = info;
+    assert_eq!(arch, LIBKDUMP_ARCH_X86_64);
+    assert_eq!([segments, e820], [plan.segments.len() as u32, plan.e820.len() as u32]);
+    assert_eq!([phnum, vmcore_phnum], [plan.elfcorehdr.phdrs().len() as u32, plan.vmcore.phdrs.len() as u32]);
+    assert_eq!((entry, flags), (plan.entry, plan.flags.bits()));
+    assert_eq!((region_start, region_length), (plan.region.start(), plan.region.size()));
+    assert_eq!((leftover, vmcore_size), (plan.leftover, plan.vmcore.size));
+    assert_eq!((cmdline_limit, initrd_limit), (plan.cmdline_limit, plan.initrd_limit));
+}
+
+fn the_lists_are_the_same(made: &Made, plan: &Plan<'_>) {
+    let segments: Vec<libkdump_segment> =
+        all(|index, out| common::libkdump_plan_segment(made.plan, index, out, null_mut()), sized);
+    assert_eq!(segments.len(), plan.segments.len());
+    for (found, segment) in segments.into_iter().zip(&plan.segments) {
+        let libkdump_segment { size: _, kind, mem, memsz, bufsz, buf, reserved } = found;
+        assert_eq!(text(common::libkdump_segment_name(kind)), segment.kind.name());
+        assert_eq!((mem, memsz, bufsz), (segment.mem(), segment.memsz(), segment.data.len() as u64));
+        let bytes = unsafe { core::slice::from_raw_parts(buf.cast::<u8>(), bufsz as usize) };
+        assert!(bytes == &*segment.data, "{}", segment.kind.name());
+        assert!(reserved.is_null());
+    }
+    let phdrs = |next: fn(*const libkdump_plan, u32, *mut libkdump_phdr, *mut libkdump_error) -> c_int| {
+        let found =
+            all(|index, out| next(made.plan, index, out, null_mut()), || unsafe { core::mem::zeroed() });
+        found.iter().map(of_c).collect::<Vec<_>>()
+    };
+    let of_rust = |list: &[Phdr]| list.iter().map(of_rust).collect::<Vec<_>>();
+    assert_eq!(phdrs(common::libkdump_plan_phdr), of_rust(plan.elfcorehdr.phdrs()));
+    assert_eq!(phdrs(common::libkdump_plan_vmcore_phdr), of_rust(&plan.vmcore.phdrs));
+    let map: Vec<libkdump_range> =
+        all(|index, out| common::libkdump_plan_e820(made.plan, index, out, null_mut()), sized);
+    let map: Vec<_> = map.iter().map(|range| (range.kind, range.start, range.length)).collect();
+    let planned =
+        plan.e820.iter().map(|entry| (entry.kind.e820_type(), entry.range.start(), entry.range.size()));
+    assert_eq!(map, planned.collect::<Vec<_>>());
+    assert_eq!(text(common::libkdump_plan_cmdline(made.plan)), plan.cmdline.as_str());
+    let notes = all(|index, out| common::libkdump_plan_note(made.plan, index, out, null_mut()), null);
+    assert_eq!(notes.into_iter().map(text).collect::<Vec<_>>(), plan.notes);
+}
+
+fn the_preflight_is_the_same(made: &Made, report: &Report) {
+    let (mut preflight, mut info) = (null_mut(), sized());
+    let code = common::libkdump_plan_preflight(made.plan, &raw mut preflight, null_mut());
+    assert_eq!(code, LIBKDUMP_OK);
+    assert_eq!(common::libkdump_preflight_get_info(preflight, &raw mut info, null_mut()), LIBKDUMP_OK);
+    let libkdump_preflight_info { size: _, verdict, findings, os_errno, armed_image_lost, reserved } = info;
+    let sum = if report.failure().is_some() { LIBKDUMP_VERDICT_FAIL } else { LIBKDUMP_VERDICT_PASS };
+    assert_eq!((verdict, findings, reserved), (sum, report.findings.len() as u32, 0));
+    assert_eq!(os_errno, report.errno.map_or(0, |errno| errno.0));
+    assert_eq!(armed_image_lost, u32::from(report.armed_image_lost));
+    let found: Vec<libkdump_finding> =
+        all(|index, out| common::libkdump_preflight_finding(preflight, index, out, null_mut()), sized);
+    assert_eq!(found.len(), report.findings.len());
+    for (found, finding) in found.iter().zip(&report.findings) {
+        let verdict = match finding.verdict {
+            Verdict::Pass => LIBKDUMP_VERDICT_PASS,
+            Verdict::Fail => LIBKDUMP_VERDICT_FAIL,
+            Verdict::Unknown => LIBKDUMP_VERDICT_UNKNOWN,
+        };
+        assert_eq!((text(found.rule).as_str(), found.verdict), (finding.rule, verdict));
+        assert_eq!(text(found.detail), finding.detail);
+    }
+    common::libkdump_preflight_free(preflight);
+}
+
+#[test]
+fn every_field_is_the_same() {
+    for machine in ["bios-512m", "efi-1g-612"] {
+        let world = World::new(machine);
+        let (plan, report) = world.through_rust(&PlanOptions::default()).unwrap();
+        assert!(!plan.notes.is_empty() && plan.segments.len() > 3 && plan.elfcorehdr.phdrs().len() > 2);
+        assert!(report.findings.iter().any(|finding| finding.verdict == Verdict::Unknown));
+        same(&world.through_c(&sized()).unwrap(), &plan, &report);
+    }
+}
+
+/// What C asks for and what that is called in Rust.
+type Wish = (libkdump_plan_options, PlanOptions);
+
+fn wishes() -> Vec<Wish> {
+    let (c, rust) = (sized::<libkdump_plan_options>(), PlanOptions::default);
+    let flag = |flags| libkdump_plan_options { flags, ..c };
+    let serial = |base, baud| rust().serial(Some(SerialPort { base, baud }));
+    vec![
+        (flag(LIBKDUMP_PLAN_REUSE_CMDLINE), rust().reuse_cmdline(true)),
+        (flag(LIBKDUMP_PLAN_ENTRY_32BIT), rust().entry_32bit(true)),
+        (flag(LIBKDUMP_PLAN_MEMMAP_CMDLINE), rust().memmap_cmdline(true)),
+        (flag(LIBKDUMP_PLAN_NO_EFI), rust().no_efi(true)),
+        (flag(LIBKDUMP_PLAN_HOTPLUG), rust().hotplug(true)),
+        (flag(LIBKDUMP_PLAN_ELF32), rust().elf32(true)),
+        (
+            libkdump_plan_options { rng_seed: [7; 32], ..flag(LIBKDUMP_PLAN_SEED) },
+            rust().rng_seed(Some([7; 32])),
+        ),
+        (libkdump_plan_options { backup: LIBKDUMP_BACKUP_ALWAYS, ..c }, rust().backup(BackupPolicy::Always)),
+        (libkdump_plan_options { backup: LIBKDUMP_BACKUP_NEVER, ..c }, rust().backup(BackupPolicy::Never)),
+        (
+            libkdump_plan_options { on_mismatch: LIBKDUMP_MISMATCH_RESET, ..c },
+            rust().on_mismatch(MismatchAction::Reset),
+        ),
+        (
+            libkdump_plan_options { on_mismatch: LIBKDUMP_MISMATCH_CONTINUE, ..c },
+            rust().on_mismatch(MismatchAction::Continue),
+        ),
+        (libkdump_plan_options { serial_base: 0x2f8, ..c }, serial(0x2f8, None)),
+        (libkdump_plan_options { serial_base: 0x2f8, serial_baud: 9600, ..c }, serial(0x2f8, Some(9600))),
+        (
+            libkdump_plan_options { cmdline: CMDLINE.as_ptr(), ..c },
+            rust().cmdline(CMDLINE.to_str().unwrap().to_owned()),
+        ),
+    ]
+}
+
+/// The options but for the names of files, which `examples/c` uses.
+#[test]
+fn every_option_asks_for_the_same() {
+    let (world, mut plans) = (World::new("efi-1g-612"), Vec::new());
+    let mut wishes = wishes();
+    let (start, end) = {
+        let (plan, _) = world.through_rust(&PlanOptions::default()).unwrap();
+        plans.push(format!("{plan:?}"));
+        (plan.region.start() + (1 << 20), plan.region.end() - (2 << 20))
+    };
+    let c = sized::<libkdump_plan_options>();
+    wishes.push((libkdump_plan_options { mem_min: start, ..c }, PlanOptions::default().mem_min(Some(start))));
+    wishes.push((
+        libkdump_plan_options { mem_max: end - 1, ..c },
+        PlanOptions::default().mem_max(Some(end - 1)),
+    ));
+    let mut refused = 0;
+    for (c, rust) in wishes {
+        let said = match (world.through_c(&c), world.through_rust(&rust)) {
+            (Ok(made), Ok((plan, report))) => {
+                same(&made, &plan, &report);
+                format!("{plan:?}")
+            }
+            (Err(said), Err(error)) => {
+                assert_eq!(said, error);
+                refused += 1;
+                error
+            }
+            (Err(said), Ok(_)) => panic!("{rust:?}: only C is refused: {said}"),
+            (Ok(_), Err(error)) => panic!("{rust:?}: only Rust is refused: {error}"),
+        };
+        assert!(!plans.contains(&said), "{rust:?} changes nothing");
+        plans.push(said);
+    }
+    assert_eq!(refused, 1, "the text of this kernel does not fit an ELF32 header");
+}
+
+/// An own purgatory is the one that is linked.
+#[test]
+fn a_given_purgatory_is_used() {
+    let mut object = include_bytes!("../../kdump-purgatory/objects/x86_64.o").to_vec();
+    let builtin = World::new("bios-512m");
+    let (plan, _) = builtin.through_rust(&PlanOptions::default()).unwrap();
+    // A letter of what it says: loaded, and of no consequence to the linker.
+    let said = b"purgatory: digest matches";
+    let at = object.windows(said.len()).position(|bytes| bytes == said).unwrap();
+    object[at] = b'P';
+    let world = World { purgatory: Some(object), ..builtin };
+    let (other, report) = world.through_rust(&PlanOptions::default()).unwrap();
+    assert_ne!(format!("{plan:?}"), format!("{other:?}"));
+    same(&world.through_c(&sized()).unwrap(), &other, &report);
+}

@@ -1,0 +1,206 @@
+//! Every rule there is has a load or a plan that breaks it: a rule without one fails the test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails by panicking"
+)]
+
+mod plan_support;
+
+use std::collections::BTreeSet;
+
+use kdump_elf::PhysRange;
+use kdump_segments::plan::{BackupPolicy, KexecFlags, Plan, PlanInputs, PlanOptions};
+use kdump_segments::preflight::{
+    Buffer, Candidate, CandidateSegment, Environment, Report, Verdict, check, check_plan,
+};
+use kdump_segments::segment::{Segment, SegmentKind};
+use kdump_segments::{Errno, Machine, MemoryKind};
+
+use plan_support::{TestPurgatory, bzimage, options, synthetic};
+
+const PAGE: u64 = 0x1000;
+/// The crash region of [`synthetic`].
+const REGION: (u64, u64) = (0x2000_0000, 0x3000_0000);
+
+/// The rules that find something wrong, the first one first.
+fn broken(report: &Report) -> Vec<&'static str> {
+    let failing = report.findings.iter().filter(|finding| finding.verdict == Verdict::Fail);
+    failing.map(|finding| finding.rule).collect()
+}
+
+/// A load with room for everything, in a kernel about which all is known.
+fn good() -> (Candidate, Environment) {
+    let segment = |index: u64| CandidateSegment {
+        mem: REGION.0 + (1 + 2 * index) * PAGE,
+        memsz: PAGE,
+        bufsz: PAGE,
+        buffer: Buffer::Readable,
+    };
+    let flags = KexecFlags::ON_CRASH.bits() | 62 << 16;
+    let candidate =
+        Candidate { entry: REGION.0 + PAGE, flags, segments: vec![segment(0), segment(1), segment(2)] };
+    let environment = Environment {
+        total_ram: Some(1 << 30),
+        five_levels: Some(true),
+        gib_pages: Some(true),
+        update_elfcorehdr: Some(false),
+        hotplug_support: Some(false),
+        capable: Some(true),
+        load_disabled: Some(false),
+        load_limit: Some(-1),
+        locked_down: Some(false),
+        ..Environment::of_machine(&synthetic(2, 1))
+    };
+    (candidate, environment)
+}
+
+/// What is done to a load, the rule that must find it, and what the kernel would answer.
+type Damage = (&'static str, Errno, fn(&mut Candidate, &mut Environment));
+
+/// Before the image that is armed is freed.
+const BEFORE: [Damage; 9] = [
+    ("capability", Errno::EPERM, |_, kernel| kernel.capable = Some(false)),
+    ("load_disabled", Errno::EPERM, |_, kernel| kernel.load_disabled = Some(true)),
+    ("load_limit", Errno::EPERM, |_, kernel| kernel.load_limit = Some(0)),
+    ("lockdown", Errno::EPERM, |_, kernel| kernel.locked_down = Some(true)),
+    ("flags", Errno::EINVAL, |load, _| load.flags &= !KexecFlags::ON_CRASH.bits()),
+    ("flags", Errno::EINVAL, |load, _| load.flags |= KexecFlags::CRASH_HOTPLUG_SUPPORT.bits()),
+    ("flags", Errno::EINVAL, |load, _| load.flags |= 0x8000),
+    ("segment_count", Errno::EINVAL, |load, _| {
+        let next =
+            |index: u64| CandidateSegment { mem: REGION.0 + (1 + 2 * index) * PAGE, ..load.segments[0] };
+        load.segments = (0..17).map(next).collect();
+    }),
+    ("architecture", Errno::EINVAL, |load, _| load.flags ^= (62 ^ 183) << 16),
+];
+
+/// Behind it, so that a machine is left without one.
+const AFTER: [Damage; 14] = [
+    ("entry_in_crash_region", Errno::EADDRNOTAVAIL, |load, _| load.entry = REGION.0 - 1),
+    ("entry_in_crash_region", Errno::EADDRNOTAVAIL, |load, _| load.entry = REGION.1),
+    ("entry_in_crash_region", Errno::EADDRNOTAVAIL, |_, kernel| kernel.crash_region = None),
+    ("no_wrap", Errno::EADDRNOTAVAIL, |load, _| load.segments[2].mem = PAGE.wrapping_neg()),
+    ("page_aligned", Errno::EADDRNOTAVAIL, |load, _| load.segments[1].mem += 8),
+    ("page_aligned", Errno::EADDRNOTAVAIL, |load, _| load.segments[1].memsz += 8),
+    ("destination_limit", Errno::EADDRNOTAVAIL, |load, _| load.segments[2].mem = (1 << 52) - PAGE),
+    ("destination_limit", Errno::EADDRNOTAVAIL, |load, kernel| {
+        kernel.five_levels = Some(false);
+        load.segments[2].mem = (1 << 46) - PAGE;
+    }),
+    ("no_overlap", Errno::EINVAL, |load, _| load.segments[2] = load.segments[0]),
+    ("bufsz_within_memsz", Errno::EINVAL, |load, _| load.segments[0].bufsz += 1),
+    ("half_of_ram", Errno::EINVAL, |_, kernel| kernel.total_ram = Some(6 * PAGE - 1)),
+    ("segments_in_crash_region", Errno::EADDRNOTAVAIL, |load, _| load.segments[2].mem = REGION.1),
+    ("control_pages", Errno::ENOMEM, |_, kernel| {
+        kernel.crash_region = Some(PhysRange::from_len(REGION.0, 6 * PAGE).unwrap());
+    }),
+    ("buffers_readable", Errno::EFAULT, |load, _| load.segments[0].buffer = Buffer::Bad),
+];
+
+#[test]
+fn every_rule_of_a_load_is_broken_by_one() {
+    let (candidate, environment) = good();
+    let report = check(&candidate, &environment);
+    let passes = |verdict: &Verdict| *verdict == Verdict::Pass;
+    assert!(report.findings.iter().all(|finding| passes(&finding.verdict)), "{:#?}", report.findings);
+    assert_eq!((report.errno, report.armed_image_lost), (None, false));
+    let all: BTreeSet<&str> = report.findings.iter().map(|finding| finding.rule).collect();
+    let mut tried = BTreeSet::new();
+    for (index, (rule, errno, damage)) in BEFORE.into_iter().chain(AFTER).enumerate() {
+        let (mut candidate, mut environment) = good();
+        damage(&mut candidate, &mut environment);
+        let report = check(&candidate, &environment);
+        assert_eq!(broken(&report).first(), Some(&rule), "{index}: {:#?}", report.findings);
+        let lost = index >= BEFORE.len();
+        assert_eq!((report.errno, report.armed_image_lost), (Some(errno), lost), "{index}: {rule}");
+        tried.insert(rule);
+    }
+    assert_eq!(tried, all, "a rule without a load that breaks it");
+}
+
+fn segment<'p, 'a>(plan: &'p mut Plan<'a>, kind: SegmentKind) -> &'p mut Segment<'a> {
+    plan.segments.iter_mut().find(|segment| segment.kind == kind).unwrap()
+}
+
+/// What is done to a plan or to the machine it is for, and the rule that must find it.
+type Defect = (&'static str, fn(&mut Plan<'_>, &mut Machine));
+
+const DEFECTS: [Defect; 16] = [
+    ("elfcorehdr_decodes", |plan, _| segment(plan, SegmentKind::Elfcorehdr).data.to_mut()[0] = 0),
+    ("elfcorehdr_notes", |_, machine| {
+        machine.memory.remove(PhysRange::from_len(0x3800_0000, PAGE).unwrap());
+    }),
+    ("elfcorehdr_notes", |plan, machine| {
+        let note = plan.elfcorehdr.phdrs()[0].p_offset;
+        machine.crash_regions.insert(0, PhysRange::from_len(note, PAGE).unwrap());
+    }),
+    ("elfcorehdr_memory", |_, machine| {
+        machine.memory.insert(PhysRange::from_len(0x1_0000_0000, PAGE).unwrap(), MemoryKind::Reserved);
+    }),
+    ("elfcorehdr_memory", |_, machine| {
+        machine.crash_regions.insert(0, PhysRange::from_len(0x1_0000_0000, PAGE).unwrap());
+    }),
+    ("elfcorehdr_not_in_capture_ram", |plan, _| usable(plan, SegmentKind::Elfcorehdr)),
+    ("elfcorehdr_not_in_capture_ram", |plan, _| usable(plan, SegmentKind::Backup)),
+    ("e820_sorted", |plan, _| plan.e820.reverse()),
+    ("e820_sorted", |plan, _| plan.e820.insert(0, plan.e820[0])),
+    ("segments_in_capture_ram", |plan, _| unusable(plan, SegmentKind::Kernel)),
+    ("segments_in_capture_ram", |plan, _| unusable(plan, SegmentKind::Initrd)),
+    ("segments_in_capture_ram", |plan, _| unusable(plan, SegmentKind::BootParams)),
+    ("one_elf_segment", |plan, _| segment(plan, SegmentKind::Initrd).data = b"\x7fELF".to_vec().into()),
+    ("command_line", |plan, _| plan.cmdline_limit = 10),
+    ("initrd_reachable", |plan, _| {
+        plan.initrd_limit = plan.segment(SegmentKind::Initrd).unwrap().range.last() - 1;
+    }),
+    ("region_not_claimed", |plan, machine| {
+        let initrd = segment(plan, SegmentKind::Initrd).range;
+        machine.crash_claimed = PhysRange::from_len(initrd.last(), 1).into_iter().collect();
+    }),
+];
+
+/// What holds a segment becomes memory that the capture kernel uses.
+fn usable(plan: &mut Plan<'_>, kind: SegmentKind) {
+    let range = segment(plan, kind).range;
+    plan.e820.iter_mut().filter(|entry| entry.range.overlaps(range)).for_each(|entry| {
+        entry.kind = MemoryKind::Ram;
+    });
+    let below = plan.e820.iter_mut().filter(|entry| entry.range.end() <= range.start()).last();
+    let entry = below.filter(|entry| entry.kind == MemoryKind::Ram).unwrap();
+    entry.range = PhysRange::from_half_open(entry.range.start(), range.end()).unwrap();
+}
+
+/// What holds a segment is no memory to the capture kernel.
+fn unusable(plan: &mut Plan<'_>, kind: SegmentKind) {
+    let range = segment(plan, kind).range;
+    let entry = plan.e820.iter_mut().find(|entry| entry.range.overlaps(range)).unwrap();
+    entry.kind = MemoryKind::Reserved;
+}
+
+#[test]
+fn every_rule_of_a_plan_is_broken_by_one() {
+    let (mut machine, kernel, initrd) = (synthetic(9, 2), bzimage(0x100_0000, 0x1000), [1; 100]);
+    machine.kexec.elfcorehdr_size = Some(0x10000);
+    let options = options(BackupPolicy::Always).hotplug(true);
+    let inputs = PlanInputs::new(&machine, &kernel, &TestPurgatory).initrd(Some(&initrd)).options(&options);
+    let plan = Plan::new(&inputs).unwrap();
+    let environment = Environment::of_machine(&machine);
+    let report = check_plan(&plan, &machine, &environment);
+    assert_eq!(broken(&report), [""; 0], "the plan is good");
+    let of_loads: BTreeSet<&str> =
+        check(&Candidate::from(&plan), &environment).findings.iter().map(|finding| finding.rule).collect();
+    let all: BTreeSet<&str> = report.findings.iter().map(|finding| finding.rule).collect();
+    let mut tried = BTreeSet::new();
+    for (index, (rule, damage)) in DEFECTS.into_iter().enumerate() {
+        let (mut plan, mut machine) = (plan.clone(), machine.clone());
+        damage(&mut plan, &mut machine);
+        let report = check_plan(&plan, &machine, &environment);
+        let found = broken(&report);
+        assert!(found.contains(&rule), "{index}: {rule} says nothing: {:#?}", report.findings);
+        assert!(found.iter().all(|found| !of_loads.contains(found)), "{index}: {found:?}");
+        tried.insert(rule);
+    }
+    assert_eq!(tried, all.difference(&of_loads).copied().collect(), "a rule without a plan that breaks it");
+}

@@ -1,0 +1,138 @@
+//! Memory that is refused at any one moment costs speed or is told; it ends nothing and gives no wrong byte.
+#![allow(unsafe_code, reason = "an allocator that fails")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may panic"
+)]
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::Cell;
+use core::ptr::null_mut;
+use std::alloc::System;
+
+use dumpgen::{CoreFile, Flattened, KdumpFile, PageCodec, Segment, Wire};
+use kdump_elf::Paddr;
+use kdump_vmcore::{Dump, Error, PhysMemory, ReadAt, ReadOptions};
+
+/// What is smaller is of no size that a file chooses.
+const LARGE: usize = 4096;
+
+std::thread_local! {
+    /// Large allocations of this thread until one fails; 0 for none.
+    static LEFT: Cell<usize> = const { Cell::new(0) };
+    /// Whether all behind it fail too.
+    static FOR_GOOD: Cell<bool> = const { Cell::new(false) };
+}
+
+struct Failing;
+
+fn fails(layout: Layout) -> bool {
+    let left = LEFT.with(Cell::get);
+    if layout.size() < LARGE || left == 0 {
+        return false;
+    }
+    let stays = left == 1 && FOR_GOOD.with(Cell::get);
+    LEFT.with(|cell| cell.set(if stays { 1 } else { left - 1 }));
+    left == 1
+}
+
+// SAFETY: hands on to the system's allocator, or gives nothing.
+unsafe impl GlobalAlloc for Failing {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if fails(layout) {
+            return null_mut();
+        }
+        // SAFETY: the caller keeps the rules for us.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the rules for us.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Failing = Failing;
+
+const PAGES: u64 = 3000;
+
+fn word(pfn: u64) -> [u8; 8] {
+    (pfn | 1 << 40).to_le_bytes()
+}
+
+/// A file whose pieces a reader may keep.
+struct Kept<'a>(&'a [u8]);
+
+impl ReadAt for Kept<'_> {
+    fn size(&self) -> Result<u64, Error> {
+        self.0.size()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+        self.0.read_at(offset, buf)
+    }
+
+    fn is_cacheable(&self) -> bool {
+        true
+    }
+}
+
+/// Opens the file and reads a word of most pages, twice; how many were read.
+fn exercise(file: &[u8]) -> Result<usize, Error> {
+    let dump = Dump::open(Kept(file))?.read_options(ReadOptions::default().cache_size(64 << 20).threads(1));
+    let (mut reader, mut read) = (dump.reader(), 0);
+    for pfn in (0..PAGES).filter(|pfn| pfn % 5 != 3).chain(0..9).chain(0..9) {
+        let mut found = [0; 8];
+        match reader.read_phys(Paddr(pfn * 4096 + 64), &mut found) {
+            Ok(()) => assert_eq!(found, word(pfn), "{pfn}"),
+            Err(stopped) => {
+                assert!(matches!(stopped.error, Error::OutOfMemory { .. }), "{pfn}: {stopped}");
+                continue;
+            }
+        }
+        read += 1;
+    }
+    Ok(read)
+}
+
+#[test]
+fn no_refusal_of_memory_ends_the_process_or_gives_wrong_bytes() {
+    let page = |pfn| word(pfn).repeat(512);
+    let core: Vec<u8> = (0..PAGES).flat_map(page).collect();
+    let core = CoreFile { align: 0x1000, ..CoreFile::x86_64() }.with(Segment::load(0, &core)).build();
+    let kdump = (0..PAGES).fold(KdumpFile::new(Wire::LE64, PAGES), |file, pfn| {
+        let codec = if pfn % 2 == 0 { PageCodec::Raw } else { PageCodec::Lzo };
+        file.with(pfn, dumpgen::Stored::Page(codec, page(pfn)))
+    });
+    let kdump = kdump.build();
+    let stream = Flattened::of(&kdump, 1 << 16).build();
+    for (name, file) in [("ELF", core), ("kdump", kdump), ("stream", stream)] {
+        let all = exercise(&file).unwrap();
+        for for_good in [false, true] {
+            FOR_GOOD.with(|cell| cell.set(for_good));
+            let borne = refused(&file, all);
+            assert!(borne > 0, "{name}: {borne} refusals without harm");
+        }
+    }
+}
+
+/// Refuses one after the other; how many of them were borne without a page that was not read.
+fn refused(file: &[u8], all: usize) -> usize {
+    let (mut borne, whole) = (0, Ok(all));
+    for nth in 1.. {
+        LEFT.with(|cell| cell.set(nth));
+        let outcome = exercise(file);
+        println!("{nth} {} {:?} {}", FOR_GOOD.with(Cell::get), outcome, LEFT.with(Cell::get));
+        if LEFT.with(|cell| cell.replace(0)) > 1 {
+            assert_eq!(outcome, whole);
+            break;
+        }
+        assert!(matches!(outcome, Ok(_) | Err(Error::OutOfMemory { .. })), "{nth}: {outcome:?}");
+        borne += usize::from(outcome == whole);
+    }
+    borne
+}
