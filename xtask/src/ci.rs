@@ -7,8 +7,8 @@ use crate::args::Args;
 use crate::error::{Context, Error, Result, usage};
 use crate::progress::{self, Clock, Row};
 use crate::{
-    capi, consumers, crash, crash_note, formats, fuzz, header, layers, licences, nostd, purgatory, repo,
-    rooms, rust, rust_kernel, setup, shell, soak, targets,
+    capi, consumers, crash, crash_note, formats, fuzz, header, layers, licences, miri, nostd, purgatory,
+    repo, rooms, rust, rust_kernel, setup, shell, soak, targets,
 };
 use lanes::{Lane, Step};
 
@@ -35,7 +35,7 @@ const STEPS: &[Step] = &[
     step("header", Lane::Builds, || header::run(&["--check".to_owned()])),
     step("capi", Lane::Builds, || capi::run(&[])),
     step("rust-kernel lints", Lane::Builds, || rust_kernel::run(&["--lint".to_owned()])),
-    step("miri", Lane::Builds, miri),
+    step("miri", Lane::Builds, miri::short),
     step("fuzz build", Lane::Builds, fuzz::build),
     step("targets", Lane::Builds, || targets::run(&[])),
     step("rust-kernel", Lane::Guests, || rust_kernel::run(&[])),
@@ -68,18 +68,19 @@ const fn behind(name: &'static str, lane: Lane, needs: &'static [&'static str], 
 const QUICK: &[&str] =
     &["fmt", "clippy", "test", "doc", "nostd", "layers", "rooms", "licences", "purgatory", "header"];
 
-/// Every step, each in a process of its own whose output is shown when it has ended; with
-/// `--only STEP,STEP…` these, one after the other.
+/// Every step, or with `--only STEP,STEP…` these, each in a process of its own whose output is shown
+/// when it has ended; a single step here and now.
 pub(crate) fn run(args: &[String]) -> Result {
     let mut args = Args::new(args);
     let only = args.value("--only")?;
     args.finish()?;
-    if let Some(only) = only {
-        return one_by_one(&chosen(&only)?);
+    let steps = only.map_or_else(|| Ok(STEPS.iter().collect()), |only| chosen(&only))?;
+    if steps.len() == 1 {
+        return one_by_one(&steps);
     }
     let clock = Clock::start();
     let dir = repo::scratch("steps")?;
-    let rows = lanes::run(&STEPS.iter().collect::<Vec<_>>(), &|step| process::run(step.name, &dir, clock));
+    let rows = lanes::run(&steps, &|step| process::run(step.name, &dir, clock));
     progress::close(&format!("steps, {:.0} s", clock.elapsed().as_secs_f32()), &rows)
 }
 
@@ -147,23 +148,6 @@ fn clippy() -> Result {
 fn doc() -> Result {
     let mut cargo = rust::cargo()?;
     cargo.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
-    shell::run(&mut cargo)
-}
-
-/// kdump-elf, and what kdump-ffi-core does with pointers, under the interpreter that knows undefined
-/// behaviour. Property tests draw few cases: the interpreter is slow, and `test` has drawn many.
-fn miri() -> Result {
-    interpret(&["--package", "kdump-elf"])?;
-    // Its own unit tests, which need std; the C calls of its users are those of kdump-ffi's tests.
-    interpret(&["--package", "kdump-ffi-core", "--features", "std", "--lib"])
-}
-
-fn interpret(what: &[&str]) -> Result {
-    let mut cargo = rust::nightly()?;
-    rust::ensure_components(Some(rust::NIGHTLY), &["miri", "rust-src"])?;
-    cargo.args(["miri", "test"]).args(what);
-    // proptest reads the clock and the directory of its regressions.
-    cargo.env("MIRIFLAGS", "-Zmiri-disable-isolation").env("PROPTEST_CASES", "4");
     shell::run(&mut cargo)
 }
 

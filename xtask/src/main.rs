@@ -22,6 +22,7 @@ mod install;
 mod layers;
 mod licences;
 mod metadata;
+mod miri;
 mod nightly;
 mod nostd;
 mod progress;
