@@ -36,6 +36,7 @@ const STEPS: &[Step] = &[
     ("kexec-tools", || consumers::run_kexec_tools(&[])),
     ("preflight-soak 6.1", preflight_soak),
     ("crash 6.1", || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
+    ("crash 6.1 by kdump-tools", || crash::run(&["--kdump-tools".to_owned()])),
     ("crash-plugin", crash_plugin),
     ("formats", formats),
     ("load-matrix 6.1", || crash::load_matrix(&["--kernel".to_owned(), "6.1".to_owned()])),

@@ -23,7 +23,7 @@ pub(super) fn dump(options: &Options, from: &PathBuf, to: &[PathBuf]) -> Command
     };
     refuse_existing(options, to)?;
     let dump = open(core::slice::from_ref(from), options.threads)?;
-    begin(options, &dump)?;
+    begin(options, &dump);
     let mut levels = options.levels.iter().copied().peekable();
     while let Some(level) = levels.next() {
         let format = format(options, level)?;
@@ -45,7 +45,7 @@ pub(super) fn dump(options: &Options, from: &PathBuf, to: &[PathBuf]) -> Command
 /// To standard output.
 pub(super) fn stream(options: &Options, from: &PathBuf) -> CommandResult {
     let dump = open(core::slice::from_ref(from), options.threads)?;
-    begin(options, &dump)?;
+    begin(options, &dump);
     // What went into a pipe cannot be taken back: there is no second level to try.
     let level = options.levels.first().copied().unwrap_or(0);
     let SaveFormat::Kdump(kdump) = format(options, level)? else {
@@ -119,10 +119,13 @@ fn unsupported(what: &str, instead: &str) -> Failure {
 }
 
 /// What is told and asked for in front of the copy.
-fn begin(options: &Options, dump: &Dump<'_>) -> CommandResult {
+fn begin(options: &Options, dump: &Dump<'_>) {
     let defects = &dump.completeness().defects;
     crate::terminal::tell_some("makedumpfile: the source is damaged", defects);
-    options.vtop.map_or(Ok(()), |vaddr| translate(options, dump, vaddr))
+    // makedumpfile(8), "--vtop": "it does not affect the dumpfile creation".
+    if let Some(Err(failure)) = options.vtop.map(|vaddr| translate(options, dump, vaddr)) {
+        options.voice.warn(&format!("makedumpfile: {failure}"));
+    }
 }
 
 fn to_file(
