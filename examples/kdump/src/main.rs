@@ -27,6 +27,8 @@ Examples:
   kdump save /proc/vmcore /var/crash/vmcore
   kdump dmesg /var/crash/vmcore
 
+A link to this program by the name makedumpfile or kexec takes that program's command line.
+
 Exit status: 0 done, 1 failed, 2 bad usage, 3 done but the dump lacked something (save, verify). Addresses and sizes are 0x-hex or decimal with K, M or G.";
 
 fn command() -> clap::Command {

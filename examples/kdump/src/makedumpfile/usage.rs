@@ -1,7 +1,10 @@
 //! How many pages there are of each kind: of a machine (`--mem-usage`), and in a report (`--show-stats`).
 
+use core::ops::Range;
 use std::path::{Path, PathBuf};
 
+use kdump_elf::PhysRange;
+use kdump_segments::load::Status;
 use kdump_vmcore::{Classes, Dump, PageClass, Reader, SaveReport, Scan, SpanKind};
 
 use super::open;
@@ -45,7 +48,10 @@ impl Usage {
 pub(super) fn print(from: &Path) -> CommandResult {
     let dump = open(&[PathBuf::from(from)], 1)?;
     let size = dump.page_size().unwrap_or(4096);
-    let usage = count(&dump, size).map_err(|failure| failure.of(from.display()))?;
+    // Of the machine itself: what lies in the crash region is no memory of its kernel.
+    let is_live = from.canonicalize().is_ok_and(|path| path == Path::new("/proc/kcore"));
+    let reserved = if is_live { Status::collect(Path::new("/"))?.regions } else { Vec::new() };
+    let usage = count(&dump, size, &reserved).map_err(|failure| failure.of(from.display()))?;
     if usage.unknown > 0 {
         let unknown = usage.unknown;
         crate::terminal::tell!(
@@ -55,17 +61,18 @@ pub(super) fn print(from: &Path) -> CommandResult {
     super::print(&table(&usage, size))
 }
 
-/// Goes over all memory once.
-fn count(dump: &Dump<'_>, size: u64) -> Result<Usage, Failure> {
+/// Goes over all memory once, but for what is `reserved`.
+fn count(dump: &Dump<'_>, size: u64, reserved: &[PhysRange]) -> Result<Usage, Failure> {
     let mut scan = Scan::new(dump, Classes::from_level(ALL))?;
     let mut reader = dump.reader();
     let mut usage = Usage::default();
     let mut bytes = vec![0; usize::try_from(size).unwrap_or(4096)];
     // A block of pages that was judged in front may reach into what follows.
     let mut next = 0;
-    for span in dump.spans().filter(|span| matches!(span.kind, SpanKind::Stored | SpanKind::Zero)) {
-        let mut pfn = span.range.start().div_ceil(size.max(1)).max(next);
-        let end = span.range.end().checked_div(size).unwrap_or(0);
+    let spans = dump.spans().filter(|span| matches!(span.kind, SpanKind::Stored | SpanKind::Zero));
+    for range in spans.flat_map(|span| without(span.range.start()..span.range.end(), reserved)) {
+        let mut pfn = range.start.div_ceil(size.max(1)).max(next);
+        let end = range.end.checked_div(size).unwrap_or(0);
         while pfn < end {
             let to = pfn.saturating_add(BATCH).min(end);
             let mut taken = Vec::new();
@@ -89,14 +96,23 @@ fn count(dump: &Dump<'_>, size: u64) -> Result<Usage, Failure> {
     Ok(usage)
 }
 
+/// What is left of `range` without `reserved`, which is ascending.
+fn without(range: Range<u64>, reserved: &[PhysRange]) -> Vec<Range<u64>> {
+    let mut left = Vec::new();
+    let mut at = range.start;
+    for region in reserved {
+        let (start, end) =
+            (region.start().clamp(at, range.end.max(at)), region.end().clamp(at, range.end.max(at)));
+        left.push(at..start);
+        at = end;
+    }
+    left.push(at..range.end);
+    left.retain(|part| part.start < part.end);
+    left
+}
+
 /// Pages of no class: zeros, or what only a whole dump has.
-fn rest(
-    reader: &mut Reader<'_>,
-    pfns: core::ops::Range<u64>,
-    size: u64,
-    bytes: &mut [u8],
-    usage: &mut Usage,
-) {
+fn rest(reader: &mut Reader<'_>, pfns: Range<u64>, size: u64, bytes: &mut [u8], usage: &mut Usage) {
     use kdump_vmcore::PhysMemory;
     for pfn in pfns {
         let read = reader.read_phys(kdump_elf::Paddr(pfn.saturating_mul(size)), bytes);
@@ -171,6 +187,15 @@ mod tests {
         assert!(text.contains("Total pages on system:\t15\n") && text.contains("61440 Byte"), "{text}");
         let user = text.lines().find(|line| line.starts_with("USER")).unwrap();
         assert_eq!(user.split_whitespace().take(3).collect::<Vec<_>>(), ["USER", "4", "yes"]);
+    }
+
+    #[test]
+    fn the_crash_region_is_left_out() {
+        let region = |start, end| PhysRange::from_half_open(start, end).unwrap();
+        assert_eq!(without(0..10, &[]), [0..10]);
+        assert_eq!(without(0..10, &[region(2, 4), region(8, 20)]), [0..2, 4..8]);
+        assert_eq!(without(4..10, &[region(0, 2), region(3, 5), region(30, 40)]), [5..10]);
+        assert!(without(4..10, &[region(0, 20)]).is_empty());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use kdump_witness::PAGE;
 use serde_json::Value;
 
 use super::command_lines;
@@ -84,10 +85,25 @@ fn mem_usage(evidence: &Evidence) -> Result<String> {
     let kinds = ["ZERO", "NON_PRI_CACHE", "USER", "FREE", "KERN_DATA"];
     let found: Vec<String> =
         kinds.iter().filter_map(|kind| Some(format!("{kind} {}", pages(kind).filter(|&n| n > 0)?))).collect();
-    if found.len() == kinds.len() && evidence.text("mem-usage.rc")?.trim() == "0" {
-        return Ok(found.join(", "));
+    if found.len() != kinds.len() || evidence.text("mem-usage.rc")?.trim() != "0" {
+        return Err(failed(table.trim()));
     }
-    Err(failed(table.trim()))
+    let total = kinds.iter().chain(&["PRI_CACHE"]).filter_map(|kind| pages(kind)).sum::<u64>();
+    let iomem = evidence.text("iomem.first")?;
+    let sum = |name: &str| iomem.lines().filter(|line| line.ends_with(name)).filter_map(size).sum::<u64>();
+    let ram = sum(" : System RAM").saturating_sub(sum(" : Crash kernel")).div_ceil(PAGE as u64);
+    if total > ram || total.saturating_mul(10) < ram.saturating_mul(9) {
+        return Err(failed(format!("{total} pages of {ram} outside of the crash region:\n{}", table.trim())));
+    }
+    Ok(format!("{}; {total} of {ram} pages outside of the crash region", found.join(", ")))
+}
+
+/// Bytes of a line of /proc/iomem.
+fn size(line: &str) -> Option<u64> {
+    let (range, _) = line.trim().split_once(' ')?;
+    let (first, last) = range.split_once('-')?;
+    let number = |digits| u64::from_str_radix(digits, 16).ok();
+    number(last)?.checked_sub(number(first)?)?.checked_add(1)
 }
 
 /// The dump in /var/crash/DATE and its date.

@@ -8,7 +8,7 @@ use crate::error::{Context, Result, failed};
 use crate::progress::Row;
 use crate::shell;
 
-/// Command lines; DUMP, CUT and STREAM stand for files that are there, OUT and OUT2 for some that are
+/// Command lines; DUMP, ELF (the same as an ELF core), CUT and STREAM stand for files that are there, OUT and OUT2 for some that are
 /// not, OLD for one that is. They run in a directory of their own.
 const SAME: &[&str] = &[
     "DUMP OUT",
@@ -21,8 +21,10 @@ const SAME: &[&str] = &[
     "-cd 11,31 DUMP OUT",
     "-p -d 31 DUMP OUT",
     "-z -d 31 DUMP OUT",
-    "-E DUMP OUT",
-    "-E -d 1 DUMP OUT",
+    "-E ELF OUT",
+    "-E -d 1 ELF OUT",
+    "-c -d 31 ELF OUT",
+    "--num-threads 2 -c ELF OUT",
     "-c -d 31 DUMP OLD",
     "-f -c -d 31 DUMP OLD",
     "-D -l -d 31 DUMP OUT",
@@ -47,8 +49,7 @@ const SAME: &[&str] = &[
     "-R OLD < STREAM",
     "-f -R OLD < STREAM",
     "-R OUT < DUMP",
-    "-l -d 31 CUT OUT",
-    "--dump-dmesg CUT OUT",
+    "-L 1000000 -l -d 31 DUMP OUT",
     "-l -d 31 DUMP nodir/OUT",
     "-l -d 31 missing OUT",
     "-l -d 32 DUMP OUT",
@@ -66,26 +67,64 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("-l -d 31x DUMP OUT", "nor is what begins with one"),
     ("-x missing -l -d 31 DUMP OUT", "no vmlinux is needed, nor looked at"),
     ("-i missing -l -d 31 DUMP OUT", "no VMCOREINFO is needed, nor looked at"),
-    ("-L 1000000 -l -d 31 DUMP OUT", "refused by name"),
+    ("-l -d 31 CUT OUT", "what a source has is saved, and what it lacks told"),
+    ("-E DUMP OUT", "an ELF core is made of any dump"),
+    ("--num-threads 2 -E ELF OUT", "threads do no harm"),
+    ("-L 1000000000 -l -d 31 DUMP OUT", "refused by name"),
     ("--split -l DUMP OUT OUT2", "refused by name"),
-    ("-E -d 31 DUMP OUT", "refused by name"),
-    ("-F -E DUMP", "refused by name"),
+    ("-E -d 31 ELF OUT", "refused by name"),
+    ("-F -E ELF", "refused by name"),
     ("--dry-run -l -d 31 DUMP OUT", "refused by name"),
 ];
+
+/// Seconds, as `timeout` takes them: many times what a dump of half a GiB needs.
+const PATIENCE: &str = "300";
 
 /// One row for all that must be alike, one for those that must not.
 pub(super) fn rows(kdump: &Path, dump: &Path, dir: &Path) -> Vec<Row> {
     let place = dir.join("command-lines");
+    let dumps = Dumps::make(kdump, dump, dir);
+    let with = |check: fn(&Path, &Dumps, &Path) -> Result<String>| match &dumps {
+        Ok(dumps) => check(kdump, dumps, &place),
+        Err(error) => Err(failed(error.to_string())),
+    };
     vec![
-        Row::of("makedumpfile command lines", alike(kdump, dump, &place)),
-        Row::of("makedumpfile differences", unlike(kdump, dump, &place)),
+        Row::of("makedumpfile command lines", with(alike)),
+        Row::of("makedumpfile differences", with(unlike)),
     ]
 }
 
-fn alike(kdump: &Path, dump: &Path, place: &Path) -> Result<String> {
+/// What stands for the words in capitals.
+struct Dumps {
+    dump: PathBuf,
+    elf: PathBuf,
+    cut: PathBuf,
+    stream: PathBuf,
+}
+
+impl Dumps {
+    fn make(kdump: &Path, dump: &Path, dir: &Path) -> Result<Self> {
+        let [elf, cut, stream] = ["input.elf", "input.cut", "input.stream"].map(|name| dir.join(name));
+        let mut save = Command::new(kdump);
+        shell::stdout(save.args(["save", "--format", "elf", "--progress", "none"]).arg(dump).arg(&elf))?;
+        let bytes = fs::read(dump).context(dump.display())?;
+        let half = bytes.get(..bytes.len() / 2).unwrap_or_default();
+        fs::write(&cut, half).context(cut.display())?;
+        let mut command = shell::tool("makedumpfile")?;
+        command.args(["-F", "-l", "-d", "31"]).arg(dump).stderr(Stdio::null());
+        let file = fs::File::create(&stream).context(stream.display())?;
+        let status = command.stdout(file).status().context("makedumpfile -F")?;
+        if !status.success() {
+            return Err(failed(format!("makedumpfile -F: {status}")));
+        }
+        Ok(Self { dump: dump.to_owned(), elf, cut, stream })
+    }
+}
+
+fn alike(kdump: &Path, dumps: &Dumps, place: &Path) -> Result<String> {
     let mut wrong = Vec::new();
     for line in SAME {
-        let (theirs, ours) = both(kdump, dump, place, line)?;
+        let (theirs, ours) = both(kdump, dumps, place, line)?;
         if theirs != ours {
             wrong.push(format!("{line}: {ours} instead of {theirs}"));
         }
@@ -97,10 +136,10 @@ fn alike(kdump: &Path, dump: &Path, place: &Path) -> Result<String> {
 }
 
 /// A difference that is gone must not stay on the list.
-fn unlike(kdump: &Path, dump: &Path, place: &Path) -> Result<String> {
+fn unlike(kdump: &Path, dumps: &Dumps, place: &Path) -> Result<String> {
     let mut gone = Vec::new();
     for (line, why) in DIFFERENT {
-        let (theirs, ours) = both(kdump, dump, place, line)?;
+        let (theirs, ours) = both(kdump, dumps, place, line)?;
         if theirs == ours {
             gone.push(format!("{line}: both {ours}, although {why}"));
         }
@@ -112,15 +151,22 @@ fn unlike(kdump: &Path, dump: &Path, place: &Path) -> Result<String> {
 }
 
 /// How both programs end.
-fn both(kdump: &Path, dump: &Path, place: &Path, line: &str) -> Result<(String, String)> {
-    let theirs = end(shell::tool("makedumpfile")?, dump, place, line)?;
-    let mut ours = Command::new(kdump);
-    ours.arg("makedumpfile");
-    Ok((theirs, end(ours, dump, place, line)?))
+fn both(kdump: &Path, dumps: &Dumps, place: &Path, line: &str) -> Result<(String, String)> {
+    let limited = || -> Result<Command> {
+        let mut command = shell::tool("timeout")?;
+        command.arg(PATIENCE);
+        Ok(command)
+    };
+    let mut theirs = limited()?;
+    theirs.arg("makedumpfile");
+    let theirs = end(theirs, dumps, place, line)?;
+    let mut ours = limited()?;
+    ours.arg(kdump).arg("makedumpfile");
+    Ok((theirs, end(ours, dumps, place, line)?))
 }
 
 /// Runs a command line in a fresh directory.
-fn end(mut command: Command, dump: &Path, place: &Path, line: &str) -> Result<String> {
+fn end(mut command: Command, dumps: &Dumps, place: &Path, line: &str) -> Result<String> {
     if place.exists() {
         fs::remove_dir_all(place).context(place.display())?;
     }
@@ -129,37 +175,20 @@ fn end(mut command: Command, dump: &Path, place: &Path, line: &str) -> Result<St
     let (words, input) = line.split_once(" < ").unwrap_or((line, ""));
     for word in words.split_whitespace() {
         match word {
-            "DUMP" => command.arg(dump),
-            "CUT" => command.arg(cut(dump, place)?),
-            // Linear map of the first MiB without KASLR; what both say of it must be the same.
+            "DUMP" => command.arg(&dumps.dump),
+            "ELF" => command.arg(&dumps.elf),
+            "CUT" => command.arg(&dumps.cut),
+            // Mapped without KASLR only; neither is to mind.
             "LINEAR" => command.arg("ffffffff81000000"),
             word => command.arg(word),
         };
     }
     let stdin = match input {
-        "STREAM" => Stdio::from(fs::File::open(stream(dump, place)?).context("STREAM")?),
-        "DUMP" => Stdio::from(fs::File::open(dump).context(dump.display())?),
+        "STREAM" => Stdio::from(fs::File::open(&dumps.stream).context("STREAM")?),
+        "DUMP" => Stdio::from(fs::File::open(&dumps.dump).context("DUMP")?),
         _ => Stdio::null(),
     };
     command.current_dir(place).stdin(stdin).stdout(Stdio::null()).stderr(Stdio::null());
     let what = shell::describe(&command);
     Ok(command.status().context(what)?.to_string())
-}
-
-/// The first half of the dump.
-fn cut(dump: &Path, place: &Path) -> Result<PathBuf> {
-    let path = place.join("CUT");
-    let bytes = fs::read(dump).context(dump.display())?;
-    let half = bytes.get(..bytes.len() / 2).unwrap_or_default();
-    fs::write(&path, half).context(path.display())?;
-    Ok(path)
-}
-
-/// The dump as a stream of the distribution's makedumpfile.
-fn stream(dump: &Path, place: &Path) -> Result<PathBuf> {
-    let path = place.join("STREAM");
-    let mut command = shell::tool("makedumpfile")?;
-    command.args(["-F", "-l", "-d", "31"]).arg(dump).stderr(Stdio::null());
-    let status = command.stdout(fs::File::create(&path).context("STREAM")?).status().context("STREAM")?;
-    if status.success() { Ok(path) } else { Err(failed(format!("makedumpfile -F: {status}"))) }
 }
