@@ -17,6 +17,8 @@ pub(crate) use options::command;
 
 /// Whatever went wrong, bad usage included.
 const FAILED: u8 = 1;
+/// A question that could not be answered: 1 is an answer to `--status`.
+const UNKNOWN: u8 = 255;
 
 /// Runs with what stands behind the name; tells everything itself.
 pub(crate) fn main(args: &[OsString]) -> ExitCode {
@@ -28,20 +30,22 @@ pub(crate) fn main(args: &[OsString]) -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    match run(&matches) {
+    let task = options::task(&matches).map_err(Failure::new);
+    let failed = if matches!(task, Ok(Task::Status { .. })) { UNKNOWN } else { FAILED };
+    match task.and_then(|task| run(task, &matches)) {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {
             if failure.is_worth_telling() {
                 crate::terminal::tell!("kexec: {failure}");
             }
-            ExitCode::from(FAILED)
+            ExitCode::from(failed)
         }
     }
 }
 
 /// Returns the exit status.
-fn run(matches: &ArgMatches) -> Result<u8, Failure> {
-    match options::task(matches).map_err(Failure::new)? {
+fn run(task: Task, matches: &ArgMatches) -> Result<u8, Failure> {
+    match task {
         Task::Help => print(&command().render_long_help().to_string())?,
         Task::Version => {
             print(&format!("kdump {}, by the options of kexec 2.0.25\n", env!("CARGO_PKG_VERSION")))?

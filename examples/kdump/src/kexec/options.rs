@@ -14,7 +14,7 @@ const AFTER: &str = "\
 Without -s, -c or -a and with -a the call is chosen as by kdump load --syscall auto: kexec_load(2), and
 kexec_file_load(2) where the kernel does not have or not allow it.
 
-Exit status: 0 done; 1 failed, bad usage, or with --status: loaded.
+Exit status: 0 done; 1 failed, or bad usage. With --status: 0 not loaded, 1 loaded, 255 unknown.
 
 Examples:
   kdump kexec -p /boot/vmlinuz --initrd=/boot/initrd --command-line='irqpoll nr_cpus=1'

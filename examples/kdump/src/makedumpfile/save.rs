@@ -12,6 +12,9 @@ use super::{open, refuse_existing, translate};
 use crate::cmd::save::{lacking, stdout};
 use crate::failure::{CommandResult, Failure};
 
+/// Lines about defects of the source; the rest is counted.
+const LINES: usize = 16;
+
 /// The codec in the place of one that this build cannot write.
 const INSTEAD: Codec = Codec::Lzo;
 
@@ -121,7 +124,12 @@ fn unsupported(what: &str, instead: &str) -> Failure {
 /// What is told and asked for in front of the copy.
 fn begin(options: &Options, dump: &Dump<'_>) {
     let defects = &dump.completeness().defects;
-    crate::terminal::tell_some("makedumpfile: the source is damaged", defects);
+    for defect in defects.iter().take(LINES) {
+        options.voice.warn(&format!("makedumpfile: the source is damaged: {defect}"));
+    }
+    if let Some(more) = defects.len().checked_sub(LINES).filter(|&more| more > 0) {
+        options.voice.warn(&format!("makedumpfile: and {more} more defects"));
+    }
     // makedumpfile(8), "--vtop": "it does not affect the dumpfile creation".
     if let Some(Err(failure)) = options.vtop.map(|vaddr| translate(options, dump, vaddr)) {
         options.voice.warn(&format!("makedumpfile: {failure}"));

@@ -8,7 +8,7 @@ use crate::error::{Context, Result, failed};
 use crate::progress::Row;
 use crate::shell;
 
-/// Command lines; DUMP, ELF (the same as an ELF core), CUT and STREAM stand for files that are there, OUT and OUT2 for some that are
+/// Command lines; DUMP, ELF (the same as an ELF core), CUT, STREAM, PART1 and PART2 stand for files that are there, OUT and OUT2 for some that are
 /// not, OLD for one that is. They run in a directory of their own.
 const SAME: &[&str] = &[
     "DUMP OUT",
@@ -45,6 +45,11 @@ const SAME: &[&str] = &[
     "--dump-dmesg --partial-dmesg DUMP OUT",
     "--check-params -l -d 31 DUMP OUT",
     "--check-params -l -E DUMP OUT",
+    "--reassemble PART1 PART2 OUT",
+    "--reassemble PART2 PART1 OUT",
+    "--reassemble PART1 PART2 OLD",
+    "--reassemble PART1 OUT",
+    "--mem-usage missing",
     "-R OUT < STREAM",
     "-R OLD < STREAM",
     "-f -R OLD < STREAM",
@@ -100,6 +105,7 @@ struct Dumps {
     elf: PathBuf,
     cut: PathBuf,
     stream: PathBuf,
+    parts: [PathBuf; 2],
 }
 
 impl Dumps {
@@ -117,7 +123,12 @@ impl Dumps {
         if !status.success() {
             return Err(failed(format!("makedumpfile -F: {status}")));
         }
-        Ok(Self { dump: dump.to_owned(), elf, cut, stream })
+        let parts = ["input.part1", "input.part2"].map(|name| dir.join(name));
+        let mut split = shell::tool("makedumpfile")?;
+        // Small blocks, so that each part has pages.
+        split.args(["-f", "-l", "--splitblock-size", "1024", "--split"]).arg(dump).args(&parts);
+        shell::stdout(&mut split)?;
+        Ok(Self { dump: dump.to_owned(), elf, cut, stream, parts })
     }
 }
 
@@ -178,6 +189,8 @@ fn end(mut command: Command, dumps: &Dumps, place: &Path, line: &str) -> Result<
             "DUMP" => command.arg(&dumps.dump),
             "ELF" => command.arg(&dumps.elf),
             "CUT" => command.arg(&dumps.cut),
+            "PART1" => command.arg(&dumps.parts[0]),
+            "PART2" => command.arg(&dumps.parts[1]),
             // Mapped without KASLR only; neither is to mind.
             "LINEAR" => command.arg("ffffffff81000000"),
             word => command.arg(word),
