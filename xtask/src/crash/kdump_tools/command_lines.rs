@@ -85,6 +85,10 @@ const DIFFERENT: &[(&str, &str)] = &[
 /// Seconds, as `timeout` takes them: many times what a dump of half a GiB needs.
 const PATIENCE: &str = "300";
 
+/// Lines of a report that both fill in.
+const CLASSES: [&str; 4] =
+    ["Non-private cache pages", "Private cache pages", "User process data pages", "Free pages"];
+
 /// One row for all that must be alike, one for those that must not.
 pub(super) fn rows(kdump: &Path, dump: &Path, dir: &Path) -> Vec<Row> {
     let place = dir.join("command-lines");
@@ -96,6 +100,7 @@ pub(super) fn rows(kdump: &Path, dump: &Path, dir: &Path) -> Vec<Row> {
     vec![
         Row::of("makedumpfile command lines", with(alike)),
         Row::of("makedumpfile differences", with(unlike)),
+        Row::of("makedumpfile --show-stats", with(statistics)),
     ]
 }
 
@@ -159,6 +164,26 @@ fn unlike(kdump: &Path, dumps: &Dumps, place: &Path) -> Result<String> {
         return Ok(format!("{} as listed", DIFFERENT.len()));
     }
     Err(failed(gone.join("\n")))
+}
+
+/// Both count the pages of each class alike.
+fn statistics(kdump: &Path, dumps: &Dumps, place: &Path) -> Result<String> {
+    let counts = |mut command: Command| -> Result<Vec<String>> {
+        command.args(["-f", "--show-stats", "-l", "-d", "31"]).arg(&dumps.elf).arg(place.join("OUT"));
+        let text = shell::text(&mut command)?;
+        let class = |line: &&str| CLASSES.iter().any(|class| line.contains(class));
+        Ok(text.lines().filter(class).map(|line| line.trim().to_owned()).collect())
+    };
+    let mut own = Command::new(kdump);
+    own.arg("makedumpfile");
+    let (theirs, ours) = (counts(shell::tool("makedumpfile")?)?, counts(own)?);
+    if ours.len() != CLASSES.len() || ours != theirs {
+        return Err(failed(format!("{ours:?}, not {theirs:?}")));
+    }
+    if ours.iter().all(|line| line.ends_with("0x0000000000000000")) {
+        return Err(failed("no page is of any class"));
+    }
+    Ok(format!("the same: {}", ours.join(", ")))
 }
 
 /// How both programs end.
