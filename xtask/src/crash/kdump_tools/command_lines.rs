@@ -8,9 +8,9 @@ use crate::error::{Context, Result, failed};
 use crate::progress::Row;
 use crate::shell;
 
-/// Command lines; DUMP, ELF (the same as an ELF core), CUT, STREAM, PART1 and PART2 stand for files that are there, OUT and OUT2 for some that are
-/// not, OLD for one that is. ELF lacks the pages that DUMP lacks, and makedumpfile 1.7.2 maps what a PT_LOAD has in
-/// memory instead of what it has in the file: behind the end of the file it dies of SIGBUS. They run in a directory of their own.
+/// Command lines, which run in a directory of their own. DUMP, ELF (the same as an ELF core), CUT, STREAM,
+/// PART1 and PART2 stand for files that are there, OUT and OUT2 for some that are not, OLD for one that is.
+/// makedumpfile 1.7.2 dies of SIGBUS or SIGSEGV on an ELF core that lacks pages, but with --non-mmap.
 const SAME: &[&str] = &[
     "DUMP OUT",
     "-c DUMP OUT",
@@ -102,6 +102,7 @@ pub(super) fn rows(kdump: &Path, dump: &Path, dir: &Path) -> Vec<Row> {
         Row::of("makedumpfile command lines", with(alike)),
         Row::of("makedumpfile differences", with(unlike)),
         Row::of("makedumpfile --show-stats", with(statistics)),
+        Row::of("makedumpfile -z, in a static program", with(without_zstd)),
     ]
 }
 
@@ -188,6 +189,20 @@ fn statistics(kdump: &Path, dumps: &Dumps, place: &Path) -> Result<String> {
         return Err(failed("no page is of any class"));
     }
     Ok(format!("the same: {}", ours.join(", ")))
+}
+
+/// The static program writes no zstd: it says so, and compresses nevertheless.
+fn without_zstd(kdump: &Path, dumps: &Dumps, place: &Path) -> Result<String> {
+    let out = place.join("OUT");
+    let mut save = Command::new(kdump);
+    let output = shell::capture(save.args(["makedumpfile", "-f", "-z"]).arg(&dumps.dump).arg(&out))?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let info = shell::text(Command::new(kdump).arg("info").arg(&out))?;
+    let used = info.lines().find(|line| line.starts_with("compression")).unwrap_or_default();
+    if output.status.success() && said.contains("does not write zstd") && used.contains("lzo") {
+        return Ok(used.split_whitespace().collect::<Vec<_>>().join(" "));
+    }
+    Err(failed(format!("{}, {said:?}, {used}", output.status)))
 }
 
 /// How both programs end.
