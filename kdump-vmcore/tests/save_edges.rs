@@ -10,8 +10,8 @@
 use core::ops::ControlFlow;
 
 use dumpgen::{CoreFile, Segment, Wire, note};
-use kdump_elf::{Arch, Paddr};
-use kdump_vmcore::{Dump, Error, Flatten, KdumpOptions, KdumpPlan, PhysMemory, WriteAt};
+use kdump_elf::Arch;
+use kdump_vmcore::{Dump, Error, Flatten, KdumpOptions, KdumpPlan, WriteAt};
 
 const PAGE: usize = 4096;
 const LINEAR: u64 = 0xffff_8880_0000_0000;
@@ -92,26 +92,4 @@ fn nothing_makes_no_record() {
     stream.write_all_at(0, b"x").unwrap();
     stream.finish(1).unwrap();
     assert_eq!(out.len(), 4096 + 16 + 1 + 16);
-}
-
-/// Of a page of which the source has a part, each byte is what it is in the source.
-#[test]
-fn half_a_page_is_half_missing() {
-    let file =
-        CoreFile::x86_64().with(Segment::notes(&note(Wire::LE64, "VMCOREINFO", 0, b"PAGESIZE=4096\n")));
-    let mut bytes = file.with(Segment::load(0x10_0000, &[1; 4 * PAGE])).build();
-    bytes.truncate(bytes.len() - PAGE - 1000);
-    let source = Dump::open(bytes).unwrap();
-    let copy = Dump::open(saved(&source)).unwrap();
-    let end = 0x10_0000 + 3 * PAGE as u64 - 1000;
-    let mut reader = copy.reader();
-    for at in [0x10_0000, end - 1, end, end + 1, end + 999, end + 1000, end + 2000] {
-        let read = reader.read_phys(Paddr(at), &mut [0]).is_ok();
-        let kind = reader.kind(Paddr(at)).unwrap();
-        assert_eq!(
-            (read, kind.name()),
-            if at < end { (true, "stored") } else { (false, "missing") },
-            "{at:#x}"
-        );
-    }
 }
