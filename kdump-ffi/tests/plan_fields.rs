@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 
 use common::{
     libkdump_error, libkdump_finding, libkdump_phdr, libkdump_plan, libkdump_plan_info,
-    libkdump_plan_options, libkdump_preflight_info, libkdump_range, libkdump_segment, message, sized,
+    libkdump_plan_options, libkdump_plan_x86, libkdump_preflight_info, libkdump_range, libkdump_segment,
+    message, sized,
 };
 use kdump_elf::Phdr;
 use kdump_ffi::{
@@ -32,7 +33,7 @@ use kdump_segments::Machine;
 use kdump_segments::load::probe_environment;
 use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs, PlanOptions, json_to_ascii};
 use kdump_segments::preflight::{Report, Verdict, check_plan};
-use kdump_segments::purgatory::{MismatchAction, SerialPort};
+use kdump_segments::purgatory::{MismatchAction, Serial, SerialPort};
 
 const INITRD: [u8; 5001] = [0x5a; 5001];
 const CMDLINE: &CStr = c"console=ttyS0 nr_cpus=1";
@@ -154,7 +155,7 @@ fn the_sum_is_the_same(made: &Made, plan: &Plan<'_>) {
         segments,
         phnum,
         vmcore_phnum,
-        e820,
+        reserved,
         entry,
         flags,
         region_start,
@@ -162,15 +163,18 @@ fn the_sum_is_the_same(made: &Made, plan: &Plan<'_>) {
         leftover,
         vmcore_size,
         cmdline_limit,
-        initrd_limit,
     } = info;
     assert_eq!(arch, LIBKDUMP_ARCH_X86_64);
-    assert_eq!([segments, e820], [plan.segments.len() as u32, plan.e820.len() as u32]);
+    assert_eq!((segments, reserved), (plan.segments.len() as u32, 0));
     assert_eq!([phnum, vmcore_phnum], [plan.elfcorehdr.phdrs().len() as u32, plan.vmcore.phdrs.len() as u32]);
     assert_eq!((entry, flags), (plan.entry, plan.flags.bits()));
     assert_eq!((region_start, region_length), (plan.region.start(), plan.region.size()));
     assert_eq!((leftover, vmcore_size), (plan.leftover, plan.vmcore.size));
-    assert_eq!((cmdline_limit, initrd_limit), (plan.cmdline_limit, plan.initrd_limit));
+    assert_eq!(cmdline_limit, plan.cmdline_limit);
+    let (mut found, x86) = (sized(), plan.x86().unwrap());
+    assert_eq!(common::libkdump_plan_get_x86(made.plan, &raw mut found, null_mut()), LIBKDUMP_OK);
+    let libkdump_plan_x86 { size: _, e820, initrd_limit } = found;
+    assert_eq!((e820, initrd_limit), (x86.e820.len() as u32, x86.initrd_limit));
 }
 
 fn the_lists_are_the_same(made: &Made, plan: &Plan<'_>) {
@@ -196,12 +200,16 @@ fn the_lists_are_the_same(made: &Made, plan: &Plan<'_>) {
     let map: Vec<libkdump_range> =
         all(|index, out| common::libkdump_plan_e820(made.plan, index, out, null_mut()), sized);
     let map: Vec<_> = map.iter().map(|range| (range.kind, range.start, range.length)).collect();
-    let planned =
-        plan.e820.iter().map(|entry| (entry.kind.e820_type(), entry.range.start(), entry.range.size()));
+    let planned = plan
+        .x86()
+        .unwrap()
+        .e820
+        .iter()
+        .map(|entry| (entry.kind.e820_type(), entry.range.start(), entry.range.size()));
     assert_eq!(map, planned.collect::<Vec<_>>());
     assert_eq!(text(common::libkdump_plan_cmdline(made.plan)), plan.cmdline.as_str());
     let notes = all(|index, out| common::libkdump_plan_note(made.plan, index, out, null_mut()), null);
-    assert_eq!(notes.into_iter().map(text).collect::<Vec<_>>(), plan.notes);
+    assert_eq!(notes.into_iter().map(text).collect::<Vec<_>>(), plan.remarks);
 }
 
 fn the_preflight_is_the_same(made: &Made, report: &Report) {
@@ -234,7 +242,7 @@ fn every_field_is_the_same() {
     for machine in ["bios-512m", "efi-1g-612"] {
         let world = World::new(machine);
         let (plan, report) = world.through_rust(&PlanOptions::default()).unwrap();
-        assert!(!plan.notes.is_empty() && plan.segments.len() > 3 && plan.elfcorehdr.phdrs().len() > 2);
+        assert!(!plan.remarks.is_empty() && plan.segments.len() > 3 && plan.elfcorehdr.phdrs().len() > 2);
         assert!(report.findings.iter().any(|finding| finding.verdict == Verdict::Unknown));
         same(&world.through_c(&sized()).unwrap(), &plan, &report);
     }
@@ -246,7 +254,7 @@ type Wish = (libkdump_plan_options, PlanOptions);
 fn wishes() -> Vec<Wish> {
     let (c, rust) = (sized::<libkdump_plan_options>(), PlanOptions::default);
     let flag = |flags| libkdump_plan_options { flags, ..c };
-    let serial = |base, baud| rust().serial(Some(SerialPort { base, baud }));
+    let serial = |base, baud| rust().serial(Some(Serial { port: SerialPort::Port(base), baud }));
     vec![
         (flag(LIBKDUMP_PLAN_REUSE_CMDLINE), rust().reuse_cmdline(true)),
         (flag(LIBKDUMP_PLAN_ENTRY_32BIT), rust().entry_32bit(true)),

@@ -17,6 +17,8 @@ use kdump_segments::preflight::{
     Buffer, Candidate, CandidateSegment, Environment, Report, Verdict, check, check_plan,
 };
 use kdump_segments::segment::{Segment, SegmentKind};
+use kdump_segments::target::TargetPlan;
+use kdump_segments::target::x86::X86Plan;
 use kdump_segments::{Errno, Machine, MemoryKind};
 
 use plan_support::{TestPurgatory, bzimage, options, synthetic};
@@ -145,15 +147,19 @@ const DEFECTS: [Defect; 16] = [
     }),
     ("elfcorehdr_not_in_capture_ram", |plan, _| usable(plan, SegmentKind::Elfcorehdr)),
     ("elfcorehdr_not_in_capture_ram", |plan, _| usable(plan, SegmentKind::Backup)),
-    ("e820_sorted", |plan, _| plan.e820.reverse()),
-    ("e820_sorted", |plan, _| plan.e820.insert(0, plan.e820[0])),
+    ("e820_sorted", |plan, _| x86(plan).e820.reverse()),
+    ("e820_sorted", |plan, _| {
+        let map = &mut x86(plan).e820;
+        map.insert(0, map[0]);
+    }),
     ("segments_in_capture_ram", |plan, _| unusable(plan, SegmentKind::Kernel)),
     ("segments_in_capture_ram", |plan, _| unusable(plan, SegmentKind::Initrd)),
     ("segments_in_capture_ram", |plan, _| unusable(plan, SegmentKind::BootParams)),
     ("one_elf_segment", |plan, _| segment(plan, SegmentKind::Initrd).data = b"\x7fELF".to_vec().into()),
     ("command_line", |plan, _| plan.cmdline_limit = 10),
     ("initrd_reachable", |plan, _| {
-        plan.initrd_limit = plan.segment(SegmentKind::Initrd).unwrap().range.last() - 1;
+        let last = plan.segment(SegmentKind::Initrd).unwrap().range.last();
+        x86(plan).initrd_limit = last - 1;
     }),
     ("region_not_claimed", |plan, machine| {
         let initrd = segment(plan, SegmentKind::Initrd).range;
@@ -161,13 +167,20 @@ const DEFECTS: [Defect; 16] = [
     }),
 ];
 
+fn x86<'p>(plan: &'p mut Plan<'_>) -> &'p mut X86Plan {
+    match &mut plan.target {
+        TargetPlan::X86(plan) => plan,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// What holds a segment becomes memory that the capture kernel uses.
 fn usable(plan: &mut Plan<'_>, kind: SegmentKind) {
     let range = segment(plan, kind).range;
-    plan.e820.iter_mut().filter(|entry| entry.range.overlaps(range)).for_each(|entry| {
+    x86(plan).e820.iter_mut().filter(|entry| entry.range.overlaps(range)).for_each(|entry| {
         entry.kind = MemoryKind::Ram;
     });
-    let below = plan.e820.iter_mut().filter(|entry| entry.range.end() <= range.start()).last();
+    let below = x86(plan).e820.iter_mut().filter(|entry| entry.range.end() <= range.start()).last();
     let entry = below.filter(|entry| entry.kind == MemoryKind::Ram).unwrap();
     entry.range = PhysRange::from_half_open(entry.range.start(), range.end()).unwrap();
 }
@@ -175,7 +188,7 @@ fn usable(plan: &mut Plan<'_>, kind: SegmentKind) {
 /// What holds a segment is no memory to the capture kernel.
 fn unusable(plan: &mut Plan<'_>, kind: SegmentKind) {
     let range = segment(plan, kind).range;
-    let entry = plan.e820.iter_mut().find(|entry| entry.range.overlaps(range)).unwrap();
+    let entry = x86(plan).e820.iter_mut().find(|entry| entry.range.overlaps(range)).unwrap();
     entry.kind = MemoryKind::Reserved;
 }
 

@@ -1,4 +1,4 @@
-//! What a crafted ELF core may list, and what a read of a sound one asks of its file.
+//! What a crafted ELF core may list, and what a read of a sound dump asks of its file.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
@@ -10,7 +10,7 @@
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
 
-use dumpgen::{CoreFile, Segment};
+use dumpgen::{CoreFile, KdumpFile, PageCodec, Segment, Stored, Wire};
 use kdump_elf::Paddr;
 use kdump_vmcore::{Dump, Error, PhysMemory, ReadAt};
 
@@ -99,4 +99,24 @@ fn a_word_that_is_wanted_once_costs_a_word() {
     // The last block is not whole.
     let last = 0x10_8000 - 100 - 16;
     assert_eq!([cost(last), cost(last), cost(last)], [8; 3]);
+}
+
+/// Of a page that is kept nothing is read again.
+#[test]
+fn a_page_that_is_kept_costs_nothing() {
+    let raw = Stored::Page(PageCodec::Raw, vec![7; 4096]);
+    let bytes = KdumpFile::new(Wire::LE64, 64).with(3, raw.clone()).with(4, raw).build();
+    let longest = Arc::new(AtomicUsize::new(0));
+    let dump = Dump::open(Watched { bytes, longest: Arc::clone(&longest) }).unwrap();
+    let mut reader = dump.reader();
+    let mut cost = |pfn: u64| {
+        longest.store(0, Relaxed);
+        let mut word = [0; 8];
+        reader.read_phys(Paddr(pfn * 4096 + 64), &mut word).unwrap();
+        assert_eq!(word, [7; 8]);
+        longest.load(Relaxed)
+    };
+    // The first reads are of descriptors, too.
+    assert!(cost(4) > 0 && cost(3) < 4096);
+    assert_eq!([cost(3), cost(3), cost(3)], [4096, 0, 0]);
 }

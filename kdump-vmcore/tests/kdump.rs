@@ -803,3 +803,16 @@ fn the_writer_is_told_by_what_it_leaves() {
     assert_eq!(writer(file.clone()), ("kdump", "makedumpfile, or what writes as it does".to_owned()));
     assert_eq!(writer(file.qemu()), ("kdump", "QEMU, by the names it leaves out".to_owned()));
 }
+
+#[test]
+fn texts_of_the_sub_header_have_sizes_that_can_be() {
+    // Of version 3 the text of VMCOREINFO is all there is of notes.
+    let old = KdumpFile { version: 3, ..sample(Wire::LE64, false) };
+    assert!(told(old.build()).is_empty());
+    let large = Dump::open(old.set("size_vmcoreinfo", (1 << 20) + 1).build()).unwrap();
+    let error = Error::TooLarge { what: "size_vmcoreinfo", value: (1 << 20) + 1, limit: 1 << 20 };
+    assert!(large.completeness().defects.contains(&error), "{:?}", large.completeness().defects);
+    // Where nothing is there is no end of it.
+    let none = Dump::open(sample(Wire::LE64, false).set("offset_eraseinfo", 1 << 40).build()).unwrap();
+    assert!(none.completeness().is_complete(), "{:?}", none.completeness());
+}

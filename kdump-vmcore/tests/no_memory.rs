@@ -126,7 +126,6 @@ fn refused(file: &[u8], all: usize) -> usize {
     for nth in 1.. {
         LEFT.with(|cell| cell.set(nth));
         let outcome = exercise(file);
-        println!("{nth} {} {:?} {}", FOR_GOOD.with(Cell::get), outcome, LEFT.with(Cell::get));
         if LEFT.with(|cell| cell.replace(0)) > 1 {
             assert_eq!(outcome, whole);
             break;

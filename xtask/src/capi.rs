@@ -11,7 +11,7 @@ use crate::args::Args;
 use crate::error::{Context, Result, failed};
 use crate::install::{self, Places};
 use crate::progress::{self, Row};
-use crate::{abi, apt, header, repo, rust, shell};
+use crate::{abi, apt, crash, header, repo, shell};
 
 const NEEDS: &[Need] = &[
     Need { what: "cc", package: "gcc" },
@@ -181,16 +181,13 @@ impl Lab {
 
     /// The plan example and the command-line tool say the same.
     fn same_json(&self) -> Result<String> {
-        let mut cargo = rust::cargo()?;
-        cargo.args(["build", "--quiet", "--release", "--bin", "kdump", "--target-dir"]);
-        shell::stdout(cargo.arg(repo::target()?))?;
         let machine = repo::root()?.join(MACHINE);
         let plan = |mut command: Command| -> Result<serde_json::Value> {
             command.arg("--json").arg("--root").arg(&machine).arg("--kernel").arg(&self.kernel);
             let text = shell::stdout(command.args(["--append", "console=ttyS0 quiet"]))?;
             serde_json::from_slice(&text).context("plan --json")
         };
-        let mut tool = Command::new(repo::target()?.join("release/kdump"));
+        let mut tool = Command::new(crash::programs::build()?.kdump);
         tool.args(["plan", "--no-rng-seed"]);
         let example = install::with_library(Command::new(self.dir.join("plain/plan")), &self.places);
         let (tool, example) = (plan(tool)?, plan(example)?);

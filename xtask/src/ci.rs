@@ -1,76 +1,121 @@
-//! `cargo xtask test`: everything a change must pass, one announced step after the other.
+//! `cargo xtask test`: everything a change must pass, in two lanes side by side.
+
+mod lanes;
+mod process;
 
 use crate::args::Args;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Result, usage};
 use crate::progress::{self, Clock, Row};
 use crate::{
-    capi, consumers, crash, crash_note, formats, fuzz, header, layers, licences, nostd, purgatory, repo,
-    rooms, rust, rust_kernel, setup, shell, soak, targets,
+    capi, consumers, crash, crash_note, formats, fuzz, header, layers, licences, miri, nostd, purgatory,
+    repo, rooms, rust, rust_kernel, setup, shell, soak, targets,
 };
+use lanes::{Lane, Step};
 
-/// A step: its name, and its code.
-type Step = (&'static str, fn() -> Result);
+/// Seconds for each fuzz target.
+const FUZZ_SECONDS: u64 = 20;
+/// Into how many steps the fuzz targets are dealt, so that both lanes end together.
+const FUZZ_PARTS: usize = 4;
 
 const STEPS: &[Step] = &[
-    // First, because tests that need QEMU or a peer only say so where it is missing.
-    ("setup", || setup::run(&[])),
-    ("fmt", || cargo(&["fmt", "--all", "--check"])),
-    ("clippy", clippy),
-    ("test", || cargo(&["test", "--workspace", "--no-fail-fast"])),
+    // First, because tests that need QEMU or a peer fail where it is missing.
+    alone("setup", Lane::Any, || setup::run(&[])),
+    step("fmt", Lane::Builds, || cargo(&["fmt", "--all", "--check"])),
+    step("clippy", Lane::Builds, clippy),
+    step("test", Lane::Builds, || cargo(&["test", "--workspace", "--no-fail-fast"])),
     // Examples with tests of their own are compiled by the step above, but not run.
-    ("examples", || cargo(&["test", "--workspace", "--examples"])),
-    ("doc", doc),
-    ("nostd", || nostd::run(&[])),
-    ("crash-note", || crash_note::run(&[])),
-    ("targets", || targets::run(&[])),
-    ("layers", || layers::run(&[])),
-    ("rooms", || rooms::run(&["--check".to_owned()])),
-    ("licences", || licences::run(&[])),
-    ("purgatory", || purgatory::run(&["--check".to_owned()]).map_err(Error::Failed)),
-    ("header", || header::run(&["--check".to_owned()])),
-    ("miri", miri),
-    ("fuzz targets compile", fuzz::check),
-    ("capi", || capi::run(&[])),
-    ("rust-kernel lints", || rust_kernel::run(&["--lint".to_owned()])),
-    ("rust-kernel", || rust_kernel::run(&[])),
-    ("kexec-tools", || consumers::run_kexec_tools(&[])),
-    ("preflight-soak 6.1", preflight_soak),
-    ("crash 6.1", || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
-    ("crash-plugin", crash_plugin),
-    ("formats", formats),
-    ("load-matrix 6.1", || crash::load_matrix(&["--kernel".to_owned(), "6.1".to_owned()])),
+    step("examples", Lane::Builds, || cargo(&["test", "--workspace", "--examples"])),
+    step("doc", Lane::Builds, doc),
+    step("nostd", Lane::Builds, || nostd::run(&[])),
+    step("crash-note", Lane::Builds, || crash_note::run(&[])),
+    step("layers", Lane::Builds, || layers::run(&[])),
+    step("rooms", Lane::Builds, || rooms::run(&["--check".to_owned()])),
+    step("licences", Lane::Builds, || licences::run(&[])),
+    step("purgatory", Lane::Builds, || purgatory::run(&["--check".to_owned()]).map_err(Error::Failed)),
+    step("header", Lane::Builds, || header::run(&["--check".to_owned()])),
+    step("capi", Lane::Builds, || capi::run(&[])),
+    step("rust-kernel lints", Lane::Builds, || rust_kernel::run(&["--lint".to_owned()])),
+    step("miri", Lane::Builds, miri::short),
+    step("fuzz build", Lane::Builds, fuzz::build),
+    step("targets", Lane::Builds, || targets::run(&[])),
+    step("rust-kernel", Lane::Guests, || rust_kernel::run(&[])),
+    step("crash 6.1", Lane::Guests, || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
+    step("crash 6.1 by kdump-tools", Lane::Guests, || crash::run(&["--kdump-tools".to_owned()])),
+    step("preflight-soak 6.1", Lane::Guests, preflight_soak),
+    step("load-matrix 6.1", Lane::Guests, || crash::load_matrix(&["--kernel".to_owned(), "6.1".to_owned()])),
+    behind("formats", Lane::Guests, &["setup", "crash 6.1"], formats),
+    // These install the C library, which capi does from scratch.
+    behind("kexec-tools", Lane::Guests, &["setup", "capi"], || consumers::run_kexec_tools(&[])),
+    behind("crash-plugin", Lane::Guests, &["setup", "crash 6.1", "capi"], crash_plugin),
+    behind("fuzz 1", Lane::Any, &["fuzz build"], || fuzz::part(0, FUZZ_PARTS, FUZZ_SECONDS)),
+    behind("fuzz 2", Lane::Any, &["fuzz build"], || fuzz::part(1, FUZZ_PARTS, FUZZ_SECONDS)),
+    behind("fuzz 3", Lane::Any, &["fuzz build"], || fuzz::part(2, FUZZ_PARTS, FUZZ_SECONDS)),
+    behind("fuzz 4", Lane::Any, &["fuzz build"], || fuzz::part(3, FUZZ_PARTS, FUZZ_SECONDS)),
 ];
+
+const fn alone(name: &'static str, lane: Lane, run: fn() -> Result) -> Step {
+    behind(name, lane, &[], run)
+}
+
+const fn step(name: &'static str, lane: Lane, run: fn() -> Result) -> Step {
+    behind(name, lane, &["setup"], run)
+}
+
+const fn behind(name: &'static str, lane: Lane, needs: &'static [&'static str], run: fn() -> Result) -> Step {
+    Step { name, lane, needs, run }
+}
 
 /// The steps of `cargo xtask check`: those that find most mistakes in little time.
 const QUICK: &[&str] =
     &["fmt", "clippy", "test", "doc", "nostd", "layers", "rooms", "licences", "purgatory", "header"];
 
-/// Every step.
+/// Every step, or with `--only STEP,STEP…` these, each in a process of its own whose output is shown
+/// when it has ended; a single step here and now.
 pub(crate) fn run(args: &[String]) -> Result {
-    Args::new(args).finish()?;
-    steps(|_| true)
+    let mut args = Args::new(args);
+    let only = args.value("--only")?;
+    args.finish()?;
+    let steps = only.map_or_else(|| Ok(STEPS.iter().collect()), |only| chosen(&only))?;
+    if steps.len() == 1 {
+        return one_by_one(&steps);
+    }
+    let clock = Clock::start();
+    let dir = repo::scratch("steps")?;
+    let rows = lanes::run(&steps, &|step| process::run(step.name, &dir, clock));
+    progress::close(&format!("steps, {:.0} s", clock.elapsed().as_secs_f32()), &rows)
 }
 
 /// The quick steps.
 pub(crate) fn check(args: &[String]) -> Result {
     Args::new(args).finish()?;
-    steps(|name| QUICK.contains(&name))
+    one_by_one(&STEPS.iter().filter(|step| QUICK.contains(&step.name)).collect::<Vec<_>>())
 }
 
-/// Runs the steps that are wanted, also those behind a failed one.
-fn steps(wanted: fn(&str) -> bool) -> Result {
+/// The steps that are named, in the order of the table.
+fn chosen(only: &str) -> Result<Vec<&'static Step>> {
+    let names: Vec<&str> = only.split(',').collect();
+    if let Some(name) = names.iter().find(|name| !STEPS.iter().any(|step| step.name == **name)) {
+        let known: Vec<_> = STEPS.iter().map(|step| step.name).collect();
+        return Err(usage(format!("--only {name}: no such step; there are {}", known.join(", "))));
+    }
+    Ok(STEPS.iter().filter(|step| names.contains(&step.name)).collect())
+}
+
+/// Runs steps with the terminal of this process, also those behind a failed one.
+fn one_by_one(steps: &[&Step]) -> Result {
     let clock = Clock::start();
     let mut rows = Vec::new();
-    for (name, step) in STEPS.iter().filter(|(name, _)| wanted(name)) {
-        clock.say(&format!("step {name}"));
-        let own = Clock::start();
-        let outcome = step();
-        let took = format!("{:.0} s", own.elapsed().as_secs_f32());
-        clock.say(&format!("step {name} took {took}"));
+    for step in steps {
+        clock.say(&format!("step {}", step.name));
+        let (own, before) = (Clock::start(), process::cpu_seconds());
+        let outcome = (step.run)();
+        let spent = process::cpu_seconds().saturating_sub(before);
+        let took = format!("{:.0} s, {spent} s of processor time", own.elapsed().as_secs_f32());
+        clock.say(&format!("step {} took {took}", step.name));
         if let Err(error) = &outcome {
-            eprintln!("{name}: {error}");
+            eprintln!("{}: {error}", step.name);
         }
-        rows.push(Row::of(name, outcome.map(|()| took)));
+        rows.push(Row::of(step.name, outcome.map(|()| took)));
     }
     progress::close("steps", &rows)
 }
@@ -107,33 +152,34 @@ fn doc() -> Result {
     shell::run(&mut cargo)
 }
 
-/// kdump-elf, and what kdump-ffi-core does with pointers, under the interpreter that knows undefined
-/// behaviour. Property tests draw few cases: the interpreter is slow, and `test` has drawn many.
-fn miri() -> Result {
-    interpret(&["--package", "kdump-elf"])?;
-    // Its own unit tests, which need std; the C calls of its users are those of kdump-ffi's tests.
-    interpret(&["--package", "kdump-ffi-core", "--features", "std", "--lib"])
-}
-
-fn interpret(what: &[&str]) -> Result {
-    let mut cargo = rust::nightly()?;
-    rust::ensure_components(Some(rust::NIGHTLY), &["miri", "rust-src"])?;
-    cargo.args(["miri", "test"]).args(what);
-    // proptest reads the clock and the directory of its regressions.
-    cargo.env("MIRIFLAGS", "-Zmiri-disable-isolation").env("PROPTEST_CASES", "4");
-    shell::run(&mut cargo)
-}
-
 fn cargo(args: &[&str]) -> Result {
     shell::run(rust::cargo()?.args(args))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{QUICK, STEPS};
+    use super::{QUICK, STEPS, chosen};
 
     #[test]
     fn the_quick_steps_exist() {
-        assert!(QUICK.iter().all(|quick| STEPS.iter().any(|(name, _)| name == quick)));
+        assert!(QUICK.iter().all(|quick| STEPS.iter().any(|step| step.name == *quick)));
+    }
+
+    /// A need further down, or of another name, would be waited for in vain or not at all.
+    #[test]
+    fn what_a_step_needs_stands_above_it() {
+        for (index, step) in STEPS.iter().enumerate() {
+            assert!(!step.name.contains(','), "{}", step.name);
+            for need in step.needs {
+                assert!(STEPS[..index].iter().any(|above| above.name == *need), "{}: {need}", step.name);
+            }
+        }
+    }
+
+    #[test]
+    fn steps_are_chosen_by_name() {
+        let names: Vec<_> = chosen("crash 6.1,clippy").unwrap().iter().map(|step| step.name).collect();
+        assert_eq!(names, ["clippy", "crash 6.1"]);
+        assert!(chosen("clippy,sleep").is_err());
     }
 }

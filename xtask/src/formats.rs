@@ -18,7 +18,7 @@ use crate::args::Args;
 use crate::crash::options::Series;
 use crate::error::{Result, failed};
 use crate::progress::{self, Clock, Row};
-use crate::{consumers, repo, rust, shell};
+use crate::{consumers, crash, repo, rust, shell};
 pub(crate) use compare::Pages;
 pub(crate) use makedumpfile::{CODECS, Maker};
 
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     let clock = Clock::start();
     let dump = if machines.is_empty() { Some(consumers::dump_or_crash_of(dump, series)?) } else { None };
     clock.say("building kdump");
-    let readers = Readers { kdump: tool()?, libkdumpfile: peer::build()? };
+    let readers = Readers { kdump: crash::programs::build()?.kdump, libkdumpfile: peer::build()? };
     let dir = repo::scratch("formats")?;
     if only.as_ref().is_some_and(|only| !["makedumpfile", "saved", "guest"].contains(&only.as_str())) {
         return Err(failed("--only takes makedumpfile, saved or guest"));

@@ -1,6 +1,9 @@
 //! `cargo xtask fuzz`: every fuzz target for a while.
 
+use core::fmt::Write;
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::args::Args;
 use crate::error::{Context, Result, failed};
@@ -8,41 +11,105 @@ use crate::progress::{self, Clock, Row};
 use crate::{repo, rust, shell};
 
 const SECONDS: u64 = 60;
+/// cargo-fuzz builds for the machine it runs on, and says so in its paths.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// Seconds one input may take on a busy machine.
+const PATIENCE: u64 = 120;
+/// Of an input that was found, how many bytes an error shows.
+const SHOWN: usize = 256;
 
 pub(crate) fn run(args: &[String]) -> Result {
     let mut args = Args::new(args);
     let seconds = args.number("--seconds")?.unwrap_or(SECONDS);
+    let only = args.value("--only")?;
     args.finish()?;
+    build()?;
+    let wanted = |name: &String| only.as_ref().is_none_or(|only| only.split(',').any(|only| only == name));
+    several(targets()?.into_iter().filter(wanted), seconds)
+}
+
+/// The targets of one of `parts` equal parts, which [`build`] has compiled.
+pub(crate) fn part(part: usize, parts: usize, seconds: u64) -> Result {
+    several(targets()?.into_iter().skip(part).step_by(parts), seconds)
+}
+
+/// Compiles every target with what the fuzzer needs.
+pub(crate) fn build() -> Result {
+    prepare()?;
+    let mut cargo = rust::nightly()?;
+    shell::run(cargo.args(["fuzz", "build", "--target", TARGET, "--target-dir"]).arg(built()?))
+}
+
+/// Installs cargo-fuzz.
+pub(crate) fn prepare() -> Result {
+    rust::ensure_toolchain(rust::NIGHTLY)?;
     if shell::find("cargo-fuzz").is_none() {
         println!("installing cargo-fuzz");
         shell::run(rust::cargo()?.args(["install", "--quiet", "--locked", "cargo-fuzz"]))?;
     }
+    Ok(())
+}
+
+fn built() -> Result<PathBuf> {
+    Ok(repo::target()?.join("fuzz"))
+}
+
+fn several(targets: impl Iterator<Item = String>, seconds: u64) -> Result {
     let clock = Clock::start();
     let mut rows = Vec::new();
-    for target in targets()? {
+    for target in targets {
         clock.say(&format!("fuzzing {target} for {seconds} s"));
         rows.push(Row::of(&target, one(&target, seconds)));
     }
     progress::close("fuzz targets", &rows)
 }
 
-/// Compiles every target without running it.
-pub(crate) fn check() -> Result {
-    let mut cargo = rust::nightly()?;
-    shell::run(cargo.args(["check", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--bins"]))
-}
-
-/// Runs a target; says what it reached.
+/// Runs a target; says what it reached. What it finds is kept where cargo-fuzz keeps it.
 fn one(target: &str, seconds: u64) -> Result<String> {
-    let mut cargo = rust::nightly()?;
-    cargo.args(["fuzz", "run", target, "--", "-print_pcs=0", &format!("-max_total_time={seconds}")]);
-    let output = shell::capture(&mut cargo)?;
+    let home = repo::root()?.join("fuzz");
+    let (corpus, artifacts) = (home.join("corpus").join(target), home.join("artifacts").join(target));
+    for dir in [&corpus, &artifacts] {
+        fs::create_dir_all(dir).context(dir.display())?;
+    }
+    let mut program = Command::new(built()?.join(TARGET).join("release").join(target));
+    program.arg(format!("-max_total_time={seconds}")).arg(format!("-timeout={PATIENCE}"));
+    program.arg("-print_pcs=0").arg(format!("-artifact_prefix={}/", artifacts.display())).arg(&corpus);
+    // As cargo-fuzz has it: one crate may be linked twice.
+    program.env("ASAN_OPTIONS", "detect_odr_violation=0");
+    let output = shell::capture(&mut program)?;
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        return Err(failed(format!("{}\n{}", output.status, last_lines(&said, 60))));
+        let found = finding(&said).map_or_else(|| "no input was kept".to_owned(), describe);
+        return Err(failed(format!("{}\n{}\n{found}", output.status, last_lines(&said, 60))));
     }
     let reached = coverage(&said).context("libFuzzer does not say what it reached")?;
     Ok(format!("{seconds} s without a finding; {reached}"))
+}
+
+/// The file libFuzzer wrote the input to that it ended with.
+fn finding(said: &str) -> Option<&Path> {
+    let (_, path) = said.lines().rev().find_map(|line| line.split_once("Test unit written to "))?;
+    Some(Path::new(path.trim_end()))
+}
+
+/// The path and the bytes, of long inputs the first.
+fn describe(input: &Path) -> String {
+    match fs::read(input) {
+        Ok(bytes) => format!("{}: {}", input.display(), hex(&bytes)),
+        Err(error) => format!("{}: {error}", input.display()),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = format!("{} bytes: ", bytes.len());
+    for byte in bytes.iter().take(SHOWN) {
+        // A String takes everything.
+        let _ = write!(text, "{byte:02x}");
+    }
+    if bytes.len() > SHOWN {
+        text.push('…');
+    }
+    text
 }
 
 /// The edges of the program and the inputs that reach them, of the last line in which libFuzzer says so.
@@ -73,7 +140,7 @@ fn targets() -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{coverage, last_lines};
+    use super::{coverage, finding, hex, last_lines};
 
     #[test]
     fn the_last_coverage_is_told() {
@@ -81,5 +148,14 @@ mod tests {
         assert_eq!(coverage(said).unwrap(), "812 edges, 24/17Kb inputs");
         assert_eq!(coverage("INFO: nothing"), None);
         assert_eq!(last_lines("a\nb\nc", 2), "b\nc");
+    }
+
+    #[test]
+    fn the_input_of_a_finding_is_shown() {
+        let said = "==1== ERROR\nartifact_prefix='/a/'; Test unit written to /a b/crash-00\nBase64: AA==";
+        assert_eq!(finding(said).unwrap().to_str(), Some("/a b/crash-00"));
+        assert!(finding("Done 9 runs").is_none());
+        assert_eq!(hex(&[0, 0xAB]), "2 bytes: 00ab");
+        assert!(hex(&[1; 300]).ends_with("01…") && hex(&[1; 300]).len() < 540);
     }
 }

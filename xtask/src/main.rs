@@ -22,6 +22,7 @@ mod install;
 mod layers;
 mod licences;
 mod metadata;
+mod miri;
 mod nightly;
 mod nostd;
 mod progress;
@@ -57,7 +58,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "test",
         about: "everything a change must pass, a real crash included; ci is the same",
-        example: "cargo xtask test",
+        example: "cargo xtask test --only clippy,nostd",
         run: ci::run,
     },
     Command { name: "ci", about: "the same as test", example: "cargo xtask ci", run: ci::run },
@@ -184,7 +185,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "fuzz",
         about: "run every fuzz target for --seconds N (60)",
-        example: "cargo xtask fuzz --seconds 10",
+        example: "cargo xtask fuzz --seconds 10 --only kdump,elf_dump",
         run: fuzz::run,
     },
     Command {

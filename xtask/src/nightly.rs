@@ -1,11 +1,12 @@
 //! `cargo xtask nightly`: what takes too long to be run with every change.
 
+mod deny;
 mod mutants;
 
 use crate::args::Args;
 use crate::error::{Result, usage};
 use crate::progress::{self, Clock, Row};
-use crate::{crash, fuzz, guards, rust, rust_kernel, shell, soak};
+use crate::{crash, fuzz, guards, miri, rust, rust_kernel, shell, soak};
 
 /// Seconds for each fuzz target.
 const SECONDS: u64 = 600;
@@ -43,6 +44,16 @@ const PARTS: &[Part] = &[
         name: "mutants",
         about: "cargo-mutants on the libraries; survivors must be in xtask/mutants-accepted.txt",
         run: |_| mutants::run(CRATES),
+    },
+    Part {
+        name: "miri",
+        about: "all of kdump-vmcore that needs neither files nor C code, under Miri",
+        run: |_| miri::whole(),
+    },
+    Part {
+        name: "deny",
+        about: "cargo-deny on licences, bans and sources, as deny.toml says",
+        run: |_| deny::run(),
     },
     Part {
         name: "soak",

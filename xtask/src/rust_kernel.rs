@@ -87,6 +87,16 @@ fn choose(name: Option<&str>, all: bool) -> Result<Vec<&'static Scenario>> {
 
 /// One crash in a directory of its own, and what was found out about it.
 fn run_one(scenario: &Scenario, build: &Build, cpus: usize, dir: &Path) -> Vec<Row> {
+    if scenario.x2apic {
+        match guest::x2apic() {
+            Ok(Ok(())) => {}
+            Ok(Err(version)) => {
+                let why = format!("{version} cannot emulate x2APIC; 9.0 can");
+                return vec![Row::untested(scenario.name, &why)];
+            }
+            Err(error) => return vec![Row::of(scenario.name, Err(error))],
+        }
+    }
     let dir = dir.join(scenario.name);
     let outcome =
         fs::create_dir_all(&dir).context(dir.display()).and_then(|()| scenario.run(build, cpus, &dir));

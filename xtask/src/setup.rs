@@ -10,6 +10,7 @@ use crate::{abi, bench, capi, consumers, crash, crash_note, formats, nostd, rust
 const TEST_NEEDS: &[Need] = &[
     Need { what: "cc", package: "gcc" },
     Need { what: "/usr/sbin/kexec", package: "kexec-tools" },
+    Need { what: "makedumpfile", package: "makedumpfile" },
     Need { what: "readelf", package: "binutils" },
     // Loaded by the comparison of the codecs.
     Need { what: "/usr/lib/x86_64-linux-gnu/liblzo2.so.2", package: "liblzo2-2" },
@@ -36,8 +37,8 @@ pub(crate) fn run(args: &[String]) -> Result {
     targets::prepare()?;
     rust::nightly()?;
     rust::ensure_components(Some(rust::NIGHTLY), &["miri", "rust-src"])?;
-    clock.say("Debian kernels, unpacked below the target directory");
-    crash::fetch_kernels(clock)?;
+    clock.say("Debian kernels and kdump-tools, unpacked below the target directory");
+    crash::fetch_packages(clock)?;
     clock.say("ready: try cargo xtask crash");
     Ok(())
 }

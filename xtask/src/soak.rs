@@ -33,7 +33,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     apt::ensure(crash::NEEDS)?;
     let kernel = Kernel::fetch(options.series, clock)?;
     clock.say("building kdump-soak for the guest");
-    let program = programs::soak()?;
+    let program = programs::build()?.soak;
     let dir = repo::scratch("soak")?.join(options.label());
     fs::create_dir_all(&dir).context(dir.display())?;
     let initramfs = initramfs(&dir, &program, options.replay.as_deref())?;

@@ -1,16 +1,20 @@
 //! The kdump command-line tool: plans and loads a capture kernel, reads and saves dumps.
 #![forbid(unsafe_code)]
 
+mod applet;
 mod args;
 mod cmd;
 mod failure;
 mod files;
 mod hint;
 mod json;
+mod kexec;
+mod makedumpfile;
 mod new_file;
 mod progress;
 mod terminal;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -23,6 +27,8 @@ Examples:
   kdump save /proc/vmcore /var/crash/vmcore
   kdump dmesg /var/crash/vmcore
 
+A link to this program by the name makedumpfile or kexec takes that program's command line.
+
 Exit status: 0 done, 1 failed, 2 bad usage, 3 done but the dump lacked something (save, verify). Addresses and sizes are 0x-hex or decimal with K, M or G.";
 
 fn command() -> clap::Command {
@@ -33,9 +39,15 @@ fn command() -> clap::Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands(cmd::ALL.iter().map(|entry| (entry.command)().name(entry.name)))
+        // For the list; they are called before this is looked at.
+        .subcommands(applet::ALL.iter().map(|applet| (applet.command)()))
 }
 
 fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    if let Some((applet, rest)) = applet::of(&words) {
+        return (applet.main)(rest);
+    }
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
@@ -67,9 +79,11 @@ mod tests {
     #[test]
     fn every_command_is_well_formed_and_has_an_example() {
         super::command().debug_assert();
-        for entry in super::cmd::ALL {
-            let help = (entry.command)().render_long_help().to_string();
-            assert!(help.contains(&format!("kdump {}", entry.name)), "{} has no example", entry.name);
+        let commands = super::cmd::ALL.iter().map(|entry| (entry.name, entry.command));
+        let applets = super::applet::ALL.iter().map(|applet| (applet.name, applet.command));
+        for (name, command) in commands.chain(applets) {
+            let help = command().render_long_help().to_string();
+            assert!(help.contains(&format!("kdump {name}")), "{name} has no example");
         }
     }
 }

@@ -43,6 +43,11 @@ pub(crate) fn out() -> Text<BufWriter<StdoutLock<'static>>> {
 }
 
 impl<W: Write> Text<W> {
+    /// For a file that people show on a terminal later.
+    pub(crate) fn over(writer: W) -> Self {
+        Self(writer)
+    }
+
     fn characters(&mut self, text: &str) -> io::Result<()> {
         let shown = |c: char| matches!(c, '\n' | '\t') || !is_command(c);
         let mut rest = text;

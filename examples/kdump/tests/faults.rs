@@ -851,3 +851,16 @@ fn a_loop_device() {
         std::panic::resume_unwind(failed);
     }
 }
+
+/// `kdump makedumpfile` with two levels: the second is for a full disk, and for nothing else.
+#[test]
+fn a_full_disk_asks_for_the_next_level() {
+    for (fault, levels, again) in [("enospc", "0,1", true), ("enospc", "0", false), ("eio", "0,1", false)] {
+        let mut case = Case::new("levels");
+        case.fault("FAULT_WRITE", format!("{fault}:1000"));
+        let output = case.run(&["makedumpfile", "-d", levels, "src", "copy"]);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert_eq!(said(&output).contains("trying -d 1"), again, "{fault} {levels}: {}", said(&output));
+        assert!(!case.at("copy").exists());
+    }
+}

@@ -207,8 +207,7 @@ mod all {
         let machine = Machine::new(Arch::X86_64, 4096, memory);
         let (options, purgatory) = (PlanOptions::default(), ObjectPurgatory::builtin(Arch::X86_64)?);
         let kernel = black_box(&[][..]);
-        let inputs =
-            PlanInputs::new(&machine, kernel, &purgatory).options(&options);
+        let inputs = PlanInputs::new(&machine, kernel, &purgatory).options(&options);
         let plan = Plan::new(&inputs)?;
         black_box(check_plan(&plan, &machine, &Environment::of_machine(&machine)).failure());
         black_box(&plan.segments);

@@ -59,8 +59,7 @@ pub(crate) fn load(boot: &BootInfo, region: PhysRange) -> Result<(), Error> {
         .serial(Some(Serial { port: SerialPort::Port(0x3f8), baud: None }))
         .hotplug(boot.option("hotplug").is_some());
     let purgatory = ObjectPurgatory::builtin(Arch::X86_64)?;
-    let inputs =
-        PlanInputs::new(&machine, kernel, &purgatory).options(&options);
+    let inputs = PlanInputs::new(&machine, kernel, &purgatory).options(&options);
     let plan = Plan::new(&inputs)?;
     if let Some(finding) = check_plan(&plan, &machine, &Environment::of_machine(&machine)).failure() {
         say!("preflight: {}: {}", finding.rule, finding.detail);

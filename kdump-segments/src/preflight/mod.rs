@@ -18,8 +18,8 @@ pub use crate::target::x86::ControlPages;
 pub use candidate::{Buffer, Candidate, CandidateSegment};
 pub use control_pages::{Allocation, Shortage, control_pages, find_control_pages};
 pub use environment::Environment;
-pub use plan_rules::check_plan;
 pub(crate) use plan_rules::PlanRule;
+pub use plan_rules::check_plan;
 pub use rules::check;
 
 use crate::Errno;

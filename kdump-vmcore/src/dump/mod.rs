@@ -54,7 +54,7 @@ use crate::source::{FileId, PhysMemory, ReadAt};
 ///
 /// ```no_run
 /// # #[cfg(feature = "std")]
-/// # fn main() -> Result<(), kdump_vmcore::Error> {
+/// # fn main() -> Result<(), Box<dyn core::error::Error>> {
 /// use kdump_elf::Paddr;
 /// use kdump_vmcore::{Dump, PhysMemory, open_dump_file};
 ///

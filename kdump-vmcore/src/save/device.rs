@@ -121,4 +121,25 @@ mod tests {
         assert_eq!(foreign(&head), Some("data that is no dump"));
         assert_eq!(foreign(b"XF"), Some("data that is no dump"));
     }
+
+    /// A file stands in for a device: it is opened and looked at in the same way.
+    #[test]
+    fn what_may_not_be_written_over_is_refused() {
+        let name = std::format!("kdump-device-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let id = |path| FileId::of(&std::fs::metadata(path).unwrap());
+        std::fs::write(&path, [0; 8192]).unwrap();
+        let open = |sources: &[FileId], size, force| open(&path, sources, size, force).map(drop);
+        assert_eq!(open(&[], 8192, false), Ok(()));
+        let limit = 8192;
+        assert_eq!(
+            open(&[], 8193, true),
+            Err(Error::TooLarge { what: "size of the dump", value: 8193, limit })
+        );
+        assert!(matches!(open(&[id(&path)], 1, true), Err(Error::Refused { .. })));
+        std::fs::write(&path, [1; 8192]).unwrap();
+        assert_eq!(open(&[], 8192, false), Err(Error::Occupied { found: "data that is no dump" }));
+        assert_eq!(open(&[], 8192, true), Ok(()));
+        std::fs::remove_file(&path).unwrap();
+    }
 }

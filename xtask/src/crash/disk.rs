@@ -16,16 +16,41 @@ pub(crate) struct Disk(PathBuf);
 impl Disk {
     /// An empty file system with room for a dump of `mem_mib` MiB.
     pub(crate) fn create(dir: &Path, mem_mib: u64) -> Result<Self> {
+        Self::make(dir, mem_mib, None)
+    }
+
+    /// As [`create`](Self::create), with a copy of the directory `tree`, which belongs to root.
+    pub(crate) fn of_tree(dir: &Path, mem_mib: u64, tree: &Path) -> Result<Self> {
+        Self::make(dir, mem_mib, Some(tree))
+    }
+
+    fn make(dir: &Path, mem_mib: u64, tree: Option<&Path>) -> Result<Self> {
         let path = dir.join("disk.img");
         let file = File::create(&path).context(path.display())?;
         let size = mem_mib.saturating_add(SLACK_MIB).saturating_mul(MIB);
         file.set_len(size).context(path.display())?;
-        shell::stdout(shell::tool("mkfs.ext4")?.args(["-q", "-F"]).arg(&path))?;
+        let mut mkfs = shell::tool("mkfs.ext4")?;
+        mkfs.args(["-q", "-F", "-E", "root_owner=0:0"]);
+        if let Some(tree) = tree {
+            mkfs.arg("-d").arg(tree);
+        }
+        shell::stdout(mkfs.arg(&path))?;
         Ok(Self(path))
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Does what the next mount would: a guest that was reset left the journal full.
+    pub(crate) fn recover(&self) -> Result {
+        let mut command = shell::tool("e2fsck")?;
+        let output = shell::capture(command.args(["-f", "-y"]).arg(&self.0))?;
+        // 1: something was repaired (e2fsck(8), "EXIT CODE").
+        match output.status.code() {
+            Some(0 | 1) => Ok(()),
+            _ => Err(failed(format!("e2fsck: {}", String::from_utf8_lossy(&output.stdout)))),
+        }
     }
 
     /// Copies one file out. The guest must have unmounted the disk.

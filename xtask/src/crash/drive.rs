@@ -55,6 +55,17 @@ pub(crate) fn crash(options: &Options, setup: &Setup<'_>, clock: Clock) -> Resul
     Ok(Sightings { console: guest.console().to_vec(), low, low_after })
 }
 
+/// Lets the machine crash and the scripts of the distribution save it and restart the machine.
+pub(crate) fn crash_and_restart(options: &Options, setup: &Setup<'_>, clock: Clock) -> Result<Sightings> {
+    let mut guest = boot(options, setup, clock)?;
+    panic(&mut guest, clock)?;
+    guest.wait_for(&["lab: capture kernel"], PATIENCE)?;
+    clock.say("capture kernel runs");
+    guest.wait_for_end(PATIENCE)?;
+    clock.say("the machine restarted");
+    Ok(Sightings { console: guest.console().to_vec(), low: None, low_after: None })
+}
+
 /// Changes a byte of the loaded kernel before the panic; the purgatory must stop on it.
 pub(crate) fn corrupt(
     options: &Options,

@@ -41,6 +41,22 @@ pub(crate) fn write(
     Ok(path)
 }
 
+/// An initramfs for both kernels, which find everything else on the disk; `script` is sourced by
+/// /init from there.
+pub(crate) fn write_small(
+    dir: &Path,
+    modules: &[Module],
+    programs: &Programs,
+    script: (&str, &str),
+) -> Result<PathBuf> {
+    let mut extra = Cpio::default();
+    extra.file(script.0, script.1.as_bytes());
+    let path = dir.join("initramfs.cpio");
+    let whole = [base(dir, modules, programs, None)?, extra.finish()].concat();
+    fs::write(&path, whole).context(path.display())?;
+    Ok(path)
+}
+
 /// As [`write()`], but the capture kernel gets an initramfs compressed by `compressor`, with a file
 /// of `ballast` bytes that cannot be compressed. Returns its size as well.
 pub(crate) fn write_compressed(

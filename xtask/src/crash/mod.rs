@@ -8,6 +8,7 @@ mod drive;
 pub(crate) mod elf;
 mod gdbstub;
 mod initramfs;
+mod kdump_tools;
 pub(crate) mod kernel;
 mod low_memory;
 mod matrix;
@@ -42,6 +43,7 @@ pub(crate) const NEEDS: &[Need] = &[
     // The package busybox brings a program of the same name that needs libraries.
     Need { what: "/var/lib/dpkg/info/busybox-static.list", package: "busybox-static" },
     Need { what: "mkfs.ext4", package: "e2fsprogs" },
+    Need { what: "e2fsck", package: "e2fsprogs" },
     Need { what: "xz", package: "xz-utils" },
     Need { what: "strip", package: "binutils" },
     // What `region-sizes` can compress an initramfs with.
@@ -58,12 +60,13 @@ pub(crate) fn needs() -> Vec<Need> {
     [NEEDS, checks::NEEDS].concat()
 }
 
-/// Fetches the kernels of all series, those that an earlier call has left aside.
-pub(crate) fn fetch_kernels(clock: Clock) -> Result {
+/// Fetches the kernels of all series and the packages of `--kdump-tools`, those that an earlier call has
+/// left aside.
+pub(crate) fn fetch_packages(clock: Clock) -> Result {
     for series in options::Series::ALL {
         Kernel::fetch(series, clock)?;
     }
-    Ok(())
+    kdump_tools::fetch(clock)
 }
 
 /// A kernel image to plan with: that of the first series, fetched unless an earlier run did.
@@ -76,6 +79,9 @@ pub(crate) fn run(args: &[String]) -> Result {
     let clock = Clock::start();
     let label = options.label();
     clock.say(&format!("crash run {label}"));
+    if options.kdump_tools {
+        return kdump_tools::run(&options, &label, clock);
+    }
     apt::ensure(&needs())?;
     let kernel = Kernel::fetch(options.series, clock)?;
     clock.say("building kdump and kdump-witness for the guest");
@@ -107,7 +113,8 @@ pub(crate) fn run(args: &[String]) -> Result {
         fs::create_dir_all(&files).context(files.display())?;
         disk.everything(&files)?;
         clock.say("checking the dump");
-        let evidence = Evidence { kdump: programs.kdump, loader: options.loader, dir, files, sightings };
+        let (kdump, loader, dump) = (programs.kdump, options.loader, files.join("dump.elf"));
+        let evidence = Evidence { kdump, loader, dir, files, dump, sightings };
         checks::all(&evidence)
     };
     let took = format!("crash run {label}, {:.0} s", clock.elapsed().as_secs_f32());

@@ -93,6 +93,8 @@ pub(crate) struct Options {
     pub(crate) backup: bool,
     pub(crate) corrupt: bool,
     pub(crate) loader: Loader,
+    /// Debian's kdump-tools does the work.
+    pub(crate) kdump_tools: bool,
     pub(crate) keep: Option<PathBuf>,
 }
 
@@ -115,9 +117,13 @@ impl Options {
         if corrupt && loader == Loader::KexecTools {
             return Err(usage("--corrupt needs a loader whose segments lie where `kdump plan` says"));
         }
+        let kdump_tools = args.flag("--kdump-tools");
+        if kdump_tools && (corrupt || backup || loader != Loader::Kdump) {
+            return Err(usage("--kdump-tools loads by itself: no --corrupt, --backup or --loader with it"));
+        }
         let keep = args.value("--keep")?.map(PathBuf::from);
         args.finish()?;
-        Ok(Self { series, mem_mib, cpus, la57: !no_la57, backup, corrupt, loader, keep })
+        Ok(Self { series, mem_mib, cpus, la57: !no_la57, backup, corrupt, loader, kdump_tools, keep })
     }
 
     /// One word per choice, for the heading and the directory of the run.
@@ -127,6 +133,7 @@ impl Options {
         words.extend(self.backup.then(|| "backup".to_owned()));
         words.extend(self.corrupt.then(|| "corrupt".to_owned()));
         words.extend((self.loader != Loader::Kdump).then(|| self.loader.name().to_owned()));
+        words.extend(self.kdump_tools.then(|| "kdump-tools".to_owned()));
         words.join("-")
     }
 }
@@ -159,6 +166,8 @@ mod tests {
         assert_eq!(parse(line).unwrap().label(), "6.12-4096M-4cpu-no-la57-backup-corrupt");
         assert_eq!(parse("--loader c").unwrap().label(), "6.1-512M-2cpu-la57-c");
         assert!(parse("--loader kexec-tools+libkdump --corrupt").is_err());
+        assert_eq!(parse("--kdump-tools").unwrap().label(), "6.1-512M-2cpu-la57-kdump-tools");
+        assert!(parse("--kdump-tools --backup").is_err() && parse("--kdump-tools --loader c").is_err());
     }
 
     #[test]

@@ -13,33 +13,19 @@ pub(crate) struct Programs {
     /// Runs in the guest and, being static, on the host as well.
     pub(crate) kdump: PathBuf,
     pub(crate) witness: PathBuf,
+    /// The program that tries crash loads.
+    pub(crate) soak: PathBuf,
 }
 
+/// All of them at once: built one by one, they would share less of what they are linked with.
 pub(crate) fn build() -> Result<Programs> {
     rust::ensure_targets(&[TARGET])?;
     let mut cargo = rust::cargo()?;
-    cargo.args(["build", "--quiet", "--release", "--target", TARGET]);
-    cargo.args(["--package", "kdump", "--package", "kdump-witness", "--bins"]);
-    shell::run(&mut cargo)?;
-    let dir = repo::target()?.join(TARGET).join("release");
-    Ok(Programs { kdump: dir.join("kdump"), witness: dir.join("kdump-witness") })
-}
-
-/// The program that tries crash loads. Not of the release profile, so that it notices overflows.
-pub(crate) fn soak() -> Result<PathBuf> {
-    rust::ensure_targets(&[TARGET])?;
-    let mut cargo = rust::cargo()?;
-    shell::run(cargo.args([
-        "build",
-        "--quiet",
-        "--config",
-        "profile.dev.opt-level=1",
-        "--target",
-        TARGET,
-        "--package",
-        "kdump-soak",
-    ]))?;
-    Ok(repo::target()?.join(TARGET).join("debug/kdump-soak"))
+    cargo.args(["build", "--quiet", "--profile", "lab", "--target", TARGET, "--bins"]);
+    shell::run(cargo.args(["--package", "kdump", "--package", "kdump-witness", "--package", "kdump-soak"]))?;
+    let dir = repo::target()?.join(TARGET).join("lab");
+    let program = |name: &str| dir.join(name);
+    Ok(Programs { kdump: program("kdump"), witness: program("kdump-witness"), soak: program("kdump-soak") })
 }
 
 /// The program without its debugging information: memory of the guest is scarce.

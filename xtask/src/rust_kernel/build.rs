@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::crash::programs;
 use crate::error::Result;
 use crate::{repo, rust, shell};
 
@@ -26,12 +27,10 @@ impl Build {
         let source = repo::root()?.join("examples/rust-kernel");
         let target = repo::target()?;
         shell::run(kernel_cargo()?.args(["--bin", "rust-kernel"]))?;
-        let mut cargo = rust::cargo()?;
-        shell::run(cargo.args(["build", "--quiet", "--package", "kdump"]))?;
         let kernel = target.join("rust-kernel").join(TARGET).join("release/rust-kernel");
         let stripped = dir.join("capture.elf");
         shell::stdout(shell::tool("strip")?.arg("-o").arg(&stripped).arg(&kernel))?;
-        Ok(Self { source, kernel, stripped, kdump: target.join("debug/kdump") })
+        Ok(Self { source, kernel, stripped, kdump: programs::build()?.kdump })
     }
 }
 

@@ -21,6 +21,36 @@ pub(crate) struct Machine {
     /// Memory, and size of the disk.
     pub(crate) memory_mib: u64,
     pub(crate) disk: bool,
+    /// CPUs in x2APIC mode, which the example enters where there is one.
+    pub(crate) x2apic: bool,
+}
+
+/// Whether QEMU can emulate x2APIC without a hypervisor's help, as it does from 9.0 on; the text is
+/// what it says of itself when it cannot.
+pub(crate) fn x2apic() -> Result<core::result::Result<(), String>> {
+    // A machine that never runs; with `enforce` QEMU refuses features it cannot emulate.
+    let starts = |features: &str| {
+        let mut qemu = shell::tool("qemu-system-x86_64")?;
+        qemu.args(["-accel", "tcg", "-cpu", &format!("max,enforce{features}"), "-S", "-nodefaults"]);
+        qemu.args(["-display", "none", "-monitor", "stdio"]);
+        qemu.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = qemu.spawn().context(shell::describe(&qemu))?;
+        if let Some(mut monitor) = child.stdin.take() {
+            // Fails when QEMU has refused and ended.
+            let _ = monitor.write_all(b"quit\n");
+        }
+        child.wait_with_output().context(shell::describe(&qemu))
+    };
+    let (plain, wanted) = (starts("")?, starts(",+x2apic")?);
+    if !plain.status.success() {
+        let said = String::from_utf8_lossy(&plain.stderr);
+        return Err(failed(format!("qemu-system-x86_64 -cpu max: {}: {}", plain.status, said.trim_end())));
+    }
+    if wanted.status.success() {
+        return Ok(Ok(()));
+    }
+    let version = shell::text(shell::tool("qemu-system-x86_64")?.arg("--version"))?;
+    Ok(Err(version.lines().next().unwrap_or_default().to_owned()))
 }
 
 /// Said instead of "armed", and then there is no need to wait.
@@ -40,14 +70,15 @@ pub(crate) struct Guest {
 
 impl Guest {
     pub(crate) fn start(build: &Build, dir: &Path, machine: Machine, cmdline: &str) -> Result<Self> {
-        let Machine { cpus, memory_mib, disk: has_disk } = machine;
+        let Machine { cpus, memory_mib, disk: has_disk, x2apic } = machine;
+        let cpu = if x2apic { "max,+x2apic" } else { "max,-x2apic" };
         let disk = dir.join("disk.img");
         let file = File::create(&disk).context(disk.display())?;
         file.set_len(memory_mib << 20).context(disk.display())?;
         // The path of a socket may not be long.
         let monitor = std::env::temp_dir().join(format!("kdump-rust-kernel-{}", std::process::id()));
         let mut qemu = shell::tool("qemu-system-x86_64")?;
-        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", &cpus.to_string()]);
+        qemu.args(["-accel", "tcg,thread=multi", "-cpu", cpu, "-smp", &cpus.to_string()]);
         qemu.args(["-m", &format!("{memory_mib}M"), "-nodefaults", "-no-reboot", "-display", "none"]);
         qemu.args(["-serial", "stdio"]);
         qemu.arg("-serial").arg(format!("file:{}", dir.join("stream.bin").display()));

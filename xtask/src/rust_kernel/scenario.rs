@@ -47,6 +47,8 @@ pub(crate) struct Scenario {
     pub(crate) cpu: usize,
     /// CPUs of the guest, if not as many as are asked for.
     cpus: Option<usize>,
+    /// Whether CPUs number each other with 32 bits instead of 8.
+    pub(crate) x2apic: bool,
     /// What is not as it should be.
     pub(crate) flaw: Flaw,
     /// What the note of the CPU that dies says.
@@ -101,6 +103,7 @@ const DUMP: Scenario = Scenario {
     options: "",
     cpu: 0,
     cpus: None,
+    x2apic: false,
     flaw: Flaw::None,
     cause: PANIC,
     always: true,
@@ -155,6 +158,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ..DAMAGED_HEADER
     },
     Scenario { name: "many-cpus", cpus: Some(12), ..DUMP },
+    Scenario { name: "x2apic", cpus: Some(12), x2apic: true, ..DUMP },
     Scenario { name: "two-at-once", commands: &["hurt together", "null all"], ..NULL },
     Scenario { name: "console-faults", commands: &["hurt console", "null"], flaw: Flaw::Report, ..NULL },
     Scenario {
@@ -206,7 +210,7 @@ impl Scenario {
         let cpus = self.cpus.unwrap_or(cpus);
         // Stacks and pages of the workload take half a megabyte per CPU.
         let memory_mib = MEMORY_MIB.saturating_add(cpus as u64);
-        let machine = Machine { cpus, memory_mib, disk: self.flaw != Flaw::Disk };
+        let machine = Machine { cpus, memory_mib, disk: self.flaw != Flaw::Disk, x2apic: self.x2apic };
         // The CPUs of the guest share those of the host.
         let patience = PATIENCE.saturating_mul(if cpus > 8 { 4 } else { 1 });
         let mut guest = Guest::start(build, dir, machine, &format!("{CMDLINE}{}", self.options))?;

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::{ArgMatches, Command};
-use kdump_vmcore::{Caller, Dmesg, Error, KernelMemory, LogRecord};
+use kdump_vmcore::{Caller, Dmesg, Dump, Error, KernelMemory, LogRecord};
 use serde_json::json;
 
 use super::info;
@@ -28,11 +28,7 @@ pub(crate) fn command() -> Command {
 
 pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let dump = info::open(matches)?;
-    let vmcoreinfo = dump
-        .vmcoreinfo()
-        .ok_or_else(|| Failure::new("the dump has no VMCOREINFO note, which is needed to find the log"))?;
-    let dmesg = Dmesg::read(&mut KernelMemory::new(&dump), vmcoreinfo)
-        .map_err(|error| Failure::new(format!("the log cannot be read: {error}")))?;
+    let dmesg = read(&dump)?;
     if matches.get_flag("json") {
         let document = json!({
             "lost": dmesg.lost,
@@ -41,19 +37,38 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
         let records = dmesg.records.iter().map(record);
         return Ok(crate::json::print_long(&document, vec![("records", Box::new(records))])?);
     }
-    print(&dmesg)?;
+    write(&dmesg, &mut crate::terminal::out())?;
+    tell_losses(&dmesg, "kdump dmesg");
+    refuse_empty(&dmesg)
+}
+
+/// The log of a dump, which may be damaged.
+pub(crate) fn read(dump: &Dump<'_>) -> Result<Dmesg, Failure> {
+    let vmcoreinfo = dump
+        .vmcoreinfo()
+        .ok_or_else(|| Failure::new("the dump has no VMCOREINFO note, which is needed to find the log"))?;
+    Dmesg::read(&mut KernelMemory::new(dump), vmcoreinfo)
+        .map_err(|error| Failure::new(format!("the log cannot be read: {error}")))
+}
+
+/// Says what of the log is damaged; `who` speaks.
+pub(crate) fn tell_losses(dmesg: &Dmesg, who: &str) {
     // Limits first: they say that there is more than what is shown.
     let is_limit = |error: &&Error| matches!(error, Error::TooLarge { .. } | Error::OutOfMemory { .. });
     let (limits, others): (Vec<&Error>, Vec<&Error>) = dmesg.defects.iter().partition(is_limit);
-    crate::terminal::tell_some("kdump dmesg", limits.into_iter().chain(others));
+    crate::terminal::tell_some(who, limits.into_iter().chain(others));
     if dmesg.lost > 0 {
-        crate::terminal::tell!("kdump dmesg: {} records could not be read and are left out", dmesg.lost);
+        crate::terminal::tell!("{who}: {} records could not be read and are left out", dmesg.lost);
     }
-    if dmesg.records.is_empty() {
-        let cause = dmesg.defects.first().map(Error::to_string).unwrap_or_default();
-        return Err(Failure::new(format!("the log holds no record {cause}")));
+}
+
+/// A log without a record is none.
+pub(crate) fn refuse_empty(dmesg: &Dmesg) -> CommandResult {
+    if !dmesg.records.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let cause = dmesg.defects.first().map(Error::to_string).unwrap_or_default();
+    Err(Failure::new(format!("the log holds no record {cause}")))
 }
 
 fn record(record: &LogRecord) -> Members {
@@ -71,8 +86,8 @@ fn record(record: &LogRecord) -> Members {
     ]
 }
 
-fn print(dmesg: &Dmesg) -> std::io::Result<()> {
-    let mut out = crate::terminal::out();
+/// Writes the log as text.
+pub(crate) fn write(dmesg: &Dmesg, out: &mut impl Write) -> std::io::Result<()> {
     for record in &dmesg.records {
         let micros = record.ts_nsec / 1000;
         let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);

@@ -1,16 +1,16 @@
 //! The commands, one file each.
 
 mod collect;
-mod dmesg;
+pub(crate) mod dmesg;
 mod info;
-mod load;
+pub(crate) mod load;
 mod map;
 mod notes;
 mod plan;
 mod read;
-mod save;
+pub(crate) mod save;
 mod status;
-mod unload;
+pub(crate) mod unload;
 mod verify;
 mod view;
 

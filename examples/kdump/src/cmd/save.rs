@@ -150,7 +150,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
 }
 
 /// What the source lacked, in a sentence.
-fn lacking(report: &SaveReport) -> String {
+pub(crate) fn lacking(report: &SaveReport) -> String {
     let unreadable = unreadable(report);
     let kinds = [
         (report.missing, "missing: behind the end of the source"),
@@ -203,7 +203,7 @@ fn is_stdout(destination: &Path) -> bool {
 }
 
 /// Standard output without the buffer that looks for the ends of lines.
-fn stdout() -> Result<File, Failure> {
+pub(crate) fn stdout() -> Result<File, Failure> {
     if was_closed() {
         return Err(Failure::new("standard output is closed"));
     }

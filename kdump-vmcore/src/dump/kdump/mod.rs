@@ -222,9 +222,6 @@ impl Kdump<'_> {
 
     /// Where RAM begins behind the hole that `pfn` is in.
     fn next_ram(&self, pfn: u64) -> Option<u64> {
-        if pfn >= self.max_mapnr {
-            return None;
-        }
         let end = self.run(pfn).end;
         (end < self.max_mapnr).then(|| self.address(end))
     }

@@ -11,6 +11,8 @@ use crate::formats::Pages;
 const PAGE: u64 = 4096;
 /// Reads of 8 bytes in a list.
 const READS: u64 = 100_000;
+/// Reads of the hot set, which take a fraction of the time: fewer would measure how threads start.
+const HOT_READS: u64 = 1_000_000;
 /// Pages of the hot set.
 const HOT: usize = 1000;
 /// Pages that are read one after the other.
@@ -44,9 +46,9 @@ pub(super) fn jobs(dump: &Path, level: u64, dir: &Path) -> Result<Vec<Job>> {
     let middle = pages.len().checked_div(2).unwrap_or(0);
     let hot: Vec<u64> = pages.iter().skip(middle).take(HOT).copied().collect();
     let lists: [(&'static str, &'static str, bool, Places); 5] = [
-        ("random", "p", false, words(&pages)),
-        ("hot set", "p", true, words(&hot)),
-        ("virtual", "v", false, words(&linear(dump, &pages)?)),
+        ("random", "p", false, words(&pages, READS)),
+        ("hot set", "p", true, words(&hot, HOT_READS)),
+        ("virtual", "v", false, words(&linear(dump, &pages)?, READS)),
         ("4 KiB", "p", false, sequence.iter().map(|&at| (at, PAGE)).collect()),
         ("1 MiB", "p", false, large(sequence)),
     ];
@@ -91,7 +93,7 @@ fn linear(dump: &Path, pages: &[u64]) -> Result<Vec<u64>> {
 }
 
 /// Words at random places of the pages: xorshift64, the same in every run.
-fn words(pages: &[u64]) -> Places {
+fn words(pages: &[u64], reads: u64) -> Places {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut next = || {
         state ^= state << 13;
@@ -101,7 +103,7 @@ fn words(pages: &[u64]) -> Places {
         let page = pages.get(index).copied().unwrap_or(0);
         (page.wrapping_add(((state >> 40) & 511).wrapping_mul(8)), 8)
     };
-    (0..READS).map(|_| next()).collect()
+    (0..reads).map(|_| next()).collect()
 }
 
 /// Reads of up to 1 MiB, each of pages without a gap.

@@ -17,7 +17,7 @@ pub(super) fn in_file(evidence: &Evidence) -> Result<String> {
 }
 
 /// The same through the tool.
-pub(super) fn in_notes(evidence: &Evidence) -> Result<String> {
+pub(crate) fn in_notes(evidence: &Evidence) -> Result<String> {
     let expected = evidence.witness()?.cpus;
     let mut command = evidence.kdump(&["notes", "--json"]);
     let json = shell::stdout(command.arg(evidence.dump()))?;

@@ -7,13 +7,13 @@ use crate::shell;
 /// The trigger and the panic stand among the last lines; a backtrace follows them.
 const LAST: usize = 100;
 
-pub(super) fn kdump(evidence: &Evidence) -> Result<String> {
+pub(crate) fn kdump(evidence: &Evidence) -> Result<String> {
     let mut command = evidence.kdump(&["dmesg"]);
     panic_at_end(&shell::text(command.arg(evidence.dump()))?)
 }
 
 /// Fails unless the last lines of `log` show who asked for the crash, and the panic.
-pub(super) fn panic_at_end(log: &str) -> Result<String> {
+pub(crate) fn panic_at_end(log: &str) -> Result<String> {
     let lines: Vec<&str> = log.lines().collect();
     let tail = lines.get(lines.len().saturating_sub(LAST)..).unwrap_or_default();
     let from_end = |text: &str| tail.iter().rev().position(|line| line.contains(text));

@@ -1,12 +1,12 @@
 //! What a finished run must show, one row per fact.
 
 mod backup;
-mod cpus;
+pub(super) mod cpus;
 mod kcore;
 mod loaded;
-mod log;
-mod pages;
-mod peers;
+pub(super) mod log;
+pub(super) mod pages;
+pub(super) mod peers;
 mod vmcore;
 
 use std::fs;
@@ -39,23 +39,25 @@ pub(crate) struct Evidence {
     pub(crate) dir: PathBuf,
     /// What was on the disk of the guest.
     pub(crate) files: PathBuf,
+    /// The saved dump.
+    pub(crate) dump: PathBuf,
     pub(crate) sightings: Sightings,
 }
 
 impl Evidence {
-    fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.files.join(name)
     }
 
     fn dump(&self) -> PathBuf {
-        self.file("dump.elf")
+        self.dump.clone()
     }
 
-    fn text(&self, name: &str) -> Result<String> {
+    pub(super) fn text(&self, name: &str) -> Result<String> {
         read(&self.file(name))
     }
 
-    fn witness(&self) -> Result<List> {
+    pub(super) fn witness(&self) -> Result<List> {
         self.text("witness.txt")?.parse().context("witness.txt")
     }
 
@@ -67,7 +69,7 @@ impl Evidence {
 }
 
 /// A check: its name in the table, and its code.
-type Check = (&'static str, fn(&Evidence) -> Result<String>);
+pub(super) type Check = (&'static str, fn(&Evidence) -> Result<String>);
 
 const CHECKS: &[Check] = &[
     ("kexec_crash_loaded", |evidence| is_one(&evidence.file("crash_loaded"))),
@@ -99,6 +101,6 @@ pub(crate) fn all(evidence: &Evidence) -> Vec<Row> {
     checks.map(|(name, check)| Row::of(name, check(evidence))).collect()
 }
 
-fn read(path: &Path) -> Result<String> {
+pub(super) fn read(path: &Path) -> Result<String> {
     fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).context(path.display())
 }

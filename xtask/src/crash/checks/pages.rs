@@ -9,7 +9,7 @@ use crate::shell;
 /// Fewer pages than this prove too little.
 pub(super) const ENOUGH: usize = 256;
 
-pub(super) fn witness(evidence: &Evidence) -> Result<String> {
+pub(crate) fn witness(evidence: &Evidence) -> Result<String> {
     let list = evidence.witness()?;
     let (Some(first), Some(last)) = (list.pages.first(), list.pages.last()) else {
         return Err(failed("the witness listed no page"));

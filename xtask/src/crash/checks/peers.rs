@@ -65,14 +65,14 @@ pub(super) fn makedumpfile(evidence: &Evidence) -> Result<String> {
     Ok(format!("wrote {len} bytes"))
 }
 
-pub(super) fn makedumpfile_dmesg(evidence: &Evidence) -> Result<String> {
+pub(crate) fn makedumpfile_dmesg(evidence: &Evidence) -> Result<String> {
     let out = evidence.dir.join("makedumpfile.dmesg");
     let mut command = shell::tool("makedumpfile")?;
     shell::stdout(command.args(["-f", "--dump-dmesg"]).arg(evidence.dump()).arg(&out))?;
     log::panic_at_end(&super::read(&out)?)
 }
 
-pub(super) fn libkdumpfile(evidence: &Evidence) -> Result<String> {
+pub(crate) fn libkdumpfile(evidence: &Evidence) -> Result<String> {
     let source = evidence.dir.join("libkdumpfile.c");
     let program = evidence.dir.join("libkdumpfile");
     fs::write(&source, READER).context(source.display())?;

@@ -1,0 +1,170 @@
+//! Dumps as makedumpfile writes them: into a file, as a stream, and of the parts of one.
+
+use core::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use kdump_vmcore::codec::Codec;
+use kdump_vmcore::{Classes, Dump, Error, KdumpOptions, SaveFailure, SaveFormat, SaveOptions, SaveReport};
+
+use super::options::Options;
+use super::usage;
+use super::{open, refuse_existing, translate};
+use crate::cmd::save::{lacking, stdout};
+use crate::failure::{CommandResult, Failure};
+
+/// Lines about defects of the source; the rest is counted.
+const LINES: usize = 16;
+
+/// The codec in the place of one that this build cannot write.
+const INSTEAD: Codec = Codec::Lzo;
+
+/// Into a file.
+pub(super) fn dump(options: &Options, from: &PathBuf, to: &[PathBuf]) -> CommandResult {
+    let to = match to {
+        [to] => to,
+        _ => return Err(unsupported("--split", "leave it out and give one DUMPFILE")),
+    };
+    refuse_existing(options, to)?;
+    let dump = open(core::slice::from_ref(from), options.threads)?;
+    begin(options, &dump);
+    let mut levels = options.levels.iter().copied().peekable();
+    while let Some(level) = levels.next() {
+        let format = format(options, level)?;
+        let failure = match to_file(options, &dump, to, format) {
+            Ok(report) => return end(options, &report, &to.display().to_string()),
+            Err(failure) => failure,
+        };
+        // makedumpfile(8), "-d": the next level is for a disk that is full.
+        let full = is_out_of_space(&failure.error);
+        let said = Failure::from(failure).of(to.display());
+        match levels.peek() {
+            Some(next) if full => options.voice.warn(&format!("makedumpfile: {said}; trying -d {next}")),
+            _ => return Err(said),
+        }
+    }
+    Ok(())
+}
+
+/// To standard output.
+pub(super) fn stream(options: &Options, from: &PathBuf) -> CommandResult {
+    let dump = open(core::slice::from_ref(from), options.threads)?;
+    begin(options, &dump);
+    // What went into a pipe cannot be taken back: there is no second level to try.
+    let level = options.levels.first().copied().unwrap_or(0);
+    let SaveFormat::Kdump(kdump) = format(options, level)? else {
+        return Err(unsupported("-F with -E", "leave out -E"));
+    };
+    let mut meter = options.voice.meter();
+    let mut progress = |state| {
+        meter.show(state);
+        ControlFlow::Continue(())
+    };
+    let result = kdump_vmcore::save_stream(&dump, kdump, &mut stdout()?, &mut progress);
+    meter.finish();
+    end(options, &result?, "STDOUT")
+}
+
+/// One file of the parts of a dump.
+pub(super) fn reassemble(options: &Options, from: &[PathBuf], to: &Path) -> CommandResult {
+    refuse_existing(options, to)?;
+    let dump = open(from, options.threads)?;
+    let codecs = dump.facts().details.iter().find(|(name, _)| *name == "codecs");
+    let used = codecs.and_then(|(_, text)| Codec::ALL.into_iter().find(|codec| text.contains(codec.name())));
+    let kdump = KdumpOptions {
+        codec: options.codec.or(used).map(|codec| writable(options, codec)),
+        threads: options.threads,
+        ..KdumpOptions::default()
+    };
+    let report = to_file(options, &dump, to, SaveFormat::Kdump(kdump));
+    end(
+        options,
+        &report.map_err(|failure| Failure::from(failure).of(to.display()))?,
+        &to.display().to_string(),
+    )
+}
+
+/// What is written, in the one place that knows which of the options this version can follow.
+fn format(options: &Options, level: u8) -> Result<SaveFormat, Failure> {
+    let exclude = Classes::from_level(level);
+    if options.elf {
+        // Zeros are holes in any case.
+        if !exclude.is_empty() {
+            return Err(unsupported(
+                &format!("-E with -d {level}"),
+                "ELF cores are written whole: leave out -E, or give -d 0 or -d 1",
+            ));
+        }
+        return Ok(SaveFormat::Elf);
+    }
+    let codec = options.codec.map(|codec| writable(options, codec));
+    Ok(SaveFormat::Kdump(KdumpOptions {
+        codec,
+        exclude,
+        threads: options.threads,
+        ..KdumpOptions::default()
+    }))
+}
+
+/// The codec, or one that every reader knows in its place: no dump is worse than one that is
+/// compressed otherwise.
+fn writable(options: &Options, codec: Codec) -> Codec {
+    if codec.can_encode() {
+        return codec;
+    }
+    options
+        .voice
+        .warn(&format!("makedumpfile: this build does not write {codec}: pages are compressed by {INSTEAD}"));
+    INSTEAD
+}
+
+fn unsupported(what: &str, instead: &str) -> Failure {
+    Failure::new(format!("{what} is not supported by this version: {instead}"))
+}
+
+/// What is told and asked for in front of the copy.
+fn begin(options: &Options, dump: &Dump<'_>) {
+    let defects = &dump.completeness().defects;
+    for defect in defects.iter().take(LINES) {
+        options.voice.warn(&format!("makedumpfile: the source is damaged: {defect}"));
+    }
+    if let Some(more) = defects.len().checked_sub(LINES).filter(|&more| more > 0) {
+        options.voice.warn(&format!("makedumpfile: and {more} more defects"));
+    }
+    // makedumpfile(8), "--vtop": "it does not affect the dumpfile creation".
+    if let Some(Err(failure)) = options.vtop.map(|vaddr| translate(options, dump, vaddr)) {
+        options.voice.warn(&format!("makedumpfile: {failure}"));
+    }
+}
+
+fn to_file(
+    options: &Options,
+    dump: &Dump<'_>,
+    to: &Path,
+    format: SaveFormat,
+) -> Result<SaveReport, SaveFailure> {
+    let mut meter = options.voice.meter();
+    let mut progress = |state| {
+        meter.show(state);
+        ControlFlow::Continue(())
+    };
+    let how = SaveOptions { force: options.force, format };
+    let result = kdump_vmcore::save(dump, to, how, &mut progress);
+    meter.finish();
+    result
+}
+
+/// The ending that scripts look for. What the source lacked is told, and is no failure: scripts throw
+/// away what they are told has failed.
+fn end(options: &Options, report: &SaveReport, place: &str) -> CommandResult {
+    options.voice.report(&usage::statistics(report));
+    if !report.is_whole() {
+        options.voice.warn(&format!("makedumpfile: {place} is saved, but {}", lacking(report)));
+    }
+    options.voice.say(&format!("\nThe dumpfile is saved to {place}."));
+    Ok(())
+}
+
+/// Whether a disk was full.
+fn is_out_of_space(error: &Error) -> bool {
+    matches!(error, Error::Io { cause, .. } | Error::File { cause, .. } if cause.is_out_of_space())
+}
