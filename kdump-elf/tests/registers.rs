@@ -105,7 +105,7 @@ fn gdb_finds_every_register() {
             .collect();
         let names: Vec<&str> = known.iter().map(|&(_, _, name)| name).collect();
         let answers = ask(arch, endian, &names);
-        // Older versions do not know this architecture at all.
+        // Older versions do not know this architecture at all: the test below does without.
         if arch == Arch::LoongArch64
             && answers.iter().all(|answer| ["void", "<unavailable>"].contains(&&**answer))
         {
@@ -120,4 +120,21 @@ fn gdb_finds_every_register() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// `struct user_pt_regs` of arch/loongarch/include/uapi/asm/ptrace.h, `regs[32]`, `orig_a0`, `csr_era`,
+/// `csr_badv` and ten words that are reserved, behind the 112 bytes in front of `pr_reg`.
+#[test]
+fn loongarch64_is_as_its_header_has_it() {
+    let mut names: Vec<String> = (0..32).map(|index| format!("r{index}")).collect();
+    names.extend(["orig_a0", "era", "badv"].map(str::to_owned));
+    assert!(registers::register_names(Arch::LoongArch64).eq(names.iter().map(String::as_str)));
+    let core = core(Arch::LoongArch64, Endian::Little);
+    // A note's header has three words, and its name eight bytes.
+    let desc = &core[core.len() - prstatus_note_size(Arch::LoongArch64) + 20..];
+    for index in 0..45 {
+        let at = 112 + 8 * index;
+        let found = u64::from_le_bytes(desc[at..at + 8].try_into().unwrap());
+        assert_eq!(found, if index < 35 { value(index) } else { 0 }, "word {index}");
+    }
 }
