@@ -12,7 +12,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use dumpgen::{CoreFile, Record, Segment, Wire, note, prstatus_x86_64};
+use dumpgen::{CoreFile, KdumpFile, PageCodec, Record, Segment, Wire, note, prstatus_x86_64};
 
 const THEIRS: &str = "/usr/bin/makedumpfile";
 
@@ -284,4 +284,25 @@ fn what_the_source_lacked_is_told_and_saved() {
     assert_eq!(saved.status.code(), Some(0), "{}", text(&saved.stderr));
     assert!(text(&saved.stderr).contains("OUT is saved, but the source lacked"), "{}", text(&saved.stderr));
     assert!(dir.join("OUT").exists());
+}
+
+#[test]
+fn parts_are_put_together_when_none_is_missing() {
+    let dir = scratch("parts");
+    let whole = KdumpFile::new(Wire::LE64, 32).with_pages(0..32, &[PageCodec::Zlib]);
+    fs::write(dir.join("PART1"), whole.part(0..16).build()).unwrap();
+    fs::write(dir.join("PART2"), whole.part(16..32).build()).unwrap();
+    for line in ["--reassemble PART1 PART2 OUT", "--reassemble PART2 PART1 OUT"] {
+        let saved = ours(&dir, line);
+        assert_eq!(saved.status.code(), Some(0), "{line}: {}", text(&saved.stderr));
+        let info = Command::new(env!("CARGO_BIN_EXE_kdump")).current_dir(&dir).args(["info", "OUT"]).output();
+        let info = text(&info.unwrap().stdout);
+        assert!(info.contains("complete     yes") && info.contains("zlib"), "{line}: {info}");
+    }
+    for line in ["--reassemble PART1 OUT", "--reassemble PART2 OUT"] {
+        let refused = ours(&dir, line);
+        assert_eq!(refused.status.code(), Some(1), "{line}");
+        assert!(text(&refused.stderr).contains("was not given"), "{line}: {}", text(&refused.stderr));
+        assert!(!dir.join("OUT").exists(), "{line}");
+    }
 }

@@ -68,6 +68,11 @@ pub(super) fn stream(options: &Options, from: &PathBuf) -> CommandResult {
 pub(super) fn reassemble(options: &Options, from: &[PathBuf], to: &Path) -> CommandResult {
     refuse_existing(options, to)?;
     let dump = open(from, options.threads)?;
+    // Whoever forgets a part has it: nothing is lost by asking for it.
+    let defects = &dump.completeness().defects;
+    if let Some(forgotten) = defects.iter().find(|defect| matches!(defect, Error::PartNotGiven { .. })) {
+        return Err(Failure::new(forgotten));
+    }
     let codecs = dump.facts().details.iter().find(|(name, _)| *name == "codecs");
     let used = codecs.and_then(|(_, text)| Codec::ALL.into_iter().find(|codec| text.contains(codec.name())));
     let kdump = KdumpOptions {

@@ -11,7 +11,7 @@ use super::command_lines;
 use crate::consumers;
 use crate::crash::checks::{Check, Evidence, cpus, is_one, log, pages, peers, read};
 use crate::crash::drive::Sightings;
-use crate::crash::options::Loader;
+use crate::crash::options::{Loader, Series};
 use crate::error::{Context, Result, failed};
 use crate::progress::Row;
 use crate::shell;
@@ -51,7 +51,13 @@ const REARRANGED: &[Check] = &[
     ("makedumpfile --dump-dmesg", peers::makedumpfile_dmesg),
 ];
 
-pub(super) fn all(kdump: PathBuf, dir: PathBuf, files: PathBuf, sightings: Sightings) -> Vec<Row> {
+pub(super) fn all(
+    kdump: PathBuf,
+    dir: PathBuf,
+    files: PathBuf,
+    sightings: Sightings,
+    series: Series,
+) -> Vec<Row> {
     let dump = dumped(&files);
     let found = dump.as_ref().map_or_else(|_| files.join("var/crash"), |(dump, _)| dump.clone());
     let whole = dir.join("rearranged");
@@ -61,7 +67,7 @@ pub(super) fn all(kdump: PathBuf, dir: PathBuf, files: PathBuf, sightings: Sight
     rows.push(Row::of("makedumpfile -R, theirs and ours", rearranged(&evidence, &whole)));
     evidence.dump = whole;
     rows.extend(REARRANGED.iter().map(|check| row(&evidence, check)));
-    rows.extend(command_lines::rows(&evidence.kdump, &evidence.dump, &evidence.dir));
+    rows.extend(command_lines::rows(&evidence.kdump, &evidence.dump, &evidence.dir, series));
     rows
 }
 

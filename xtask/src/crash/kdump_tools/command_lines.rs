@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::crash::options::Series;
 use crate::error::{Context, Result, failed};
 use crate::progress::Row;
 use crate::shell;
@@ -91,17 +92,23 @@ const CLASSES: [&str; 4] =
     ["Non-private cache pages", "Private cache pages", "User process data pages", "Free pages"];
 
 /// One row for all that must be alike, one for those that must not.
-pub(super) fn rows(kdump: &Path, dump: &Path, dir: &Path) -> Vec<Row> {
+pub(super) fn rows(kdump: &Path, dump: &Path, dir: &Path, series: Series) -> Vec<Row> {
     let place = dir.join("command-lines");
     let dumps = Dumps::make(kdump, dump, dir);
     let with = |check: fn(&Path, &Dumps, &Path) -> Result<String>| match &dumps {
         Ok(dumps) => check(kdump, dumps, &place),
         Err(error) => Err(failed(error.to_string())),
     };
+    const STATISTICS: &str = "makedumpfile --show-stats";
     vec![
         Row::of("makedumpfile command lines", with(alike)),
         Row::of("makedumpfile differences", with(unlike)),
-        Row::of("makedumpfile --show-stats", with(statistics)),
+        match series {
+            Series::V6_1 => Row::of(STATISTICS, with(statistics)),
+            Series::V6_12 => {
+                Row::untested(STATISTICS, "makedumpfile 1.7.2 does not know this kernel's pages")
+            }
+        },
         Row::of("makedumpfile -z, in a static program", with(without_zstd)),
     ]
 }

@@ -56,7 +56,7 @@ pub(super) fn run(options: &Options, label: &str, clock: Clock) -> Result {
     fs::create_dir_all(&files).context(files.display())?;
     disk.everything(&files)?;
     clock.say("checking the dump");
-    let rows = checks::all(programs.kdump, dir, files, sightings);
+    let rows = checks::all(programs.kdump, dir, files, sightings, options.series);
     let took = format!("crash run {label}, {:.0} s", clock.elapsed().as_secs_f32());
     progress::close(&took, &rows)
 }
