@@ -12,7 +12,7 @@ mod plan_support;
 use std::collections::BTreeSet;
 
 use kdump_elf::PhysRange;
-use kdump_segments::plan::{BackupPolicy, KexecFlags, Plan, PlanInputs, PlanOptions};
+use kdump_segments::plan::{BackupPolicy, KexecFlags, Plan, PlanInputs};
 use kdump_segments::preflight::{
     Buffer, Candidate, CandidateSegment, Environment, Report, Verdict, check, check_plan,
 };
