@@ -68,9 +68,11 @@ pub use kernel::{
     cpu_registers, note_registers,
 };
 pub use progress::Progress;
+pub use save::{
+    Doubt, Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, SavePlan, SaveReport, WriteAt,
+};
 #[cfg(feature = "std")]
 pub use save::{Draft, SaveFailure, SaveFormat, SaveOptions, save, save_stream};
-pub use save::{Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, SavePlan, SaveReport, WriteAt};
 pub use source::{FileId, Flattened, MemoryImage, OldMemory, PhysMemory, ReadAt};
 #[cfg(feature = "std")]
 pub use source::{MappedFile, open_dump_file};

@@ -78,8 +78,8 @@ fn usual(pfn: u64) -> (u64, u64, i32, u64) {
     match (pfn, pfn / 256 % 4) {
         (..0x400, _) => (0, 0, -1, 0),
         (_, 0) if pfn % 256 == 0 => (0, 0, -129, 8),
-        (_, 1) => (1 << 4, 0x1001, 0, 0),
-        (_, 2) => (1 << 4, 0x1000, 0, 0),
+        (_, 1) => (1 << 4, LINEAR | 0x1001, 0, 0),
+        (_, 2) => (1 << 4, LINEAR | 0x1000, 0, 0),
         _ => (0, 0, -1, 0),
     }
 }
@@ -166,6 +166,68 @@ fn a_record_that_cannot_be_read_keeps_its_page() {
     let elsewhere = info().replace(&format!("{:x}", LINEAR + ROOTS), "ffff900000000000");
     let (_, left_out) = saved(&Dump::open(dump(&memory, &elsewhere, half)).unwrap(), 31, 1);
     assert_eq!((left_out.pages(), left_out.unreadable), (0, PAGES));
+}
+
+#[test]
+fn records_that_cannot_be_keep_everything() {
+    let (memory, all) = (machine(usual), PAGES as usize * 64);
+    let with = |from: &str, to: &str| Dump::open(dump(&memory, &info().replace(from, to), all)).unwrap();
+    // Another size, the place of another field, another type, and a bit that other pages have.
+    for (from, to) in [
+        ("SIZE(page)=64", "SIZE(page)=56"),
+        ("SIZE(page)=64", "SIZE(page)=72"),
+        ("OFFSET(page._mapcount)=48", "OFFSET(page._mapcount)=52"),
+        ("PAGE_BUDDY_MAPCOUNT_VALUE)=-129", "PAGE_BUDDY_MAPCOUNT_VALUE)=-257"),
+    ] {
+        for (level, threads) in [(31, 1), (31, 3), (8, 1)] {
+            let source = with(from, to);
+            let (file, left_out) = saved(&source, level, threads);
+            assert_eq!(left_out.pages(), 0, "{to}");
+            assert!(left_out.doubt.is_some(), "{to}");
+            let copy = Dump::open(file).unwrap();
+            assert!(copy.spans().all(|span| !matches!(span.kind, SpanKind::Excluded(_))), "{to}");
+            assert_eq!(copy.facts().dump_level, 1, "{to}");
+        }
+    }
+    // Nothing of the kernel is where these pages would belong to; of a few that may be chance.
+    let odd = |count: u64| {
+        let memory = machine(|pfn| match usual(pfn) {
+            (flags, mapping, kind, private) if mapping != 0 && pfn % 256 < count => {
+                (flags, mapping & 0xffff, kind, private)
+            }
+            record => record,
+        });
+        saved(&Dump::open(dump(&memory, &info(), all)).unwrap(), 31, 1).1
+    };
+    assert_eq!((odd(100).doubt.is_some(), odd(100).pages()), (true, 0));
+    assert_eq!((odd(1).doubt, odd(1).pages() > 0), (None, true));
+}
+
+#[test]
+fn what_cannot_be_told_is_refused_by_name_and_value() {
+    let memory = machine(usual);
+    let options = KdumpOptions { exclude: Classes::from_level(31), ..KdumpOptions::default() };
+    for (from, key, wrong) in [
+        ("SIZE(page)=64", "SIZE(page)", 60_u64),
+        ("SIZE(page)=64", "SIZE(page)", 8),
+        ("SIZE(page)=64", "SIZE(page)", 1 << 40),
+        ("OFFSET(page.flags)=0", "OFFSET(page.flags)", 60),
+        ("OFFSET(page.flags)=0", "OFFSET(page.flags)", 24),
+        ("OFFSET(page.mapping)=24", "OFFSET(page.mapping)", 64),
+        ("OFFSET(page.mapping)=24", "OFFSET(page.mapping)", 40),
+        ("OFFSET(page._mapcount)=48", "OFFSET(page._mapcount)", 50),
+        ("OFFSET(page._mapcount)=48", "OFFSET(page._mapcount)", u64::MAX),
+        ("OFFSET(page.private)=40", "OFFSET(page.private)", 8),
+        ("OFFSET(page.compound_head)=8", "OFFSET(page.compound_head)", 57),
+        ("NUMBER(PG_lru)=4", "NUMBER(PG_lru)", 13),
+    ] {
+        let info = info().replace(from, &format!("{key}={wrong}"));
+        let error = KdumpPlan::new(&Dump::open(dump(&memory, &info, 64)).unwrap(), options).unwrap_err();
+        assert!(matches!(error, Error::Corrupt { what, .. } if what == key), "{key}={wrong}: {error}");
+        // Whoever leaves nothing out need not care.
+        let all = KdumpOptions::default();
+        assert!(KdumpPlan::new(&Dump::open(dump(&memory, &info, 64)).unwrap(), all).is_ok());
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! the key.
 
 mod classes;
+mod compound;
+mod field;
 mod rules;
 mod scan;
 mod sections;

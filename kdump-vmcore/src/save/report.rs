@@ -13,6 +13,19 @@ pub struct LeftOut {
     pub unreadable: u64,
     /// Pages that are kept because the kernel has no record of them.
     pub without: u64,
+    /// Why all pages are kept although some were to be left out.
+    pub doubt: Option<Doubt>,
+}
+
+/// The records of the kernel cannot be what VMCOREINFO says they are: by them free memory and memory in use
+/// would be taken for each other, and nothing is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// Records that say a free block begins there; every kernel has some.
+    pub blocks: u64,
+    /// Of these, and of records that say what a page belongs to, those that contradict themselves; no kernel
+    /// has any.
+    pub impossible: u64,
 }
 
 impl LeftOut {
@@ -25,6 +38,14 @@ impl LeftOut {
     #[must_use]
     pub fn pages(&self) -> u64 {
         self.pages.iter().copied().fold(0, u64::saturating_add)
+    }
+
+    /// What both left out.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        for (class, pages) in other.classes() {
+            self.add(class, pages);
+        }
+        self
     }
 
     pub(super) fn add(&mut self, class: PageClass, pages: u64) {

@@ -87,8 +87,12 @@ pub(crate) fn command() -> Command {
                 .help("Kinds of pages to leave out, as the number makedumpfile uses; not for elf"),
         )
         .arg(
-            option("threads", "N", "At most this many threads read and compress; for elf they read")
-                .value_parser(value_parser!(u16).range(1..)),
+            option(
+                "threads",
+                "N",
+                "This many threads read and compress, one for each CPU at most; for elf they read",
+            )
+            .value_parser(value_parser!(u16).range(1..)),
         )
         .arg(option("split", "N", "Split into N files; 1 only").value_parser(value_parser!(u16).range(1..)))
         .arg(
@@ -108,7 +112,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     refuse_unsupported(matches)?;
     let format = format(matches)?;
     let mut dump = info::open(matches)?;
-    if let Some(&threads) = matches.get_one::<u16>("threads") {
+    if let Some(threads) = threads(matches) {
         dump = dump.read_options(ReadOptions { threads: threads.into(), ..ReadOptions::default() });
     }
     let destination = matches.get_one::<PathBuf>("dst").ok_or_else(|| Failure::usage("DST is missing"))?;
@@ -193,6 +197,7 @@ fn document(report: &SaveReport) -> Value {
         "left_out_pages": left_out,
         "undecided_pages": report.left_out.unreadable,
         "pages_without_record": report.left_out.without,
+        "doubt": report.left_out.doubt.map(|doubt| json!({ "blocks": doubt.blocks, "impossible": doubt.impossible })),
         "source_defects": report.source_defects,
     })
 }
@@ -222,6 +227,13 @@ fn was_closed() -> bool {
     is_null && flags.is_some_and(|flags| flags & 3 == 2)
 }
 
+/// Threads that are asked for, no more than there are CPUs: others would wait for these.
+fn threads(matches: &ArgMatches) -> Option<u16> {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let cpus = u16::try_from(cpus).unwrap_or(u16::MAX);
+    matches.get_one::<u16>("threads").map(|&threads| threads.min(cpus))
+}
+
 /// What is to be written. Compression, leaving pages out and standard output ask for the format that has them.
 fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
     let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
@@ -230,7 +242,7 @@ fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
         None | Some("none") => None,
         Some(name) => Some(Codec::from_name(name).ok_or_else(|| Failure::usage("no such compression"))?),
     };
-    let threads = matches.get_one::<u16>("threads").copied().unwrap_or(1);
+    let threads = threads(matches).unwrap_or(1);
     let exclude = classes(matches);
     let options = KdumpOptions { codec, threads, exclude, ..KdumpOptions::default() };
     let usual = match (stdout, codec) {
@@ -278,6 +290,13 @@ fn left_out(left_out: &LeftOut) -> Vec<String> {
     let mut lines = Vec::new();
     if !classes.is_empty() {
         lines.push(format!("left out pages: {}", classes.join(", ")));
+    }
+    if let Some(doubt) = left_out.doubt {
+        lines.push(format!(
+            "kept all pages: the kernel's records (struct page) are not what VMCOREINFO says; of {} free \
+             blocks that they tell, {} records contradict themselves",
+            doubt.blocks, doubt.impossible
+        ));
     }
     if unreadable > 0 {
         lines.push(format!("kept {unreadable} pages of which the kernel's record cannot be read"));
