@@ -69,7 +69,8 @@ pub use kernel::{
 };
 pub use progress::Progress;
 pub use save::{
-    Doubt, Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, SavePlan, SaveReport, WriteAt,
+    Doubt, ElfOptions, Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, RawPlan, SavePlan, SaveReport,
+    WriteAt,
 };
 #[cfg(feature = "std")]
 pub use save::{Draft, SaveFailure, SaveFormat, SaveOptions, save, save_stream};

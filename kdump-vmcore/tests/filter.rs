@@ -11,7 +11,10 @@ use core::ops::ControlFlow;
 
 use dumpgen::{CoreFile, Segment, Wire, note};
 use kdump_elf::Paddr;
-use kdump_vmcore::{Classes, Dump, Error, KdumpOptions, KdumpPlan, LeftOut, PageClass, PhysMemory, SpanKind};
+use kdump_vmcore::{
+    Classes, Dump, ElfOptions, Error, KdumpOptions, KdumpPlan, LeftOut, PageClass, PhysMemory, SavePlan,
+    SpanKind,
+};
 
 const PAGE: usize = 4096;
 const PAGES: u64 = 0x2000;
@@ -166,6 +169,60 @@ fn a_record_that_cannot_be_read_keeps_its_page() {
     let elsewhere = info().replace(&format!("{:x}", LINEAR + ROOTS), "ffff900000000000");
     let (_, left_out) = saved(&Dump::open(dump(&memory, &elsewhere, half)).unwrap(), 31, 1);
     assert_eq!((left_out.pages(), left_out.unreadable), (0, PAGES));
+}
+
+#[test]
+fn an_elf_core_leaves_out_rows_of_pages() {
+    // Free blocks of 512 pages, and rows of 128 pages of user memory, too short to be left out.
+    let kind = |pfn: u64| match pfn {
+        ..0x400 => (0, 0, -1, 0),
+        _ if pfn % 1024 == 0 => (0, 0, -129, 9),
+        _ if pfn % 1024 >= 512 && pfn % 256 / 64 % 3 != 0 => (1 << 4, LINEAR | 0x1001, 0, 0),
+        _ => (0, 0, -1, 0),
+    };
+    let memory = machine(kind);
+    let source = Dump::open(dump(&memory, &info(), PAGES as usize * 64)).unwrap();
+    for threads in [1, 3] {
+        let plan = SavePlan::with(&source, ElfOptions { exclude: Classes::from_level(24), threads }).unwrap();
+        let mut file = Vec::new();
+        let report = plan.copy(&mut file, &mut |_| ControlFlow::Continue(())).unwrap();
+        assert!(report.is_whole(), "{report:?}");
+        let (free, short) = (7 * 512, 7 * 2 * 128);
+        assert_eq!(report.left_out.pages(), free + short);
+        assert_eq!(report.left_out.short, short);
+        assert!(file.len() < memory.len() - free as usize * PAGE + 0x40_0000, "{:#x}", file.len());
+        let copy = Dump::open(file).unwrap();
+        assert!(copy.completeness().is_complete(), "{:?}", copy.completeness());
+        let (mut reader, mut gone) = (copy.reader(), 0);
+        for pfn in 0..PAGES {
+            let mut page = [0; PAGE];
+            match reader.read_phys(Paddr(pfn * PAGE as u64), &mut page) {
+                Ok(()) => assert!(page == memory[pfn as usize * PAGE..][..PAGE], "{pfn:#x}"),
+                Err(stopped) => {
+                    assert!(matches!(stopped.error, Error::Excluded { .. }), "{}", stopped.error);
+                    assert!(pfn >= 0x400 && pfn % 1024 < 512, "{pfn:#x}");
+                    gone += 1;
+                }
+            }
+        }
+        assert_eq!(gone, free);
+        // Of the free pages none is left, which is no reason for doubt.
+        let (_, twice) = saved(&copy, 16, 1);
+        assert_eq!((twice.doubt, twice.pages(), twice.unreadable), (None, 0, 0));
+        // What is left out is left out of a copy of it, too, and the addresses are those of before.
+        let mut again = Vec::new();
+        SavePlan::elf(&copy).unwrap().copy(&mut again, &mut |_| ControlFlow::Continue(())).unwrap();
+        let again = Dump::open(again).unwrap();
+        assert_eq!(again.spans().collect::<Vec<_>>(), copy.spans().collect::<Vec<_>>());
+        let shift = |dump: &Dump<'_>| {
+            let loads = dump.phdrs().iter().filter(|phdr| phdr.p_type == 1);
+            let mut all: Vec<u64> = loads.map(|phdr| phdr.p_vaddr.wrapping_sub(phdr.p_paddr)).collect();
+            all.sort_unstable();
+            all.dedup();
+            all
+        };
+        assert_eq!(shift(&copy), shift(&source));
+    }
 }
 
 #[test]

@@ -43,10 +43,11 @@ impl ScanReport {
     const MANY: u64 = 1 << 12;
 
     /// Whether the records cannot be those of a kernel, so that nothing they say is to be believed:
-    /// VMCOREINFO tells another size, other places or other values than this memory has.
+    /// VMCOREINFO tells another size, other places or other values than this memory has. `whole` is whether
+    /// all pages of the machine were looked at: what was filtered before need not have free ones.
     #[must_use]
-    pub fn is_doubtful(&self) -> bool {
-        let none = self.tells_free && self.blocks == 0 && self.judged >= Self::MANY;
+    pub fn is_doubtful(&self, whole: bool) -> bool {
+        let none = whole && self.tells_free && self.blocks == 0 && self.judged >= Self::MANY;
         none || self.impossible > 4 && self.impossible > self.blocks.saturating_add(self.mappings) / 16
     }
 

@@ -9,7 +9,9 @@ use thiserror::Error;
 
 use super::device::{self, Device};
 use super::draft::{Draft, check, failed};
-use super::{Flatten, Interrupted, KdumpOptions, KdumpPlan, SavePlan, SaveReport, WriteAt};
+use super::{
+    ElfOptions, Flatten, Interrupted, KdumpOptions, KdumpPlan, RawPlan, SavePlan, SaveReport, WriteAt,
+};
 use crate::dump::Dump;
 use crate::error::Error;
 use crate::progress::Progress;
@@ -57,15 +59,22 @@ impl SaveFailure {
 }
 
 /// The format a dump is saved in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SaveFormat {
     /// An ELF core.
-    #[default]
-    Elf,
+    Elf(ElfOptions),
+    /// A raw image of the memory.
+    Raw,
     /// A kdump-compressed file.
     Kdump(KdumpOptions),
     /// A kdump-compressed file as a flattened stream.
     Flattened(KdumpOptions),
+}
+
+impl Default for SaveFormat {
+    fn default() -> Self {
+        Self::Elf(ElfOptions::default())
+    }
 }
 
 /// What the caller of [`save`] asks for and allows.
@@ -80,6 +89,7 @@ pub struct SaveOptions {
 /// A file that is planned, in any format.
 enum Plan<'d> {
     Elf(Box<SavePlan<'d>>),
+    Raw(Box<RawPlan<'d>>),
     Kdump(Box<KdumpPlan<'d>>),
     Flattened(Box<KdumpPlan<'d>>),
 }
@@ -87,7 +97,8 @@ enum Plan<'d> {
 impl<'d> Plan<'d> {
     fn new(dump: &'d Dump<'_>, format: SaveFormat) -> Result<Self, Error> {
         Ok(match format {
-            SaveFormat::Elf => Self::Elf(Box::new(SavePlan::elf(dump)?)),
+            SaveFormat::Elf(options) => Self::Elf(Box::new(SavePlan::with(dump, options)?)),
+            SaveFormat::Raw => Self::Raw(Box::new(RawPlan::new(dump)?)),
             SaveFormat::Kdump(options) => Self::Kdump(Box::new(KdumpPlan::new(dump, options)?)),
             SaveFormat::Flattened(options) => Self::Flattened(Box::new(KdumpPlan::new(dump, options)?)),
         })
@@ -97,6 +108,7 @@ impl<'d> Plan<'d> {
     fn size(&self) -> u64 {
         match self {
             Self::Elf(plan) => plan.size(),
+            Self::Raw(plan) => plan.size(),
             Self::Kdump(plan) | Self::Flattened(plan) => plan.size(),
         }
     }
@@ -108,6 +120,7 @@ impl<'d> Plan<'d> {
     ) -> Result<SaveReport, Interrupted> {
         match self {
             Self::Elf(plan) => plan.copy(sink, progress),
+            Self::Raw(plan) => plan.copy(sink, progress),
             Self::Kdump(plan) => plan.copy(sink, progress),
             Self::Flattened(plan) => {
                 let mut at = 0_u64;
@@ -191,6 +204,10 @@ pub fn save(
             if matches!(options.format, SaveFormat::Flattened(_)) {
                 // Nothing would tell what it holds behind a stream that was cut.
                 let what = "a flattened stream on a block device, where nothing would tell its end";
+                return Err(SaveFailure::early(Error::Unsupported { what }));
+            }
+            if options.format == SaveFormat::Raw {
+                let what = "a raw image on a block device, where what was there would be taken for memory";
                 return Err(SaveFailure::early(Error::Unsupported { what }));
             }
             let plan = Plan::new(dump, options.format).map_err(SaveFailure::early)?;

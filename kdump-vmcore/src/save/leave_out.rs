@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use super::page_set::PageSet;
 use super::report::{Doubt, LeftOut};
-use crate::dump::Dump;
+use crate::dump::{Dump, SpanKind};
 use crate::error::Error;
 use crate::filter::{Classes, Scan, ScanReport};
 
@@ -34,7 +34,8 @@ pub(super) fn leave_out(
     let pieces = pieces(readable)?;
     let all = judge(dump, classes, &pieces, end, threads)?;
     let Found { set, mut told, report } = all;
-    if report.is_doubtful() {
+    let whole = || dump.spans_to_the_end().all(|span| span.kind == SpanKind::Hole || span.kind.is_readable());
+    if report.is_doubtful(true) && report.is_doubtful(whole()) {
         let doubt = Some(Doubt { blocks: report.blocks, impossible: report.impossible });
         told = LeftOut::default();
         told.doubt = doubt;

@@ -1,6 +1,7 @@
 //! Saving a dump: as an ELF core, or as a kdump-compressed file.
 
 mod copy;
+mod cuts;
 #[cfg(feature = "std")]
 mod device;
 #[cfg(feature = "std")]
@@ -14,7 +15,9 @@ mod leave_out;
 mod losses;
 mod note;
 mod page_set;
+mod pages;
 mod plan;
+mod raw;
 mod report;
 mod sink;
 
@@ -25,6 +28,7 @@ pub use draft::Draft;
 pub use file::{SaveFailure, SaveFormat, SaveOptions, save, save_stream};
 pub use flatten::Flatten;
 pub use kdump::{KdumpOptions, KdumpPlan};
-pub use plan::SavePlan;
+pub use plan::{ElfOptions, SavePlan};
+pub use raw::RawPlan;
 pub use report::{Doubt, LeftOut, SaveReport};
 pub use sink::WriteAt;

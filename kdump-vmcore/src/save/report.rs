@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::dump::{PageClass, Unreadable};
+use crate::dump::{PageClass, Span, SpanKind, Unreadable};
 
 /// Pages that were left out because that was asked for, and what is to be known of the choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,9 @@ pub struct LeftOut {
     pub unreadable: u64,
     /// Pages that are kept because the kernel has no record of them.
     pub without: u64,
+    /// Of the pages that count as left out, those that are saved even so: an ELF core leaves out runs of them
+    /// only, and these were too short.
+    pub short: u64,
     /// Why all pages are kept although some were to be left out.
     pub doubt: Option<Doubt>,
 }
@@ -94,6 +97,15 @@ impl SaveReport {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.unreadable.is_empty() && self.given_up == 0 && self.source_defects == 0
+    }
+
+    /// Counts memory that the source is known to have lost by its kind.
+    pub(super) fn count_lost(&mut self, span: Span) {
+        match span.kind {
+            SpanKind::Missing => self.missing = self.missing.saturating_add(span.range.size()),
+            SpanKind::Corrupt => self.corrupt = self.corrupt.saturating_add(span.range.size()),
+            _ => {}
+        }
     }
 
     /// Bytes of memory that the saved dump lacks.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use kdump_vmcore::codec::Codec;
 use kdump_vmcore::{
-    Classes, KdumpOptions, LeftOut, PageClass, ReadOptions, SaveFormat, SaveOptions, SaveReport,
+    Classes, ElfOptions, KdumpOptions, LeftOut, PageClass, ReadOptions, SaveFormat, SaveOptions, SaveReport,
 };
 use serde_json::{Value, json};
 
@@ -33,12 +33,14 @@ as many as there are CPUs, or by --threads at most. --format kdump is what maked
 writes, version 6: crash, drgn and makedumpfile read it. Pages of zeros share one place in it, a page
 that compression does not make smaller is stored as it is, and the file is the same for every number of
 threads. --format flattened is the same as a stream, which `makedumpfile -R` and `kdump save` put
-together; DST - writes it to standard output.
+together; DST - writes it to standard output. --format raw is the memory alone, each byte at the offset of
+its address: what is no RAM or could not be read is zero there, and only the messages tell.
 
 -d and --exclude leave pages out by what the dead kernel's array of struct page says of them, as
 VMCOREINFO describes it, of x86_64: with any class also those with memory errors and those given back to a
-hypervisor. A page of which the record cannot be read is kept and counted. What the kernel does not tell
-enough for is refused by the name of the missing key, before anything is written. --split is refused.
+hypervisor; --format elf leaves out rows of 256 pages and more. A page of which the record cannot be read is
+kept and counted. What the kernel does not tell enough for, or cannot have told, is refused by the name of the
+key, before anything is written. Where the records contradict it, all pages are kept. --split is refused.
 
 Exit status: 0 saved; 3 saved, but SRC lacked something; 1 not saved.
 
@@ -68,23 +70,29 @@ pub(crate) fn command() -> Command {
             "elf",
             "kdump",
             "flattened",
+            "raw",
         ]))
         .arg(
             option("compress", "METHOD", "Compression of pages; not for elf")
                 .value_parser(["none", "zlib", "lzo", "snappy", "zstd"]),
         )
         .arg(
-            option("exclude", "CLASSES", "Kinds of pages to leave out, separated by commas; not for elf")
-                .value_delimiter(',')
-                .value_parser(["zero", "cache", "cache-private", "user", "free"])
-                .conflicts_with("level"),
+            option("level", "N", "Level of the compression: zlib 1 to 9, zstd 1 to 22; 1 if not given")
+                .allow_negative_numbers(true)
+                .value_parser(value_parser!(i32)),
         )
         .arg(
-            Arg::new("level")
+            option("exclude", "CLASSES", "Kinds of pages to leave out, separated by commas; not for raw")
+                .value_delimiter(',')
+                .value_parser(["zero", "cache", "cache-private", "user", "free"])
+                .conflicts_with("dump-level"),
+        )
+        .arg(
+            Arg::new("dump-level")
                 .short('d')
                 .value_name("LEVEL")
                 .value_parser(value_parser!(u8).range(0..=31))
-                .help("Kinds of pages to leave out, as the number makedumpfile uses; not for elf"),
+                .help("Kinds of pages to leave out, as the number makedumpfile uses; not for raw"),
         )
         .arg(
             option(
@@ -195,6 +203,7 @@ fn document(report: &SaveReport) -> Value {
         "corrupt": report.corrupt,
         "given_up": report.given_up,
         "left_out_pages": left_out,
+        "short_run_pages": report.left_out.short,
         "undecided_pages": report.left_out.unreadable,
         "pages_without_record": report.left_out.without,
         "doubt": report.left_out.doubt.map(|doubt| json!({ "blocks": doubt.blocks, "impossible": doubt.impossible })),
@@ -244,19 +253,28 @@ fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
     };
     let threads = threads(matches).unwrap_or(1);
     let exclude = classes(matches);
-    let options = KdumpOptions { codec, threads, exclude, ..KdumpOptions::default() };
+    let level = matches.get_one::<i32>("level").copied();
+    check_level(codec, level)?;
+    let options = KdumpOptions { codec, level, threads, exclude };
     let usual = match (stdout, codec) {
         (true, _) => "flattened",
         (_, None) if exclude.is_empty() => "elf",
         _ => "kdump",
     };
-    match text("format").unwrap_or(usual) {
-        "elf" if stdout => Err(Failure::new("--format elf cannot be written to -: a stream is flattened")),
-        "elf" if codec.is_some() => Err(Failure::new("--format elf has no compression: use --format kdump")),
-        "elf" if !exclude.is_empty() => {
-            Err(Failure::new("--format elf has everything: to leave pages out use --format kdump"))
+    let name = text("format").unwrap_or(usual);
+    match name {
+        "elf" | "raw" if stdout => {
+            Err(Failure::new(format!("--format {name} cannot be written to -: a stream is flattened")))
         }
-        "elf" => Ok(SaveFormat::Elf),
+        "elf" | "raw" if codec.is_some() => {
+            Err(Failure::new(format!("--format {name} has no compression: use --format kdump")))
+        }
+        "raw" if !exclude.is_empty() => {
+            let why = "--format raw cannot tell what is left out: use --format kdump or elf";
+            Err(Failure::new(why))
+        }
+        "elf" => Ok(SaveFormat::Elf(ElfOptions { exclude, threads })),
+        "raw" => Ok(SaveFormat::Raw),
         "flattened" if stdout && std::io::stdout().is_terminal() => {
             Err(Failure::new("standard output is a terminal: a dump is not for reading there"))
         }
@@ -266,9 +284,23 @@ fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
     }
 }
 
+/// A level the compression has.
+fn check_level(codec: Option<Codec>, level: Option<i32>) -> CommandResult {
+    let Some(level) = level else { return Ok(()) };
+    let Some(codec) = codec else {
+        return Err(Failure::usage("--level is of a compression: name it with --compress"));
+    };
+    let has = codec.levels();
+    if (has.min..=has.max).contains(&level) {
+        return Ok(());
+    }
+    let (name, min, max) = (codec.name(), has.min, has.max);
+    Err(Failure::usage(format!("--level {level}: {name} has levels from {min} to {max}")))
+}
+
 /// Kinds of pages to leave out; pages of zeros are none of them.
 fn classes(matches: &ArgMatches) -> Classes {
-    let level = matches.get_one::<u8>("level").copied().unwrap_or(0);
+    let level = matches.get_one::<u8>("dump-level").copied().unwrap_or(0);
     let names = matches.get_many::<String>("exclude").into_iter().flatten();
     let classes = names.filter_map(|name| PageClass::ALL.into_iter().find(|class| class.name() == name));
     classes.fold(Classes::from_level(level), Classes::with)
@@ -296,6 +328,12 @@ fn left_out(left_out: &LeftOut) -> Vec<String> {
             "kept all pages: the kernel's records (struct page) are not what VMCOREINFO says; of {} free \
              blocks that they tell, {} records contradict themselves",
             doubt.blocks, doubt.impossible
+        ));
+    }
+    if left_out.short > 0 {
+        lines.push(format!(
+            "of these saved even so: {} pages in runs too short for an ELF core",
+            left_out.short
         ));
     }
     if unreadable > 0 {

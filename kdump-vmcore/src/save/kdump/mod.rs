@@ -8,7 +8,6 @@
 mod batch;
 mod block;
 mod head;
-mod pages;
 mod plan;
 mod stream;
 #[cfg(feature = "std")]

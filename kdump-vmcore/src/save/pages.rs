@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use kdump_elf::{LossReason, LostRange, PhysRange};
 
-use super::super::losses::{Losses, MAX_KNOWN, reason_of};
+use super::losses::{Losses, MAX_KNOWN, reason_of};
 use crate::dump::{Span, SpanKind};
 use crate::error::Error;
 use crate::room::push;
