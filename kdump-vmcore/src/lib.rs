@@ -61,7 +61,7 @@ pub use dump::{
     Reader, Scratch, Span, SpanKind, Unreadable, UnreadableRange, Verification, verify,
 };
 pub use error::{Error, PageFault, Stopped, TableFault};
-pub use filter::{Classes, Scan, ScanReport};
+pub use filter::{ClassMap, Classes, Scan, ScanReport};
 pub use io_error::IoError;
 pub use kernel::{
     Caller, CpuList, CpuRegisters, Dmesg, Kallsyms, KernelMemory, LogRecord, RegisterSource, UnreadCpu,
@@ -73,7 +73,7 @@ pub use save::{
     WriteAt,
 };
 #[cfg(feature = "std")]
-pub use save::{Draft, SaveFailure, SaveFormat, SaveOptions, save, save_stream};
+pub use save::{Draft, Estimate, SaveFailure, SaveFormat, SaveOptions, estimate, save, save_stream};
 pub use source::{FileId, Flattened, MemoryImage, OldMemory, PhysMemory, ReadAt};
 #[cfg(feature = "std")]
 pub use source::{MappedFile, open_dump_file};

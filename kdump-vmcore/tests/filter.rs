@@ -12,8 +12,8 @@ use core::ops::ControlFlow;
 use dumpgen::{CoreFile, Segment, Wire, note};
 use kdump_elf::Paddr;
 use kdump_vmcore::{
-    Classes, Dump, ElfOptions, Error, KdumpOptions, KdumpPlan, LeftOut, PageClass, PhysMemory, SavePlan,
-    SpanKind,
+    ClassMap, Classes, Dump, ElfOptions, Error, KdumpOptions, KdumpPlan, LeftOut, PageClass, PhysMemory,
+    SaveFormat, SaveOptions, SavePlan, SpanKind, estimate, save,
 };
 
 const PAGE: usize = 4096;
@@ -223,6 +223,78 @@ fn an_elf_core_leaves_out_rows_of_pages() {
         };
         assert_eq!(shift(&copy), shift(&source));
     }
+}
+
+#[test]
+fn every_page_has_its_class() {
+    let memory = machine(usual);
+    let source = Dump::open(dump(&memory, &info(), PAGES as usize * 64)).unwrap();
+    let expected = |pfn: u64| match (pfn, pfn / 256 % 4) {
+        (..0x400, _) | (_, 3) => None,
+        (_, 0) => Some(PageClass::Free),
+        (_, 1) => Some(PageClass::User),
+        _ => Some(PageClass::Cache),
+    };
+    for threads in [1, 3] {
+        let map = ClassMap::new(&source, threads).unwrap();
+        assert!((0..PAGES).all(|pfn| map.class(pfn) == expected(pfn)));
+        assert_eq!((map.class(PAGES), map.class(u64::MAX)), (None, None));
+        let mut end = 0;
+        let mut last = Some(PageClass::Offline);
+        for (pfns, class) in map.ranges() {
+            assert_eq!((pfns.start, pfns.end > end), (end, true));
+            assert!(class != last && pfns.clone().all(|pfn| expected(pfn) == class), "{pfns:?}");
+            (end, last) = (pfns.end, class);
+        }
+        assert_eq!(end, PAGES);
+        for class in PageClass::ALL {
+            let count = (0..PAGES).filter(|pfn| expected(*pfn) == Some(class)).count() as u64;
+            assert_eq!(map.pages(class), count, "{class:?}");
+        }
+        assert_eq!((map.is_doubtful(), map.report().judged, map.page_size()), (false, PAGES, 4096));
+    }
+    // Pages the dump lacks have their class: the kernel's records are there.
+    let mut file = Vec::new();
+    let options = ElfOptions { exclude: Classes::from_level(16), threads: 1 };
+    let plan = SavePlan::with(&source, options).unwrap();
+    plan.copy(&mut file, &mut |_| ControlFlow::Continue(())).unwrap();
+    let map = ClassMap::new(&Dump::open(file).unwrap(), 1).unwrap();
+    assert!((0..PAGES).all(|pfn| map.class(pfn) == expected(pfn)));
+    // What the records contradict gives no page a class.
+    let wrong = info().replace("SIZE(page)=64", "SIZE(page)=56");
+    let map = ClassMap::new(&Dump::open(dump(&memory, &wrong, PAGES as usize * 64)).unwrap(), 2).unwrap();
+    assert!(map.is_doubtful());
+    assert_eq!(map.ranges().collect::<Vec<_>>(), [(0..PAGES, None)]);
+}
+
+#[test]
+fn what_is_told_before_is_what_is_written() {
+    let memory = machine(usual);
+    let source = Dump::open(dump(&memory, &info(), PAGES as usize * 64)).unwrap();
+    let dir = std::env::temp_dir().join(format!("kdump-estimate-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    for level in [0, 31] {
+        let exclude = Classes::from_level(level);
+        let kdump = KdumpOptions { exclude, ..KdumpOptions::default() };
+        let formats = [
+            SaveFormat::Elf(ElfOptions { exclude, threads: 1 }),
+            SaveFormat::Raw,
+            SaveFormat::Kdump(kdump),
+            SaveFormat::Flattened(kdump),
+        ];
+        for format in formats {
+            let told = estimate(&source, format).unwrap();
+            let options = SaveOptions { format, ..SaveOptions::default() };
+            let file = dir.join("dump");
+            let report = save(&source, &file, options, &mut |_| ControlFlow::Continue(())).unwrap();
+            assert_eq!((told.memory, told.left_out), (report.memory, report.left_out), "{format:?}");
+            let size = file.metadata().unwrap().len();
+            // No page of the machine is zero or can be made smaller here: the most is near.
+            assert!(size <= told.max_size, "{format:?}: {size} of {}", told.max_size);
+            assert!(told.max_size < size + size / 50, "{format:?}: {size} of {}", told.max_size);
+        }
+    }
+    std::fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]

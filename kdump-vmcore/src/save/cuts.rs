@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 use kdump_elf::{PT_LOAD, Phdr, PhysRange};
 
 use super::leave_out::leave_out;
-use super::pages::pages_of;
 use super::plan::ElfOptions;
 use super::report::LeftOut;
 use crate::dump::{Dump, MAX_PHDRS, Span, SpanKind};
 use crate::error::Error;
+use crate::filter::pages_of;
 use crate::room::push;
 
 /// Pages of the shortest run that is left out. Each run costs a program header, which every reader searches:

@@ -10,7 +10,8 @@ use thiserror::Error;
 use super::device::{self, Device};
 use super::draft::{Draft, check, failed};
 use super::{
-    ElfOptions, Flatten, Interrupted, KdumpOptions, KdumpPlan, RawPlan, SavePlan, SaveReport, WriteAt,
+    ElfOptions, Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, RawPlan, SavePlan, SaveReport,
+    WriteAt,
 };
 use crate::dump::Dump;
 use crate::error::Error;
@@ -86,6 +87,29 @@ pub struct SaveOptions {
     pub format: SaveFormat,
 }
 
+/// What would be saved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Bytes of memory, those that are zero included.
+    pub memory: u64,
+    /// Bytes of the file at most, holes included: when nothing can be compressed.
+    pub max_size: u64,
+    /// Pages that would be left out.
+    pub left_out: LeftOut,
+}
+
+/// What [`save`] would do in a format, as far as that is known without reading the memory.
+///
+/// # Errors
+/// Those of the plans.
+pub fn estimate(dump: &Dump<'_>, format: SaveFormat) -> Result<Estimate, Error> {
+    Ok(Plan::new(dump, format)?.estimate())
+}
+
+/// Bytes in front of each record of a flattened stream, and of its head and its end.
+const FLATTENED_HEADS: u64 = 16;
+const FLATTENED_ENDS: u64 = 8192;
+
 /// A file that is planned, in any format.
 enum Plan<'d> {
     Elf(Box<SavePlan<'d>>),
@@ -110,6 +134,28 @@ impl<'d> Plan<'d> {
             Self::Elf(plan) => plan.size(),
             Self::Raw(plan) => plan.size(),
             Self::Kdump(plan) | Self::Flattened(plan) => plan.size(),
+        }
+    }
+
+    /// What is known before a byte is written.
+    fn estimate(&self) -> Estimate {
+        match self {
+            Self::Elf(plan) => {
+                Estimate { memory: plan.memory(), max_size: plan.size(), left_out: plan.left_out() }
+            }
+            Self::Raw(plan) => {
+                Estimate { memory: plan.memory(), max_size: plan.size(), left_out: LeftOut::default() }
+            }
+            Self::Kdump(plan) => {
+                Estimate { memory: plan.memory(), max_size: plan.max_size(), left_out: plan.left_out() }
+            }
+            Self::Flattened(plan) => {
+                // Each write of a piece has a head of its own; a piece is no smaller than a page, but for
+                // the descriptors.
+                let heads = plan.max_size() / 4096 * FLATTENED_HEADS;
+                let max_size = plan.max_size().saturating_add(heads).saturating_add(FLATTENED_ENDS);
+                Estimate { memory: plan.memory(), max_size, left_out: plan.left_out() }
+            }
         }
     }
 

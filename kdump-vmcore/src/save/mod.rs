@@ -14,7 +14,6 @@ mod layout;
 mod leave_out;
 mod losses;
 mod note;
-mod page_set;
 mod pages;
 mod plan;
 mod raw;
@@ -25,7 +24,7 @@ pub use copy::Interrupted;
 #[cfg(feature = "std")]
 pub use draft::Draft;
 #[cfg(feature = "std")]
-pub use file::{SaveFailure, SaveFormat, SaveOptions, save, save_stream};
+pub use file::{Estimate, SaveFailure, SaveFormat, SaveOptions, estimate, save, save_stream};
 pub use flatten::Flatten;
 pub use kdump::{KdumpOptions, KdumpPlan};
 pub use plan::{ElfOptions, SavePlan};

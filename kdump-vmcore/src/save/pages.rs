@@ -8,30 +8,8 @@ use kdump_elf::{LossReason, LostRange, PhysRange};
 use super::losses::{Losses, MAX_KNOWN, reason_of};
 use crate::dump::{Span, SpanKind};
 use crate::error::Error;
+use crate::filter::touched;
 use crate::room::push;
-
-/// The pages that any span of these kinds touches.
-pub(super) fn pages_of(
-    spans: &[Span],
-    page: u64,
-    kinds: impl Fn(SpanKind) -> bool,
-) -> Result<Vec<Range<u64>>, Error> {
-    let mut ranges: Vec<Range<u64>> = Vec::new();
-    for span in spans.iter().filter(|span| kinds(span.kind)) {
-        let pfns = touched(span.range, page);
-        match ranges.last_mut().filter(|last| last.end >= pfns.start) {
-            Some(last) => last.end = last.end.max(pfns.end),
-            None => push(&mut ranges, "the pages of the source", pfns)?,
-        }
-    }
-    Ok(ranges)
-}
-
-/// The pages that a range touches.
-fn touched(range: PhysRange, page: u64) -> Range<u64> {
-    let page = page.max(1);
-    range.start().checked_div(page).unwrap_or(0)..range.end().div_ceil(page)
-}
 
 /// The pages of `readable` of which a part is lost or was left out: the format knows whole ones only.
 pub(super) fn partly(readable: &[Range<u64>], spans: &[Span], page: u64) -> Result<Vec<Range<u64>>, Error> {

@@ -143,6 +143,12 @@ impl<'d> SavePlan<'d> {
         self.size
     }
 
+    /// Pages the file will not have because that was asked for.
+    #[must_use]
+    pub fn left_out(&self) -> LeftOut {
+        self.left_out
+    }
+
     /// Bytes of memory the file will have.
     #[must_use]
     pub fn memory(&self) -> u64 {

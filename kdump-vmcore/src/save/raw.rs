@@ -65,6 +65,12 @@ impl<'d> RawPlan<'d> {
         self.report.file_size
     }
 
+    /// Bytes of memory the file will have.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.report.memory
+    }
+
     /// Writes the file into `sink`. `progress` is called after every batch of about 1 MiB and may end the
     /// work with [`ControlFlow::Break`].
     ///

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use kdump_vmcore::codec::Codec;
 use kdump_vmcore::{
-    Classes, ElfOptions, KdumpOptions, LeftOut, PageClass, ReadOptions, SaveFormat, SaveOptions, SaveReport,
+    Classes, Dump, ElfOptions, KdumpOptions, LeftOut, PageClass, ReadOptions, SaveFormat, SaveOptions,
+    SaveReport,
 };
 use serde_json::{Value, json};
 
@@ -40,7 +41,7 @@ its address: what is no RAM or could not be read is zero there, and only the mes
 VMCOREINFO describes it, of x86_64: with any class also those with memory errors and those given back to a
 hypervisor; --format elf leaves out rows of 256 pages and more. A page of which the record cannot be read is
 kept and counted. What the kernel does not tell enough for, or cannot have told, is refused by the name of the
-key, before anything is written. Where the records contradict it, all pages are kept. --split is refused.
+key, before anything is written. Where the records contradict it, all pages are kept. --split is refused. --dry-run tells what would be saved, and writes nothing.
 
 Exit status: 0 saved; 3 saved, but SRC lacked something; 1 not saved.
 
@@ -104,6 +105,12 @@ pub(crate) fn command() -> Command {
         )
         .arg(option("split", "N", "Split into N files; 1 only").value_parser(value_parser!(u16).range(1..)))
         .arg(
+            Arg::new("dry-run")
+                .long("dry-run")
+                .action(ArgAction::SetTrue)
+                .help("Write nothing: tell which pages would be saved, and how many bytes at most"),
+        )
+        .arg(
             Arg::new("force")
                 .long("force")
                 .action(ArgAction::SetTrue)
@@ -130,6 +137,9 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     }
     if let Some(more) = defects.len().checked_sub(LINES).filter(|&more| more > 0) {
         crate::terminal::tell!("kdump save: and {more} more defects");
+    }
+    if matches.get_flag("dry-run") {
+        return dry_run(matches, &dump, format);
     }
     let options = SaveOptions { force: matches.get_flag("force"), format };
     let mut reporter = Reporter::new(matches);
@@ -161,6 +171,30 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     Err(Failure::lacking(format!("{} is saved, but {}", destination.display(), lacking(&report))))
 }
 
+/// Tells what would be saved. Pages of zeros are known when they are read only: the size is the most there
+/// can be.
+fn dry_run(matches: &ArgMatches, dump: &Dump<'_>, format: SaveFormat) -> CommandResult {
+    let estimate = kdump_vmcore::estimate(dump, format).map_err(|error| Failure::new(error.to_string()))?;
+    if matches.get_one::<String>("progress").is_some_and(|how| how == "json") {
+        let document = json!({
+            "saved": false,
+            "memory": estimate.memory,
+            "max_size": estimate.max_size,
+            "left_out_pages": left_out_pages(&estimate.left_out),
+            "undecided_pages": estimate.left_out.unreadable,
+            "pages_without_record": estimate.left_out.without,
+        });
+        crate::terminal::tell!("{document}");
+        return Ok(());
+    }
+    for line in left_out(&estimate.left_out) {
+        crate::terminal::tell!("{line}");
+    }
+    let (memory, size) = (info::human_size(estimate.memory), estimate.max_size);
+    crate::terminal::tell!("would save {memory} of memory in at most {size} bytes; nothing is written");
+    Ok(())
+}
+
 /// What the source lacked, in a sentence.
 fn lacking(report: &SaveReport) -> String {
     let unreadable = unreadable(report);
@@ -190,9 +224,11 @@ fn unreadable(report: &SaveReport) -> u64 {
     report.unreadable.bytes.saturating_sub(report.missing).saturating_sub(report.corrupt)
 }
 
+fn left_out_pages(left_out: &LeftOut) -> serde_json::Map<String, Value> {
+    left_out.classes().map(|(class, pages)| (class.name().to_owned(), pages.into())).collect()
+}
+
 fn document(report: &SaveReport) -> Value {
-    let left_out = report.left_out.classes().map(|(class, pages)| (class.name().to_owned(), pages.into()));
-    let left_out: serde_json::Map<String, Value> = left_out.collect();
     json!({
         "saved": true,
         "whole": report.is_whole(),
@@ -202,7 +238,7 @@ fn document(report: &SaveReport) -> Value {
         "unreadable": unreadable(report),
         "corrupt": report.corrupt,
         "given_up": report.given_up,
-        "left_out_pages": left_out,
+        "left_out_pages": left_out_pages(&report.left_out),
         "short_run_pages": report.left_out.short,
         "undecided_pages": report.left_out.unreadable,
         "pages_without_record": report.left_out.without,

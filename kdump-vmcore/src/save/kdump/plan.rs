@@ -8,8 +8,7 @@ use kdump_elf::{Arch, Encoding};
 use super::super::layout;
 use super::super::leave_out::leave_out;
 use super::super::note::NotePlace;
-use super::super::page_set::PageSet;
-use super::super::pages::{known, pages_of, partly, without};
+use super::super::pages::{known, partly, without};
 use super::super::report::LeftOut;
 use super::block::BATCH;
 use super::head::{head_of, headers};
@@ -17,7 +16,7 @@ use crate::codec::{Codec, CodecError, Encoder};
 use crate::dump::kdump::{DESC_LEN, INCOMPLETE, MAX_MAPNR, Main, Sub};
 use crate::dump::{Dump, SpanKind, Unreadable};
 use crate::error::Error;
-use crate::filter::Classes;
+use crate::filter::{Classes, PageSet, pages_of};
 
 /// Bytes of a page where the dump does not say and the machine has one size only.
 const USUAL_PAGE: u64 = 4096;
@@ -173,6 +172,12 @@ impl<'d> KdumpPlan<'d> {
     #[must_use]
     pub fn max_size(&self) -> u64 {
         self.size().saturating_add(self.memory())
+    }
+
+    /// Pages the file will not have because that was asked for.
+    #[must_use]
+    pub fn left_out(&self) -> LeftOut {
+        self.scan
     }
 
     /// Bytes of memory the file will have, pages of zeros included.
