@@ -70,7 +70,7 @@ pub use kernel::{
 pub use progress::Progress;
 pub use save::{
     Doubt, ElfOptions, Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, RawPlan, SavePlan, SaveReport,
-    WriteAt,
+    StoredPages, WriteAt,
 };
 #[cfg(feature = "std")]
 pub use save::{Draft, Estimate, SaveFailure, SaveFormat, SaveOptions, estimate, save, save_stream};

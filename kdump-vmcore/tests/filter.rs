@@ -288,6 +288,11 @@ fn what_is_told_before_is_what_is_written() {
             let file = dir.join("dump");
             let report = save(&source, &file, options, &mut |_| ControlFlow::Continue(())).unwrap();
             assert_eq!((told.memory, told.left_out), (report.memory, report.left_out), "{format:?}");
+            let stored = report.stored;
+            let pages = stored.zero + stored.plain + stored.compressed;
+            let has = matches!(format, SaveFormat::Kdump(_) | SaveFormat::Flattened(_));
+            assert_eq!(pages, if has { report.memory / PAGE as u64 } else { 0 });
+            assert_eq!(stored.compressed, 0, "nothing is to be compressed");
             let size = file.metadata().unwrap().len();
             // No page of the machine is zero or can be made smaller here: the most is near.
             assert!(size <= told.max_size, "{format:?}: {size} of {}", told.max_size);

@@ -152,7 +152,7 @@ impl<'d> Plan<'d> {
             Self::Flattened(plan) => {
                 // Each write of a piece has a head of its own; a piece is no smaller than a page, but for
                 // the descriptors.
-                let heads = plan.max_size() / 4096 * FLATTENED_HEADS;
+                let heads = (plan.max_size() / 4096).saturating_mul(FLATTENED_HEADS);
                 let max_size = plan.max_size().saturating_add(heads).saturating_add(FLATTENED_ENDS);
                 Estimate { memory: plan.memory(), max_size, left_out: plan.left_out() }
             }

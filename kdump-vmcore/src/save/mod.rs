@@ -29,5 +29,5 @@ pub use flatten::Flatten;
 pub use kdump::{KdumpOptions, KdumpPlan};
 pub use plan::{ElfOptions, SavePlan};
 pub use raw::RawPlan;
-pub use report::{Doubt, LeftOut, SaveReport};
+pub use report::{Doubt, LeftOut, SaveReport, StoredPages};
 pub use sink::WriteAt;

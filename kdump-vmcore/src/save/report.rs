@@ -60,6 +60,17 @@ impl LeftOut {
     }
 }
 
+/// How pages are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoredPages {
+    /// Of zeros, which share one place.
+    pub zero: u64,
+    /// As they are: without compression, or where that does not pay.
+    pub plain: u64,
+    /// Compressed.
+    pub compressed: u64,
+}
+
 /// What saving did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SaveReport {
@@ -81,6 +92,8 @@ pub struct SaveReport {
     pub given_up: u64,
     /// Pages that were left out because that was asked for.
     pub left_out: LeftOut,
+    /// How the pages of a kdump-compressed file are stored; none of another file.
+    pub stored: StoredPages,
     /// Other defects the source had; its completeness lists them.
     pub source_defects: u32,
     /// Whether the unfinished file of a process that was killed was removed.

@@ -9,6 +9,7 @@ mod notes;
 mod plan;
 mod read;
 mod save;
+mod space;
 mod status;
 mod unload;
 mod verify;

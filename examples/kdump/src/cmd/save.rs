@@ -1,5 +1,6 @@
 //! `kdump save`: copies a dump, or /proc/vmcore, to a safe place.
 
+use core::time::Duration;
 use std::fs::File;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
@@ -13,7 +14,7 @@ use kdump_vmcore::{
 };
 use serde_json::{Value, json};
 
-use super::info;
+use super::{info, space};
 use crate::failure::{CommandResult, Failure};
 use crate::new_file;
 use crate::progress::{self, Reporter};
@@ -142,6 +143,10 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
         return dry_run(matches, &dump, format);
     }
     let options = SaveOptions { force: matches.get_flag("force"), format };
+    if !is_stdout(destination) {
+        space::warn(&dump, format, destination);
+    }
+    let begun = std::time::Instant::now();
     let mut reporter = Reporter::new(matches);
     let mut progress = |state| reporter.show(state);
     let result = match format {
@@ -163,7 +168,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let report = result.map_err(|failure| Failure::from(failure).of(destination.display()))?;
     tell(&report);
     if matches.get_one::<String>("progress").is_some_and(|how| how == "json") {
-        crate::terminal::tell!("{}", document(&report));
+        crate::terminal::tell!("{}", document(&report, begun.elapsed()));
     }
     if report.is_whole() {
         return Ok(());
@@ -228,8 +233,18 @@ fn left_out_pages(left_out: &LeftOut) -> serde_json::Map<String, Value> {
     left_out.classes().map(|(class, pages)| (class.name().to_owned(), pages.into())).collect()
 }
 
-fn document(report: &SaveReport) -> Value {
+fn document(report: &SaveReport, time: Duration) -> Value {
+    let micros = time.as_micros().max(1);
+    let rate = u128::from(report.memory).saturating_mul(1_000_000).checked_div(micros).unwrap_or(0);
     json!({
+        "milliseconds": u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+        "bytes_per_second": u64::try_from(rate).unwrap_or(u64::MAX),
+        "written": report.written,
+        "stored_pages": {
+            "zero": report.stored.zero,
+            "plain": report.stored.plain,
+            "compressed": report.stored.compressed,
+        },
         "saved": true,
         "whole": report.is_whole(),
         "file_size": report.file_size,
@@ -430,7 +445,7 @@ mod tests {
         let lines = left_out(&of(3, 5)).join("\n");
         assert!(lines.contains("kept 3 pages") && lines.contains("kept 5 pages"), "{lines}");
         let report = SaveReport { left_out: of(3, 5), ..SaveReport::default() };
-        let found = document(&report);
+        let found = document(&report, Duration::from_secs(2));
         assert_eq!((&found["undecided_pages"], &found["pages_without_record"]), (&json!(3), &json!(5)));
     }
 }

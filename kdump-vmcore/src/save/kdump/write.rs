@@ -191,6 +191,14 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
                 // The format's own word for a page that should have been written.
                 Page::Lost => (0, 0, 0),
             };
+            let stored = &mut self.report.stored;
+            let count = match state {
+                Page::Zero => &mut stored.zero,
+                Page::Raw => &mut stored.plain,
+                Page::Packed(_) => &mut stored.compressed,
+                Page::Lost => &mut 0,
+            };
+            *count = count.saturating_add(1);
             match state {
                 Page::Lost => self.lose(pfn, lost.next().map(|(_, error)| *error)),
                 _ => self.found.pass(plan.page_size(), true),
