@@ -45,6 +45,7 @@ impl Gather for Found {
         Ok(())
     }
 
+    #[cfg(feature = "std")]
     fn join(&mut self, other: Self) {
         for (mine, theirs) in self.0.iter_mut().zip(other.0) {
             mine.take(theirs);

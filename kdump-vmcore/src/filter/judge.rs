@@ -17,6 +17,7 @@ pub(crate) trait Gather: Send {
     /// Pages of a class.
     fn add(&mut self, pfns: Range<u64>, class: PageClass) -> Result<(), Error>;
     /// What another thread found, of other pages.
+    #[cfg(feature = "std")]
     fn join(&mut self, other: Self);
 }
 

@@ -59,6 +59,7 @@ impl PageSet {
     }
 
     /// Adds the pages of a set with the same end.
+    #[cfg(feature = "std")]
     pub(crate) fn take(&mut self, other: Self) {
         for (mine, theirs) in self.parts.iter_mut().zip(other.parts) {
             if mine.is_empty() {

@@ -19,6 +19,7 @@ impl Gather for Found {
         Ok(())
     }
 
+    #[cfg(feature = "std")]
     fn join(&mut self, other: Self) {
         self.set.take(other.set);
         self.told = self.told.and(other.told);

@@ -44,6 +44,7 @@ impl LeftOut {
     }
 
     /// What both left out.
+    #[cfg(feature = "std")]
     pub(super) fn and(mut self, other: Self) -> Self {
         for (class, pages) in other.classes() {
             self.add(class, pages);
