@@ -61,16 +61,19 @@ pub use dump::{
     Reader, Scratch, Span, SpanKind, Unreadable, UnreadableRange, Verification, verify,
 };
 pub use error::{Error, PageFault, Stopped, TableFault};
-pub use filter::{Classes, Scan, ScanReport};
+pub use filter::{ClassMap, Classes, Scan, ScanReport};
 pub use io_error::IoError;
 pub use kernel::{
     Caller, CpuList, CpuRegisters, Dmesg, Kallsyms, KernelMemory, LogRecord, RegisterSource, UnreadCpu,
     cpu_registers, note_registers,
 };
 pub use progress::Progress;
+pub use save::{
+    Doubt, ElfOptions, Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, RawPlan, SavePlan, SaveReport,
+    StoredPages, WriteAt,
+};
 #[cfg(feature = "std")]
-pub use save::{Draft, SaveFailure, SaveFormat, SaveOptions, save, save_stream};
-pub use save::{Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, SavePlan, SaveReport, WriteAt};
+pub use save::{Draft, Estimate, SaveFailure, SaveFormat, SaveOptions, estimate, save, save_stream};
 pub use source::{FileId, Flattened, MemoryImage, OldMemory, PhysMemory, ReadAt};
 #[cfg(feature = "std")]
 pub use source::{MappedFile, open_dump_file};

@@ -104,7 +104,11 @@ fn dump() -> Dump<'static> {
 
 fn formats() -> [SaveFormat; 3] {
     let options = KdumpOptions::default();
-    [SaveFormat::Elf, SaveFormat::Kdump(options), SaveFormat::Flattened(options)]
+    [
+        SaveFormat::Elf(kdump_vmcore::ElfOptions::default()),
+        SaveFormat::Kdump(options),
+        SaveFormat::Flattened(options),
+    ]
 }
 
 #[track_caller]

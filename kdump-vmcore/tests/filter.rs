@@ -11,7 +11,10 @@ use core::ops::ControlFlow;
 
 use dumpgen::{CoreFile, Segment, Wire, note};
 use kdump_elf::Paddr;
-use kdump_vmcore::{Classes, Dump, Error, KdumpOptions, KdumpPlan, LeftOut, PageClass, PhysMemory, SpanKind};
+use kdump_vmcore::{
+    ClassMap, Classes, Dump, ElfOptions, Error, KdumpOptions, KdumpPlan, LeftOut, PageClass, PhysMemory,
+    SaveFormat, SaveOptions, SavePlan, SpanKind, estimate, save,
+};
 
 const PAGE: usize = 4096;
 const PAGES: u64 = 0x2000;
@@ -78,8 +81,8 @@ fn usual(pfn: u64) -> (u64, u64, i32, u64) {
     match (pfn, pfn / 256 % 4) {
         (..0x400, _) => (0, 0, -1, 0),
         (_, 0) if pfn % 256 == 0 => (0, 0, -129, 8),
-        (_, 1) => (1 << 4, 0x1001, 0, 0),
-        (_, 2) => (1 << 4, 0x1000, 0, 0),
+        (_, 1) => (1 << 4, LINEAR | 0x1001, 0, 0),
+        (_, 2) => (1 << 4, LINEAR | 0x1000, 0, 0),
         _ => (0, 0, -1, 0),
     }
 }
@@ -166,6 +169,199 @@ fn a_record_that_cannot_be_read_keeps_its_page() {
     let elsewhere = info().replace(&format!("{:x}", LINEAR + ROOTS), "ffff900000000000");
     let (_, left_out) = saved(&Dump::open(dump(&memory, &elsewhere, half)).unwrap(), 31, 1);
     assert_eq!((left_out.pages(), left_out.unreadable), (0, PAGES));
+}
+
+#[test]
+fn an_elf_core_leaves_out_rows_of_pages() {
+    // Free blocks of 512 pages, and rows of 128 pages of user memory, too short to be left out.
+    let kind = |pfn: u64| match pfn {
+        ..0x400 => (0, 0, -1, 0),
+        _ if pfn % 1024 == 0 => (0, 0, -129, 9),
+        _ if pfn % 1024 >= 512 && pfn % 256 / 64 % 3 != 0 => (1 << 4, LINEAR | 0x1001, 0, 0),
+        _ => (0, 0, -1, 0),
+    };
+    let memory = machine(kind);
+    let source = Dump::open(dump(&memory, &info(), PAGES as usize * 64)).unwrap();
+    for threads in [1, 3] {
+        let plan = SavePlan::with(&source, ElfOptions { exclude: Classes::from_level(24), threads }).unwrap();
+        let mut file = Vec::new();
+        let report = plan.copy(&mut file, &mut |_| ControlFlow::Continue(())).unwrap();
+        assert!(report.is_whole(), "{report:?}");
+        let (free, short) = (7 * 512, 7 * 2 * 128);
+        assert_eq!(report.left_out.pages(), free + short);
+        assert_eq!(report.left_out.short, short);
+        assert!(file.len() < memory.len() - free as usize * PAGE + 0x40_0000, "{:#x}", file.len());
+        let copy = Dump::open(file).unwrap();
+        assert!(copy.completeness().is_complete(), "{:?}", copy.completeness());
+        let (mut reader, mut gone) = (copy.reader(), 0);
+        for pfn in 0..PAGES {
+            let mut page = [0; PAGE];
+            match reader.read_phys(Paddr(pfn * PAGE as u64), &mut page) {
+                Ok(()) => assert!(page == memory[pfn as usize * PAGE..][..PAGE], "{pfn:#x}"),
+                Err(stopped) => {
+                    assert!(matches!(stopped.error, Error::Excluded { .. }), "{}", stopped.error);
+                    assert!(pfn >= 0x400 && pfn % 1024 < 512, "{pfn:#x}");
+                    gone += 1;
+                }
+            }
+        }
+        assert_eq!(gone, free);
+        // Of the free pages none is left, which is no reason for doubt.
+        let (_, twice) = saved(&copy, 16, 1);
+        assert_eq!((twice.doubt, twice.pages(), twice.unreadable), (None, 0, 0));
+        // What is left out is left out of a copy of it, too, and the addresses are those of before.
+        let mut again = Vec::new();
+        SavePlan::elf(&copy).unwrap().copy(&mut again, &mut |_| ControlFlow::Continue(())).unwrap();
+        let again = Dump::open(again).unwrap();
+        assert_eq!(again.spans().collect::<Vec<_>>(), copy.spans().collect::<Vec<_>>());
+        let shift = |dump: &Dump<'_>| {
+            let loads = dump.phdrs().iter().filter(|phdr| phdr.p_type == 1);
+            let mut all: Vec<u64> = loads.map(|phdr| phdr.p_vaddr.wrapping_sub(phdr.p_paddr)).collect();
+            all.sort_unstable();
+            all.dedup();
+            all
+        };
+        assert_eq!(shift(&copy), shift(&source));
+    }
+}
+
+#[test]
+fn every_page_has_its_class() {
+    let memory = machine(usual);
+    let source = Dump::open(dump(&memory, &info(), PAGES as usize * 64)).unwrap();
+    let expected = |pfn: u64| match (pfn, pfn / 256 % 4) {
+        (..0x400, _) | (_, 3) => None,
+        (_, 0) => Some(PageClass::Free),
+        (_, 1) => Some(PageClass::User),
+        _ => Some(PageClass::Cache),
+    };
+    for threads in [1, 3] {
+        let map = ClassMap::new(&source, threads).unwrap();
+        assert!((0..PAGES).all(|pfn| map.class(pfn) == expected(pfn)));
+        assert_eq!((map.class(PAGES), map.class(u64::MAX)), (None, None));
+        let mut end = 0;
+        let mut last = Some(PageClass::Offline);
+        for (pfns, class) in map.ranges() {
+            assert_eq!((pfns.start, pfns.end > end), (end, true));
+            assert!(class != last && pfns.clone().all(|pfn| expected(pfn) == class), "{pfns:?}");
+            (end, last) = (pfns.end, class);
+        }
+        assert_eq!(end, PAGES);
+        for class in PageClass::ALL {
+            let count = (0..PAGES).filter(|pfn| expected(*pfn) == Some(class)).count() as u64;
+            assert_eq!(map.pages(class), count, "{class:?}");
+        }
+        assert_eq!((map.is_doubtful(), map.report().judged, map.page_size()), (false, PAGES, 4096));
+    }
+    // Pages the dump lacks have their class: the kernel's records are there.
+    let mut file = Vec::new();
+    let options = ElfOptions { exclude: Classes::from_level(16), threads: 1 };
+    let plan = SavePlan::with(&source, options).unwrap();
+    plan.copy(&mut file, &mut |_| ControlFlow::Continue(())).unwrap();
+    let map = ClassMap::new(&Dump::open(file).unwrap(), 1).unwrap();
+    assert!((0..PAGES).all(|pfn| map.class(pfn) == expected(pfn)));
+    // What the records contradict gives no page a class.
+    let wrong = info().replace("SIZE(page)=64", "SIZE(page)=56");
+    let map = ClassMap::new(&Dump::open(dump(&memory, &wrong, PAGES as usize * 64)).unwrap(), 2).unwrap();
+    assert!(map.is_doubtful());
+    assert_eq!(map.ranges().collect::<Vec<_>>(), [(0..PAGES, None)]);
+}
+
+#[test]
+fn what_is_told_before_is_what_is_written() {
+    let memory = machine(usual);
+    let source = Dump::open(dump(&memory, &info(), PAGES as usize * 64)).unwrap();
+    let dir = std::env::temp_dir().join(format!("kdump-estimate-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    for level in [0, 31] {
+        let exclude = Classes::from_level(level);
+        let kdump = KdumpOptions { exclude, ..KdumpOptions::default() };
+        let formats = [
+            SaveFormat::Elf(ElfOptions { exclude, threads: 1 }),
+            SaveFormat::Raw,
+            SaveFormat::Kdump(kdump),
+            SaveFormat::Flattened(kdump),
+        ];
+        for format in formats {
+            let told = estimate(&source, format).unwrap();
+            let options = SaveOptions { format, ..SaveOptions::default() };
+            let file = dir.join("dump");
+            let report = save(&source, &file, options, &mut |_| ControlFlow::Continue(())).unwrap();
+            assert_eq!((told.memory, told.left_out), (report.memory, report.left_out), "{format:?}");
+            let stored = report.stored;
+            let pages = stored.zero + stored.plain + stored.compressed;
+            let has = matches!(format, SaveFormat::Kdump(_) | SaveFormat::Flattened(_));
+            assert_eq!(pages, if has { report.memory / PAGE as u64 } else { 0 });
+            assert_eq!(stored.compressed, 0, "nothing is to be compressed");
+            let size = file.metadata().unwrap().len();
+            // No page of the machine is zero or can be made smaller here: the most is near.
+            assert!(size <= told.max_size, "{format:?}: {size} of {}", told.max_size);
+            assert!(told.max_size < size + size / 50, "{format:?}: {size} of {}", told.max_size);
+        }
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn records_that_cannot_be_keep_everything() {
+    let (memory, all) = (machine(usual), PAGES as usize * 64);
+    let with = |from: &str, to: &str| Dump::open(dump(&memory, &info().replace(from, to), all)).unwrap();
+    // Another size, the place of another field, another type, and a bit that other pages have.
+    for (from, to) in [
+        ("SIZE(page)=64", "SIZE(page)=56"),
+        ("SIZE(page)=64", "SIZE(page)=72"),
+        ("OFFSET(page._mapcount)=48", "OFFSET(page._mapcount)=52"),
+        ("PAGE_BUDDY_MAPCOUNT_VALUE)=-129", "PAGE_BUDDY_MAPCOUNT_VALUE)=-257"),
+    ] {
+        for (level, threads) in [(31, 1), (31, 3), (8, 1)] {
+            let source = with(from, to);
+            let (file, left_out) = saved(&source, level, threads);
+            assert_eq!(left_out.pages(), 0, "{to}");
+            assert!(left_out.doubt.is_some(), "{to}");
+            let copy = Dump::open(file).unwrap();
+            assert!(copy.spans().all(|span| !matches!(span.kind, SpanKind::Excluded(_))), "{to}");
+            assert_eq!(copy.facts().dump_level, 1, "{to}");
+        }
+    }
+    // Nothing of the kernel is where these pages would belong to; of a few that may be chance.
+    let odd = |count: u64| {
+        let memory = machine(|pfn| match usual(pfn) {
+            (flags, mapping, kind, private) if mapping != 0 && pfn % 256 < count => {
+                (flags, mapping & 0xffff, kind, private)
+            }
+            record => record,
+        });
+        saved(&Dump::open(dump(&memory, &info(), all)).unwrap(), 31, 1).1
+    };
+    assert_eq!((odd(100).doubt.is_some(), odd(100).pages()), (true, 0));
+    assert_eq!((odd(1).doubt, odd(1).pages() > 0), (None, true));
+}
+
+#[test]
+fn what_cannot_be_told_is_refused_by_name_and_value() {
+    let memory = machine(usual);
+    let options = KdumpOptions { exclude: Classes::from_level(31), ..KdumpOptions::default() };
+    for (from, key, wrong) in [
+        ("SIZE(page)=64", "SIZE(page)", 60_u64),
+        ("SIZE(page)=64", "SIZE(page)", 8),
+        ("SIZE(page)=64", "SIZE(page)", 1 << 40),
+        ("OFFSET(page.flags)=0", "OFFSET(page.flags)", 60),
+        ("OFFSET(page.flags)=0", "OFFSET(page.flags)", 24),
+        ("OFFSET(page.mapping)=24", "OFFSET(page.mapping)", 64),
+        ("OFFSET(page.mapping)=24", "OFFSET(page.mapping)", 40),
+        ("OFFSET(page._mapcount)=48", "OFFSET(page._mapcount)", 50),
+        ("OFFSET(page._mapcount)=48", "OFFSET(page._mapcount)", u64::MAX),
+        ("OFFSET(page.private)=40", "OFFSET(page.private)", 8),
+        ("OFFSET(page.compound_head)=8", "OFFSET(page.compound_head)", 57),
+        ("NUMBER(PG_lru)=4", "NUMBER(PG_lru)", 13),
+    ] {
+        let info = info().replace(from, &format!("{key}={wrong}"));
+        let error = KdumpPlan::new(&Dump::open(dump(&memory, &info, 64)).unwrap(), options).unwrap_err();
+        assert!(matches!(error, Error::Corrupt { what, .. } if what == key), "{key}={wrong}: {error}");
+        // Whoever leaves nothing out need not care.
+        let all = KdumpOptions::default();
+        assert!(KdumpPlan::new(&Dump::open(dump(&memory, &info, 64)).unwrap(), all).is_ok());
+    }
 }
 
 #[test]

@@ -13,8 +13,8 @@ use std::process::Command;
 use dumpgen::{CoreFile, Segment, Wire, note};
 use kdump_elf::Paddr;
 use kdump_vmcore::{
-    Dump, Error, IoError, KdumpOptions, PhysMemory, Progress, ReadAt, SaveFormat, SaveOptions, SavePlan,
-    SpanKind, WriteAt, save,
+    Dump, Error, IoError, KdumpOptions, PhysMemory, Progress, RawImage, RawPlan, ReadAt, SaveFormat,
+    SaveOptions, SavePlan, SpanKind, WriteAt, save,
 };
 use proptest::prelude::*;
 
@@ -59,6 +59,40 @@ fn merged(dump: &Dump<'_>) -> Vec<(u64, SpanKind, Vec<u8>)> {
         }
     }
     out
+}
+
+#[test]
+fn a_raw_image_has_each_byte_at_its_address() {
+    for wire in Wire::ALL {
+        // The last segment is cut.
+        let mut bytes = sample(wire).build();
+        bytes.truncate(bytes.len() - 0x100);
+        let source = Dump::open(bytes).unwrap();
+        let mut file = Vec::new();
+        let report = RawPlan::new(&source).unwrap().copy(&mut file, &mut go_on).unwrap();
+        assert_eq!((report.missing, report.is_whole()), (0x100, false));
+        assert_eq!(file.len() as u64, report.file_size);
+        assert!(report.written < 0x5000, "{:#x}", report.written);
+        let stored = contents(&source);
+        for (start, kind, bytes) in &stored {
+            let place = &file[*start as usize..];
+            match kind {
+                SpanKind::Stored => assert!(place.starts_with(bytes), "{start:#x}"),
+                _ => assert!(place.iter().take(0x100).all(|byte| *byte == 0)),
+            }
+        }
+        assert!(stored.iter().any(|(_, kind, _)| *kind == SpanKind::Missing));
+        let outside = file.iter().enumerate().filter(|(at, byte)| **byte != 0 && *at < 0x10_0000);
+        assert_eq!(outside.count(), 0);
+        // It reads like its source, as far as that was whole.
+        let whole = Dump::open_raw(vec![RawImage { base: Paddr(0), source: Box::new(file.clone()) }], None);
+        let mut page = [0; 0x777 - 0x100];
+        whole.unwrap().reader().read_phys(Paddr(0x20_0018), &mut page).unwrap();
+        assert_eq!(page, [5; 0x777 - 0x100]);
+        // Stopped, it tells so.
+        let stopped = RawPlan::new(&source).unwrap().copy(&mut Vec::new(), &mut |_| ControlFlow::Break(()));
+        assert_eq!(stopped.unwrap_err().error, Error::Cancelled);
+    }
 }
 
 #[test]

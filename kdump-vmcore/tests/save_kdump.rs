@@ -369,7 +369,7 @@ fn cancelled_with_threads() {
         });
         assert_eq!(stopped.unwrap_err().error, Error::Cancelled);
         let good = truly_unfinished(file, &pages(&source), "cancelled");
-        assert_eq!(good, 2 * 256, "the batches that were written are there");
+        assert_eq!(good, 2 * 64, "the batches that were written are there");
     }
 }
 

@@ -687,10 +687,13 @@ fn formats_that_are_refused() {
         (&["--format", "elf", "--compress", "lzo", "src", "copy"] as &[&str], "--format kdump"),
         (&["--format", "elf", "src", "-"], "flattened"),
         (&["--format", "kdump", "src", "-"], "flattened"),
-        (&["--format", "elf", "-d", "31", "src", "copy"], "--format kdump"),
-        (&["--format", "elf", "--exclude", "free", "src", "copy"], "--format kdump"),
+        (&["--format", "raw", "--compress", "lzo", "src", "copy"], "--format kdump"),
+        (&["--format", "raw", "src", "-"], "flattened"),
+        (&["--format", "raw", "-d", "31", "src", "copy"], "cannot tell what is left out"),
         // What the kernel does not tell is not guessed.
         (&["-d", "31", "src", "copy"], "SIZE(page)"),
+        (&["--format", "elf", "-d", "31", "src", "copy"], "SIZE(page)"),
+        (&["--dry-run", "-d", "31", "src", "copy"], "SIZE(page)"),
         (&["--exclude", "zero,free", "src", "copy"], "SIZE(page)"),
         (&["--split", "2", "src", "copy"], "--split 2"),
     ] {
@@ -699,6 +702,20 @@ fn formats_that_are_refused() {
         assert!(output.stdout.is_empty());
         assert_eq!(names(&case), ["src"], "{args:?}");
     }
+    // Levels that a compression does not have make no sense, nor does one without a compression.
+    for args in [
+        &["--level", "3", "src", "copy"] as &[&str],
+        &["--compress", "lzo", "--level", "2", "src", "copy"],
+        &["--compress", "zstd", "--level", "99", "src", "copy"],
+    ] {
+        let output = saves(&case, "refused", args, 2);
+        assert!(said(&output).contains("--level"), "{args:?}: {}", said(&output));
+        assert_eq!(names(&case), ["src"], "{args:?}");
+    }
+    // Nothing is written when that is asked for, and what would be is told.
+    let output = saves(&case, "tried", &["--dry-run", "src", "copy"], 0);
+    assert!(said(&output).contains("would save"), "{}", said(&output));
+    assert_eq!(names(&case), ["src"]);
     // A terminal gets none: script(1) lends one.
     let script = format!("{} save --progress none src -", env!("CARGO_BIN_EXE_kdump"));
     let mut terminal = Command::new("script");

@@ -203,7 +203,6 @@ fn what_it_cannot_do_is_refused_by_name() {
     inputs(&dir);
     for (line, name) in [
         ("--split -c CORE OUT OUT2", "--split"),
-        ("-E -d 31 CORE OUT", "-E with -d 31"),
         ("-F -E CORE", "-F with -E"),
         ("-L 100 -c CORE OUT", "-L"),
         ("--dry-run -c CORE OUT", "--dry-run"),

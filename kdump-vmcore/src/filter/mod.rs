@@ -4,10 +4,27 @@
 //! kernel. What a kernel does not tell is not guessed: a class that needs it is refused by the name of
 //! the key.
 
+mod class_map;
 mod classes;
+mod compound;
+mod field;
+mod judge;
+mod page_set;
+mod pages;
 mod rules;
 mod scan;
 mod sections;
 
+pub use class_map::ClassMap;
 pub use classes::Classes;
+pub(crate) use judge::{Gather, judge};
+pub(crate) use page_set::{PageSet, ones};
+pub(crate) use pages::{pages_of, touched};
 pub use scan::{Scan, ScanReport};
+
+use crate::dump::{Dump, SpanKind};
+
+/// Whether a dump has all pages of its machine.
+pub(crate) fn is_whole(dump: &Dump<'_>) -> bool {
+    dump.spans_to_the_end().all(|span| span.kind == SpanKind::Hole || span.kind.is_readable())
+}

@@ -3,56 +3,63 @@
 //! Offsets and values are those that VMCOREINFO tells
 //! (Documentation/admin-guide/kdump/vmcoreinfo.rst).
 
+mod impossible;
+#[cfg(test)]
+mod tests;
+
 use kdump_elf::VmcoreInfo;
 
+use self::impossible::record_size;
 use super::Classes;
+use super::compound::{Huge, Order, compound};
+use super::field::{Field, low32};
 use crate::dump::PageClass;
 use crate::error::Error;
 
-/// `struct page` of every kernel is smaller.
-const MAX_SIZE: u64 = 1024;
 /// The largest block there is on x86_64: 2^18 pages are the 1 GiB of a gigantic page of hugetlbfs.
 const MAX_ORDER: u32 = 18;
 /// Bit 0 of `mapping`: anonymous memory (`PAGE_MAPPING_ANON`).
 const ANON: u64 = 1;
+/// The upper half of all addresses is the kernel's (Documentation/arch/x86/x86_64/mm.rst).
+const KERNEL: u64 = 1 << 63;
 /// Bit 0 of `compound_head`: a tail.
 const TAIL: u64 = 1;
-
-/// Where a field is, from the start of a `struct page`, and its bytes.
-#[derive(Clone, Copy, Debug)]
-struct Field {
-    at: usize,
-    len: usize,
-}
-
-/// Where the first tail of a compound page has its order.
-#[derive(Clone, Copy, Debug)]
-enum Order {
-    Field(Field),
-    /// The lowest byte of its flags, since Linux 6.6.
-    Flags,
-    /// Not known: a compound page counts as one page.
-    Unknown,
-}
-
-/// How a page of hugetlbfs is known.
-#[derive(Clone, Copy, Debug)]
-enum Huge {
-    /// A number in the first tail.
-    Destructor(Field, u64),
-    /// A bit in the flags of the first tail.
-    Flag(u64),
-    /// The type of the head.
-    Type(u32),
-    /// Not told: the kernel has none, or they are kept.
-    Unknown,
-}
 
 /// How a page of the slab allocator is known, whose fields mean other things.
 #[derive(Clone, Copy, Debug)]
 enum Slab {
     Type(u32),
     Flag(u64),
+}
+
+/// What a record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// Of so many pages.
+    pub(super) pages: u64,
+    /// Why they are left out; `None` keeps them.
+    pub(super) class: Option<PageClass>,
+    /// What shows whether it is a record at all.
+    pub(super) evidence: Evidence,
+}
+
+/// What a record says that no kernel, or every kernel, says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Evidence {
+    /// Nothing.
+    Silent,
+    /// That a free block begins there; whether one of that size can.
+    Block(bool),
+    /// That the page is on a list of used pages; whether what it belongs to is at an address of the kernel.
+    Mapping(bool),
+}
+
+impl Verdict {
+    const KEEP: Self = Self::of(1, None);
+
+    const fn of(pages: u64, class: Option<PageClass>) -> Self {
+        Self { pages, class, evidence: Evidence::Silent }
+    }
 }
 
 /// What is known of `struct page`.
@@ -92,13 +99,15 @@ impl Rules {
     /// [`Error::MissingKey`] for a key without which `classes` cannot be told.
     pub(super) fn new(info: VmcoreInfo<'_>, classes: Classes) -> Result<Self, Error> {
         let missing = |key| Error::MissingKey { key };
-        let size =
-            info.size("page").filter(|size| (16..=MAX_SIZE).contains(size)).ok_or(missing("SIZE(page)"))?;
-        let field = |name: &str, len: usize| {
-            let at = usize::try_from(info.offset(name)?).ok()?;
-            (at.checked_add(len)? as u64 <= size).then_some(Field { at, len })
+        let size = record_size(info)?;
+        let field = |name: &str, len: usize| Field::new(info.offset(name)?, len, size);
+        let need = |key, name: &str, len| match info.offset(name) {
+            None => Err(missing(key)),
+            Some(value) => {
+                let expected = "a place inside of struct page, whose size SIZE(page) tells";
+                field(name, len).ok_or(Error::Corrupt { what: key, value, expected })
+            }
         };
-        let need = |key, name: &str, len| field(name, len).ok_or(missing(key));
         let number = |name: &str| info.number(name);
         let bit = |name: &str| u32::try_from(number(name)?).ok().and_then(|bit| 1_u64.checked_shl(bit));
         // Types are compared as the 32 bits of `_mapcount`; they are told as signed 64-bit numbers.
@@ -115,19 +124,23 @@ impl Rules {
         }
         let orders = match orders.filter(|orders| (1..=MAX_ORDER.saturating_add(1)).contains(orders)) {
             None if classes.has(PageClass::Free) => return Err(missing("LENGTH(zone.free_area)")),
-            orders => orders.unwrap_or(1),
+            // More than any kernel has; what goes by it is not left out.
+            orders => orders.unwrap_or(MAX_ORDER.saturating_add(1)),
         };
-        let head = field("page.compound_head", 8);
-        let compound_head = head.or(field("page.compound_info", 8));
+        let head = info.offset("page.compound_head");
+        let compound_head = match (head, info.offset("page.compound_info")) {
+            (None, Some(_)) => need("OFFSET(page.compound_info)", "page.compound_info", 8)?,
+            _ => need("OFFSET(page.compound_head)", "page.compound_head", 8)?,
+        };
         let (order, huge) = compound(info, size, field);
-        Ok(Self {
+        let this = Self {
             size: usize::try_from(size).unwrap_or(usize::MAX),
             classes,
             flags: need("OFFSET(page.flags)", "page.flags", 8)?,
             mapping: need("OFFSET(page.mapping)", "page.mapping", 8)?,
             mapcount: need("OFFSET(page._mapcount)", "page._mapcount", 4)?,
             private: need("OFFSET(page.private)", "page.private", 8)?,
-            compound_head: compound_head.ok_or(missing("OFFSET(page.compound_head)"))?,
+            compound_head,
             points: head.is_some(),
             head: number("PG_head_mask").map(|mask| u64::from_ne_bytes(mask.to_ne_bytes())).unwrap_or(0),
             lru: bit("PG_lru").ok_or(missing("NUMBER(PG_lru)"))?,
@@ -143,47 +156,67 @@ impl Rules {
             buddy,
             unaccepted: kind("PAGE_UNACCEPTED_MAPCOUNT_VALUE"),
             orders,
-        })
+        };
+        this.check(info)?;
+        Ok(this)
     }
 
-    /// What is to be left out from page `pfn` on: how many pages, and why. `page` is its `struct page`, which
+    /// What is to be left out from page `pfn` on. `page` is its `struct page`, which
     /// the kernel has at `vaddr`, and `next` the one behind it, empty where that cannot be read.
     ///
     /// A record that contradicts itself keeps its page; only one with a memory error goes even so.
-    pub(super) fn judge(&self, pfn: u64, vaddr: u64, page: &[u8], next: &[u8]) -> (u64, Option<PageClass>) {
-        let flags = get(page, self.flags);
+    pub(super) fn judge(&self, pfn: u64, vaddr: u64, page: &[u8], next: &[u8]) -> Verdict {
+        let flags = self.flags.get(page);
         // What nobody has initialised says nothing (`PagePoisoned()`).
-        if get(page, self.compound_head) & TAIL != 0 || flags == u64::MAX {
-            return (1, None);
+        if self.compound_head.get(page) & TAIL != 0 || flags == u64::MAX {
+            return Verdict::KEEP;
         }
-        let doubt = (1, (flags & self.hwpoison != 0).then_some(PageClass::HwPoison));
-        let kind = u32::try_from(get(page, self.mapcount)).unwrap_or(0);
+        let doubt = Verdict::of(1, (flags & self.hwpoison != 0).then_some(PageClass::HwPoison));
+        let kind = u32::try_from(self.mapcount.get(page)).unwrap_or(0);
         let free = self.classes.has(PageClass::Free);
         let slab = self.is_slab(flags, kind);
-        let block = |order: u64| {
-            let count = aligned(pfn, order, self.orders).filter(|_| !slab);
-            count.map_or(doubt, |count| (count, Some(PageClass::Free)))
-        };
+        let block = |order: u64| aligned(pfn, order, self.orders).filter(|_| !slab);
+        let found = |count: u64| Verdict::of(count, Some(PageClass::Free));
         if self.buddy == Some(kind) {
-            return if free { block(get(page, self.private)) } else { (1, None) };
+            return match block(self.private.get(page)) {
+                Some(count) if free => Verdict { evidence: Evidence::Block(true), ..found(count) },
+                Some(_) => Verdict { evidence: Evidence::Block(true), ..Verdict::KEEP },
+                None if free => Verdict { evidence: Evidence::Block(false), ..doubt },
+                None => Verdict { evidence: Evidence::Block(false), ..Verdict::KEEP },
+            };
         }
         if free && self.unaccepted == Some(kind) {
-            return block(u64::from(self.orders).saturating_sub(1));
+            return block(u64::from(self.orders).saturating_sub(1)).map_or(doubt, found);
         }
         let compound = flags & self.head != 0 && !next.is_empty();
         let tail = if compound && self.is_tail(next, vaddr) { next } else { &[] };
-        match self.class(flags, kind, page, tail) {
+        let verdict = match self.class(flags, kind, page, tail) {
             // Each page has its own error, and is given back alone.
-            Some(class @ (PageClass::HwPoison | PageClass::Offline)) => (1, Some(class)),
+            Some(class @ (PageClass::HwPoison | PageClass::Offline)) => Verdict::of(1, Some(class)),
             Some(_) if compound && tail.is_empty() => doubt,
-            Some(class) => self.count(pfn, tail).map_or(doubt, |count| (count, Some(class))),
-            None => (1, None),
+            Some(class) => self.count(pfn, tail).map_or(doubt, |count| Verdict::of(count, Some(class))),
+            None => Verdict::KEEP,
+        };
+        Verdict { evidence: self.mapping_of(flags, slab, page), ..verdict }
+    }
+
+    /// What a page on a list of used pages says of what it belongs to: nothing while it is cut off from it.
+    fn mapping_of(&self, flags: u64, slab: bool, page: &[u8]) -> Evidence {
+        let mapping = self.mapping.get(page);
+        if slab || flags & self.lru == 0 || mapping == 0 {
+            return Evidence::Silent;
         }
+        Evidence::Mapping(mapping & KERNEL != 0)
+    }
+
+    /// Whether it is told how free blocks are known.
+    pub(super) fn tells_free(&self) -> bool {
+        self.buddy.is_some()
     }
 
     /// Whether `next` is the first tail of the compound page whose head is at `vaddr`.
     fn is_tail(&self, next: &[u8], vaddr: u64) -> bool {
-        let word = get(next, self.compound_head);
+        let word = self.compound_head.get(next);
         if self.points { word == vaddr | TAIL } else { word & TAIL != 0 }
     }
 
@@ -197,7 +230,7 @@ impl Rules {
     /// The class of a page that is in use.
     fn class(&self, flags: u64, kind: u32, page: &[u8], tail: &[u8]) -> Option<PageClass> {
         let slab = self.is_slab(flags, kind);
-        let anon = !slab && get(page, self.mapping) & ANON != 0;
+        let anon = !slab && self.mapping.get(page) & ANON != 0;
         let swap = self.swapcache | self.swapbacked;
         if !anon && (flags & self.lru != 0 || flags & swap == swap) {
             let class =
@@ -217,8 +250,8 @@ impl Rules {
 
     fn is_huge(&self, kind: u32, tail: &[u8]) -> bool {
         match self.huge {
-            Huge::Destructor(field, value) => !tail.is_empty() && get(tail, field) == value,
-            Huge::Flag(bit) => get(tail, self.flags) & bit != 0,
+            Huge::Destructor(field, value) => !tail.is_empty() && field.get(tail) == value,
+            Huge::Flag(bit) => self.flags.get(tail) & bit != 0,
             Huge::Type(value) => kind == value,
             Huge::Unknown => false,
         }
@@ -229,8 +262,8 @@ impl Rules {
     fn count(&self, pfn: u64, tail: &[u8]) -> Option<u64> {
         let order = match self.order {
             _ if tail.is_empty() => 0,
-            Order::Field(field) => get(tail, field),
-            Order::Flags => get(tail, self.flags) & 0xff,
+            Order::Field(field) => field.get(tail),
+            Order::Flags => self.flags.get(tail) & 0xff,
             Order::Unknown => 0,
         };
         aligned(pfn, order, MAX_ORDER.saturating_add(1))
@@ -242,324 +275,4 @@ fn aligned(pfn: u64, order: u64, orders: u32) -> Option<u64> {
     let order = u32::try_from(order).ok().filter(|order| *order < orders);
     let count = 1_u64.checked_shl(order?)?;
     (pfn & count.wrapping_sub(1) == 0).then_some(count)
-}
-
-/// How compound pages tell their order, and those of hugetlbfs what they are.
-fn compound(info: VmcoreInfo<'_>, size: u64, field: impl Fn(&str, usize) -> Option<Field>) -> (Order, Huge) {
-    // Two bytes each until Linux 4.15, one since.
-    let near = info.offset("page.compound_order").zip(info.offset("page.compound_dtor"));
-    let len = if near.is_some_and(|(order, dtor)| order.abs_diff(dtor) == 1) { 1 } else { 2 };
-    // In Linux 6.3 to 6.5 they are fields of a folio, which lies over the head and its tails.
-    let folio = |name: &str| {
-        let at = usize::try_from(info.offset(name)?.checked_sub(size)?).ok()?;
-        ((at as u64) < size).then_some(Field { at, len: 1 })
-    };
-    let order = field("page.compound_order", len).or_else(|| folio("folio._folio_order"));
-    let dtor = field("page.compound_dtor", len).or_else(|| folio("folio._folio_dtor"));
-    let number = |name: &str| info.number(name);
-    let huge = if let Some(value) = number("PAGE_HUGETLB_MAPCOUNT_VALUE") {
-        Huge::Type(low32(value))
-    } else if let Some(bit) = number("PG_hugetlb").and_then(|bit| u32::try_from(bit).ok()) {
-        1_u64.checked_shl(bit).map_or(Huge::Unknown, Huge::Flag)
-    } else if let (Some(field), Some(value)) = (dtor, number("HUGETLB_PAGE_DTOR")) {
-        Huge::Destructor(field, u64::from_ne_bytes(value.to_ne_bytes()))
-    } else {
-        Huge::Unknown
-    };
-    let head = info.offset("page.compound_head").or(info.offset("page.compound_info"));
-    let order = match (order, head) {
-        (Some(field), _) => Order::Field(field),
-        // The key of the field went with the field; kernels without `compound_head` had another one.
-        (None, Some(_)) => Order::Flags,
-        (None, None) => Order::Unknown,
-    };
-    (order, huge)
-}
-
-/// The lowest 32 bits.
-fn low32(value: i64) -> u32 {
-    let [a, b, c, d, ..] = value.to_le_bytes();
-    u32::from_le_bytes([a, b, c, d])
-}
-
-/// A little-endian number; 0 where `bytes` are too few.
-fn get(bytes: &[u8], field: Field) -> u64 {
-    let mut number = [0; 8];
-    let from = bytes.get(field.at..field.at.saturating_add(field.len)).unwrap_or_default();
-    for (to, from) in number.iter_mut().zip(from) {
-        *to = *from;
-    }
-    u64::from_le_bytes(number)
-}
-
-#[cfg(test)]
-mod tests {
-    use alloc::format;
-    use alloc::string::String;
-    use alloc::vec;
-    use alloc::vec::Vec;
-
-    use super::*;
-
-    /// What the kernels of x86_64 tell, as far as all do.
-    const ALL: &str = "SIZE(page)=64\nOFFSET(page.flags)=0\nOFFSET(page.mapping)=24\nOFFSET(page._mapcount)=48\n\
-        OFFSET(page.private)=40\nNUMBER(PG_lru)=4\nNUMBER(PG_private)=13\nNUMBER(PG_swapcache)=10\n\
-        NUMBER(PG_swapbacked)=19\nNUMBER(PG_hwpoison)=23\nNUMBER(PG_head_mask)=65536\nLENGTH(zone.free_area)=11\n";
-    const LINUX_6_1: &str = "OFFSET(page.compound_head)=8\nOFFSET(page.compound_dtor)=16\n\
-        OFFSET(page.compound_order)=17\nNUMBER(PG_slab)=9\nNUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129\n\
-        NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-257\nNUMBER(HUGETLB_PAGE_DTOR)=2\n";
-    const LINUX_6_6: &str = "OFFSET(page.compound_head)=8\nNUMBER(PG_slab)=9\nNUMBER(PG_hugetlb)=8\n\
-        NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129\nNUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-257\n";
-    const LINUX_6_12: &str = "OFFSET(page.compound_head)=8\nNUMBER(PAGE_SLAB_MAPCOUNT_VALUE)=-184549376\n\
-        NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-268435456\nNUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-251658240\n\
-        NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)=-201326592\nNUMBER(PAGE_UNACCEPTED_MAPCOUNT_VALUE)=-150994944\n";
-
-    fn rules(more: &str, level: u8) -> Result<Rules, Error> {
-        let text: String = format!("{ALL}{more}");
-        Rules::new(VmcoreInfo::new(text.as_bytes()), Classes::from_level(level))
-    }
-
-    /// A `struct page`: flags, mapping, `_mapcount`, private, the word of compound pages.
-    fn page(flags: u64, mapping: u64, kind: i32, private: u64, head: u64) -> Vec<u8> {
-        let mut page = vec![0; 64];
-        page[..8].copy_from_slice(&flags.to_le_bytes());
-        page[8..16].copy_from_slice(&head.to_le_bytes());
-        page[24..32].copy_from_slice(&mapping.to_le_bytes());
-        page[40..48].copy_from_slice(&private.to_le_bytes());
-        page[48..52].copy_from_slice(&kind.to_le_bytes());
-        page
-    }
-
-    /// Where the `struct page` is that is judged.
-    const AT: u64 = 0xffff_ea00_0000_8000;
-    const LRU: u64 = 1 << 4;
-    const PRIVATE: u64 = 1 << 13;
-    const HEAD: u64 = 1 << 16;
-    const SWAP: u64 = 1 << 10 | 1 << 19;
-    const POISON: u64 = 1 << 23;
-
-    #[test]
-    fn single_pages() {
-        use PageClass::{Cache, CachePrivate, HwPoison, Offline, User};
-        let rows = [
-            (page(LRU, 0x1000, -1, 0, 0), 2, Some(Cache)),
-            (page(LRU, 0x1000, -1, 0, 0), 4, Some(Cache)),
-            (page(LRU, 0x1000, -1, 0, 0), 8, None),
-            (page(LRU | PRIVATE, 0x1000, -1, 0, 0), 2, None),
-            (page(LRU | PRIVATE, 0x1000, -1, 0, 0), 4, Some(CachePrivate)),
-            (page(SWAP, 0x1000, -1, 0, 0), 2, Some(Cache)),
-            (page(1 << 10, 0x1000, -1, 0, 0), 6, None),
-            (page(LRU, 0x1001, -1, 0, 0), 6, None),
-            (page(LRU, 0x1001, 3, 0, 0), 8, Some(User)),
-            // KSM.
-            (page(LRU, 0x1003, 3, 0, 0), 8, Some(User)),
-            (page(0, 0, -1, 0, 0), 31, None),
-            (page(POISON, 0, -1, 0, 0), 16, Some(HwPoison)),
-            (page(0, 0, -257, 0, 0), 2, Some(Offline)),
-            // A tail, and what nobody has initialised.
-            (page(LRU, 0x1001, -1, 0, 0x1001), 31, None),
-            (page(u64::MAX, u64::MAX, -1, u64::MAX, u64::MAX - 1), 31, None),
-        ];
-        for (page, level, expected) in rows {
-            assert_eq!(
-                rules(LINUX_6_1, level).unwrap().judge(8, AT, &page, &[]),
-                (1, expected),
-                "{page:?} {level}"
-            );
-        }
-        // The slab allocator's fields mean other things: by a flag, and by a type.
-        let by_flag = page(1 << 9, 0x1001, -1, 0, 0);
-        assert_eq!(rules(LINUX_6_1, 31).unwrap().judge(8, AT, &by_flag, &[]), (1, None));
-        let by_type = page(0, 0x1001, -184_549_376, 0, 0);
-        assert_eq!(rules(LINUX_6_12, 31).unwrap().judge(8, AT, &by_type, &[]), (1, None));
-        // Where the type tells, the flag's old bit means something else.
-        assert_eq!(rules(LINUX_6_12, 31).unwrap().judge(8, AT, &by_flag, &[]), (1, Some(User)));
-    }
-
-    #[test]
-    fn free_blocks() {
-        for (kernel, value) in [(LINUX_6_1, -129), (LINUX_6_6, -129), (LINUX_6_12, -268_435_456)] {
-            let (with, without) = (rules(kernel, 16).unwrap(), rules(kernel, 14).unwrap());
-            for (order, count) in [(0, 1), (3, 8), (10, 1024)] {
-                let free = page(0, 0, value, order, 0);
-                assert_eq!(with.judge(1024, AT, &free, &[]), (count, Some(PageClass::Free)));
-                assert_eq!(without.judge(1024, AT, &free, &[]).1, None);
-            }
-            // No block is so large.
-            for order in [11, 64, u64::MAX] {
-                assert_eq!(with.judge(1024, AT, &page(0, 0, value, order, 0), &[]), (1, None), "{order}");
-            }
-        }
-        let unaccepted = page(0, 0, -150_994_944, 0, 0);
-        assert_eq!(
-            rules(LINUX_6_12, 16).unwrap().judge(1024, AT, &unaccepted, &[]),
-            (1024, Some(PageClass::Free))
-        );
-        assert_eq!(rules(LINUX_6_12, 8).unwrap().judge(1024, AT, &unaccepted, &[]), (1, None));
-    }
-
-    #[test]
-    fn compound_pages_go_with_their_head() {
-        let thp = page(LRU | HEAD, 0x1001, -1, 0, 0);
-        let mut old = page(0, 0, -1, 0, AT | 1);
-        old[17] = 9;
-        let new = page(9, 0, -1, 0, AT | 1);
-        let user = Some(PageClass::User);
-        assert_eq!(rules(LINUX_6_1, 8).unwrap().judge(512, AT, &thp, &old), (512, user));
-        assert_eq!(rules(LINUX_6_6, 8).unwrap().judge(512, AT, &thp, &new), (512, user));
-        assert_eq!(rules(LINUX_6_12, 8).unwrap().judge(512, AT, &thp, &new), (512, user));
-        // A copy of the head among its tails is not aligned; a tail that cannot be read tells nothing.
-        assert_eq!(rules(LINUX_6_1, 8).unwrap().judge(514, AT, &thp, &old), (1, None));
-        assert_eq!(rules(LINUX_6_1, 8).unwrap().judge(512, AT, &thp, &[]), (1, user));
-        // hugetlbfs is neither anonymous nor on a list.
-        let huge = page(HEAD, 0x1000, -1, 0, 0);
-        old[16] = 2;
-        assert_eq!(rules(LINUX_6_1, 8).unwrap().judge(512, AT, &huge, &old), (512, user));
-        let flagged = page(9 | 1 << 8, 0, -1, 0, AT | 1);
-        assert_eq!(rules(LINUX_6_6, 8).unwrap().judge(512, AT, &huge, &flagged), (512, user));
-        assert_eq!(rules(LINUX_6_6, 8).unwrap().judge(512, AT, &huge, &new), (1, None));
-        let typed = page(HEAD, 0x1000, -201_326_592, 0, 0);
-        assert_eq!(rules(LINUX_6_12, 8).unwrap().judge(512, AT, &typed, &new), (512, user));
-        assert_eq!(rules(LINUX_6_12, 8).unwrap().judge(512, AT, &huge, &new), (1, None));
-    }
-
-    #[test]
-    fn a_block_that_cannot_begin_there_is_kept() {
-        for (kernel, value) in [(LINUX_6_1, -129), (LINUX_6_6, -129), (LINUX_6_12, -268_435_456)] {
-            let rules = rules(kernel, 31).unwrap();
-            let free = page(0, 0, value, 10, 0);
-            for pfn in [5, 512, 1023, 1025] {
-                assert_eq!(rules.judge(pfn, AT, &free, &[]), (1, None), "{pfn}");
-            }
-            assert_eq!(rules.judge(0, AT, &free, &[]), (1024, Some(PageClass::Free)));
-        }
-        let unaccepted = page(0, 0, -150_994_944, 0, 0);
-        assert_eq!(rules(LINUX_6_12, 16).unwrap().judge(512, AT, &unaccepted, &[]), (1, None));
-        // What the slab allocator has is not free, whatever it keeps where others have their kind.
-        let slab = page(1 << 9, 0, -129, 3, 0);
-        assert_eq!(rules(LINUX_6_1, 31).unwrap().judge(8, AT, &slab, &[]), (1, None));
-        // With a memory error it goes, alone.
-        let poisoned = page(POISON, 0, -129, 3, 0);
-        assert_eq!(
-            rules(LINUX_6_1, 31).unwrap().judge(5, AT, &poisoned, &[]),
-            (1, Some(PageClass::HwPoison))
-        );
-    }
-
-    #[test]
-    fn more_orders_than_there_are_is_refused() {
-        for (length, good) in [(11, true), (19, true), (20, false), (31, false), (0, false)] {
-            let text = format!("{ALL}{LINUX_6_1}").replace("free_area)=11", &format!("free_area)={length}"));
-            let found = Rules::new(VmcoreInfo::new(text.as_bytes()), Classes::from_level(16));
-            let key = "LENGTH(zone.free_area)";
-            assert!(found.is_ok() == good, "{length}");
-            assert!(good || matches!(found, Err(Error::MissingKey { key: named }) if named == key));
-        }
-    }
-
-    #[test]
-    fn only_a_tail_of_this_head_tells_how_large_it_is() {
-        let thp = page(LRU | HEAD, 0x1001, -1, 0, 0);
-        let cache = page(LRU | HEAD, 0x1000, -1, 0, 0);
-        let huge = page(HEAD, 0x1000, -1, 0, 0);
-        // No tail; that of another head; a word that is even.
-        for word in [0, (AT - 64) | 1, (AT + 64) | 1, AT] {
-            let new = page(9 | 1 << 8, 0, -1, 0, word);
-            let mut old = page(0, 0, -1, 0, word);
-            (old[16], old[17]) = (2, 9);
-            for head in [&thp, &cache, &huge] {
-                assert_eq!(rules(LINUX_6_6, 31).unwrap().judge(512, AT, head, &new), (1, None), "{word:#x}");
-                assert_eq!(rules(LINUX_6_1, 31).unwrap().judge(512, AT, head, &old), (1, None), "{word:#x}");
-            }
-        }
-        // Where the word may be a mask, its lowest bit tells.
-        let info = LINUX_6_12.replace("compound_head", "compound_info");
-        let masked = |word| rules(&info, 31).unwrap().judge(512, AT, &thp, &page(9, 0, -1, 0, word));
-        assert_eq!(masked(0xffff_8001), (512, Some(PageClass::User)));
-        assert_eq!(masked(0xffff_8000), (1, None));
-    }
-
-    #[test]
-    fn no_compound_page_is_larger_than_the_largest_of_hugetlbfs() {
-        let thp = page(LRU | HEAD, 0x1001, -1, 0, 0);
-        for (order, expected) in [
-            (18, (1 << 18, Some(PageClass::User))),
-            (19, (1, None)),
-            (30, (1, None)),
-            (63, (1, None)),
-            (255, (1, None)),
-        ] {
-            let mut old = page(0, 0, -1, 0, AT | 1);
-            old[17] = order;
-            assert_eq!(rules(LINUX_6_1, 8).unwrap().judge(0, AT, &thp, &old), expected, "{order}");
-            let new = page(u64::from(order), 0, -1, 0, AT | 1);
-            assert_eq!(rules(LINUX_6_6, 8).unwrap().judge(0, AT, &thp, &new), expected, "{order}");
-        }
-    }
-
-    #[test]
-    fn a_memory_error_is_of_one_page() {
-        let tail = page(9, 0, -1, 0, AT | 1);
-        let (free, all) = (rules(LINUX_6_6, 16).unwrap(), rules(LINUX_6_6, 31).unwrap());
-        for (head, class) in [
-            (page(HEAD | POISON, 0, -1, 0, 0), PageClass::HwPoison),
-            (page(LRU | HEAD | POISON, 0x1001, -1, 0, 0), PageClass::HwPoison),
-            (page(HEAD, 0, -257, 0, 0), PageClass::Offline),
-        ] {
-            assert_eq!(free.judge(512, AT, &head, &tail), (1, Some(class)));
-            assert_eq!(free.judge(512, AT, &head, &[0; 64]), (1, Some(class)));
-        }
-        // The others are judged by their own records.
-        assert_eq!(free.judge(513, AT + 64, &tail, &[]), (1, None));
-        // A head that is doubtful goes for its error even so.
-        let user = page(LRU | HEAD | POISON, 0x1001, -1, 0, 0);
-        assert_eq!(all.judge(512, AT, &user, &[0; 64]), (1, Some(PageClass::HwPoison)));
-        assert_eq!(all.judge(512, AT, &user, &tail), (512, Some(PageClass::User)));
-    }
-
-    #[test]
-    fn a_key_that_is_lacking_is_named() {
-        let without = |key: &str| {
-            let text = format!("{ALL}{LINUX_6_1}");
-            let lines = text.lines().filter(|line| !line.starts_with(key)).map(|line| format!("{line}\n"));
-            let text: String = lines.collect();
-            Rules::new(VmcoreInfo::new(text.as_bytes()), Classes::from_level(31))
-        };
-        for key in [
-            "SIZE(page)",
-            "OFFSET(page.flags)",
-            "OFFSET(page.mapping)",
-            "OFFSET(page._mapcount)",
-            "OFFSET(page.private)",
-            "OFFSET(page.compound_head)",
-            "NUMBER(PG_lru)",
-            "NUMBER(PG_private)",
-            "NUMBER(PG_swapcache)",
-            "NUMBER(PG_swapbacked)",
-            "NUMBER(PG_slab)",
-            "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)",
-            "LENGTH(zone.free_area)",
-        ] {
-            assert!(matches!(without(key), Err(Error::MissingKey { key: found }) if found == key), "{key}");
-        }
-        // Without these there is less to leave out.
-        for key in ["NUMBER(PG_hwpoison)", "NUMBER(PAGE_OFFLINE", "NUMBER(HUGETLB", "NUMBER(PG_head_mask)"] {
-            assert!(without(key).is_ok(), "{key}");
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn any_bytes_are_judged(
-            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 128),
-            pfn in proptest::prelude::any::<u64>(),
-            level in 0_u8..32,
-        ) {
-            for kernel in [LINUX_6_1, LINUX_6_6, LINUX_6_12] {
-                let (count, _) = rules(kernel, level).unwrap().judge(pfn, AT, &bytes[..64], &bytes[64..]);
-                assert!((1..=1 << MAX_ORDER).contains(&count));
-                rules(kernel, level).unwrap().judge(pfn, AT, &bytes[..20], &[]);
-            }
-        }
-    }
 }

@@ -6,7 +6,7 @@ use core::ops::Range;
 use kdump_elf::{Arch, Endian, Vaddr};
 
 use super::Classes;
-use super::rules::Rules;
+use super::rules::{Evidence, Rules};
 use super::sections::Sections;
 use crate::dump::{Dump, PageClass, Reader};
 use crate::error::{Error, Stopped};
@@ -27,6 +27,54 @@ pub struct ScanReport {
     pub unreadable: u64,
     /// Pages that are kept because their section has no `struct page`s.
     pub without: u64,
+    /// Records that say a free block begins there. Every kernel has some.
+    pub blocks: u64,
+    /// Records of pages on a list of used pages that say what these belong to.
+    pub mappings: u64,
+    /// Of `blocks` and `mappings`, records that contradict themselves: no block of that size can begin at
+    /// that page, or nothing of the kernel is at that address. No kernel has any.
+    pub impossible: u64,
+    /// Whether the kernel tells how free blocks are known.
+    pub tells_free: bool,
+}
+
+impl ScanReport {
+    /// Records of which it says more than chance when none of them begins a free block: those of 16 MiB.
+    const MANY: u64 = 1 << 12;
+
+    /// Whether the records cannot be those of a kernel, so that nothing they say is to be believed:
+    /// VMCOREINFO tells another size, other places or other values than this memory has. `whole` is whether
+    /// all pages of the machine were looked at: what was filtered before need not have free ones.
+    #[must_use]
+    pub fn is_doubtful(&self, whole: bool) -> bool {
+        let none = whole && self.tells_free && self.blocks == 0 && self.judged >= Self::MANY;
+        none || self.impossible > 4 && self.impossible > self.blocks.saturating_add(self.mappings) / 16
+    }
+
+    /// Takes down what a record shows.
+    fn weigh(&mut self, evidence: Evidence) {
+        let (count, fits) = match evidence {
+            Evidence::Silent => return,
+            Evidence::Block(fits) => (&mut self.blocks, fits),
+            Evidence::Mapping(fits) => (&mut self.mappings, fits),
+        };
+        *count = count.saturating_add(1);
+        self.impossible = self.impossible.saturating_add(u64::from(!fits));
+    }
+
+    /// What both found.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            judged: self.judged.saturating_add(other.judged),
+            unreadable: self.unreadable.saturating_add(other.unreadable),
+            without: self.without.saturating_add(other.without),
+            blocks: self.blocks.saturating_add(other.blocks),
+            mappings: self.mappings.saturating_add(other.mappings),
+            impossible: self.impossible.saturating_add(other.impossible),
+            tells_free: self.tells_free || other.tells_free,
+        }
+    }
 }
 
 /// Looks through the pages of a dead kernel.
@@ -74,7 +122,7 @@ impl<'d> Scan<'d> {
         ranges: &[Range<u64>],
         found: &mut dyn FnMut(Range<u64>, PageClass) -> Result<(), Error>,
     ) -> Result<ScanReport, Error> {
-        let mut report = ScanReport::default();
+        let mut report = ScanReport { tells_free: self.rules.tells_free(), ..ScanReport::default() };
         // A block that was judged in front may reach into what follows.
         let mut next = 0;
         for range in ranges {
@@ -128,12 +176,13 @@ impl<'d> Scan<'d> {
                 let tail = index.saturating_add(1);
                 let next = if self.good.get(tail) == Some(&true) { rest.get(..size) } else { None };
                 let vaddr = self.sections.page(map, pfn);
-                let (pages, class) = self.rules.judge(pfn, vaddr, page, next.unwrap_or_default());
-                let behind = pfn.saturating_add(pages);
-                if let Some(class) = class {
+                let verdict = self.rules.judge(pfn, vaddr, page, next.unwrap_or_default());
+                let behind = pfn.saturating_add(verdict.pages);
+                if let Some(class) = verdict.class {
                     found(pfn..behind, class)?;
                 }
-                report.judged = report.judged.saturating_add(pages);
+                report.judged = report.judged.saturating_add(verdict.pages);
+                report.weigh(verdict.evidence);
                 pfn = behind;
             }
         }

@@ -133,6 +133,7 @@ impl SavePlan<'_> {
             corrupt: self.corrupt,
             source_defects: source_defects(self.dump),
             dropped_phdrs,
+            left_out: self.left_out,
             ..SaveReport::default()
         })
     }

@@ -9,7 +9,10 @@ use thiserror::Error;
 
 use super::device::{self, Device};
 use super::draft::{Draft, check, failed};
-use super::{Flatten, Interrupted, KdumpOptions, KdumpPlan, SavePlan, SaveReport, WriteAt};
+use super::{
+    ElfOptions, Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, RawPlan, SavePlan, SaveReport,
+    WriteAt,
+};
 use crate::dump::Dump;
 use crate::error::Error;
 use crate::progress::Progress;
@@ -57,15 +60,22 @@ impl SaveFailure {
 }
 
 /// The format a dump is saved in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SaveFormat {
     /// An ELF core.
-    #[default]
-    Elf,
+    Elf(ElfOptions),
+    /// A raw image of the memory.
+    Raw,
     /// A kdump-compressed file.
     Kdump(KdumpOptions),
     /// A kdump-compressed file as a flattened stream.
     Flattened(KdumpOptions),
+}
+
+impl Default for SaveFormat {
+    fn default() -> Self {
+        Self::Elf(ElfOptions::default())
+    }
 }
 
 /// What the caller of [`save`] asks for and allows.
@@ -77,9 +87,33 @@ pub struct SaveOptions {
     pub format: SaveFormat,
 }
 
+/// What would be saved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Bytes of memory, those that are zero included.
+    pub memory: u64,
+    /// Bytes of the file at most, holes included: when nothing can be compressed.
+    pub max_size: u64,
+    /// Pages that would be left out.
+    pub left_out: LeftOut,
+}
+
+/// What [`save`] would do in a format, as far as that is known without reading the memory.
+///
+/// # Errors
+/// Those of the plans.
+pub fn estimate(dump: &Dump<'_>, format: SaveFormat) -> Result<Estimate, Error> {
+    Ok(Plan::new(dump, format)?.estimate())
+}
+
+/// Bytes in front of each record of a flattened stream, and of its head and its end.
+const FLATTENED_HEADS: u64 = 16;
+const FLATTENED_ENDS: u64 = 8192;
+
 /// A file that is planned, in any format.
 enum Plan<'d> {
     Elf(Box<SavePlan<'d>>),
+    Raw(Box<RawPlan<'d>>),
     Kdump(Box<KdumpPlan<'d>>),
     Flattened(Box<KdumpPlan<'d>>),
 }
@@ -87,7 +121,8 @@ enum Plan<'d> {
 impl<'d> Plan<'d> {
     fn new(dump: &'d Dump<'_>, format: SaveFormat) -> Result<Self, Error> {
         Ok(match format {
-            SaveFormat::Elf => Self::Elf(Box::new(SavePlan::elf(dump)?)),
+            SaveFormat::Elf(options) => Self::Elf(Box::new(SavePlan::with(dump, options)?)),
+            SaveFormat::Raw => Self::Raw(Box::new(RawPlan::new(dump)?)),
             SaveFormat::Kdump(options) => Self::Kdump(Box::new(KdumpPlan::new(dump, options)?)),
             SaveFormat::Flattened(options) => Self::Flattened(Box::new(KdumpPlan::new(dump, options)?)),
         })
@@ -97,7 +132,30 @@ impl<'d> Plan<'d> {
     fn size(&self) -> u64 {
         match self {
             Self::Elf(plan) => plan.size(),
+            Self::Raw(plan) => plan.size(),
             Self::Kdump(plan) | Self::Flattened(plan) => plan.size(),
+        }
+    }
+
+    /// What is known before a byte is written.
+    fn estimate(&self) -> Estimate {
+        match self {
+            Self::Elf(plan) => {
+                Estimate { memory: plan.memory(), max_size: plan.size(), left_out: plan.left_out() }
+            }
+            Self::Raw(plan) => {
+                Estimate { memory: plan.memory(), max_size: plan.size(), left_out: LeftOut::default() }
+            }
+            Self::Kdump(plan) => {
+                Estimate { memory: plan.memory(), max_size: plan.max_size(), left_out: plan.left_out() }
+            }
+            Self::Flattened(plan) => {
+                // Each write of a piece has a head of its own; a piece is no smaller than a page, but for
+                // the descriptors.
+                let heads = (plan.max_size() / 4096).saturating_mul(FLATTENED_HEADS);
+                let max_size = plan.max_size().saturating_add(heads).saturating_add(FLATTENED_ENDS);
+                Estimate { memory: plan.memory(), max_size, left_out: plan.left_out() }
+            }
         }
     }
 
@@ -108,6 +166,7 @@ impl<'d> Plan<'d> {
     ) -> Result<SaveReport, Interrupted> {
         match self {
             Self::Elf(plan) => plan.copy(sink, progress),
+            Self::Raw(plan) => plan.copy(sink, progress),
             Self::Kdump(plan) => plan.copy(sink, progress),
             Self::Flattened(plan) => {
                 let mut at = 0_u64;
@@ -191,6 +250,10 @@ pub fn save(
             if matches!(options.format, SaveFormat::Flattened(_)) {
                 // Nothing would tell what it holds behind a stream that was cut.
                 let what = "a flattened stream on a block device, where nothing would tell its end";
+                return Err(SaveFailure::early(Error::Unsupported { what }));
+            }
+            if options.format == SaveFormat::Raw {
+                let what = "a raw image on a block device, where what was there would be taken for memory";
                 return Err(SaveFailure::early(Error::Unsupported { what }));
             }
             let plan = Plan::new(dump, options.format).map_err(SaveFailure::early)?;

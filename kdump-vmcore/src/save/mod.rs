@@ -1,6 +1,7 @@
 //! Saving a dump: as an ELF core, or as a kdump-compressed file.
 
 mod copy;
+mod cuts;
 #[cfg(feature = "std")]
 mod device;
 #[cfg(feature = "std")]
@@ -10,9 +11,12 @@ mod file;
 mod flatten;
 mod kdump;
 mod layout;
+mod leave_out;
 mod losses;
 mod note;
+mod pages;
 mod plan;
+mod raw;
 mod report;
 mod sink;
 
@@ -20,9 +24,10 @@ pub use copy::Interrupted;
 #[cfg(feature = "std")]
 pub use draft::Draft;
 #[cfg(feature = "std")]
-pub use file::{SaveFailure, SaveFormat, SaveOptions, save, save_stream};
+pub use file::{Estimate, SaveFailure, SaveFormat, SaveOptions, estimate, save, save_stream};
 pub use flatten::Flatten;
 pub use kdump::{KdumpOptions, KdumpPlan};
-pub use plan::SavePlan;
-pub use report::{LeftOut, SaveReport};
+pub use plan::{ElfOptions, SavePlan};
+pub use raw::RawPlan;
+pub use report::{Doubt, LeftOut, SaveReport, StoredPages};
 pub use sink::WriteAt;

@@ -4,13 +4,31 @@ use alloc::vec::Vec;
 
 use kdump_elf::{HeaderLayout, LossReason, LostRange, PT_LOAD, PT_NOTE, Phdr, align_up};
 
+use super::cuts::Cuts;
 use super::layout::{self, PAGE, Region};
 use super::losses::{Losses, MAX_KNOWN, reason_of};
 use super::note::{Cleaned, NotePlace, holder, mark};
+use super::report::LeftOut;
 use crate::dump::{Dump, MAX_PHDRS, Span, SpanKind, Unreadable, is_usable};
-use crate::error::Error;
-use crate::error::elf;
+use crate::error::{Error, elf};
+use crate::filter::Classes;
 use crate::room::{collect, push, zeroed};
+
+/// What an ELF core is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ElfOptions {
+    /// Pages that are left out, where 256 or more stand in a row: each row ends a PT_LOAD. Shorter rows are
+    /// saved as they are ([`LeftOut::short`]), as makedumpfile does.
+    pub exclude: Classes,
+    /// Threads that look at the kernel's records of pages, the caller's among them. Without `std` there is one.
+    pub threads: u16,
+}
+
+impl Default for ElfOptions {
+    fn default() -> Self {
+        Self { exclude: Classes::NONE, threads: 1 }
+    }
+}
 
 /// How a dump is saved as an ELF core: known before a byte is written.
 ///
@@ -37,19 +55,34 @@ pub struct SavePlan<'d> {
     pub(super) memory: u64,
     pub(super) shared: u64,
     pub(super) dropped_phdrs: Vec<u32>,
+    pub(super) left_out: LeftOut,
 }
 
 impl<'d> SavePlan<'d> {
+    /// Lays out the file, with everything the source has.
+    ///
+    /// # Errors
+    /// As [`SavePlan::with`].
+    pub fn elf(dump: &'d Dump<'d>) -> Result<Self, Error> {
+        Self::with(dump, ElfOptions::default())
+    }
+
     /// Lays out the file.
     ///
     /// # Errors
     /// When the source has no program headers to keep, or the file would need offsets that
-    /// its ELF class does not have.
-    pub fn elf(dump: &'d Dump<'d>) -> Result<Self, Error> {
-        let mut spans = layout::spans(dump)?;
+    /// its ELF class does not have; and where pages are to be left out, those of [`Scan::new`](crate::Scan::new).
+    pub fn with(dump: &'d Dump<'d>, options: ElfOptions) -> Result<Self, Error> {
+        let spans = layout::spans(dump)?;
+        let cuts = Cuts::new(dump, options, &spans, dump.phdrs())?;
+        let mut spans = cuts.cut_spans(spans)?;
         let made = if dump.phdrs().is_empty() { phdrs_of(dump, &spans)? } else { Vec::new() };
-        let (mut kept, dropped_phdrs) =
-            if made.is_empty() { sort(dump.phdrs())? } else { (made, Vec::new()) };
+        let (mut kept, dropped_phdrs) = if made.is_empty() {
+            let (kept, dropped) = sort(dump.phdrs())?;
+            (cuts.cut_phdrs(kept)?, dropped)
+        } else {
+            (made, Vec::new())
+        };
         if kept.is_empty() {
             return Err(Error::Corrupt { what: "number of segments", value: 0, expected: "at least 1" });
         }
@@ -74,6 +107,7 @@ impl<'d> SavePlan<'d> {
             memory: 0,
             shared: 0,
             dropped_phdrs,
+            left_out: cuts.told,
         };
         plan.write_head(&mut kept, &runs)?;
         readable.retain_mut(|region| {
@@ -107,6 +141,12 @@ impl<'d> SavePlan<'d> {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Pages the file will not have because that was asked for.
+    #[must_use]
+    pub fn left_out(&self) -> LeftOut {
+        self.left_out
     }
 
     /// Bytes of memory the file will have.

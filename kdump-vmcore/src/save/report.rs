@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::dump::{PageClass, Unreadable};
+use crate::dump::{PageClass, Span, SpanKind, Unreadable};
 
 /// Pages that were left out because that was asked for, and what is to be known of the choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,22 @@ pub struct LeftOut {
     pub unreadable: u64,
     /// Pages that are kept because the kernel has no record of them.
     pub without: u64,
+    /// Of the pages that count as left out, those that are saved even so: an ELF core leaves out runs of them
+    /// only, and these were too short.
+    pub short: u64,
+    /// Why all pages are kept although some were to be left out.
+    pub doubt: Option<Doubt>,
+}
+
+/// The records of the kernel cannot be what VMCOREINFO says they are: by them free memory and memory in use
+/// would be taken for each other, and nothing is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// Records that say a free block begins there; every kernel has some.
+    pub blocks: u64,
+    /// Of these, and of records that say what a page belongs to, those that contradict themselves; no kernel
+    /// has any.
+    pub impossible: u64,
 }
 
 impl LeftOut {
@@ -27,6 +43,15 @@ impl LeftOut {
         self.pages.iter().copied().fold(0, u64::saturating_add)
     }
 
+    /// What both left out.
+    #[cfg(feature = "std")]
+    pub(super) fn and(mut self, other: Self) -> Self {
+        for (class, pages) in other.classes() {
+            self.add(class, pages);
+        }
+        self
+    }
+
     pub(super) fn add(&mut self, class: PageClass, pages: u64) {
         for (sum, other) in self.pages.iter_mut().zip(PageClass::ALL) {
             if other == class {
@@ -34,6 +59,17 @@ impl LeftOut {
             }
         }
     }
+}
+
+/// How pages are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoredPages {
+    /// Of zeros, which share one place.
+    pub zero: u64,
+    /// As they are: without compression, or where that does not pay.
+    pub plain: u64,
+    /// Compressed.
+    pub compressed: u64,
 }
 
 /// What saving did.
@@ -57,6 +93,8 @@ pub struct SaveReport {
     pub given_up: u64,
     /// Pages that were left out because that was asked for.
     pub left_out: LeftOut,
+    /// How the pages of a kdump-compressed file are stored; none of another file.
+    pub stored: StoredPages,
     /// Other defects the source had; its completeness lists them.
     pub source_defects: u32,
     /// Whether the unfinished file of a process that was killed was removed.
@@ -73,6 +111,15 @@ impl SaveReport {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.unreadable.is_empty() && self.given_up == 0 && self.source_defects == 0
+    }
+
+    /// Counts memory that the source is known to have lost by its kind.
+    pub(super) fn count_lost(&mut self, span: Span) {
+        match span.kind {
+            SpanKind::Missing => self.missing = self.missing.saturating_add(span.range.size()),
+            SpanKind::Corrupt => self.corrupt = self.corrupt.saturating_add(span.range.size()),
+            _ => {}
+        }
     }
 
     /// Bytes of memory that the saved dump lacks.

@@ -9,6 +9,7 @@ mod notes;
 mod plan;
 mod read;
 pub(crate) mod save;
+mod space;
 mod status;
 pub(crate) mod unload;
 mod verify;

@@ -1,5 +1,6 @@
 //! `kdump save`: copies a dump, or /proc/vmcore, to a safe place.
 
+use core::time::Duration;
 use std::fs::File;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
@@ -8,11 +9,12 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use kdump_vmcore::codec::Codec;
 use kdump_vmcore::{
-    Classes, KdumpOptions, LeftOut, PageClass, ReadOptions, SaveFormat, SaveOptions, SaveReport,
+    Classes, Dump, ElfOptions, KdumpOptions, LeftOut, PageClass, ReadOptions, SaveFormat, SaveOptions,
+    SaveReport,
 };
 use serde_json::{Value, json};
 
-use super::info;
+use super::{info, space};
 use crate::failure::{CommandResult, Failure};
 use crate::new_file;
 use crate::progress::{self, Reporter};
@@ -33,12 +35,14 @@ as many as there are CPUs, or by --threads at most. --format kdump is what maked
 writes, version 6: crash, drgn and makedumpfile read it. Pages of zeros share one place in it, a page
 that compression does not make smaller is stored as it is, and the file is the same for every number of
 threads. --format flattened is the same as a stream, which `makedumpfile -R` and `kdump save` put
-together; DST - writes it to standard output.
+together; DST - writes it to standard output. --format raw is the memory alone, each byte at the offset of
+its address: what is no RAM or could not be read is zero there, and only the messages tell.
 
 -d and --exclude leave pages out by what the dead kernel's array of struct page says of them, as
 VMCOREINFO describes it, of x86_64: with any class also those with memory errors and those given back to a
-hypervisor. A page of which the record cannot be read is kept and counted. What the kernel does not tell
-enough for is refused by the name of the missing key, before anything is written. --split is refused.
+hypervisor; --format elf leaves out rows of 256 pages and more. A page of which the record cannot be read is
+kept and counted. What the kernel does not tell enough for, or cannot have told, is refused by the name of the
+key, before anything is written. Where the records contradict it, all pages are kept. --split is refused. --dry-run tells what would be saved, and writes nothing.
 
 Exit status: 0 saved; 3 saved, but SRC lacked something; 1 not saved.
 
@@ -68,29 +72,45 @@ pub(crate) fn command() -> Command {
             "elf",
             "kdump",
             "flattened",
+            "raw",
         ]))
         .arg(
             option("compress", "METHOD", "Compression of pages; not for elf")
                 .value_parser(["none", "zlib", "lzo", "snappy", "zstd"]),
         )
         .arg(
-            option("exclude", "CLASSES", "Kinds of pages to leave out, separated by commas; not for elf")
-                .value_delimiter(',')
-                .value_parser(["zero", "cache", "cache-private", "user", "free"])
-                .conflicts_with("level"),
+            option("level", "N", "Level of the compression: zlib 1 to 9, zstd 1 to 22; 1 if not given")
+                .allow_negative_numbers(true)
+                .value_parser(value_parser!(i32)),
         )
         .arg(
-            Arg::new("level")
+            option("exclude", "CLASSES", "Kinds of pages to leave out, separated by commas; not for raw")
+                .value_delimiter(',')
+                .value_parser(["zero", "cache", "cache-private", "user", "free"])
+                .conflicts_with("dump-level"),
+        )
+        .arg(
+            Arg::new("dump-level")
                 .short('d')
                 .value_name("LEVEL")
                 .value_parser(value_parser!(u8).range(0..=31))
-                .help("Kinds of pages to leave out, as the number makedumpfile uses; not for elf"),
+                .help("Kinds of pages to leave out, as the number makedumpfile uses; not for raw"),
         )
         .arg(
-            option("threads", "N", "At most this many threads read and compress; for elf they read")
-                .value_parser(value_parser!(u16).range(1..)),
+            option(
+                "threads",
+                "N",
+                "This many threads read and compress, one for each CPU at most; for elf they read",
+            )
+            .value_parser(value_parser!(u16).range(1..)),
         )
         .arg(option("split", "N", "Split into N files; 1 only").value_parser(value_parser!(u16).range(1..)))
+        .arg(
+            Arg::new("dry-run")
+                .long("dry-run")
+                .action(ArgAction::SetTrue)
+                .help("Write nothing: tell which pages would be saved, and how many bytes at most"),
+        )
         .arg(
             Arg::new("force")
                 .long("force")
@@ -108,7 +128,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     refuse_unsupported(matches)?;
     let format = format(matches)?;
     let mut dump = info::open(matches)?;
-    if let Some(&threads) = matches.get_one::<u16>("threads") {
+    if let Some(threads) = threads(matches) {
         dump = dump.read_options(ReadOptions::default().threads(threads.into()));
     }
     let destination = matches.get_one::<PathBuf>("dst").ok_or_else(|| Failure::usage("DST is missing"))?;
@@ -119,7 +139,14 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     if let Some(more) = defects.len().checked_sub(LINES).filter(|&more| more > 0) {
         crate::terminal::tell!("kdump save: and {more} more defects");
     }
+    if matches.get_flag("dry-run") {
+        return dry_run(matches, &dump, format);
+    }
     let options = SaveOptions { force: matches.get_flag("force"), format };
+    if !is_stdout(destination) {
+        space::warn(&dump, format, destination);
+    }
+    let begun = std::time::Instant::now();
     let mut reporter = Reporter::new(matches);
     let mut progress = |state| reporter.show(state);
     let result = match format {
@@ -141,12 +168,36 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let report = result.map_err(|failure| Failure::from(failure).of(destination.display()))?;
     tell(&report);
     if matches.get_one::<String>("progress").is_some_and(|how| how == "json") {
-        crate::terminal::tell!("{}", document(&report));
+        crate::terminal::tell!("{}", document(&report, begun.elapsed()));
     }
     if report.is_whole() {
         return Ok(());
     }
     Err(Failure::lacking(format!("{} is saved, but {}", destination.display(), lacking(&report))))
+}
+
+/// Tells what would be saved. Pages of zeros are known when they are read only: the size is the most there
+/// can be.
+fn dry_run(matches: &ArgMatches, dump: &Dump<'_>, format: SaveFormat) -> CommandResult {
+    let estimate = kdump_vmcore::estimate(dump, format).map_err(|error| Failure::new(error.to_string()))?;
+    if matches.get_one::<String>("progress").is_some_and(|how| how == "json") {
+        let document = json!({
+            "saved": false,
+            "memory": estimate.memory,
+            "max_size": estimate.max_size,
+            "left_out_pages": left_out_pages(&estimate.left_out),
+            "undecided_pages": estimate.left_out.unreadable,
+            "pages_without_record": estimate.left_out.without,
+        });
+        crate::terminal::tell!("{document}");
+        return Ok(());
+    }
+    for line in left_out(&estimate.left_out) {
+        crate::terminal::tell!("{line}");
+    }
+    let (memory, size) = (info::human_size(estimate.memory), estimate.max_size);
+    crate::terminal::tell!("would save {memory} of memory in at most {size} bytes; nothing is written");
+    Ok(())
 }
 
 /// What the source lacked, in a sentence.
@@ -178,10 +229,22 @@ fn unreadable(report: &SaveReport) -> u64 {
     report.unreadable.bytes.saturating_sub(report.missing).saturating_sub(report.corrupt)
 }
 
-fn document(report: &SaveReport) -> Value {
-    let left_out = report.left_out.classes().map(|(class, pages)| (class.name().to_owned(), pages.into()));
-    let left_out: serde_json::Map<String, Value> = left_out.collect();
+fn left_out_pages(left_out: &LeftOut) -> serde_json::Map<String, Value> {
+    left_out.classes().map(|(class, pages)| (class.name().to_owned(), pages.into())).collect()
+}
+
+fn document(report: &SaveReport, time: Duration) -> Value {
+    let micros = time.as_micros().max(1);
+    let rate = u128::from(report.memory).saturating_mul(1_000_000).checked_div(micros).unwrap_or(0);
     json!({
+        "milliseconds": u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+        "bytes_per_second": u64::try_from(rate).unwrap_or(u64::MAX),
+        "written": report.written,
+        "stored_pages": {
+            "zero": report.stored.zero,
+            "plain": report.stored.plain,
+            "compressed": report.stored.compressed,
+        },
         "saved": true,
         "whole": report.is_whole(),
         "file_size": report.file_size,
@@ -190,9 +253,11 @@ fn document(report: &SaveReport) -> Value {
         "unreadable": unreadable(report),
         "corrupt": report.corrupt,
         "given_up": report.given_up,
-        "left_out_pages": left_out,
+        "left_out_pages": left_out_pages(&report.left_out),
+        "short_run_pages": report.left_out.short,
         "undecided_pages": report.left_out.unreadable,
         "pages_without_record": report.left_out.without,
+        "doubt": report.left_out.doubt.map(|doubt| json!({ "blocks": doubt.blocks, "impossible": doubt.impossible })),
         "source_defects": report.source_defects,
     })
 }
@@ -222,6 +287,13 @@ fn was_closed() -> bool {
     is_null && flags.is_some_and(|flags| flags & 3 == 2)
 }
 
+/// Threads that are asked for, no more than there are CPUs: others would wait for these.
+fn threads(matches: &ArgMatches) -> Option<u16> {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let cpus = u16::try_from(cpus).unwrap_or(u16::MAX);
+    matches.get_one::<u16>("threads").map(|&threads| threads.min(cpus))
+}
+
 /// What is to be written. Compression, leaving pages out and standard output ask for the format that has them.
 fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
     let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
@@ -230,21 +302,30 @@ fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
         None | Some("none") => None,
         Some(name) => Some(Codec::from_name(name).ok_or_else(|| Failure::usage("no such compression"))?),
     };
-    let threads = matches.get_one::<u16>("threads").copied().unwrap_or(1);
+    let threads = threads(matches).unwrap_or(1);
     let exclude = classes(matches);
-    let options = KdumpOptions { codec, threads, exclude, ..KdumpOptions::default() };
+    let level = matches.get_one::<i32>("level").copied();
+    check_level(codec, level)?;
+    let options = KdumpOptions { codec, level, threads, exclude };
     let usual = match (stdout, codec) {
         (true, _) => "flattened",
         (_, None) if exclude.is_empty() => "elf",
         _ => "kdump",
     };
-    match text("format").unwrap_or(usual) {
-        "elf" if stdout => Err(Failure::new("--format elf cannot be written to -: a stream is flattened")),
-        "elf" if codec.is_some() => Err(Failure::new("--format elf has no compression: use --format kdump")),
-        "elf" if !exclude.is_empty() => {
-            Err(Failure::new("--format elf has everything: to leave pages out use --format kdump"))
+    let name = text("format").unwrap_or(usual);
+    match name {
+        "elf" | "raw" if stdout => {
+            Err(Failure::new(format!("--format {name} cannot be written to -: a stream is flattened")))
         }
-        "elf" => Ok(SaveFormat::Elf),
+        "elf" | "raw" if codec.is_some() => {
+            Err(Failure::new(format!("--format {name} has no compression: use --format kdump")))
+        }
+        "raw" if !exclude.is_empty() => {
+            let why = "--format raw cannot tell what is left out: use --format kdump or elf";
+            Err(Failure::new(why))
+        }
+        "elf" => Ok(SaveFormat::Elf(ElfOptions { exclude, threads })),
+        "raw" => Ok(SaveFormat::Raw),
         "flattened" if stdout && std::io::stdout().is_terminal() => {
             Err(Failure::new("standard output is a terminal: a dump is not for reading there"))
         }
@@ -254,9 +335,23 @@ fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
     }
 }
 
+/// A level the compression has.
+fn check_level(codec: Option<Codec>, level: Option<i32>) -> CommandResult {
+    let Some(level) = level else { return Ok(()) };
+    let Some(codec) = codec else {
+        return Err(Failure::usage("--level is of a compression: name it with --compress"));
+    };
+    let has = codec.levels();
+    if (has.min..=has.max).contains(&level) {
+        return Ok(());
+    }
+    let (name, min, max) = (codec.name(), has.min, has.max);
+    Err(Failure::usage(format!("--level {level}: {name} has levels from {min} to {max}")))
+}
+
 /// Kinds of pages to leave out; pages of zeros are none of them.
 fn classes(matches: &ArgMatches) -> Classes {
-    let level = matches.get_one::<u8>("level").copied().unwrap_or(0);
+    let level = matches.get_one::<u8>("dump-level").copied().unwrap_or(0);
     let names = matches.get_many::<String>("exclude").into_iter().flatten();
     let classes = names.filter_map(|name| PageClass::ALL.into_iter().find(|class| class.name() == name));
     classes.fold(Classes::from_level(level), Classes::with)
@@ -278,6 +373,19 @@ fn left_out(left_out: &LeftOut) -> Vec<String> {
     let mut lines = Vec::new();
     if !classes.is_empty() {
         lines.push(format!("left out pages: {}", classes.join(", ")));
+    }
+    if let Some(doubt) = left_out.doubt {
+        lines.push(format!(
+            "kept all pages: the kernel's records (struct page) are not what VMCOREINFO says; of {} free \
+             blocks that they tell, {} records contradict themselves",
+            doubt.blocks, doubt.impossible
+        ));
+    }
+    if left_out.short > 0 {
+        lines.push(format!(
+            "of these saved even so: {} pages in runs too short for an ELF core",
+            left_out.short
+        ));
     }
     if unreadable > 0 {
         lines.push(format!("kept {unreadable} pages of which the kernel's record cannot be read"));
@@ -337,7 +445,7 @@ mod tests {
         let lines = left_out(&of(3, 5)).join("\n");
         assert!(lines.contains("kept 3 pages") && lines.contains("kept 5 pages"), "{lines}");
         let report = SaveReport { left_out: of(3, 5), ..SaveReport::default() };
-        let found = document(&report);
+        let found = document(&report, Duration::from_secs(2));
         assert_eq!((&found["undecided_pages"], &found["pages_without_record"]), (&json!(3), &json!(5)));
     }
 }

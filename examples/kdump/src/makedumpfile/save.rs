@@ -4,7 +4,9 @@ use core::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use kdump_vmcore::codec::Codec;
-use kdump_vmcore::{Classes, Dump, Error, KdumpOptions, SaveFailure, SaveFormat, SaveOptions, SaveReport};
+use kdump_vmcore::{
+    Classes, Dump, ElfOptions, Error, KdumpOptions, SaveFailure, SaveFormat, SaveOptions, SaveReport,
+};
 
 use super::options::Options;
 use super::usage;
@@ -92,14 +94,7 @@ pub(super) fn reassemble(options: &Options, from: &[PathBuf], to: &Path) -> Comm
 fn format(options: &Options, level: u8) -> Result<SaveFormat, Failure> {
     let exclude = Classes::from_level(level);
     if options.elf {
-        // Zeros are holes in any case.
-        if !exclude.is_empty() {
-            return Err(unsupported(
-                &format!("-E with -d {level}"),
-                "ELF cores are written whole: leave out -E, or give -d 0 or -d 1",
-            ));
-        }
-        return Ok(SaveFormat::Elf);
+        return Ok(SaveFormat::Elf(ElfOptions { exclude, threads: options.threads }));
     }
     let codec = options.codec.map(|codec| writable(options, codec));
     Ok(SaveFormat::Kdump(KdumpOptions {

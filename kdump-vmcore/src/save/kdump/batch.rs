@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::page_set::PageSet;
+use crate::filter::PageSet;
 
 /// Goes over the pages of sorted ranges that are not left out.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use crate::room::zeroed;
 use crate::source::PhysMemory;
 
 /// Bytes of memory in a batch.
-pub(super) const BATCH: u64 = 1 << 20;
+pub(super) const BATCH: u64 = 256 << 10;
 /// Buffers begin at multiples of this: copying is several times slower elsewhere.
 const ALIGN: usize = 4096;
 

@@ -7,12 +7,11 @@
 
 mod batch;
 mod block;
-mod page_set;
+mod head;
 mod plan;
 mod stream;
 #[cfg(feature = "std")]
 mod threads;
 mod write;
 
-pub(crate) use page_set::PageSet;
 pub use plan::{KdumpOptions, KdumpPlan};

@@ -3,36 +3,23 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use kdump_elf::{Arch, Class, Encoding, LossReason, LostRange, Phdr, PhysRange, VmcoreInfo};
+use kdump_elf::{Arch, Encoding};
 
 use super::super::layout;
-use super::super::losses::{Losses, MAX_KNOWN, reason_of};
-use super::super::note::{Cleaned, NotePlace};
-use super::super::plan::source_defects;
+use super::super::leave_out::leave_out;
+use super::super::note::NotePlace;
+use super::super::pages::{known, partly, without};
 use super::super::report::LeftOut;
-use super::PageSet;
 use super::block::BATCH;
+use super::head::{head_of, headers};
 use crate::codec::{Codec, CodecError, Encoder};
-use crate::dump::kdump::{DESC_LEN, INCOMPLETE, LEVEL_ZERO, MAX_MAPNR, Main, SATURATED, Sub, machine_name};
-use crate::dump::{Dump, Span, SpanKind, Unreadable};
+use crate::dump::kdump::{DESC_LEN, INCOMPLETE, MAX_MAPNR, Main, Sub};
+use crate::dump::{Dump, SpanKind, Unreadable};
 use crate::error::Error;
-use crate::filter::{Classes, Scan};
-use crate::kernel::KernelMemory;
-use crate::room::{append, push, zeroed};
+use crate::filter::{Classes, PageSet, pages_of};
 
-/// What makedumpfile writes, and the newest there is.
-const VERSION: u32 = 6;
-/// The kinds of pages that a dump level can leave out (makedumpfile(8)).
-const LEVELS: u32 = 31;
 /// Bytes of a page where the dump does not say and the machine has one size only.
 const USUAL_PAGE: u64 = 4096;
-/// Bytes of the six names in `struct new_utsname`, each with the zero at its end.
-const NAME: usize = 65;
-/// Places in the list of names (uname(2)).
-const RELEASE: usize = 2;
-const MACHINE: usize = 4;
-/// First address of the x86_64 kernel image (Documentation/arch/x86/x86_64/mm.rst).
-const IMAGE: u64 = 0xffff_ffff_8000_0000;
 
 /// How pages are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +32,8 @@ pub struct KdumpOptions {
     /// that were taken out of use after a memory error or given back to a hypervisor.
     pub exclude: Classes,
     /// Threads that read and compress, the caller's among them. The file is the same for any
-    /// number of them. Without `std` there is one.
+    /// number of them. No more than four for each CPU are started, or 16 where that is more. Without `std`
+    /// there is one.
     pub threads: u16,
 }
 
@@ -130,9 +118,11 @@ impl<'d> KdumpPlan<'d> {
         let readable = without(&readable, &partly)?;
         let losses = known(&spans, &partly, page_size)?;
         let encoding = Encoding { class: dump.word_class(), endian: dump.endian() };
-        let (left_out, scan) = leave_out(dump, options.exclude, &readable, max_mapnr)?;
+        let (left_out, scan) = leave_out(dump, options.exclude, &readable, max_mapnr, options.threads)?;
         let (mut main, mut sub) = headers(dump, page_size, max_mapnr);
-        sub.dump_level |= i32::from(options.exclude.level());
+        if scan.doubt.is_none() {
+            sub.dump_level |= i32::from(options.exclude.level());
+        }
         let (head, note) = head_of(dump, encoding, &mut main, &mut sub, &losses, page_size)?;
         let count =
             |run: &Range<u64>| run.end.saturating_sub(run.start).saturating_sub(left_out.count(run.clone()));
@@ -182,6 +172,12 @@ impl<'d> KdumpPlan<'d> {
     #[must_use]
     pub fn max_size(&self) -> u64 {
         self.size().saturating_add(self.memory())
+    }
+
+    /// Pages the file will not have because that was asked for.
+    #[must_use]
+    pub fn left_out(&self) -> LeftOut {
+        self.scan
     }
 
     /// Bytes of memory the file will have, pages of zeros included.
@@ -246,27 +242,6 @@ impl<'d> KdumpPlan<'d> {
     }
 }
 
-/// What of `readable` is left out.
-fn leave_out(
-    dump: &Dump<'_>,
-    classes: Classes,
-    readable: &[Range<u64>],
-    max_mapnr: u64,
-) -> Result<(PageSet, LeftOut), Error> {
-    if classes.is_empty() {
-        return Ok((PageSet::default(), LeftOut::default()));
-    }
-    let mut set = PageSet::new(max_mapnr)?;
-    let mut told = LeftOut::default();
-    let mut found = |pfns: Range<u64>, class| {
-        told.add(class, set.add(pfns)?);
-        Ok(())
-    };
-    let report = Scan::new(dump, classes)?.run(readable, &mut found)?;
-    (told.unreadable, told.without) = (report.unreadable, report.without);
-    Ok((set, told))
-}
-
 /// Bytes of a page, of a size the format has.
 fn page_size(dump: &Dump<'_>) -> Result<u64, Error> {
     let one = matches!(dump.arch(), Some(Arch::X86_64 | Arch::I386 | Arch::S390x));
@@ -280,197 +255,6 @@ fn page_size(dump: &Dump<'_>) -> Result<u64, Error> {
 }
 
 /// Blocks of one bitmap.
-fn bitmap_blocks(max_mapnr: u64, page_size: u64) -> u64 {
+pub(super) fn bitmap_blocks(max_mapnr: u64, page_size: u64) -> u64 {
     max_mapnr.div_ceil(8).div_ceil(page_size.max(1))
-}
-
-/// The pages that any span of these kinds touches.
-fn pages_of(spans: &[Span], page: u64, kinds: impl Fn(SpanKind) -> bool) -> Result<Vec<Range<u64>>, Error> {
-    let mut ranges: Vec<Range<u64>> = Vec::new();
-    for span in spans.iter().filter(|span| kinds(span.kind)) {
-        let pfns = touched(span.range, page);
-        match ranges.last_mut().filter(|last| last.end >= pfns.start) {
-            Some(last) => last.end = last.end.max(pfns.end),
-            None => push(&mut ranges, "the pages of the source", pfns)?,
-        }
-    }
-    Ok(ranges)
-}
-
-/// The pages that a range touches.
-fn touched(range: PhysRange, page: u64) -> Range<u64> {
-    let page = page.max(1);
-    range.start().checked_div(page).unwrap_or(0)..range.end().div_ceil(page)
-}
-
-/// The pages of `readable` of which a part is lost or was left out: the format knows whole ones only.
-fn partly(readable: &[Range<u64>], spans: &[Span], page: u64) -> Result<Vec<Range<u64>>, Error> {
-    let lacks = |kind: SpanKind| kind != SpanKind::Hole && !kind.is_readable();
-    let mut found: Vec<Range<u64>> = Vec::new();
-    for span in spans.iter().filter(|span| lacks(span.kind)) {
-        let pfns = touched(span.range, page);
-        // Only the first and the last page of a span can have bytes of another one.
-        for pfn in [pfns.start, pfns.end.saturating_sub(1)] {
-            let index = readable.partition_point(|run| run.end <= pfn);
-            let inside = readable.get(index).is_some_and(|run| run.start <= pfn);
-            if inside && found.last().is_none_or(|last| last.end <= pfn) {
-                push(&mut found, "the pages that the source has in part", pfn..pfn.saturating_add(1))?;
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// `ranges` without the pages of `holes`, both sorted and disjoint.
-fn without(ranges: &[Range<u64>], holes: &[Range<u64>]) -> Result<Vec<Range<u64>>, Error> {
-    let what = "the pages of the source";
-    let mut left = Vec::new();
-    let mut holes = holes.iter().peekable();
-    for range in ranges {
-        let mut start = range.start;
-        while let Some(hole) = holes.next_if(|hole| hole.start < range.end) {
-            if hole.start > start {
-                push(&mut left, what, start..hole.start)?;
-            }
-            start = start.max(hole.end);
-        }
-        if start < range.end {
-            push(&mut left, what, start..range.end)?;
-        }
-    }
-    Ok(left)
-}
-
-/// What the source is known to lack and the bitmaps do not say.
-fn known(spans: &[Span], partly: &[Range<u64>], page: u64) -> Result<Losses, Error> {
-    let mut losses = Losses::new(MAX_KNOWN);
-    let mut end = 0;
-    for span in spans {
-        let pfns = touched(span.range, page);
-        let index = partly.partition_point(|hole| hole.end <= pfns.start);
-        let in_part = partly.get(index).is_some_and(|hole| hole.start < pfns.end);
-        let reason = match reason_of(span.kind) {
-            Some(LossReason::Excluded(0)) if !in_part => None,
-            reason => reason,
-        };
-        let Some(reason) = reason else {
-            // Bytes of a page that is lost in part are given up.
-            let share = |hole: &Range<u64>| {
-                let start = hole.start.saturating_mul(page).max(span.range.start());
-                hole.end.saturating_mul(page).min(span.range.end()).saturating_sub(start)
-            };
-            let near =
-                partly.get(index..).unwrap_or_default().iter().take_while(|hole| hole.start < pfns.end);
-            let lost = near.map(share).fold(0, u64::saturating_add);
-            if span.kind.is_readable() {
-                losses.given_up = losses.given_up.saturating_add(lost);
-            }
-            if span.kind != SpanKind::Hole {
-                losses.pass(span.range.size().saturating_sub(lost), span.kind.is_readable());
-            }
-            continue;
-        };
-        let start = pfns.start.saturating_mul(page).max(end);
-        end = pfns.end.saturating_mul(page).max(end);
-        if let Ok(range) = PhysRange::from_half_open(start, end) {
-            losses.add(LostRange { range, reason })?;
-        }
-    }
-    Ok(losses)
-}
-
-/// Both headers, as far as they do not depend on the places of things.
-fn headers(dump: &Dump<'_>, page_size: u64, max_mapnr: u64) -> (Main, Sub) {
-    let narrow = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
-    let info = dump.vmcoreinfo();
-    let mut main = Main {
-        version: VERSION,
-        timestamp: info.and_then(|info| info.decimal("CRASHTIME")).unwrap_or(0),
-        block_size: narrow(page_size),
-        bitmap_blocks: narrow(bitmap_blocks(max_mapnr, page_size).saturating_mul(2)),
-        max_mapnr: narrow(max_mapnr.min(SATURATED)),
-        nr_cpus: narrow(dump.cpu_count() as u64),
-        ..Main::default()
-    };
-    names(dump, &mut main);
-    let sub = Sub {
-        phys_base: phys_base(dump),
-        // What is gone already stays so.
-        dump_level: i32::try_from(LEVEL_ZERO | dump.facts().dump_level & LEVELS).unwrap_or(0),
-        end_pfn: max_mapnr.min(SATURATED),
-        end_pfn_64: max_mapnr,
-        max_mapnr_64: max_mapnr,
-        ..Sub::default()
-    };
-    (main, sub)
-}
-
-/// What uname(2) told on the machine, from its memory; what is known without where that lacks it.
-fn names(dump: &Dump<'_>, main: &mut Main) {
-    if let Some(arch) = dump.arch() {
-        main.set_name(MACHINE, machine_name(arch, dump.endian()).as_bytes());
-    }
-    let Some(info) = dump.vmcoreinfo() else { return };
-    let release = info.release().unwrap_or_default().as_bytes();
-    main.set_name(RELEASE, release);
-    let mut found = [0; 6 * NAME];
-    if read_names(dump, info, &mut found).is_none() {
-        return;
-    }
-    let name = |index: usize| found.chunks_exact(NAME).nth(index).unwrap_or_default();
-    let text = name(RELEASE).split(|byte| *byte == 0).next().unwrap_or_default();
-    if text == release && !release.is_empty() {
-        (0..6).for_each(|index| main.set_name(index, name(index)));
-    }
-}
-
-fn read_names(dump: &Dump<'_>, info: VmcoreInfo<'_>, names: &mut [u8]) -> Option<()> {
-    let place = info.symbol("init_uts_ns")?.checked_add(info.offset("uts_namespace.name")?)?;
-    KernelMemory::new(dump).read(kdump_elf::Vaddr(place), names).ok()
-}
-
-/// Where the kernel's image was loaded, as x86_64 counts it; 0 elsewhere.
-fn phys_base(dump: &Dump<'_>) -> u64 {
-    if let Some(base) = dump.vmcoreinfo().and_then(|info| info.number("phys_base")) {
-        return u64::from_ne_bytes(base.to_ne_bytes());
-    }
-    if dump.arch() != Some(Arch::X86_64) {
-        return 0;
-    }
-    let image = dump.phdrs().iter().find(|phdr| phdr.p_filesz != 0 && phdr.p_vaddr >= IMAGE);
-    image.map_or(0, |phdr| phdr.p_paddr.wrapping_sub(phdr.p_vaddr.wrapping_sub(IMAGE)))
-}
-
-/// The headers, still empty, with the notes behind them; tells the headers where things are.
-fn head_of(
-    dump: &Dump<'_>,
-    encoding: Encoding,
-    main: &mut Main,
-    sub: &mut Sub,
-    losses: &Losses,
-    page_size: u64,
-) -> Result<(Vec<u8>, NotePlace), Error> {
-    let what = "the header of the new file";
-    let packed = dump.arch() == Some(Arch::I386);
-    let begin = page_size.saturating_add(sub.encode(encoding, packed).len() as u64);
-    let mut head = zeroed(what, begin)?;
-    let cleaned = Cleaned::all(dump.notes(), encoding.endian)?;
-    let mut phdr = Phdr::default();
-    let defects = source_defects(dump);
-    let mut note = NotePlace::append(&mut head, encoding, &mut phdr, &cleaned, &losses.ranges, defects)?;
-    note.whole.p_offset = phdr.p_offset;
-    sub.offset_note = phdr.p_offset;
-    if let (Some(info), Some(at)) = (dump.vmcoreinfo(), cleaned.vmcoreinfo) {
-        sub.offset_vmcoreinfo = phdr.p_offset.saturating_add(at as u64);
-        sub.size_vmcoreinfo = info.as_bytes().len() as u64;
-    }
-    let size = (head.len() as u64).next_multiple_of(page_size);
-    let padding = zeroed(what, size.saturating_sub(head.len() as u64))?;
-    append(&mut head, what, &padding)?;
-    main.sub_hdr_size =
-        u32::try_from(size.checked_div(page_size).unwrap_or(0)).unwrap_or(u32::MAX).saturating_sub(1);
-    if encoding.class == Class::Elf32 && size > u32::MAX.into() {
-        return Err(Error::TooLarge { what: "size of the notes", value: size, limit: u32::MAX.into() });
-    }
-    Ok((head, note))
 }

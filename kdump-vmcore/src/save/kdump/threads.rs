@@ -12,8 +12,20 @@ use super::plan::KdumpPlan;
 use super::write::Writer;
 use crate::error::Error;
 
-/// Batches on their way for each thread: one that is worked on, and one that waits to be written.
-const PER_THREAD: usize = 2;
+/// Batches on their way for each thread: one that is worked on, and some that wait to be written, so that a
+/// thread need not wait whenever another one is slower.
+const PER_THREAD: usize = 4;
+
+/// Threads for each CPU at most, and threads that are always allowed. More would only take memory: with
+/// overcommit the system refuses none of them until it is used.
+const PER_CPU: usize = 4;
+const ALLOWED: usize = 16;
+
+/// As many threads as are asked for and the machine has use for.
+fn bounded(threads: u16) -> usize {
+    let cpus = thread::available_parallelism().map_or(1, usize::from);
+    usize::from(threads).min(cpus.saturating_mul(PER_CPU).max(ALLOWED))
+}
 
 /// What the threads share.
 struct Shared<'p> {
@@ -88,7 +100,7 @@ pub(super) fn run<W: WriteAt + ?Sized>(
     plan: &KdumpPlan<'_>,
     batches: Batches<'_>,
 ) -> Result<(), Error> {
-    let threads = usize::from(plan.options.threads);
+    let threads = bounded(plan.options.threads);
     let mut free = Vec::new();
     for number in 0..threads.saturating_mul(PER_THREAD).saturating_add(1) {
         match Block::new(plan) {

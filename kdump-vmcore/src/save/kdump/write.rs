@@ -13,13 +13,13 @@ use super::super::plan::source_defects;
 use super::super::{Interrupted, SaveReport, WriteAt};
 use super::batch::Batches;
 use super::block::{Block, Page, Worker, flag};
-use super::page_set::ones;
 use super::plan::KdumpPlan;
 use super::stream::Stream;
 use crate::dump::Unreadable;
 use crate::dump::kdump::{DESC_LEN, encode_desc};
 use crate::dump::scan::is_zero;
 use crate::error::Error;
+use crate::filter::{PageSet, ones};
 use crate::progress::Progress;
 use crate::room::{append, collect, zeroed};
 use crate::source::MAX_GAPS;
@@ -32,14 +32,14 @@ const STREAM_DESCS: usize = 256;
 const PIECE: u64 = 64 << 10;
 
 impl KdumpPlan<'_> {
-    /// Writes the file into `sink`. `progress` is called after every batch of about 1 MiB and may end
+    /// Writes the file into `sink`. `progress` is called after every batch of about 256 KiB and may end
     /// the work with [`ControlFlow::Break`].
     ///
     /// Memory that cannot be read is reported and ends nothing: its page has a descriptor without
     /// data, and the file remembers where it is and why. Until the last write the file says that it is not
     /// finished, unless `sink` takes no byte twice.
     ///
-    /// Holds 2 MiB for each batch on its way, of which there are two for each thread and one more, what
+    /// Holds half a MiB for each batch on its way, of which there are four for each thread and one more, what
     /// the compression keeps, and a bit for each page that is left out.
     ///
     /// # Errors
@@ -191,6 +191,14 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
                 // The format's own word for a page that should have been written.
                 Page::Lost => (0, 0, 0),
             };
+            let stored = &mut self.report.stored;
+            let count = match state {
+                Page::Zero => &mut stored.zero,
+                Page::Raw => &mut stored.plain,
+                Page::Packed(_) => &mut stored.compressed,
+                Page::Lost => &mut 0,
+            };
+            *count = count.saturating_add(1);
             match state {
                 Page::Lost => self.lose(pfn, lost.next().map(|(_, error)| *error)),
                 _ => self.found.pass(plan.page_size(), true),
@@ -258,13 +266,13 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
     fn tables(&mut self) -> Result<(), Error> {
         let plan = self.plan;
         let first = plan.head.len() as u64;
-        let none = super::PageSet::default();
+        let none = PageSet::default();
         self.bitmap(first, &plan.ram, &none)?;
         self.bitmap(first.saturating_add(plan.bitmap_size()), &plan.readable, &plan.left_out)
     }
 
     /// A bitmap with the pages of `ranges` that are not in `without`.
-    fn bitmap(&mut self, at: u64, ranges: &[Range<u64>], without: &super::PageSet) -> Result<(), Error> {
+    fn bitmap(&mut self, at: u64, ranges: &[Range<u64>], without: &PageSet) -> Result<(), Error> {
         let size = self.plan.bitmap_size();
         let mut piece = zeroed("a piece of a bitmap", PIECE.min(size))?;
         let mut done = 0;
@@ -386,7 +394,7 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
 
 /// Sets the bits of `pfns` that are not in `without` in a bitmap whose first bit is that of `first`, a
 /// multiple of 64.
-fn set(bytes: &mut [u8], first: u64, pfns: Range<u64>, without: &super::PageSet) {
+fn set(bytes: &mut [u8], first: u64, pfns: Range<u64>, without: &PageSet) {
     let mut pfn = pfns.start;
     while pfn < pfns.end {
         let base = pfn & !63;

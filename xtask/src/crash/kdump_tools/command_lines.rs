@@ -79,7 +79,6 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("--non-mmap --num-threads 2 -E ELF OUT", "threads do no harm"),
     ("-L 1000000000 -l -d 31 DUMP OUT", "refused by name"),
     ("--split -l DUMP OUT OUT2", "refused by name"),
-    ("--non-mmap -E -d 31 ELF OUT", "refused by name"),
     ("--non-mmap -F -E ELF", "refused by name"),
     ("--dry-run -l -d 31 DUMP OUT", "refused by name"),
 ];

@@ -25,7 +25,7 @@ impl PageSet {
     }
 
     /// How many of `pfns` are in it.
-    pub(super) fn count(&self, pfns: Range<u64>) -> u64 {
+    pub(crate) fn count(&self, pfns: Range<u64>) -> u64 {
         let (mut pfn, mut count) = (self.next(true, pfns.start, pfns.end), 0_u64);
         while pfn < pfns.end {
             let end = pfns.end.min((pfn | 63).saturating_add(1));
@@ -56,6 +56,20 @@ impl PageSet {
             pfn = end;
         }
         Ok(new)
+    }
+
+    /// Adds the pages of a set with the same end.
+    #[cfg(feature = "std")]
+    pub(crate) fn take(&mut self, other: Self) {
+        for (mine, theirs) in self.parts.iter_mut().zip(other.parts) {
+            if mine.is_empty() {
+                *mine = theirs;
+                continue;
+            }
+            for (mine, theirs) in mine.iter_mut().zip(theirs) {
+                *mine |= theirs;
+            }
+        }
     }
 
     /// The 64 pages from `pfn` on, a multiple of 64.
@@ -89,7 +103,7 @@ impl PageSet {
 }
 
 /// Ones in the lowest `count` bits, at most 64.
-pub(super) fn ones(count: u64) -> u64 {
+pub(crate) fn ones(count: u64) -> u64 {
     let shift = u32::try_from(64_u64.saturating_sub(count)).unwrap_or(64);
     u64::MAX.checked_shr(shift).unwrap_or(0)
 }

@@ -1,0 +1,59 @@
+//! Whether a dump that is saved might not fit.
+
+use std::path::Path;
+
+use kdump_vmcore::{Classes, Dump, KdumpOptions, SaveFormat};
+
+use super::info;
+
+/// Says when the file might not fit, and goes on: most dumps compress well, and what fits is worth having.
+pub(super) fn warn(dump: &Dump<'_>, format: SaveFormat, destination: &Path) {
+    if destination.metadata().is_ok_and(|found| !found.is_file()) {
+        return;
+    }
+    let directory = destination.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let Ok(system) = rustix::fs::statvfs(directory.unwrap_or(Path::new("."))) else { return };
+    let free = system.f_bavail.saturating_mul(system.f_frsize);
+    // Looking at every page is for those only who might need to know.
+    if kdump_vmcore::estimate(dump, unfiltered(format)).is_ok_and(|most| most.max_size <= free) {
+        return;
+    }
+    let Ok(estimate) = kdump_vmcore::estimate(dump, format) else { return };
+    if let Some(warning) = space_warning(estimate.max_size, free) {
+        crate::terminal::tell!("kdump save: {warning}");
+    }
+}
+
+/// The same format with nothing left out.
+fn unfiltered(format: SaveFormat) -> SaveFormat {
+    match format {
+        SaveFormat::Elf(_) => SaveFormat::default(),
+        SaveFormat::Raw => SaveFormat::Raw,
+        SaveFormat::Kdump(options) => SaveFormat::Kdump(KdumpOptions { exclude: Classes::NONE, ..options }),
+        SaveFormat::Flattened(options) => {
+            SaveFormat::Flattened(KdumpOptions { exclude: Classes::NONE, ..options })
+        }
+    }
+}
+
+/// What to say of a file that may need so many bytes where so many are free.
+fn space_warning(need: u64, free: u64) -> Option<String> {
+    let (most, there) = (info::human_size(need), info::human_size(free));
+    let text = format!(
+        "the file may need {most} and the file system has {there} free; if it becomes full, what was saved \
+         until then is kept as .incomplete"
+    );
+    (need > free).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_little_space_is_told_before() {
+        assert_eq!(space_warning(4096, 4096), None);
+        let warning = space_warning(8 << 20, 3 << 20).unwrap();
+        assert!(warning.contains("8.0 MiB") && warning.contains("3.0 MiB"), "{warning}");
+    }
+}

@@ -1,0 +1,163 @@
+//! The class of every page of a dump.
+
+use alloc::vec::Vec;
+use core::array;
+use core::ops::Range;
+
+use super::judge::{Gather, judge};
+use super::page_set::PageSet;
+use super::pages::touched;
+use super::{Classes, ScanReport, is_whole};
+use crate::dump::{Dump, PageClass, SpanKind};
+use crate::error::Error;
+use crate::room::push;
+
+/// Classes there are.
+const COUNT: usize = PageClass::ALL.len();
+/// Bytes of a page where the dump does not say.
+const USUAL_PAGE: u64 = 4096;
+/// The most pieces of RAM.
+const MAX_RAM: usize = 1 << 21;
+
+/// What the dead kernel says of each page of its RAM, also of pages the dump does not have: free, of user
+/// processes, of the page cache, or none of these.
+///
+/// Takes a bit for each page and class, where there are pages of that class nearby.
+#[derive(Debug)]
+pub struct ClassMap {
+    sets: [PageSet; COUNT],
+    ram: Vec<Range<u64>>,
+    page_size: u64,
+    report: ScanReport,
+    is_doubtful: bool,
+}
+
+/// What one thread found.
+struct Found([PageSet; COUNT]);
+
+impl Gather for Found {
+    fn add(&mut self, pfns: Range<u64>, class: PageClass) -> Result<(), Error> {
+        for (set, other) in self.0.iter_mut().zip(PageClass::ALL) {
+            if other == class {
+                set.add(pfns.clone())?;
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "std")]
+    fn join(&mut self, other: Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            mine.take(theirs);
+        }
+    }
+}
+
+impl ClassMap {
+    /// Looks at the kernel's record of every page, with as many threads, the caller's among them. The map is
+    /// the same for any number of them.
+    ///
+    /// # Errors
+    /// Those of [`Scan::new`](crate::Scan::new), and [`Error::OutOfMemory`].
+    pub fn new(dump: &Dump<'_>, threads: u16) -> Result<Self, Error> {
+        let page_size = dump.page_size().unwrap_or(USUAL_PAGE);
+        let ram = ram(dump, page_size)?;
+        let end = ram.last().map_or(0, |last| last.end);
+        let none = || -> Result<Found, Error> {
+            let mut sets = array::from_fn(|_| PageSet::default());
+            for set in &mut sets {
+                *set = PageSet::new(end)?;
+            }
+            Ok(Found(sets))
+        };
+        let (Found(mut sets), report) = judge(dump, Classes::from_level(31), &ram, threads, none)?;
+        let is_doubtful = report.is_doubtful(true) && report.is_doubtful(is_whole(dump));
+        if is_doubtful {
+            sets = array::from_fn(|_| PageSet::default());
+        }
+        Ok(Self { sets, ram, page_size, report, is_doubtful })
+    }
+
+    /// The class of page `pfn`; `None` of what is no RAM, is used by the kernel, or could not be judged.
+    #[must_use]
+    pub fn class(&self, pfn: u64) -> Option<PageClass> {
+        let index = self.ram.partition_point(|range| range.end <= pfn);
+        let inside = self.ram.get(index).is_some_and(|range| range.start <= pfn);
+        let mut sets = self.sets.iter().zip(PageClass::ALL);
+        let bit = 1_u64.checked_shl(u32::try_from(pfn % 64).unwrap_or(0)).unwrap_or(0);
+        sets.find(|(set, _)| inside && set.word(pfn & !63) & bit != 0).map(|(_, class)| class)
+    }
+
+    /// Page frame numbers by class, ascending; neighbours differ in it. What is no RAM is left out.
+    pub fn ranges(&self) -> impl Iterator<Item = (Range<u64>, Option<PageClass>)> {
+        self.ram.iter().flat_map(move |range| {
+            // Of each class the first page that is not behind `pfn`, where that is known.
+            let (mut pfn, mut next) = (range.start, [None; COUNT]);
+            core::iter::from_fn(move || {
+                if pfn >= range.end {
+                    return None;
+                }
+                let start = pfn;
+                let (mut behind, mut found) = (range.end, None);
+                for ((set, class), known) in self.sets.iter().zip(PageClass::ALL).zip(&mut next) {
+                    let at = known.filter(|at| *at >= start);
+                    let at = at.unwrap_or_else(|| set.next(true, start, range.end));
+                    *known = Some(at);
+                    if at == start {
+                        (behind, found) = (set.next(false, start, range.end), Some(class));
+                        break;
+                    }
+                    behind = behind.min(at);
+                }
+                pfn = behind;
+                Some((start..behind, found))
+            })
+        })
+    }
+
+    /// Pages of a class.
+    #[must_use]
+    pub fn pages(&self, class: PageClass) -> u64 {
+        let of = self.sets.iter().zip(PageClass::ALL).filter(|(_, other)| *other == class);
+        let count = |set: &PageSet| {
+            self.ram.iter().map(|range| set.count(range.clone())).fold(0, u64::saturating_add)
+        };
+        of.map(|(set, _)| count(set)).fold(0, u64::saturating_add)
+    }
+
+    /// Bytes of a page.
+    #[must_use]
+    pub fn page_size(&self) -> u64 {
+        self.page_size
+    }
+
+    /// What was looked at, and what could not be.
+    #[must_use]
+    pub fn report(&self) -> ScanReport {
+        self.report
+    }
+
+    /// Whether the records contradict what VMCOREINFO says of them: no page has a class then.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        self.is_doubtful
+    }
+}
+
+/// The pages of the machine's RAM.
+fn ram(dump: &Dump<'_>, page_size: u64) -> Result<Vec<Range<u64>>, Error> {
+    let mut ram: Vec<Range<u64>> = Vec::new();
+    for span in dump.spans_to_the_end().filter(|span| span.kind != SpanKind::Hole) {
+        let pfns = touched(span.range, page_size);
+        if let Some(last) = ram.last_mut().filter(|last| last.end >= pfns.start) {
+            last.end = last.end.max(pfns.end);
+            continue;
+        }
+        if ram.len() >= MAX_RAM {
+            let (value, limit) = (ram.len() as u64, MAX_RAM as u64);
+            return Err(Error::TooLarge { what: "number of pieces of RAM", value, limit });
+        }
+        push(&mut ram, "the RAM of the machine", pfns)?;
+    }
+    Ok(ram)
+}

@@ -1,0 +1,58 @@
+//! What no kernel can have told of its `struct page`.
+
+use kdump_elf::VmcoreInfo;
+
+use super::Rules;
+use crate::error::Error;
+
+/// `struct page` of every kernel is smaller.
+const MAX_SIZE: u64 = 1024;
+
+/// Bytes of a `struct page`.
+pub(super) fn record_size(info: VmcoreInfo<'_>) -> Result<u64, Error> {
+    let size = info.size("page").ok_or(Error::MissingKey { key: "SIZE(page)" })?;
+    // Words of the kernel are in it, and the array has one behind the other.
+    let fits = (16..=MAX_SIZE).contains(&size) && size % 8 == 0;
+    let expected = "a multiple of 8 from 16 to 1024";
+    if fits { Ok(size) } else { Err(Error::Corrupt { what: "SIZE(page)", value: size, expected }) }
+}
+
+impl Rules {
+    /// Refuses what no kernel can have told: by it pages would be taken for what they are not.
+    pub(super) fn check(&self, info: VmcoreInfo<'_>) -> Result<(), Error> {
+        let fields = [
+            ("OFFSET(page.flags)", "page.flags", self.flags),
+            ("OFFSET(page.mapping)", "page.mapping", self.mapping),
+            ("OFFSET(page._mapcount)", "page._mapcount", self.mapcount),
+            ("OFFSET(page.private)", "page.private", self.private),
+        ];
+        for (index, (what, name, field)) in fields.into_iter().enumerate() {
+            let value = info.offset(name).unwrap_or(0);
+            if !field.is_aligned() {
+                return Err(Error::Corrupt { what, value, expected: "a multiple of the field's size" });
+            }
+            let others = fields.iter().skip(index.saturating_add(1)).map(|(_, _, other)| *other);
+            if others.chain([self.compound_head]).any(|other| field.overlaps(other)) {
+                return Err(Error::Corrupt { what, value, expected: "a place of its own in struct page" });
+            }
+        }
+        if !self.compound_head.is_aligned() {
+            let value = info.offset("page.compound_head").or(info.offset("page.compound_info")).unwrap_or(0);
+            let (what, expected) = ("OFFSET(page.compound_head)", "a multiple of the field's size");
+            return Err(Error::Corrupt { what, value, expected });
+        }
+        let flags = [
+            ("NUMBER(PG_lru)", self.lru),
+            ("NUMBER(PG_private)", self.has_private),
+            ("NUMBER(PG_swapbacked)", self.swapbacked),
+            ("NUMBER(PG_swapcache)", self.swapcache),
+        ];
+        for (index, (what, flag)) in flags.into_iter().enumerate() {
+            if flags.iter().skip(index.saturating_add(1)).any(|(_, other)| *other == flag) {
+                let value = flag.trailing_zeros().into();
+                return Err(Error::Corrupt { what, value, expected: "a bit of its own" });
+            }
+        }
+        Ok(())
+    }
+}
