@@ -1,4 +1,4 @@
-//! What an architecture supplies: one folder each, and one row in [`Target::of`].
+//! What an architecture supplies: one folder each, and one row in `Target::of`.
 
 pub mod x86;
 

@@ -9,7 +9,6 @@ mod notes;
 mod plan;
 mod read;
 pub(crate) mod save;
-mod space;
 mod status;
 pub(crate) mod unload;
 mod verify;

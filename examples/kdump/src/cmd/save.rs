@@ -1,5 +1,7 @@
 //! `kdump save`: copies a dump, or /proc/vmcore, to a safe place.
 
+mod space;
+
 use core::time::Duration;
 use std::fs::File;
 use std::io::IsTerminal;
@@ -14,7 +16,7 @@ use kdump_vmcore::{
 };
 use serde_json::{Value, json};
 
-use super::{info, space};
+use super::info;
 use crate::failure::{CommandResult, Failure};
 use crate::new_file;
 use crate::progress::{self, Reporter};
