@@ -658,6 +658,61 @@ fn cut_anywhere_a_page_is_right_or_truncated() {
     }
 }
 
+/// What the headers and the descriptors tell of a dump and what reading all of it finds are the same.
+fn agree(dump: &Dump<'_>) -> u64 {
+    let found = verify(dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+    let state = dump.completeness();
+    assert_eq!(state.missing + state.unreadable, found.unreadable.bytes);
+    assert_eq!(state.is_complete(), found.is_sound(), "{state:?} {found:?}");
+    let mut reader = dump.reader();
+    let lost = reader.looks().filter(|span| span.kind.is_lost()).map(|span| span.range.size());
+    assert_eq!(lost.sum::<u64>(), found.unreadable.bytes);
+    state.missing
+}
+
+/// Pages of zeros share a place in the front of the file, whatever is cut off behind.
+#[test]
+fn zeros_do_not_hide_that_a_file_is_cut() {
+    let data = |pfns: Range<u64>| pfns.map(|pfn| (pfn, Stored::Page(PageCodec::Lzo, vec![]))).collect();
+    let zeros = |pfns: Range<u64>| pfns.map(|pfn| (pfn, Stored::Zero)).collect::<Vec<_>>();
+    let front: Vec<(u64, Stored)> = data(0..300);
+    for pages in [
+        // The last ones, fewer and more than are looked at together.
+        [front.clone(), zeros(300..370), vec![]],
+        [front.clone(), zeros(300..9000), vec![]],
+        // In the middle, so that a search in halves meets nothing else.
+        [data(0..200), zeros(200..9000), data(9000..9100)],
+        [zeros(0..9000), data(9000..9300), zeros(9300..9400)],
+    ] {
+        let mut file = KdumpFile::new(Wire::LE64, 9400);
+        file.dump_level = 1;
+        for (pfn, stored) in pages.concat() {
+            let content = file.content(pfn);
+            file.pages.insert(
+                pfn,
+                match stored {
+                    Stored::Page(codec, _) => Stored::Page(codec, content),
+                    other => other,
+                },
+            );
+        }
+        let (whole, start) = (file.build(), file.layout().data as usize + 4096);
+        assert_eq!(agree(&open(whole.clone())), 0);
+        for step in 0..40 {
+            let cut = start + (whole.len() - start) * step / 40;
+            let dump = open(whole[..cut].to_vec());
+            assert!(agree(&dump) > 0, "cut at {cut}");
+            assert!(dump.completeness().expected_size == whole.len() as u64, "cut at {cut}");
+            for (pfn, stored) in file.pages.iter().step_by(7) {
+                let got = page(&dump, *pfn);
+                assert!(got.is_ok() || matches!(stored, Stored::Page(..)), "{pfn} cut at {cut}: {got:?}");
+            }
+        }
+        let dump = open(whole[..whole.len() - 1].to_vec());
+        assert_eq!(agree(&dump), 4096);
+    }
+}
+
 /// A run of pages that ends inside a word of both bitmaps, of which the file has different parts.
 #[test]
 fn cut_anywhere_every_page_of_a_span_gives_that_span() {

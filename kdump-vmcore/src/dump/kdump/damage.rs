@@ -130,7 +130,7 @@ impl File<'_> {
             extent(header.notes),
             extent(header.erase_info),
             pages.table..table_end,
-            pages.data..pages.end(index, count, scratch),
+            pages.data..pages.end(index, count, self.last, scratch),
         ];
         let clip = |range: Range<u64>| range.start..range.end.min(pages.size);
         let is_ours =

@@ -8,6 +8,7 @@
 mod bitmap;
 mod damage;
 mod describe;
+mod end;
 mod header;
 mod page;
 mod parts;

@@ -18,7 +18,7 @@ use crate::room::zeroed;
 use crate::source::ReadAt;
 
 /// Descriptors read at once: neighbours are usually wanted next.
-const DESCS: usize = 64;
+pub(super) const DESCS: usize = 64;
 /// Bytes that are kept of each: what no page has a use for is left out (`page_flags`).
 const KEPT_DESC: usize = 16;
 
@@ -324,56 +324,5 @@ impl Pages<'_> {
             // Reading will say why.
             Err(_) => SpanKind::Stored,
         }
-    }
-
-    /// Where the file should end that has `count` pages: behind the last of them, or behind the
-    /// descriptors when it is too short even for those.
-    pub(super) fn end(&self, file: usize, count: u64, scratch: &mut PageScratch) -> u64 {
-        let table = self.table.saturating_add(count.saturating_mul(DESC_LEN as u64));
-        let near = (count.saturating_sub(4096)..count).rev();
-        let ends = near.filter_map(|index| match self.place(file, index, 0, scratch) {
-            Ok(Place::Raw(offset)) => Some(offset.saturating_add(self.page_size.into())),
-            Ok(Place::Packed(_, offset, size)) => Some(offset.saturating_add(size.into())),
-            Ok(Place::Zero) => Some(self.data.saturating_add(self.page_size.into())),
-            _ => None,
-        });
-        ends.take(64).max().unwrap_or(table).max(table)
-    }
-
-    /// How many of the first `count` pages are in the file as far as it goes, when their data
-    /// lies in their order as every writer puts it.
-    pub(super) fn readable(&self, file: usize, count: u64, scratch: &mut PageScratch) -> u64 {
-        let listed = self.size.saturating_sub(self.table).checked_div(DESC_LEN as u64).unwrap_or(0);
-        let count = count.min(listed);
-        // Zero pages and lost ones say nothing about the end of the file: ask those behind.
-        let mut fits = |index: u64| {
-            let near = index..index.saturating_add(4096).min(count);
-            let mut has_zeros = false;
-            let ends = near.into_iter().find_map(|index| match self.place(file, index, 0, scratch) {
-                Ok(Place::Raw(offset)) => Some(offset.saturating_add(self.page_size.into())),
-                Ok(Place::Packed(_, offset, size)) => Some(offset.saturating_add(size.into())),
-                Ok(Place::Zero) => {
-                    has_zeros = true;
-                    None
-                }
-                _ => None,
-            });
-            // Of an unfinished file the descriptors behind the last page are zero.
-            ends.map_or(!self.unfinished || has_zeros, |end| end <= self.size)
-        };
-        let last = count.saturating_sub(64);
-        if (last..count).all(&mut fits) {
-            return count;
-        }
-        let (mut low, mut high) = (0, count);
-        while low < high {
-            let middle = low.midpoint(high);
-            if fits(middle) {
-                low = middle.saturating_add(1);
-            } else {
-                high = middle;
-            }
-        }
-        low
     }
 }

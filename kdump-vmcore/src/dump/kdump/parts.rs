@@ -10,6 +10,7 @@ use super::Kdump;
 use super::bitmap::Bitmap;
 use super::damage::{no_page, no_ram, unlike};
 use super::describe::details;
+use super::end::Last;
 use super::header::{Extent, Header, MACHINE, fill};
 use super::page::{PageScratch, Pages};
 use super::raw::DESC_LEN;
@@ -34,6 +35,8 @@ pub(super) struct File<'s> {
     pub(super) rank: u64,
     /// How many of its pages the file is long enough for.
     pub(super) readable: u64,
+    /// Those that tell where it ends.
+    pub(super) last: Last,
 }
 
 /// A file of which the headers were read.
@@ -308,8 +311,9 @@ impl<'s> File<'s> {
         }
         let rank = stored.rank(pfns.start);
         let count = stored.rank(pfns.end).saturating_sub(rank);
-        let readable = pages.readable(index, count, scratch);
-        Ok(Self { pages, pfns, rank, readable })
+        let last = pages.last(index, count, scratch);
+        let readable = pages.readable(index, count, last, scratch);
+        Ok(Self { pages, pfns, rank, readable, last })
     }
 
     /// Pages that have a descriptor in this file.
@@ -318,7 +322,7 @@ impl<'s> File<'s> {
     }
 
     /// Adds the file's size to what is there and what should be; returns how many of its pages
-    /// are behind the end.
+    /// are not there.
     fn expect(
         &self,
         stored: &Bitmap,
@@ -327,10 +331,10 @@ impl<'s> File<'s> {
         index: usize,
     ) -> u64 {
         let count = self.count(stored);
-        let end = self.pages.end(index, count, scratch);
+        let end = self.pages.end(index, count, self.last, scratch);
         sum.file_size = sum.file_size.saturating_add(self.pages.size);
         sum.expected_size = sum.expected_size.saturating_add(end);
-        count.saturating_sub(self.readable)
+        self.pages.lost(index, count, self.readable, scratch)
     }
 }
 
