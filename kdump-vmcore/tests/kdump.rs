@@ -713,6 +713,28 @@ fn zeros_do_not_hide_that_a_file_is_cut() {
     }
 }
 
+/// The end of the bitmap is not there; descriptors and pages are.
+#[test]
+fn pages_whose_bits_are_lost_are_missing_and_the_others_are_read() {
+    let file = KdumpFile::new(Wire::LE64, 60_000).with_pages((1..60_000).step_by(13), &[PageCodec::Zlib]);
+    let lost = file.layout().bitmap_2 as usize + 4096;
+    let mut flat = dumpgen::Flattened::of(&file.build(), 2048);
+    flat.records.retain(|record| !(lost..lost + 4096).contains(&(record.offset as usize)));
+    flat.end = false;
+    let dump = open(flat.build());
+    assert_eq!(agree(&dump), (60_000 - 32_768) * 4096);
+    check_pages(&file, &dump, 0..100);
+    check_pages(&file, &dump, 32_700..32_768);
+    let mut reader = dump.reader();
+    let rest = dump.span(Paddr(32_768 * 4096)).unwrap();
+    assert_eq!((rest.range.start(), rest.range.end()), (32_768 * 4096, 60_000 * 4096));
+    for pfn in [32_768, 32_769, 40_002, 59_999] {
+        assert_eq!(reader.look(Paddr(pfn * 4096)), Some(rest), "{pfn}");
+        assert_eq!(reader.kind(Paddr(pfn * 4096)), Some(SpanKind::Missing), "{pfn}");
+        assert!(matches!(page(&dump, pfn), Err(Error::Truncated { what: "bitmap", .. })), "{pfn}");
+    }
+}
+
 /// A run of pages that ends inside a word of both bitmaps, of which the file has different parts.
 #[test]
 fn cut_anywhere_every_page_of_a_span_gives_that_span() {
