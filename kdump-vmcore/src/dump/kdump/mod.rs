@@ -13,6 +13,7 @@ mod header;
 mod page;
 mod parts;
 mod raw;
+mod set;
 mod zero_form;
 
 use alloc::boxed::Box;

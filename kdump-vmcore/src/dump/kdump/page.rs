@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use kdump_elf::Endian;
 use zerocopy::{BE, FromBytes, LE};
 
+use super::header::Header;
 use super::raw::{DESC_LEN, PageDesc};
 use super::zero_form::ZeroForm;
 use crate::codec::{Codec, CodecError, Decoder};
@@ -104,6 +105,32 @@ impl PageScratch {
     }
 }
 
+impl<'s> Pages<'s> {
+    /// Those of a file in which so many bits of the bitmap of stored pages are set. What lies behind `good` is not
+    /// known to be what it should be.
+    pub(super) fn new(
+        source: Part<'s>,
+        header: &Header,
+        ones: u64,
+        good: Option<u64>,
+    ) -> Result<Self, Error> {
+        let blocks = u64::from(header.main.sub_hdr_size).saturating_add(header.main.bitmap_blocks.into());
+        let table = header.block(blocks.saturating_add(1));
+        Ok(Self {
+            size: source.size()?.min(good.unwrap_or(u64::MAX)),
+            is_cacheable: source.is_cacheable(),
+            unfinished: good.is_some(),
+            endian: header.encoding.endian,
+            page_size: header.main.block_size,
+            table,
+            // Each part of a set has room for the descriptors of all pages.
+            data: table.saturating_add(ones.saturating_mul(DESC_LEN as u64)),
+            zero: false,
+            source,
+        })
+    }
+}
+
 impl Pages<'_> {
     /// What the descriptor number `index` says of page frame `pfn`. `file` tells this file from
     /// others that use the same scratch.
@@ -155,6 +182,13 @@ impl Pages<'_> {
             Endian::Big => PageDesc::<BE>::ref_from_bytes(bytes).ok().map(PageDesc::get),
         };
         Ok(desc.unwrap_or_default())
+    }
+
+    /// Whether data that begins at `first` lies where every writer puts it: behind the descriptors, and the page of
+    /// zeros if there is one.
+    pub(super) fn begin_at(&self, first: u64, shared_zeros: bool) -> bool {
+        let behind_zeros = self.data.saturating_add(self.page_size.into());
+        first == self.data || shared_zeros && first == behind_zeros
     }
 
     /// The smallest offset among those of the first 64 of `count` pages that have data; 0 when none of
