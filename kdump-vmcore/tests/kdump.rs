@@ -568,6 +568,23 @@ fn a_part_is_read_by_its_own_bitmap_where_another_lacks_bits() {
     }
 }
 
+/// The disk of one was full.
+#[test]
+fn one_part_that_was_not_finished_makes_the_set_incomplete() {
+    let file = sample(Wire::LE64, false);
+    for unfinished in 0..3 {
+        let mut parts = [0..40, 40..320, 320..700].map(|pfns| file.part(pfns));
+        parts[unfinished].status |= STATUS_INCOMPLETE;
+        let dump = set(&parts.map(|part| part.build())).unwrap();
+        assert_eq!(dump.completeness().defects, [Error::Incomplete], "{unfinished}");
+        check_pages(&file, &dump, 0..710);
+    }
+    // Any other bit of it is as good as any field.
+    let mut other = file.part(40..700);
+    other.status |= 2;
+    assert!(matches!(set(&[file.part(0..40).build(), other.build()]), Err(Error::Part { part: 2, .. })));
+}
+
 #[test]
 fn a_part_that_is_not_given_is_told() {
     let file = sample(Wire::LE64, false);
@@ -604,6 +621,27 @@ fn parts_that_do_not_belong_together_are_refused() {
     other.timestamp += 1;
     let (number, text) = reason(&[part(0..40), other.part(40..700).build()]);
     assert!(number == 2 && text.contains("another dump"), "{text}");
+    let (number, text) =
+        reason(&[part(0..40), part(40..400).clone(), file.part(400..700).set("phys_base", 7).build()]);
+    assert!(number == 3 && text.contains("phys_base"), "{text}");
+    let (number, text) = reason(&[part(0..40), file.part(40..700).set("dump_level", 0).build()]);
+    assert!(number == 2 && text.contains("dump_level"), "{text}");
+    // Another crash of the same machine, in every byte of its notes.
+    for at in (0..file.notes.len()).step_by(9).chain([file.notes.len() - 1]) {
+        let mut other = file.clone();
+        other.notes[at] ^= 1;
+        let (number, text) = reason(&[part(0..40), other.part(40..700).build()]);
+        assert!(number == 2 && text.contains("another dump: its notes"), "{text}");
+    }
+    let mut other = file.clone();
+    other.notes.extend(note(Wire::LE64, "CORE", 1, &prstatus_x86_64(7, [2; 27])));
+    assert!(reason(&[part(0..40), other.part(40..700).build()]).1.contains("notes"));
+    // Of version 3 the text is in no note.
+    let old = KdumpFile { version: 3, ..file.clone() };
+    let mut other = old.clone();
+    *other.notes.last_mut().unwrap() ^= 1;
+    other.notes[old.vmcoreinfo.start + 10] ^= 1;
+    assert!(reason(&[old.part(0..40).build(), other.part(40..700).build()]).1.contains("notes"));
     let (number, text) = reason(&[part(0..40), file.build()]);
     assert!(number == 2 && text.contains("whole"), "{text}");
     let elf = dumpgen::CoreFile::x86_64().build();

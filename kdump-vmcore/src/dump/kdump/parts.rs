@@ -72,6 +72,8 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
     let Some(mut header) = opened.first().map(|first| first.header.clone()) else {
         return Err(Error::Unsupported { what: "a dump of no file; name one at least" });
     };
+    // A set lacks what any of its parts lacks.
+    header.main.status |= opened.iter().fold(0, |all, part| all | part.header.main.status & INCOMPLETE);
     let (ram, stored) = set::bitmaps(&mut opened, &header, &mut defects)?;
     defects.extend(ram.as_ref().and_then(|ram| no_ram(&stored, ram)));
     let notes = match opened.first() {

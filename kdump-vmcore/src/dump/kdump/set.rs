@@ -6,11 +6,12 @@ use core::ops::Range;
 
 use super::bitmap::Bitmap;
 use super::damage::unlike;
-use super::header::Header;
+use super::header::{Extent, Header};
 use super::page::{PageScratch, Pages};
-use super::parts::{LEVEL_ZERO, Opened};
+use super::parts::{INCOMPLETE, LEVEL_ZERO, Opened};
+use super::raw::Main;
 use crate::error::Error;
-use crate::room::tell;
+use crate::room::{tell, zeroed};
 use crate::source::ReadAt;
 
 /// Whether several files are the parts of one set, each given once.
@@ -23,13 +24,9 @@ pub(super) fn check(parts: &[Opened<'_>]) -> Result<(), Error> {
         let Some(pfns) = &part.header.split else {
             return bad(part, "is a whole dump: give it alone");
         };
-        let same = |other: &&Opened<'_>| {
-            let (a, b) = (&part.header, &other.header);
-            a.main == b.main && a.encoding == b.encoding && a.max_mapnr == b.max_mapnr
-        };
         let Some(first) = parts.first() else { continue };
-        if !same(&first) {
-            return bad(part, "is of another dump: its header differs from that of part 1");
+        if let Some(reason) = foreign(first, part)? {
+            return bad(part, reason);
         }
         for other in parts.iter().filter(|other| other.number < part.number) {
             let Some(others) = &other.header.split else { continue };
@@ -46,6 +43,54 @@ pub(super) fn check(parts: &[Opened<'_>]) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Why `part` is none of the set that `first` is of.
+fn foreign(first: &Opened<'_>, part: &Opened<'_>) -> Result<Option<&'static str>, Error> {
+    let (a, b) = (&first.header, &part.header);
+    // Each part says for itself whether it was finished.
+    let main = |header: &Header| Main { status: header.main.status & !INCOMPLETE, ..header.main.clone() };
+    if main(a) != main(b) || a.encoding != b.encoding || a.max_mapnr != b.max_mapnr {
+        return Ok(Some("is of another dump: its header differs from that of part 1"));
+    }
+    if a.phys_base != b.phys_base || a.dump_level != b.dump_level {
+        return Ok(Some("is of another dump: its phys_base or dump_level differs from that of part 1"));
+    }
+    let texts = [(a.notes, b.notes), (a.vmcoreinfo, b.vmcoreinfo)];
+    for (ours, theirs) in texts {
+        if !alike((&*first.source, ours), (&*part.source, theirs))? {
+            return Ok(Some("is of another dump: its notes differ from those of part 1"));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether two files have the same bytes there, as far as both can be read: one that was cut is told elsewhere.
+fn alike(one: (&dyn ReadAt, Extent), other: (&dyn ReadAt, Extent)) -> Result<bool, Error> {
+    const CHUNK: u64 = 64 << 10;
+    /// No more of the notes is used.
+    const MAX: u64 = 64 << 20;
+    let size = one.1.size;
+    if size != other.1.size {
+        return Ok(false);
+    }
+    let (mut ours, mut theirs) = (zeroed("notes", CHUNK.min(size))?, zeroed("notes", CHUNK.min(size))?);
+    let mut at = 0;
+    while at < size.min(MAX) {
+        let count = usize::try_from(size.saturating_sub(at).min(CHUNK)).unwrap_or(0);
+        let ours = ours.get_mut(..count).unwrap_or_default();
+        let theirs = theirs.get_mut(..count).unwrap_or_default();
+        let read = [(one, &mut *ours), (other, &mut *theirs)]
+            .map(|((source, place), buf)| source.read_full_at(place.offset.saturating_add(at), buf).is_ok());
+        if read != [true; 2] {
+            return Ok(true);
+        }
+        if ours != theirs {
+            return Ok(false);
+        }
+        at = at.saturating_add(count as u64);
+    }
+    Ok(true)
 }
 
 /// The bitmap of RAM, if there are two, and that of the stored pages.
