@@ -216,6 +216,52 @@ fn a_record_in_a_wrong_place_is_told() {
     }
 }
 
+/// Bytes of a page that no record gives are no zeros of the page.
+#[test]
+fn pages_of_lost_records_are_missing() {
+    for codecs in [&[PageCodec::Raw][..], &PageCodec::ALL] {
+        let file = KdumpFile { dump_level: 1, ..KdumpFile::new(Wire::LE64, 60) };
+        let file = file.with_pages(2..40, codecs).with(40, Stored::Zero).with(50, Stored::Zero);
+        let (flat, data) = (stream(&file), file.layout().data as i64);
+        let all = open(flat.build());
+        assert_eq!(agree(&all), 0);
+        let of_data = (0..flat.records.len()).filter(|index| flat.records[*index].offset >= data);
+        let mut checked = 0;
+        for record in of_data {
+            let mut flat = flat.clone();
+            let lost = flat.records.remove(record);
+            // Without its last bytes the file is a shorter one.
+            if flat.records.iter().all(|record| record.offset < lost.offset) {
+                continue;
+            }
+            let dump = open(flat.build());
+            assert!(!dump.completeness().is_complete(), "{record}");
+            let (mut reader, mut missing) = (dump.reader(), 0);
+            for (pfn, stored) in &file.pages {
+                let kind = reader.kind(Paddr(pfn * 4096)).unwrap();
+                assert_eq!(reader.look(Paddr(pfn * 4096)).unwrap().kind, kind, "{record} {pfn}");
+                match (page(&dump, *pfn), stored) {
+                    (Ok(got), Stored::Page(_, bytes)) => assert!(kind == SpanKind::Stored && &got == bytes),
+                    (Ok(got), _) => assert!(kind == SpanKind::Zero && got == [0; 4096]),
+                    (Err(Error::Truncated { what, .. }), _) => {
+                        assert!(what.contains("flattened stream"), "{what}");
+                        assert_eq!(kind, SpanKind::Missing, "{record} {pfn}");
+                        let small = reader.read_phys(Paddr(pfn * 4096 + 4000), &mut [0; 8]);
+                        assert!(small.is_err(), "a part of it, {record} {pfn}");
+                        missing += 4096;
+                    }
+                    (Err(error), _) => panic!("{record} {pfn}: {error}"),
+                }
+            }
+            assert!(missing > 0, "{record} at {:#x}", lost.offset);
+            let found = verify(&dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+            assert_eq!(found.unreadable.bytes, missing, "{record}");
+            checked += 1;
+        }
+        assert!(checked > 5, "{checked}");
+    }
+}
+
 /// Streams of ours leave out pieces of a bitmap without a bit, and nothing else.
 #[test]
 fn what_our_streams_leave_out_is_no_damage() {

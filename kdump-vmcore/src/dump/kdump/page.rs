@@ -262,6 +262,7 @@ impl Pages<'_> {
                 return Err(failed(Error::Truncated { what, offset, need: len.into(), have }));
             }
         }
+        self.given(place).map_err(failed)?;
         let (codec, offset, size) = match place {
             Place::Zero => {
                 buf.fill(0);
@@ -318,6 +319,21 @@ impl Pages<'_> {
         Ok(())
     }
 
+    /// An error where bytes of the page are zeros for want of others: no record of a flattened stream has them, and
+    /// no writer leaves out any of a page.
+    fn given(&self, place: Place) -> Result<(), Error> {
+        let (offset, len) = match place {
+            Place::Raw(offset) => (offset, self.page_size),
+            Place::Packed(_, offset, len) => (offset, len),
+            Place::Zero | Place::Lost => return Ok(()),
+        };
+        let end = offset.saturating_add(len.into()).min(self.size);
+        let Some(hole) = self.source.hole(offset..end) else { return Ok(()) };
+        let what = "page of which the records of the flattened stream lack bytes";
+        let have = hole.start.saturating_sub(offset);
+        Err(Error::Truncated { what, offset, need: len.into(), have })
+    }
+
     /// The same of a page whose bytes lie at `offset` as they are.
     fn read_raw(
         &self,
@@ -345,11 +361,13 @@ impl Pages<'_> {
 
     /// What the dump has of page `pfn`, as far as its descriptor tells.
     pub(super) fn kind(&self, file: usize, index: u64, pfn: u64, scratch: &mut PageScratch) -> SpanKind {
-        let fits = |offset: u64, len: u32| match offset.saturating_add(len.into()) <= self.size {
+        let place = self.place(file, index, pfn, scratch);
+        let is_given = place.as_ref().is_ok_and(|place| self.given(*place).is_ok());
+        let fits = |offset: u64, len: u32| match offset.saturating_add(len.into()) <= self.size && is_given {
             true => SpanKind::Stored,
             false => SpanKind::Missing,
         };
-        match self.place(file, index, pfn, scratch) {
+        match place {
             Ok(Place::Zero) => SpanKind::Zero,
             Ok(Place::Lost) | Err(Error::Truncated { .. }) => SpanKind::Missing,
             Ok(Place::Raw(offset)) => fits(offset, self.page_size),

@@ -245,7 +245,9 @@ impl<'s> File<'s> {
         if set.dump_level & LEVEL_ZERO != 0 {
             let mut page = zeroed("page", set.block_size())?;
             let read = pages.source.read_full_at(pages.data, &mut page);
-            let inside = pages.data.saturating_add(set.block_size()) <= pages.size;
+            let place = pages.data..pages.data.saturating_add(set.block_size());
+            // Zeros that a stream does not have may be in the place of anything.
+            let inside = place.end <= pages.size && pages.source.hole(place).is_none();
             pages.zero = inside && read.is_ok() && page.iter().all(|byte| *byte == 0);
         }
         let rank = stored.rank(pfns.start);
