@@ -838,7 +838,7 @@ fn pages_whose_bits_are_lost_are_missing_and_the_others_are_read() {
     let file = KdumpFile::new(Wire::LE64, 60_000).with_pages((1..60_000).step_by(13), &[PageCodec::Zlib]);
     let lost = file.layout().bitmap_2 as usize + 4096;
     let mut flat = dumpgen::Flattened::of(&file.build(), 2048);
-    flat.records.retain(|record| !(lost..lost + 4096).contains(&(record.offset as usize)));
+    flat.records.retain(|record| !(lost..lost + 4096).contains(&usize::try_from(record.offset).unwrap()));
     flat.end = false;
     let dump = open(flat.build());
     assert_eq!(agree(&dump), (60_000 - 32_768) * 4096);
