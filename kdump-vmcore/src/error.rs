@@ -139,7 +139,8 @@ pub enum Error {
     /// The parts of a split dump, which all have the same bitmaps, disagree in them.
     #[error(
         "file {part} of the split dump has other bitmaps than the part with the first page frames: they differ \
-         at page frame {pfn:#x}, one of the two files is damaged; copy both again from where they were written"
+         at page frame {pfn:#x}, one of the two files is damaged or was not finished; copy both again from where they \
+         were written"
     )]
     PartBitmap {
         /// Which of the files given, from 1.

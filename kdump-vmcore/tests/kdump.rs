@@ -144,8 +144,13 @@ fn a_wrong_bit_is_told_of_each_part_of_a_set() {
     parts[0][file.layout().bitmap_2 as usize + 20] ^= 1;
     let dump = set(&parts).unwrap();
     let defects = &dump.completeness().defects;
+    // The others have bitmaps of their own, by which they are read.
     let misplaced = |error: &&Error| error.to_string().contains("first page's data");
-    assert_eq!(defects.iter().filter(misplaced).count(), 3, "{defects:?}");
+    assert_eq!(defects.iter().filter(misplaced).count(), 1, "{defects:?}");
+    let told: Vec<_> = defects.iter().filter(|error| !misplaced(error)).collect();
+    let pfn = 160;
+    assert_eq!(told[..2], [&Error::PartBitmap { part: 2, pfn }, &Error::PartBitmap { part: 3, pfn }]);
+    check_pages(&file, &dump, 40..700);
 }
 
 #[test]
@@ -208,6 +213,52 @@ fn a_record_in_a_wrong_place_is_told() {
             flat.records.remove(record);
             assert!(!open(flat.build()).completeness().is_complete(), "{record}");
         }
+    }
+}
+
+/// Bytes of a page that no record gives are no zeros of the page.
+#[test]
+fn pages_of_lost_records_are_missing() {
+    for codecs in [&[PageCodec::Raw][..], &PageCodec::ALL] {
+        let file = KdumpFile { dump_level: 1, ..KdumpFile::new(Wire::LE64, 60) };
+        let file = file.with_pages(2..40, codecs).with(40, Stored::Zero).with(50, Stored::Zero);
+        let (flat, data) = (stream(&file), file.layout().data as i64);
+        let all = open(flat.build());
+        assert_eq!(agree(&all), 0);
+        let of_data = (0..flat.records.len()).filter(|index| flat.records[*index].offset >= data);
+        let mut checked = 0;
+        for record in of_data {
+            let mut flat = flat.clone();
+            let lost = flat.records.remove(record);
+            // Without its last bytes the file is a shorter one.
+            if flat.records.iter().all(|record| record.offset < lost.offset) {
+                continue;
+            }
+            let dump = open(flat.build());
+            assert!(!dump.completeness().is_complete(), "{record}");
+            let (mut reader, mut missing) = (dump.reader(), 0);
+            for (pfn, stored) in &file.pages {
+                let kind = reader.kind(Paddr(pfn * 4096)).unwrap();
+                assert_eq!(reader.look(Paddr(pfn * 4096)).unwrap().kind, kind, "{record} {pfn}");
+                match (page(&dump, *pfn), stored) {
+                    (Ok(got), Stored::Page(_, bytes)) => assert!(kind == SpanKind::Stored && &got == bytes),
+                    (Ok(got), _) => assert!(kind == SpanKind::Zero && got == [0; 4096]),
+                    (Err(Error::Truncated { what, .. }), _) => {
+                        assert!(what.contains("flattened stream"), "{what}");
+                        assert_eq!(kind, SpanKind::Missing, "{record} {pfn}");
+                        let small = reader.read_phys(Paddr(pfn * 4096 + 4000), &mut [0; 8]);
+                        assert!(small.is_err(), "a part of it, {record} {pfn}");
+                        missing += 4096;
+                    }
+                    (Err(error), _) => panic!("{record} {pfn}: {error}"),
+                }
+            }
+            assert!(missing > 0, "{record} at {:#x}", lost.offset);
+            let found = verify(&dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+            assert_eq!(found.unreadable.bytes, missing, "{record}");
+            checked += 1;
+        }
+        assert!(checked > 5, "{checked}");
     }
 }
 
@@ -533,6 +584,53 @@ fn parts_that_disagree_in_their_bitmaps_are_told() {
     }
 }
 
+/// As makedumpfile leaves a part on a full disk: descriptors and data are there, pieces of its bitmaps are not.
+#[test]
+fn a_part_is_read_by_its_own_bitmap_where_another_lacks_bits() {
+    for (wire, packed) in layouts() {
+        let file = sample(wire, packed);
+        let layout = file.layout();
+        // A part that begins within a byte of the bitmap, and one at the end of it.
+        for pfns in [[0..40, 40..320, 320..700], [0..41, 41..323, 323..700], [0..37, 37..39, 39..700]] {
+            let mut parts = pfns.clone().map(|pfns| file.part(pfns).build());
+            let bits = layout.bitmap_2 as usize;
+            parts[0][bits + 60..bits + 88].fill(0);
+            let dump = set(&parts).unwrap();
+            let defects = &dump.completeness().defects;
+            let told = |error: &&Error| matches!(error, Error::PartBitmap { part: 2 | 3, pfn: 480 });
+            assert_eq!(defects.iter().filter(told).count(), 2, "{defects:?}");
+            check_pages(&file, &dump, pfns[1].start..710);
+            // The first part has its bits, and only their number is wrong.
+            check_pages(&file, &dump, 0..pfns[1].start);
+            let mut zeros = dump.reader().zero_excluded(true);
+            let mut got = vec![0xee; 4096];
+            zeros.read_phys(Paddr(500 * 4096), &mut got).unwrap();
+            assert_eq!(got, file.content(500));
+            // Of a part that is not given nobody says that its pages were left out.
+            let lacking = set(&parts[..2]).unwrap();
+            assert!(matches!(page(&lacking, 500), Err(Error::PartNotGiven { .. })));
+            assert_eq!(lacking.span(Paddr(500 * 4096)).unwrap().kind, SpanKind::Missing);
+        }
+    }
+}
+
+/// The disk of one was full.
+#[test]
+fn one_part_that_was_not_finished_makes_the_set_incomplete() {
+    let file = sample(Wire::LE64, false);
+    for unfinished in 0..3 {
+        let mut parts = [0..40, 40..320, 320..700].map(|pfns| file.part(pfns));
+        parts[unfinished].status |= STATUS_INCOMPLETE;
+        let dump = set(&parts.map(|part| part.build())).unwrap();
+        assert_eq!(dump.completeness().defects, [Error::Incomplete], "{unfinished}");
+        check_pages(&file, &dump, 0..710);
+    }
+    // Any other bit of it is as good as any field.
+    let mut other = file.part(40..700);
+    other.status |= 2;
+    assert!(matches!(set(&[file.part(0..40).build(), other.build()]), Err(Error::Part { part: 2, .. })));
+}
+
 #[test]
 fn a_part_that_is_not_given_is_told() {
     let file = sample(Wire::LE64, false);
@@ -569,6 +667,27 @@ fn parts_that_do_not_belong_together_are_refused() {
     other.timestamp += 1;
     let (number, text) = reason(&[part(0..40), other.part(40..700).build()]);
     assert!(number == 2 && text.contains("another dump"), "{text}");
+    let (number, text) =
+        reason(&[part(0..40), part(40..400).clone(), file.part(400..700).set("phys_base", 7).build()]);
+    assert!(number == 3 && text.contains("phys_base"), "{text}");
+    let (number, text) = reason(&[part(0..40), file.part(40..700).set("dump_level", 0).build()]);
+    assert!(number == 2 && text.contains("dump_level"), "{text}");
+    // Another crash of the same machine, in every byte of its notes.
+    for at in (0..file.notes.len()).step_by(9).chain([file.notes.len() - 1]) {
+        let mut other = file.clone();
+        other.notes[at] ^= 1;
+        let (number, text) = reason(&[part(0..40), other.part(40..700).build()]);
+        assert!(number == 2 && text.contains("another dump: its notes"), "{text}");
+    }
+    let mut other = file.clone();
+    other.notes.extend(note(Wire::LE64, "CORE", 1, &prstatus_x86_64(7, [2; 27])));
+    assert!(reason(&[part(0..40), other.part(40..700).build()]).1.contains("notes"));
+    // Of version 3 the text is in no note.
+    let old = KdumpFile { version: 3, ..file.clone() };
+    let mut other = old.clone();
+    *other.notes.last_mut().unwrap() ^= 1;
+    other.notes[old.vmcoreinfo.start + 10] ^= 1;
+    assert!(reason(&[old.part(0..40).build(), other.part(40..700).build()]).1.contains("notes"));
     let (number, text) = reason(&[part(0..40), file.build()]);
     assert!(number == 2 && text.contains("whole"), "{text}");
     let elf = dumpgen::CoreFile::x86_64().build();
@@ -655,6 +774,83 @@ fn cut_anywhere_a_page_is_right_or_truncated() {
             assert!(dump.completeness().missing > 0, "cut at {cut}");
         }
         assert!(opened > 150, "{opened}");
+    }
+}
+
+/// What the headers and the descriptors tell of a dump and what reading all of it finds are the same.
+fn agree(dump: &Dump<'_>) -> u64 {
+    let found = verify(dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+    let state = dump.completeness();
+    assert_eq!(state.missing + state.unreadable, found.unreadable.bytes);
+    assert_eq!(state.is_complete(), found.is_sound(), "{state:?} {found:?}");
+    let mut reader = dump.reader();
+    let lost = reader.looks().filter(|span| span.kind.is_lost()).map(|span| span.range.size());
+    assert_eq!(lost.sum::<u64>(), found.unreadable.bytes);
+    state.missing
+}
+
+/// Pages of zeros share a place in the front of the file, whatever is cut off behind.
+#[test]
+fn zeros_do_not_hide_that_a_file_is_cut() {
+    let data = |pfns: Range<u64>| pfns.map(|pfn| (pfn, Stored::Page(PageCodec::Lzo, vec![]))).collect();
+    let zeros = |pfns: Range<u64>| pfns.map(|pfn| (pfn, Stored::Zero)).collect::<Vec<_>>();
+    let front: Vec<(u64, Stored)> = data(0..300);
+    for pages in [
+        // The last ones, fewer and more than are looked at together.
+        [front.clone(), zeros(300..370), vec![]],
+        [front.clone(), zeros(300..9000), vec![]],
+        // In the middle, so that a search in halves meets nothing else.
+        [data(0..200), zeros(200..9000), data(9000..9100)],
+        [zeros(0..9000), data(9000..9300), zeros(9300..9400)],
+    ] {
+        let mut file = KdumpFile::new(Wire::LE64, 9400);
+        file.dump_level = 1;
+        for (pfn, stored) in pages.concat() {
+            let content = file.content(pfn);
+            file.pages.insert(
+                pfn,
+                match stored {
+                    Stored::Page(codec, _) => Stored::Page(codec, content),
+                    other => other,
+                },
+            );
+        }
+        let (whole, start) = (file.build(), file.layout().data as usize + 4096);
+        assert_eq!(agree(&open(whole.clone())), 0);
+        for step in 0..40 {
+            let cut = start + (whole.len() - start) * step / 40;
+            let dump = open(whole[..cut].to_vec());
+            assert!(agree(&dump) > 0, "cut at {cut}");
+            assert!(dump.completeness().expected_size == whole.len() as u64, "cut at {cut}");
+            for (pfn, stored) in file.pages.iter().step_by(7) {
+                let got = page(&dump, *pfn);
+                assert!(got.is_ok() || matches!(stored, Stored::Page(..)), "{pfn} cut at {cut}: {got:?}");
+            }
+        }
+        let dump = open(whole[..whole.len() - 1].to_vec());
+        assert_eq!(agree(&dump), 4096);
+    }
+}
+
+/// The end of the bitmap is not there; descriptors and pages are.
+#[test]
+fn pages_whose_bits_are_lost_are_missing_and_the_others_are_read() {
+    let file = KdumpFile::new(Wire::LE64, 60_000).with_pages((1..60_000).step_by(13), &[PageCodec::Zlib]);
+    let lost = file.layout().bitmap_2 as usize + 4096;
+    let mut flat = dumpgen::Flattened::of(&file.build(), 2048);
+    flat.records.retain(|record| !(lost..lost + 4096).contains(&usize::try_from(record.offset).unwrap()));
+    flat.end = false;
+    let dump = open(flat.build());
+    assert_eq!(agree(&dump), (60_000 - 32_768) * 4096);
+    check_pages(&file, &dump, 0..100);
+    check_pages(&file, &dump, 32_700..32_768);
+    let mut reader = dump.reader();
+    let rest = dump.span(Paddr(32_768 * 4096)).unwrap();
+    assert_eq!((rest.range.start(), rest.range.end()), (32_768 * 4096, 60_000 * 4096));
+    for pfn in [32_768, 32_769, 40_002, 59_999] {
+        assert_eq!(reader.look(Paddr(pfn * 4096)), Some(rest), "{pfn}");
+        assert_eq!(reader.kind(Paddr(pfn * 4096)), Some(SpanKind::Missing), "{pfn}");
+        assert!(matches!(page(&dump, pfn), Err(Error::Truncated { what: "bitmap", .. })), "{pfn}");
     }
 }
 

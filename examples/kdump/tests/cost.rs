@@ -187,6 +187,15 @@ fn bitmaps_and_descriptors_cost_what_the_file_is_worth() {
 }
 
 #[test]
+fn pages_whose_bits_are_cut_off_cost_nothing() {
+    for (name, dump) in formats::cut_bitmaps() {
+        let case = all_commands(&format!("kdump-cut-{name}"), &dump);
+        let said = case.run(&["map", "dump"]).stdout;
+        assert!(said.contains("missing") && said.lines().count() < 10, "{said}");
+    }
+}
+
+#[test]
 fn parts_of_a_dump_cost_what_they_are_worth_together() {
     let case = Case::new("kdump-parts");
     let names = ["dump", "dump2", "dump3", "dump4"];

@@ -56,7 +56,11 @@ pub(crate) fn kdumps() -> Vec<(&'static str, Vec<u8>)> {
 
 /// The beginning of a file that is zero up to the second number: bitmaps of 2^32 pages.
 pub(crate) fn endless_bitmaps() -> (Vec<u8>, u64) {
-    let file = KdumpFile { one_bitmap: true, ..empty(1 << 32) };
+    beginning(&KdumpFile { one_bitmap: true, ..empty(1 << 32) })
+}
+
+/// What stands in front of the bitmaps, and where they end.
+fn beginning(file: &KdumpFile) -> (Vec<u8>, u64) {
     let layout = file.layout();
     let mut bytes = KdumpFile { max_mapnr: 0, ..file.clone() }.build();
     let (pieces, _) = file.pieces();
@@ -66,6 +70,15 @@ pub(crate) fn endless_bitmaps() -> (Vec<u8>, u64) {
         bytes[at as usize..end].copy_from_slice(&piece);
     }
     (bytes, layout.data)
+}
+
+/// A file of 2^36 pages that ends in front of its bitmaps, or among their first bytes.
+pub(crate) fn cut_bitmaps() -> Vec<(&'static str, Vec<u8>)> {
+    let file = empty(1 << 36);
+    let (mut head, _) = beginning(&file);
+    head.resize(file.layout().bitmap_1 as usize, 0);
+    let some = |len: usize| [head.clone(), vec![0xff; len]].concat();
+    vec![("at", some(0)), ("in", some(3808))]
 }
 
 /// The four quarters of a file of few pages, told to be of many.

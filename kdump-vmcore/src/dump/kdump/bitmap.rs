@@ -4,7 +4,7 @@
 
 use alloc::vec::Vec;
 
-use super::header::fill;
+use super::header::told;
 use crate::error::Error;
 use crate::room::zeroed;
 use crate::source::ReadAt;
@@ -71,11 +71,14 @@ impl Bitmap {
         while at < have {
             let count = CHUNK.min(have.saturating_sub(at));
             let place = chunk.get_mut(..usize::try_from(count).unwrap_or(0)).unwrap_or_default();
-            if let Err(error) = fill(source, offset.saturating_add(at), "bitmap", place) {
-                reason = Some(error);
+            let left = bits.saturating_sub(at.saturating_mul(8));
+            let from = offset.saturating_add(at);
+            if let Err(stopped) = source.read_full_at(from, place) {
+                // Pages whose bits are in front of what cannot be read are as good as any.
+                bitmap.push(place.get(..stopped.read).unwrap_or_default(), left)?;
+                reason = Some(told("bitmap", from, count, stopped));
                 break;
             }
-            let left = bits.saturating_sub(at.saturating_mul(8));
             bitmap.push(place, left)?;
             at = at.saturating_add(count);
         }

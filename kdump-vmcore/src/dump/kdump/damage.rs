@@ -32,8 +32,7 @@ pub(super) fn no_page(stored: &Bitmap) -> Option<Error> {
     (stored.ones() == 0).then_some(Error::Corrupt { what, value: 0, expected })
 }
 
-/// What is wrong when a part of a set has not the bitmaps of the first one, whose descriptors and pages
-/// are found by those. `part` is its number, `header` that of both.
+/// What is wrong when a part of a set has not the bitmaps of the first one. `part` is its number, `header` that of both.
 ///
 /// Reading is as for one file: a part that ends before its bitmaps do is told, and a first part that does
 /// was told before.
@@ -95,8 +94,7 @@ impl File<'_> {
         }
         let (pages, value) = (&self.pages, self.pages.first_offset(index, count, scratch)?);
         let shared = set.dump_level & LEVEL_ZERO != 0;
-        let behind_zeros = shared && value == pages.data.saturating_add(set.block_size());
-        if value == pages.data || behind_zeros || value == 0 && (partial || pages.unfinished) {
+        if pages.begin_at(value, shared) || value == 0 && (partial || pages.unfinished) {
             return None;
         }
         let expected = "the end of the page descriptors: the bitmap or the descriptors are damaged, and \
@@ -130,7 +128,7 @@ impl File<'_> {
             extent(header.notes),
             extent(header.erase_info),
             pages.table..table_end,
-            pages.data..pages.end(index, count, scratch),
+            pages.data..pages.end(index, count, self.last, scratch),
         ];
         let clip = |range: Range<u64>| range.start..range.end.min(pages.size);
         let is_ours =

@@ -132,11 +132,15 @@ pub(super) const MACHINE: usize = 4;
 
 /// Fills `buf`; the error names `what`.
 pub(super) fn fill(source: &dyn ReadAt, at: u64, what: &'static str, buf: &mut [u8]) -> Result<(), Error> {
-    let need = buf.len() as u64;
-    source.read_full_at(at, buf).map_err(|stopped: Stopped| match stopped.error {
-        Error::Truncated { .. } => Error::Truncated { what, offset: at, need, have: stopped.read as u64 },
+    source.read_full_at(at, buf).map_err(|stopped| told(what, at, buf.len() as u64, stopped))
+}
+
+/// Why a read of `need` bytes at `offset`, which are `what`, stopped.
+pub(super) fn told(what: &'static str, offset: u64, need: u64, stopped: Stopped) -> Error {
+    match stopped.error {
+        Error::Truncated { .. } => Error::Truncated { what, offset, need, have: stopped.read as u64 },
         other => other,
-    })
+    }
 }
 
 /// The encoding under which the main header makes sense, and the header.

@@ -8,10 +8,12 @@
 mod bitmap;
 mod damage;
 mod describe;
+mod end;
 mod header;
 mod page;
 mod parts;
 mod raw;
+mod set;
 mod zero_form;
 
 use alloc::boxed::Box;
@@ -139,6 +141,12 @@ impl Kdump<'_> {
         }
     }
 
+    /// As [`Kdump::find`], of a page that has a descriptor as far as is known: where the bits are lost, the count of
+    /// those in front would lead to the descriptor of another page.
+    fn described(&self, pfn: u64) -> Option<(usize, &File<'_>, u64)> {
+        self.find(pfn).ok().filter(|_| self.listed(pfn) == Listed::Stored)
+    }
+
     /// What is known of the stored page `pfn` without reading its descriptor, and of which
     /// pages around it in `run` this is true.
     fn stored(&self, pfn: u64, run: Range<u64>) -> (SpanKind, Range<u64>) {
@@ -247,7 +255,7 @@ impl Format for Kdump<'_> {
             return Some(span.kind);
         }
         let pfn = self.pfn(at.0)?;
-        let Ok((file, place, index)) = self.find(pfn) else { return Some(span.kind) };
+        let Some((file, place, index)) = self.described(pfn) else { return Some(span.kind) };
         self.begin(scratch);
         Some(place.pages.kind(file, index, pfn, &mut scratch.pages))
     }
@@ -261,7 +269,7 @@ impl Format for Kdump<'_> {
         }
         let end = span.range.end().saturating_sub(self.base).div_ceil(self.page_size);
         let first = self.pfn(at.0)?;
-        let Ok((file, place, mut index)) = self.find(first) else { return Some(span) };
+        let Some((file, place, mut index)) = self.described(first) else { return Some(span) };
         self.begin(scratch);
         let mut kind = None;
         let mut pfn = first;

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use kdump_elf::Endian;
 use zerocopy::{BE, FromBytes, LE};
 
+use super::header::Header;
 use super::raw::{DESC_LEN, PageDesc};
 use super::zero_form::ZeroForm;
 use crate::codec::{Codec, CodecError, Decoder};
@@ -18,7 +19,7 @@ use crate::room::zeroed;
 use crate::source::ReadAt;
 
 /// Descriptors read at once: neighbours are usually wanted next.
-const DESCS: usize = 64;
+pub(super) const DESCS: usize = 64;
 /// Bytes that are kept of each: what no page has a use for is left out (`page_flags`).
 const KEPT_DESC: usize = 16;
 
@@ -104,6 +105,32 @@ impl PageScratch {
     }
 }
 
+impl<'s> Pages<'s> {
+    /// Those of a file in which so many bits of the bitmap of stored pages are set. What lies behind `good` is not
+    /// known to be what it should be.
+    pub(super) fn new(
+        source: Part<'s>,
+        header: &Header,
+        ones: u64,
+        good: Option<u64>,
+    ) -> Result<Self, Error> {
+        let blocks = u64::from(header.main.sub_hdr_size).saturating_add(header.main.bitmap_blocks.into());
+        let table = header.block(blocks.saturating_add(1));
+        Ok(Self {
+            size: source.size()?.min(good.unwrap_or(u64::MAX)),
+            is_cacheable: source.is_cacheable(),
+            unfinished: good.is_some(),
+            endian: header.encoding.endian,
+            page_size: header.main.block_size,
+            table,
+            // Each part of a set has room for the descriptors of all pages.
+            data: table.saturating_add(ones.saturating_mul(DESC_LEN as u64)),
+            zero: false,
+            source,
+        })
+    }
+}
+
 impl Pages<'_> {
     /// What the descriptor number `index` says of page frame `pfn`. `file` tells this file from
     /// others that use the same scratch.
@@ -155,6 +182,13 @@ impl Pages<'_> {
             Endian::Big => PageDesc::<BE>::ref_from_bytes(bytes).ok().map(PageDesc::get),
         };
         Ok(desc.unwrap_or_default())
+    }
+
+    /// Whether data that begins at `first` lies where every writer puts it: behind the descriptors, and the page of
+    /// zeros if there is one.
+    pub(super) fn begin_at(&self, first: u64, shared_zeros: bool) -> bool {
+        let behind_zeros = self.data.saturating_add(self.page_size.into());
+        first == self.data || shared_zeros && first == behind_zeros
     }
 
     /// The smallest offset among those of the first 64 of `count` pages that have data; 0 when none of
@@ -228,6 +262,7 @@ impl Pages<'_> {
                 return Err(failed(Error::Truncated { what, offset, need: len.into(), have }));
             }
         }
+        self.given(place).map_err(failed)?;
         let (codec, offset, size) = match place {
             Place::Zero => {
                 buf.fill(0);
@@ -284,6 +319,21 @@ impl Pages<'_> {
         Ok(())
     }
 
+    /// An error where bytes of the page are zeros for want of others: no record of a flattened stream has them, and
+    /// no writer leaves out any of a page.
+    fn given(&self, place: Place) -> Result<(), Error> {
+        let (offset, len) = match place {
+            Place::Raw(offset) => (offset, self.page_size),
+            Place::Packed(_, offset, len) => (offset, len),
+            Place::Zero | Place::Lost => return Ok(()),
+        };
+        let end = offset.saturating_add(len.into()).min(self.size);
+        let Some(hole) = self.source.hole(offset..end) else { return Ok(()) };
+        let what = "page of which the records of the flattened stream lack bytes";
+        let have = hole.start.saturating_sub(offset);
+        Err(Error::Truncated { what, offset, need: len.into(), have })
+    }
+
     /// The same of a page whose bytes lie at `offset` as they are.
     fn read_raw(
         &self,
@@ -311,11 +361,13 @@ impl Pages<'_> {
 
     /// What the dump has of page `pfn`, as far as its descriptor tells.
     pub(super) fn kind(&self, file: usize, index: u64, pfn: u64, scratch: &mut PageScratch) -> SpanKind {
-        let fits = |offset: u64, len: u32| match offset.saturating_add(len.into()) <= self.size {
+        let place = self.place(file, index, pfn, scratch);
+        let is_given = place.as_ref().is_ok_and(|place| self.given(*place).is_ok());
+        let fits = |offset: u64, len: u32| match offset.saturating_add(len.into()) <= self.size && is_given {
             true => SpanKind::Stored,
             false => SpanKind::Missing,
         };
-        match self.place(file, index, pfn, scratch) {
+        match place {
             Ok(Place::Zero) => SpanKind::Zero,
             Ok(Place::Lost) | Err(Error::Truncated { .. }) => SpanKind::Missing,
             Ok(Place::Raw(offset)) => fits(offset, self.page_size),
@@ -324,56 +376,5 @@ impl Pages<'_> {
             // Reading will say why.
             Err(_) => SpanKind::Stored,
         }
-    }
-
-    /// Where the file should end that has `count` pages: behind the last of them, or behind the
-    /// descriptors when it is too short even for those.
-    pub(super) fn end(&self, file: usize, count: u64, scratch: &mut PageScratch) -> u64 {
-        let table = self.table.saturating_add(count.saturating_mul(DESC_LEN as u64));
-        let near = (count.saturating_sub(4096)..count).rev();
-        let ends = near.filter_map(|index| match self.place(file, index, 0, scratch) {
-            Ok(Place::Raw(offset)) => Some(offset.saturating_add(self.page_size.into())),
-            Ok(Place::Packed(_, offset, size)) => Some(offset.saturating_add(size.into())),
-            Ok(Place::Zero) => Some(self.data.saturating_add(self.page_size.into())),
-            _ => None,
-        });
-        ends.take(64).max().unwrap_or(table).max(table)
-    }
-
-    /// How many of the first `count` pages are in the file as far as it goes, when their data
-    /// lies in their order as every writer puts it.
-    pub(super) fn readable(&self, file: usize, count: u64, scratch: &mut PageScratch) -> u64 {
-        let listed = self.size.saturating_sub(self.table).checked_div(DESC_LEN as u64).unwrap_or(0);
-        let count = count.min(listed);
-        // Zero pages and lost ones say nothing about the end of the file: ask those behind.
-        let mut fits = |index: u64| {
-            let near = index..index.saturating_add(4096).min(count);
-            let mut has_zeros = false;
-            let ends = near.into_iter().find_map(|index| match self.place(file, index, 0, scratch) {
-                Ok(Place::Raw(offset)) => Some(offset.saturating_add(self.page_size.into())),
-                Ok(Place::Packed(_, offset, size)) => Some(offset.saturating_add(size.into())),
-                Ok(Place::Zero) => {
-                    has_zeros = true;
-                    None
-                }
-                _ => None,
-            });
-            // Of an unfinished file the descriptors behind the last page are zero.
-            ends.map_or(!self.unfinished || has_zeros, |end| end <= self.size)
-        };
-        let last = count.saturating_sub(64);
-        if (last..count).all(&mut fits) {
-            return count;
-        }
-        let (mut low, mut high) = (0, count);
-        while low < high {
-            let middle = low.midpoint(high);
-            if fits(middle) {
-                low = middle.saturating_add(1);
-            } else {
-                high = middle;
-            }
-        }
-        low
     }
 }

@@ -8,11 +8,12 @@ use kdump_elf::{Arch, Endian, PT_NOTE, Phdr};
 
 use super::Kdump;
 use super::bitmap::Bitmap;
-use super::damage::{no_page, no_ram, unlike};
+use super::damage::{no_page, no_ram};
 use super::describe::details;
+use super::end::Last;
 use super::header::{Extent, Header, MACHINE, fill};
 use super::page::{PageScratch, Pages};
-use super::raw::DESC_LEN;
+use super::set;
 use crate::dump::remembered::Remembered;
 use crate::dump::signature::Part;
 use crate::dump::{Completeness, Facts, NoteTable, SpanKind, xen};
@@ -34,14 +35,26 @@ pub(super) struct File<'s> {
     pub(super) rank: u64,
     /// How many of its pages the file is long enough for.
     pub(super) readable: u64,
+    /// Those that tell where it ends.
+    pub(super) last: Last,
 }
 
 /// A file of which the headers were read.
-struct Opened<'s> {
-    source: Part<'s>,
-    header: Header,
+pub(super) struct Opened<'s> {
+    pub(super) source: Part<'s>,
+    pub(super) header: Header,
     /// Its place on the command line, from 1.
-    number: u32,
+    pub(super) number: u32,
+    /// Bits set in its bitmap of stored pages: so many descriptors there is room for.
+    pub(super) ones: u64,
+}
+
+impl Opened<'_> {
+    /// The page frames it has.
+    pub(super) fn pfns(&self) -> Range<u64> {
+        let pfns = self.header.split.clone().unwrap_or(0..self.header.max_mapnr);
+        pfns.start..pfns.end.min(self.header.max_mapnr)
+    }
 }
 
 /// Opens the dump that `parts` are.
@@ -50,23 +63,23 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
     let mut opened: Vec<Opened<'_>> = Vec::new();
     for (number, source) in (1..).zip(parts) {
         let header = Header::read(&*source, &mut defects)?;
-        opened.push(Opened { source, header, number });
+        opened.push(Opened { source, header, number, ones: 0 });
     }
     if opened.len() > 1 {
-        check_set(&opened)?;
+        set::check(&opened)?;
     }
-    let whole = |opened: &Opened<'_>| opened.header.split.clone().unwrap_or(0..opened.header.max_mapnr);
-    opened.sort_by_key(|opened| (whole(opened).start, whole(opened).end));
-    let Some((first, mut header)) = opened.first().map(|first| (&*first.source, first.header.clone())) else {
+    opened.sort_by_key(|opened| (opened.pfns().start, opened.pfns().end));
+    let Some(mut header) = opened.first().map(|first| first.header.clone()) else {
         return Err(Error::Unsupported { what: "a dump of no file; name one at least" });
     };
-    let (ram, stored) = bitmaps(first, &header, &mut defects)?;
-    for other in opened.iter().skip(1) {
-        unlike(first, (&*other.source, other.number), &other.header)
-            .or_else(|error| tell(&mut defects, error))?;
-    }
+    // A set lacks what any of its parts lacks.
+    header.main.status |= opened.iter().fold(0, |all, part| all | part.header.main.status & INCOMPLETE);
+    let (ram, stored) = set::bitmaps(&mut opened, &header, &mut defects)?;
     defects.extend(ram.as_ref().and_then(|ram| no_ram(&stored, ram)));
-    let notes = notes(first, &header, &mut defects)?;
+    let notes = match opened.first() {
+        Some(first) => notes(&*first.source, &header, &mut defects)?,
+        None => NoteTable::new(header.encoding.endian),
+    };
     // Page frame 0 of ARM is where its RAM begins.
     let base = if header.arch == Some(Arch::Arm) { header.phys_base } else { 0 };
     // QEMU calls the machine "Unknown" but for x86 and s390x. One that has a name which is none of ours is
@@ -84,7 +97,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
     let mut files = Vec::new();
     let mut end = 0;
     for (index, part) in opened.into_iter().enumerate() {
-        let pfns = whole(&part).start..whole(&part).end.min(header.max_mapnr);
+        let pfns = part.pfns();
         if pfns.is_empty() {
             // It may say to have none anywhere, also inside another part.
             continue;
@@ -128,41 +141,6 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
     Ok(Kdump { files, ram, stored, max_mapnr, page_size, base, remembered, facts })
 }
 
-/// Whether several files are the parts of one set, each given once.
-fn check_set(parts: &[Opened<'_>]) -> Result<(), Error> {
-    let bad = |part: &Opened<'_>, reason| {
-        let pfns = part.header.split.clone().unwrap_or(0..part.header.max_mapnr);
-        Err(Error::Part { part: part.number, start: pfns.start, end: pfns.end, reason })
-    };
-    for part in parts {
-        let Some(pfns) = &part.header.split else {
-            return bad(part, "is a whole dump: give it alone");
-        };
-        let same = |other: &&Opened<'_>| {
-            let (a, b) = (&part.header, &other.header);
-            a.main == b.main && a.encoding == b.encoding && a.max_mapnr == b.max_mapnr
-        };
-        let Some(first) = parts.first() else { continue };
-        if !same(&first) {
-            return bad(part, "is of another dump: its header differs from that of part 1");
-        }
-        for other in parts.iter().filter(|other| other.number < part.number) {
-            let Some(others) = &other.header.split else { continue };
-            // Where there is little memory makedumpfile leaves parts without any.
-            if pfns.is_empty() || others.is_empty() {
-                continue;
-            }
-            if pfns == others {
-                return bad(part, "has the same page frames as a part in front of it: give each part once");
-            }
-            if pfns.start < others.end && others.start < pfns.end {
-                return bad(part, "has page frames that a part in front of it has too");
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Counts the pages of parts that were not given.
 fn missing_part(
     gap: Range<u64>,
@@ -177,26 +155,6 @@ fn missing_part(
     let pages = stored.rank(gap.end).saturating_sub(stored.rank(gap.start));
     completeness.missing = completeness.missing.saturating_add(pages.saturating_mul(header.block_size()));
     defects.push(Error::PartNotGiven { start: gap.start, end: gap.end });
-}
-
-/// The bitmap of RAM, if there are two, and that of the stored pages. All parts of a set have the
-/// same ones, and only those of the first part are used.
-fn bitmaps(
-    source: &dyn ReadAt,
-    header: &Header,
-    defects: &mut Vec<Error>,
-) -> Result<(Option<Bitmap>, Bitmap), Error> {
-    let mut read = |place: Range<u64>| {
-        let (bitmap, reason) = Bitmap::read(source, place.start, header.max_mapnr)?;
-        defects.extend(reason);
-        Ok::<_, Error>(bitmap)
-    };
-    let [first, last] = header.bitmaps();
-    if first == last {
-        return Ok((None, read(last)?));
-    }
-    let ram = read(first)?;
-    Ok((Some(ram), read(last)?))
 }
 
 /// Pages that may be RAM and of which nobody knows whether they were stored, because the file
@@ -283,33 +241,20 @@ impl<'s> File<'s> {
         stored: &Bitmap,
         scratch: &mut PageScratch,
     ) -> Result<Self, Error> {
-        let header = &part.header;
-        let blocks = u64::from(header.main.sub_hdr_size).saturating_add(header.main.bitmap_blocks.into());
-        let table = header.block(blocks.saturating_add(1));
-        // Each part has room for the descriptors of all pages.
-        let data = table.saturating_add(stored.ones().saturating_mul(DESC_LEN as u64));
-        let mut pages = Pages {
-            // What an unfinished file holds behind what is good is not known.
-            size: part.source.size()?.min(good.unwrap_or(u64::MAX)),
-            is_cacheable: part.source.is_cacheable(),
-            unfinished: good.is_some(),
-            endian: header.encoding.endian,
-            page_size: header.main.block_size,
-            table,
-            data,
-            zero: false,
-            source: part.source,
-        };
+        let mut pages = Pages::new(part.source, &part.header, part.ones, good)?;
         if set.dump_level & LEVEL_ZERO != 0 {
             let mut page = zeroed("page", set.block_size())?;
-            let read = pages.source.read_full_at(data, &mut page);
-            let inside = data.saturating_add(set.block_size()) <= pages.size;
+            let read = pages.source.read_full_at(pages.data, &mut page);
+            let place = pages.data..pages.data.saturating_add(set.block_size());
+            // Zeros that a stream does not have may be in the place of anything.
+            let inside = place.end <= pages.size && pages.source.hole(place).is_none();
             pages.zero = inside && read.is_ok() && page.iter().all(|byte| *byte == 0);
         }
         let rank = stored.rank(pfns.start);
         let count = stored.rank(pfns.end).saturating_sub(rank);
-        let readable = pages.readable(index, count, scratch);
-        Ok(Self { pages, pfns, rank, readable })
+        let last = pages.last(index, count, scratch);
+        let readable = pages.readable(index, count, last, scratch);
+        Ok(Self { pages, pfns, rank, readable, last })
     }
 
     /// Pages that have a descriptor in this file.
@@ -318,7 +263,7 @@ impl<'s> File<'s> {
     }
 
     /// Adds the file's size to what is there and what should be; returns how many of its pages
-    /// are behind the end.
+    /// are not there.
     fn expect(
         &self,
         stored: &Bitmap,
@@ -327,10 +272,10 @@ impl<'s> File<'s> {
         index: usize,
     ) -> u64 {
         let count = self.count(stored);
-        let end = self.pages.end(index, count, scratch);
+        let end = self.pages.end(index, count, self.last, scratch);
         sum.file_size = sum.file_size.saturating_add(self.pages.size);
         sum.expected_size = sum.expected_size.saturating_add(end);
-        count.saturating_sub(self.readable)
+        self.pages.lost(index, count, self.readable, scratch)
     }
 }
 
