@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use kdump_elf::{Arch, PT_LOAD, Paddr, Phdr, PhysRange};
 
@@ -13,6 +14,7 @@ use super::read_ahead::AHEAD;
 use super::remembered::{Remembered, error_of};
 use super::scan::offset_in;
 use super::signature::{Part, only};
+use super::stream_holes::StreamHoles;
 use super::{Completeness, Facts, NoteTable, Span, SpanKind, xen};
 use crate::error::{Error, Stopped};
 use crate::extent_map::{Extent, ExtentMap, Lookup};
@@ -42,6 +44,8 @@ struct ElfDump<'s> {
     is_cacheable: bool,
     /// Bytes of the file that are of the dump.
     size: u64,
+    /// Bytes of the file that nothing gives.
+    holes: StreamHoles,
     remembered: Remembered,
     map: ExtentMap,
     facts: Facts,
@@ -54,13 +58,20 @@ struct ElfDump<'s> {
 pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> {
     let source = only(parts, "an ELF core split over several files: it is always one file, give one")?;
     let size = source.size()?;
-    let CoreTable { ehdr, phdrs } = CoreTable::read(&*source, size)?;
+    let CoreTable { ehdr, phdrs, place } = CoreTable::read(&*source, size)?;
     if phdrs.is_empty() {
         xen::refuse_domain(&*source, &ehdr)?;
     }
     let mut defects = Vec::new();
     let notes = NoteTable::read(&*source, ehdr.encoding.endian, &phdrs, &mut defects)?;
     let remembered = Remembered::read(&notes, ehdr.encoding.endian, ehdr.e_flags, &mut defects)?;
+    let holes = StreamHoles::of(&*source, size)?;
+    if !holes.is_empty() {
+        let head = 0..u64::from(ehdr.encoding.ehdr_size());
+        let besides = phdrs.iter().filter(|phdr| phdr.p_type != PT_LOAD).map(file_range);
+        let mut damaged = [head, place].into_iter().chain(besides).filter_map(|range| holes.defect(range));
+        damaged.try_for_each(|error| tell(&mut defects, error))?;
+    }
     // What an unfinished file holds behind that is not known.
     let written = remembered.good.map_or(size, |good| good.min(size));
     let map = ExtentMap::build(&candidates(&phdrs, written, &mut defects)?)?;
@@ -69,6 +80,10 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
         let what = "memory that the PT_LOADs list, many times over the same bytes of the file,";
         return Err(Error::TooLarge { what, value, limit });
     }
+    holes.check_times(map.extents().iter().filter_map(|extent| {
+        let at = extent.stored_at?;
+        Some(at..at.saturating_add(extent.range.size()).min(written))
+    }))?;
     let page_size = notes.vmcoreinfo().and_then(|info| info.page_size());
     let mut facts = Facts {
         e_machine: ehdr.e_machine,
@@ -84,7 +99,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
         facts.details.push(("given up", text));
     }
     let is_cacheable = source.is_cacheable();
-    let mut dump = ElfDump { source, is_cacheable, size: written, remembered, map, facts };
+    let mut dump = ElfDump { source, is_cacheable, size: written, holes, remembered, map, facts };
     dump.facts.completeness = dump.completeness(size, defects);
     Ok(Box::new(dump))
 }
@@ -105,6 +120,14 @@ impl ElfDump<'_> {
             Lookup::Stored { at, len } => (at, len.min(room)),
             Lookup::Excluded { .. } => return stop(Error::Excluded { paddr }),
             Lookup::Hole { next } => return stop(Error::Hole { paddr, next }),
+        };
+        let len = if self.holes.is_empty() {
+            len
+        } else {
+            match self.holes.around(at) {
+                Ok(_) => return stop(Error::Missing { paddr }),
+                Err(given) => len.min(given.end.saturating_sub(at)),
+            }
         };
         let want = len.min(buf.len() as u64);
         let have = self.size.saturating_sub(at);
@@ -185,9 +208,23 @@ impl ElfDump<'_> {
             return Some(Span { range: extent.range, kind: SpanKind::Excluded(None) });
         };
         match split(extent.range, self.size.saturating_sub(stored_at)) {
-            (Some(range), _) if range.contains(at) => Some(Span { range, kind: SpanKind::Stored }),
+            (Some(range), _) if range.contains(at) => Some(self.given(range, stored_at, at)),
             (_, missing) => missing.map(|range| Span { range, kind: SpanKind::Missing }),
         }
+    }
+
+    /// As much of `range`, whose first byte is at `start` of the file, as is like the memory at `at`: given
+    /// by the stream that the file is in, or not.
+    fn given(&self, range: PhysRange, start: u64, at: u64) -> Span {
+        if self.holes.is_empty() {
+            return Span { range, kind: SpanKind::Stored };
+        }
+        let found = self.holes.around(start.saturating_add(at.saturating_sub(range.start())));
+        let kind = if found.is_ok() { SpanKind::Missing } else { SpanKind::Stored };
+        let (Ok(alike) | Err(alike)) = found;
+        let address = |position: u64| range.start().saturating_add(position.saturating_sub(start));
+        let end = address(alike.end).min(range.end());
+        Span { range: PhysRange::from_half_open(address(alike.start), end).unwrap_or(range), kind }
     }
 
     /// The same, as far as the losses that are remembered leave it.
@@ -254,6 +291,11 @@ impl Format for ElfDump<'_> {
         }
         Ok(())
     }
+}
+
+/// The bytes of the file that a program header lists.
+fn file_range(phdr: &Phdr) -> Range<u64> {
+    phdr.p_offset..phdr.p_offset.saturating_add(phdr.p_filesz)
 }
 
 /// Bytes of memory that a file of `size` bytes has.

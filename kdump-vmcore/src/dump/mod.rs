@@ -19,6 +19,7 @@ mod remembered;
 pub(crate) mod scan;
 mod signature;
 mod span;
+mod stream_holes;
 mod unreadable;
 mod verify;
 pub(crate) mod xen;
