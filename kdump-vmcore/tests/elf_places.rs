@@ -137,3 +137,94 @@ fn holes_that_are_listed_many_times_are_refused() {
     let error = listed(60).unwrap_err();
     assert!(matches!(error, Error::TooLarge { what, .. } if what.contains("no record")), "{error}");
 }
+
+/// What is wrong with a core of these segments, whose memory can all be read.
+fn defects(segments: Vec<Segment>) -> Vec<String> {
+    let notes = note(Wire::LE64, "VMCOREINFO", 0, b"OSRELEASE=6.1.0\nPAGESIZE=4096\n");
+    let mut file = CoreFile { align: 0x1000, ..CoreFile::x86_64() }.with(Segment::notes(&notes));
+    file.segments.extend(segments);
+    let dump = Dump::open(file.build()).unwrap();
+    let found = verified(&dump);
+    assert_eq!(found.unreadable.bytes, 0);
+    assert_eq!(found.is_sound(), dump.completeness().is_complete());
+    found.defects.iter().map(ToString::to_string).collect()
+}
+
+/// Lists `size` bytes from `offset` of the file on.
+fn listed(paddr: u64, offset: u64, size: u64) -> Segment {
+    Segment { p_offset: Some(offset), p_filesz: Some(size), p_memsz: Some(size), ..Segment::load(paddr, &[]) }
+}
+
+#[test]
+fn memory_is_listed_twice_with_the_same_bytes_alone() {
+    let memory = pattern(0x8000, 1);
+    let ram = || Segment::load(0x10_0000, &memory);
+    // As the kernel's text is, first and in a piece of the file of its own.
+    let text =
+        |paddr: u64, bytes: &[u8]| Segment { p_vaddr: 0xffff_ffff_8100_0000, ..Segment::load(paddr, bytes) };
+    let none: [&str; 0] = [];
+    assert_eq!(defects(vec![text(0x10_2000, &memory[0x2000..0x6000]), ram()]), none);
+    assert_eq!(
+        defects(vec![listed(0x10_1000, 0x3000, 0x2000), ram()]),
+        none,
+        "in the same piece of the file"
+    );
+    // Excluded in the one and stored in the other.
+    let excluded = Segment { p_memsz: Some(0x10_0000), ..Segment::load(0x8_0000, &pattern(0x1000, 2)) };
+    assert_eq!(defects(vec![excluded, ram()]), none);
+    for (at, len) in [(0, 0x8000), (0x2000, 0x4000), (0x2000, 0x1_0000), (0x7fff, 1)] {
+        let other = text(0x10_0000 + at, &pattern(len, 0x40));
+        for segments in [vec![other.clone(), ram()], vec![ram(), other]] {
+            let found = defects(segments);
+            let told = format!("is corrupt: {:#x}, expected the same bytes", 0x10_0000 + at);
+            assert!(found.len() == 1 && found[0].contains(&told), "{at:#x}: {found:?}");
+        }
+    }
+    // A byte in the middle is not in every place that is looked at, a page is.
+    let mut changed = memory.clone();
+    changed[0x4000..0x5000].fill(0);
+    assert_eq!(defects(vec![text(0x10_0000, &changed), ram()]).len(), 1);
+}
+
+#[test]
+fn a_piece_of_the_file_is_memory_at_one_address() {
+    let first = Segment::load(0x1000, &pattern(0x3000, 1));
+    for (segment, told) in [
+        (listed(0x10_1000, 0x2000, 0x3000), "is corrupt: 0x2000, expected a piece of the file"),
+        (listed(0x10_1000, 0x4fff, 1), "is corrupt: 0x4fff, expected a piece of the file"),
+        (listed(0x10_1000, 0, 0x40), "is corrupt: 0x0, expected"),
+        (listed(0x10_1000, 0x40, 1), "is corrupt: 0x40, expected"),
+        (listed(0x10_1000, 0x1020, 1), "is corrupt: 0x1020, expected"),
+    ] {
+        for segments in [vec![first.clone(), segment.clone()], vec![segment, first.clone()]] {
+            let found = defects(segments);
+            assert!(found.len() == 1 && found[0].contains(told), "{told}: {found:?}");
+        }
+    }
+    let none: [&str; 0] = [];
+    assert_eq!(
+        defects(vec![first, listed(0x10_1000, 0x1200, 0x100)]),
+        none,
+        "what pads the notes is nobody's"
+    );
+}
+
+#[test]
+fn more_memory_listed_twice_than_is_looked_at_is_a_defect() {
+    let memory = pattern(0x4000, 1);
+    let times = |count: usize| {
+        let again = (0..count).map(|at| Segment::load(0x10_0000 + at as u64, &memory[at..=at]));
+        defects(std::iter::once(Segment::load(0x10_0000, &memory)).chain(again).collect())
+    };
+    assert_eq!(times(1024).len(), 0);
+    assert!(times(1025)[0].contains("is corrupt: 0x401, expected at most 1024"));
+}
+
+#[test]
+fn a_dump_without_a_physical_address_is_not_sound() {
+    let nowhere = Segment { p_vaddr: 0xffff_c900_0000_0000, ..Segment::load(u64::MAX, &[1; 0x1000]) };
+    assert!(defects(vec![nowhere.clone()])[0].contains("number of PT_LOADs with memory"));
+    assert!(defects(vec![Segment::load(0x1000, &[])])[0].contains("number of PT_LOADs with memory"));
+    let none: [&str; 0] = [];
+    assert_eq!(defects(vec![nowhere, Segment::load(0x1000, &[1; 0x1000])]), none);
+}

@@ -5,11 +5,12 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use kdump_elf::{Arch, PT_LOAD, Paddr, Phdr, PhysRange};
+use kdump_elf::{Arch, PT_LOAD, PT_NOTE, Paddr, Phdr, PhysRange};
 
 use super::block_cache::BlockCache;
 use super::core_table::CoreTable;
 use super::format::{Format, Scratch};
+use super::overlaps::tell_overlaps;
 use super::read_ahead::AHEAD;
 use super::remembered::{Remembered, error_of};
 use super::scan::offset_in;
@@ -66,20 +67,26 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
     let notes = NoteTable::read(&*source, ehdr.encoding.endian, &phdrs, &mut defects)?;
     let remembered = Remembered::read(&notes, ehdr.encoding.endian, ehdr.e_flags, &mut defects)?;
     let holes = StreamHoles::of(&*source, size)?;
+    let head = 0..u64::from(ehdr.encoding.ehdr_size());
     if !holes.is_empty() {
-        let head = 0..u64::from(ehdr.encoding.ehdr_size());
         let besides = phdrs.iter().filter(|phdr| phdr.p_type != PT_LOAD).map(file_range);
-        let mut damaged = [head, place].into_iter().chain(besides).filter_map(|range| holes.defect(range));
+        let mut damaged =
+            [head.clone(), place.clone()].into_iter().chain(besides).filter_map(|range| holes.defect(range));
         damaged.try_for_each(|error| tell(&mut defects, error))?;
     }
     // What an unfinished file holds behind that is not known.
     let written = remembered.good.map_or(size, |good| good.min(size));
-    let map = ExtentMap::build(&candidates(&phdrs, written, &mut defects)?)?;
+    let mut listed = candidates(&phdrs, written, &mut defects)?;
+    let map = ExtentMap::build(&listed)?;
     let (value, limit) = (stored(&map, written), size.saturating_mul(MAX_TIMES).max(FEW));
     if value > limit {
         let what = "memory that the PT_LOADs list, many times over the same bytes of the file,";
         return Err(Error::TooLarge { what, value, limit });
     }
+    listed.retain(|extent| extent.stored_at.is_some_and(|at| at < written));
+    let note_places = phdrs.iter().filter(|phdr| phdr.p_type == PT_NOTE).map(file_range);
+    let besides = [head, place].into_iter().chain(note_places);
+    tell_overlaps((&*source, &holes), &listed, besides, &mut defects)?;
     holes.check_times(map.extents().iter().filter_map(|extent| {
         let at = extent.stored_at?;
         Some(at..at.saturating_add(extent.range.size()).min(written))
@@ -255,7 +262,11 @@ impl ElfDump<'_> {
             defects.push(Error::Truncated { what, offset, need, have: 0 });
         }
         let stored = self.map.extents().iter().any(|extent| extent.stored_at.is_some());
-        if !stored && !self.map.extents().is_empty() && missing == 0 && unreadable == 0 {
+        if self.map.extents().is_empty() && defects.is_empty() {
+            let (value, expected) = (0, "at least 1");
+            let what = "number of PT_LOADs with memory at a physical address";
+            defects.push(Error::Corrupt { what, value, expected });
+        } else if !stored && !self.map.extents().is_empty() && missing == 0 && unreadable == 0 {
             let expected = "some of the memory that they describe: no memory is stored";
             defects.push(Error::Corrupt { what: "p_filesz of all PT_LOADs", value: 0, expected });
         }

@@ -10,6 +10,7 @@ mod flattened;
 mod format;
 pub(crate) mod kdump;
 mod note_table;
+mod overlaps;
 #[cfg(feature = "std")]
 mod parallel;
 mod raw_image;
