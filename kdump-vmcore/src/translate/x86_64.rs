@@ -37,6 +37,9 @@ const FRAME: u64 = 0x000f_ffff_ffff_f000;
 const PRESENT: u64 = 1;
 /// Bit 7 at levels 2 and 3: the entry maps a large page; at those above it must be 0.
 const LARGE: u64 = 1 << 7;
+/// Bits 20:13 of an entry that maps 2 MiB, and 29:13 of one for 1 GiB, must be 0; bit 12 is PAT.
+const RESERVED_2M: u64 = 0x001f_e000;
+const RESERVED_1G: u64 = 0x3fff_e000;
 
 fn entry(raw: Raw) -> Entry {
     let Raw { bits, level, ignored, .. } = raw;
@@ -44,6 +47,8 @@ fn entry(raw: Raw) -> Entry {
     match level {
         _ if bits & PRESENT == 0 => Entry::Absent,
         1 => Entry::Page(frame),
+        2 if bits & LARGE != 0 && frame & RESERVED_2M != 0 => Entry::Impossible,
+        3 if bits & LARGE != 0 && frame & RESERVED_1G != 0 => Entry::Impossible,
         2 | 3 if bits & LARGE != 0 => Entry::Page(frame),
         4.. if bits & LARGE != 0 => Entry::Impossible,
         _ => Entry::Table(frame),
