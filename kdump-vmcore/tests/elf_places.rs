@@ -2,6 +2,7 @@
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test may panic"
@@ -59,7 +60,7 @@ fn memory_that_no_record_gives_is_missing() {
         assert!(!found.is_sound(), "{what}");
         let ranges: Vec<_> =
             found.unreadable.ranges.iter().map(|bad| bad.range.start()..bad.range.end()).collect();
-        assert_eq!(ranges, [hole.clone()], "{what}");
+        assert_eq!(ranges, core::slice::from_ref(&hole), "{what}");
         let kinds: Vec<_> = dump.spans().map(|span| (span.range.start(), span.kind)).collect();
         let expected =
             [(AT, SpanKind::Stored), (hole.start, SpanKind::Missing), (hole.end, SpanKind::Stored)];
@@ -214,7 +215,7 @@ fn more_memory_listed_twice_than_is_looked_at_is_a_defect() {
     let memory = pattern(0x4000, 1);
     let times = |count: usize| {
         let again = (0..count).map(|at| Segment::load(0x10_0000 + at as u64, &memory[at..=at]));
-        defects(std::iter::once(Segment::load(0x10_0000, &memory)).chain(again).collect())
+        defects(core::iter::once(Segment::load(0x10_0000, &memory)).chain(again).collect())
     };
     assert_eq!(times(1024).len(), 0);
     assert!(times(1025)[0].contains("is corrupt: 0x401, expected at most 1024"));
