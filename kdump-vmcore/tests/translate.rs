@@ -177,6 +177,22 @@ fn large_pages_at_odd_addresses_are_impossible() {
     }
 }
 
+#[test]
+fn a_phys_base_that_is_no_number_is_named() {
+    for value in ["0xzz", "", "1 2", "99999999999999999999"] {
+        let text = format!("SYMBOL(swapper_pg_dir)=ffffffff82000000\nNUMBER(phys_base)={value}\n");
+        let file = CoreFile::x86_64()
+            .with(Segment::notes(&note(Wire::LE64, "VMCOREINFO", 0, text.as_bytes())))
+            .with(Segment::load(0, &[0; 16]));
+        let dump = Dump::open(file.build()).unwrap();
+        let error = KernelMemory::new(&dump).translate(Vaddr(VMALLOC)).unwrap_err().error;
+        assert!(
+            error.to_string().contains("the NUMBER(phys_base) of VMCOREINFO is no number"),
+            "{value}: {error}"
+        );
+    }
+}
+
 /// Where nothing is told but by the page tables: vmalloc.
 const VMALLOC: u64 = 0xffff_c900_0000_0000;
 /// The table of pages for `VMALLOC`, when that is mapped first.

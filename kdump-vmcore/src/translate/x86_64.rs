@@ -21,6 +21,9 @@ const KERNEL_IMAGE: u64 = 0xffff_ffff_8000_0000;
 const MAX_IMAGE: u64 = 1 << 30;
 /// The window without KASLR.
 const USUAL_IMAGE: u64 = 1 << 29;
+/// Why the page tables are not found by a VMCOREINFO that is damaged.
+const NO_PHYS_BASE: &str = "no PT_LOAD has it, and the page tables cannot be found, for the NUMBER(phys_base) of \
+                            VMCOREINFO is no number";
 /// The kernel's half begins here with five levels, higher with four.
 const LOWEST: u64 = 0xff00_0000_0000_0000;
 
@@ -56,7 +59,11 @@ fn entry(raw: Raw) -> Entry {
 }
 
 fn tables(facts: &Facts) -> Result<Radix, &'static str> {
-    told(facts).map_or_else(|| by_cpu(facts), Ok)
+    told(facts).map_or_else(|| by_cpu(facts), Ok).map_err(|why| {
+        let info = facts.vmcoreinfo();
+        let is_there = info.is_some_and(|info| info.get("NUMBER(phys_base)").is_some());
+        if is_there && phys_base(facts).is_none() { NO_PHYS_BASE } else { why }
+    })
 }
 
 /// By VMCOREINFO.
