@@ -59,9 +59,11 @@ pub enum Error {
         paddr: u64,
     },
     /// Memory that was lost before this copy was made or while it was made: it lay behind the
-    /// end of the file that was saved, or saving ended before it was written.
+    /// end of the file that was saved, saving ended before it was written, or no record of the flattened
+    /// stream gives it.
     #[error(
-        "physical address {paddr:#x} is missing: the file it was saved from ended before it, or saving did"
+        "physical address {paddr:#x} is missing: the file it was saved from ended before it, saving did, or a \
+         record of the flattened stream was lost"
     )]
     Missing {
         /// First address that is missing.

@@ -210,3 +210,27 @@ fn saving_takes_a_few_mebibytes_a_thread() {
         }
     }
 }
+
+/// Threads that have nothing to do take nothing.
+#[test]
+fn saving_a_small_dump_takes_little_whatever_threads_are_asked_for() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let memory: Vec<u8> = (0..2 << 20).map(|at: usize| (at >> 5) as u8 | 1).collect();
+    let file = CoreFile::x86_64().with(Segment::load(0x10_0000, &memory)).build();
+    let dump = Dump::open(file).unwrap();
+    let mut out = Vec::with_capacity(4 << 20);
+    for codec in [None, Some(Codec::Lzo)] {
+        let options = KdumpOptions { codec, threads: 1000, ..KdumpOptions::default() };
+        out.clear();
+        let peak = peak(|| {
+            let plan = KdumpPlan::new(&dump, options).unwrap();
+            plan.copy(&mut out, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+        });
+        // Eight batches, each with what compresses it.
+        assert!(peak <= 8 << 20, "to {codec:?}: {peak} bytes");
+        assert!(peak > 1 << 18, "what is counted here? {peak}");
+        let mut buf = vec![0; memory.len()];
+        Dump::open(out.as_slice()).unwrap().reader().read_phys(Paddr(0x10_0000), &mut buf).unwrap();
+        assert!(buf == memory, "{codec:?}");
+    }
+}

@@ -154,6 +154,45 @@ fn entries_with_impossible_bits_are_named() {
     assert_eq!(error, Error::PageTable { vaddr: 0xffff_c900_0000_0000, level: 5, table, cause });
 }
 
+/// Bits between the flags and the frame of a large page, of which bit 12 is a flag (PAT).
+#[test]
+fn large_pages_at_odd_addresses_are_impossible() {
+    for (level, top) in [(2_u8, 20), (3, 29)] {
+        for bit in 12..=top {
+            let mut tables = tables(4);
+            tables.map(VMALLOC, 1 << bit, level.into());
+            let dump = dump(&tables, 0, "");
+            let found = KernelMemory::new(&dump).read_u64(Vaddr(VMALLOC + 0x5008));
+            if bit == 12 {
+                assert_eq!(found.unwrap(), 0x5008);
+                continue;
+            }
+            let error = found.unwrap_err().error;
+            let told = matches!(
+                error,
+                Error::PageTable { level: at, cause: TableFault::Entry(entry), .. } if at == level && entry >> bit & 1 == 1
+            );
+            assert!(told, "{bit}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_phys_base_that_is_no_number_is_named() {
+    for value in ["0xzz", "", "1 2", "99999999999999999999"] {
+        let text = format!("SYMBOL(swapper_pg_dir)=ffffffff82000000\nNUMBER(phys_base)={value}\n");
+        let file = CoreFile::x86_64()
+            .with(Segment::notes(&note(Wire::LE64, "VMCOREINFO", 0, text.as_bytes())))
+            .with(Segment::load(0, &[0; 16]));
+        let dump = Dump::open(file.build()).unwrap();
+        let error = KernelMemory::new(&dump).translate(Vaddr(VMALLOC)).unwrap_err().error;
+        assert!(
+            error.to_string().contains("the NUMBER(phys_base) of VMCOREINFO is no number"),
+            "{value}: {error}"
+        );
+    }
+}
+
 /// Where nothing is told but by the page tables: vmalloc.
 const VMALLOC: u64 = 0xffff_c900_0000_0000;
 /// The table of pages for `VMALLOC`, when that is mapped first.

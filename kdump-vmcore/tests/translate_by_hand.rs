@@ -102,7 +102,9 @@ fn i386_with_pae() {
     memory.put(0x3000, 0x10, 0x4000 | 0x63);
     memory.put(0x4000, 7, 0xf_1234_5000 | 0x163 | 1 << 63);
     memory.put(0x4000, 8, 0xf_1234_5000 | 0x162);
-    memory.put(0x3000, 0x20, 0x2_0060_0000 | 0x1e3);
+    memory.put(0x3000, 0x20, 0x2_0060_0000 | 0x1e3 | 1 << 12);
+    memory.put(0x3000, 0x21, 0x2_0060_0000 | 0x1e3 | 1 << 13);
+    memory.put(0x3000, 0x22, 0x2_0060_0000 | 0x1e3 | 1 << 20);
     let info = "PAGESIZE=4096\nSYMBOL(swapper_pg_dir)=c0002020\nCONFIG_X86_PAE=y\n";
     let dump = memory.dump(LE32, 3, info);
     assert_eq!(paddr(&dump, 0xc200_7123), Ok(0xf_1234_5123));
@@ -111,6 +113,8 @@ fn i386_with_pae() {
     absent(&dump, 0xc600_0000, 2);
     absent(&dump, 0x4000_0000, 3);
     impossible(&dump, 0x8000_0000, 3);
+    impossible(&dump, 0xc420_0000, 2);
+    impossible(&dump, 0xc440_0000, 2);
     untranslated(&dump, 0x1_c200_7123, "canonical");
     // The loader of another kernel knew where its memory begins.
     let notes = note(LE32, "VMCOREINFO", 0, info.replace("c0002020", "80002020").as_bytes());

@@ -396,3 +396,33 @@ fn a_mapped_dump_says_what_one_read_by_calls_says() {
     let (code, message) = outcome(&["verify", "--mmap", "/proc/self/maps"]);
     assert!(code == Some(1) && message.contains("open it without a mapping"), "{code:?} {message}");
 }
+
+/// A part of a split dump that was not given is neither truncated nor lost.
+#[test]
+fn a_part_that_was_not_given_is_called_so_everywhere() {
+    let dir = scratch("not-given");
+    let file = KdumpFile::new(Wire::LE64, 100).with_pages(1..100, &PageCodec::ALL);
+    let parts = [0..30, 60..100].map(|pfns| {
+        let name = format!("part-{}", pfns.start);
+        write(&dir, &name, &file.part(pfns).build())
+    });
+    let said = |args: &[&str]| {
+        let output = kdump(args);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, told) = said(&["verify", "--progress", "none", &parts[0], &parts[1]]);
+    assert_eq!(code, Some(3));
+    assert!(told.contains("pfn 0x1e to 0x3b"), "{told}");
+    assert!(
+        told.contains("bytes): page frames 0x1e to 0x3c are in a part of the split dump that was not given"),
+        "{told}"
+    );
+    let (_, shown) = said(&["info", &parts[0], &parts[1]]);
+    assert!(
+        shown.contains("122880 bytes of memory, those of a part that was not given among them"),
+        "{shown}"
+    );
+    for text in [told, shown] {
+        assert!(!text.contains("truncated") && !text.contains("lost before"), "{text}");
+    }
+}

@@ -1,6 +1,7 @@
 //! The file header and program headers of an ELF core, read from a source in bounded pieces.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use kdump_elf::{ET_CORE, Ehdr, Phdr, PhdrTable};
 
@@ -25,6 +26,8 @@ pub(crate) struct CoreTable {
     pub(crate) ehdr: Ehdr,
     /// Without unused ones where there are more than 65536 entries: a sparse file can have millions.
     pub(crate) phdrs: Vec<Phdr>,
+    /// The bytes of the file that the table of program headers has.
+    pub(crate) place: Range<u64>,
 }
 
 impl CoreTable {
@@ -52,7 +55,8 @@ impl CoreTable {
         if have < need {
             return Err(Error::Truncated { what: "program header table", offset, need, have });
         }
-        Ok(Self { ehdr, phdrs: read_phdrs(source, &ehdr, offset, need)? })
+        let place = offset..offset.saturating_add(need);
+        Ok(Self { ehdr, phdrs: read_phdrs(source, &ehdr, offset, need)?, place })
     }
 }
 

@@ -3,16 +3,19 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
+use core::ops::Range;
 
-use kdump_elf::{Arch, PT_LOAD, Paddr, Phdr, PhysRange};
+use kdump_elf::{Arch, PT_LOAD, PT_NOTE, Paddr, Phdr, PhysRange};
 
 use super::block_cache::BlockCache;
 use super::core_table::CoreTable;
 use super::format::{Format, Scratch};
+use super::overlaps::tell_overlaps;
 use super::read_ahead::AHEAD;
 use super::remembered::{Remembered, error_of};
 use super::scan::offset_in;
 use super::signature::{Part, only};
+use super::stream_holes::StreamHoles;
 use super::{Completeness, Facts, NoteTable, Span, SpanKind, xen};
 use crate::error::{Error, Stopped};
 use crate::extent_map::{Extent, ExtentMap, Lookup};
@@ -42,6 +45,8 @@ struct ElfDump<'s> {
     is_cacheable: bool,
     /// Bytes of the file that are of the dump.
     size: u64,
+    /// Bytes of the file that nothing gives.
+    holes: StreamHoles,
     remembered: Remembered,
     map: ExtentMap,
     facts: Facts,
@@ -54,21 +59,38 @@ struct ElfDump<'s> {
 pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> {
     let source = only(parts, "an ELF core split over several files: it is always one file, give one")?;
     let size = source.size()?;
-    let CoreTable { ehdr, phdrs } = CoreTable::read(&*source, size)?;
+    let CoreTable { ehdr, phdrs, place } = CoreTable::read(&*source, size)?;
     if phdrs.is_empty() {
         xen::refuse_domain(&*source, &ehdr)?;
     }
     let mut defects = Vec::new();
     let notes = NoteTable::read(&*source, ehdr.encoding.endian, &phdrs, &mut defects)?;
     let remembered = Remembered::read(&notes, ehdr.encoding.endian, ehdr.e_flags, &mut defects)?;
+    let holes = StreamHoles::of(&*source, size)?;
+    let head = 0..u64::from(ehdr.encoding.ehdr_size());
+    if !holes.is_empty() {
+        let besides = phdrs.iter().filter(|phdr| phdr.p_type != PT_LOAD).map(file_range);
+        let mut damaged =
+            [head.clone(), place.clone()].into_iter().chain(besides).filter_map(|range| holes.defect(range));
+        damaged.try_for_each(|error| tell(&mut defects, error))?;
+    }
     // What an unfinished file holds behind that is not known.
     let written = remembered.good.map_or(size, |good| good.min(size));
-    let map = ExtentMap::build(&candidates(&phdrs, written, &mut defects)?)?;
+    let mut listed = candidates(&phdrs, written, &mut defects)?;
+    let map = ExtentMap::build(&listed)?;
     let (value, limit) = (stored(&map, written), size.saturating_mul(MAX_TIMES).max(FEW));
     if value > limit {
         let what = "memory that the PT_LOADs list, many times over the same bytes of the file,";
         return Err(Error::TooLarge { what, value, limit });
     }
+    listed.retain(|extent| extent.stored_at.is_some_and(|at| at < written));
+    let note_places = phdrs.iter().filter(|phdr| phdr.p_type == PT_NOTE).map(file_range);
+    let besides = [head, place].into_iter().chain(note_places);
+    tell_overlaps((&*source, &holes), &listed, besides, &mut defects)?;
+    holes.check_times(map.extents().iter().filter_map(|extent| {
+        let at = extent.stored_at?;
+        Some(at..at.saturating_add(extent.range.size()).min(written))
+    }))?;
     let page_size = notes.vmcoreinfo().and_then(|info| info.page_size());
     let mut facts = Facts {
         e_machine: ehdr.e_machine,
@@ -84,7 +106,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
         facts.details.push(("given up", text));
     }
     let is_cacheable = source.is_cacheable();
-    let mut dump = ElfDump { source, is_cacheable, size: written, remembered, map, facts };
+    let mut dump = ElfDump { source, is_cacheable, size: written, holes, remembered, map, facts };
     dump.facts.completeness = dump.completeness(size, defects);
     Ok(Box::new(dump))
 }
@@ -105,6 +127,14 @@ impl ElfDump<'_> {
             Lookup::Stored { at, len } => (at, len.min(room)),
             Lookup::Excluded { .. } => return stop(Error::Excluded { paddr }),
             Lookup::Hole { next } => return stop(Error::Hole { paddr, next }),
+        };
+        let len = if self.holes.is_empty() {
+            len
+        } else {
+            match self.holes.around(at) {
+                Ok(_) => return stop(Error::Missing { paddr }),
+                Err(given) => len.min(given.end.saturating_sub(at)),
+            }
         };
         let want = len.min(buf.len() as u64);
         let have = self.size.saturating_sub(at);
@@ -185,9 +215,23 @@ impl ElfDump<'_> {
             return Some(Span { range: extent.range, kind: SpanKind::Excluded(None) });
         };
         match split(extent.range, self.size.saturating_sub(stored_at)) {
-            (Some(range), _) if range.contains(at) => Some(Span { range, kind: SpanKind::Stored }),
+            (Some(range), _) if range.contains(at) => Some(self.given(range, stored_at, at)),
             (_, missing) => missing.map(|range| Span { range, kind: SpanKind::Missing }),
         }
+    }
+
+    /// As much of `range`, whose first byte is at `start` of the file, as is like the memory at `at`: given
+    /// by the stream that the file is in, or not.
+    fn given(&self, range: PhysRange, start: u64, at: u64) -> Span {
+        if self.holes.is_empty() {
+            return Span { range, kind: SpanKind::Stored };
+        }
+        let found = self.holes.around(start.saturating_add(at.saturating_sub(range.start())));
+        let kind = if found.is_ok() { SpanKind::Missing } else { SpanKind::Stored };
+        let (Ok(alike) | Err(alike)) = found;
+        let address = |position: u64| range.start().saturating_add(position.saturating_sub(start));
+        let end = address(alike.end).min(range.end());
+        Span { range: PhysRange::from_half_open(address(alike.start), end).unwrap_or(range), kind }
     }
 
     /// The same, as far as the losses that are remembered leave it.
@@ -218,7 +262,11 @@ impl ElfDump<'_> {
             defects.push(Error::Truncated { what, offset, need, have: 0 });
         }
         let stored = self.map.extents().iter().any(|extent| extent.stored_at.is_some());
-        if !stored && !self.map.extents().is_empty() && missing == 0 && unreadable == 0 {
+        if self.map.extents().is_empty() && defects.is_empty() {
+            let (value, expected) = (0, "at least 1");
+            let what = "number of PT_LOADs with memory at a physical address";
+            defects.push(Error::Corrupt { what, value, expected });
+        } else if !stored && !self.map.extents().is_empty() && missing == 0 && unreadable == 0 {
             let expected = "some of the memory that they describe: no memory is stored";
             defects.push(Error::Corrupt { what: "p_filesz of all PT_LOADs", value: 0, expected });
         }
@@ -254,6 +302,11 @@ impl Format for ElfDump<'_> {
         }
         Ok(())
     }
+}
+
+/// The bytes of the file that a program header lists.
+fn file_range(phdr: &Phdr) -> Range<u64> {
+    phdr.p_offset..phdr.p_offset.saturating_add(phdr.p_filesz)
 }
 
 /// Bytes of memory that a file of `size` bytes has.

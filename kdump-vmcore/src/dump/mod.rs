@@ -10,6 +10,7 @@ mod flattened;
 mod format;
 pub(crate) mod kdump;
 mod note_table;
+mod overlaps;
 #[cfg(feature = "std")]
 mod parallel;
 mod raw_image;
@@ -19,6 +20,7 @@ mod remembered;
 pub(crate) mod scan;
 mod signature;
 mod span;
+mod stream_holes;
 mod unreadable;
 mod verify;
 pub(crate) mod xen;
@@ -294,11 +296,13 @@ impl<'s> Dump<'s> {
                 Error::Corrupt { what: "place of the page at this physical address", value: paddr, expected }
             }
             _ => {
-                // Behind the end of this file, or already of the one it is a copy of: reading
-                // tells, and costs no I/O.
+                // Behind the end of this file or already of the one it is a copy of, or in a part that
+                // was not given: reading tells, and costs no I/O.
                 let told = self.reader().read_stored(Paddr(paddr), &mut [0]);
                 if let Err(Stopped {
-                    error: error @ (Error::Missing { .. } | Error::Truncated { .. }), ..
+                    error:
+                        error @ (Error::Missing { .. } | Error::Truncated { .. } | Error::PartNotGiven { .. }),
+                    ..
                 }) = told
                 {
                     return error;

@@ -19,6 +19,8 @@ const PRESENT: u64 = 1;
 const LARGE: u64 = 1 << 7;
 /// Bits 51:12 of an entry of 8 bytes: the frame.
 const FRAME: u64 = 0x000f_ffff_ffff_f000;
+/// Bits that must be zero in an entry that maps 2 MiB.
+const RESERVED_2M: u64 = 0x001f_e000;
 /// Bits that must be zero in an entry of the root of PAE: 2:1, 8:6 and those above the address.
 /// So must bit 5, but QEMU sets it there as in any other entry it walks.
 const ROOT_RESERVED: u64 = 0xfff0_0000_0000_01c6;
@@ -35,13 +37,14 @@ fn plain(raw: Raw) -> Entry {
     }
 }
 
-/// A large page has 2 MiB.
+/// A large page has 2 MiB; bits 20:13 of its entry are reserved, bit 12 is PAT.
 fn pae(raw: Raw) -> Entry {
     let Raw { bits, level, .. } = raw;
     match level {
         _ if bits & PRESENT == 0 => Entry::Absent,
         3 if bits & ROOT_RESERVED != 0 => Entry::Impossible,
         1 => Entry::Page(bits & FRAME),
+        2 if bits & LARGE != 0 && bits & RESERVED_2M != 0 => Entry::Impossible,
         2 if bits & LARGE != 0 => Entry::Page(bits & FRAME),
         _ => Entry::Table(bits & FRAME),
     }

@@ -21,6 +21,9 @@ const KERNEL_IMAGE: u64 = 0xffff_ffff_8000_0000;
 const MAX_IMAGE: u64 = 1 << 30;
 /// The window without KASLR.
 const USUAL_IMAGE: u64 = 1 << 29;
+/// Why the page tables are not found by a VMCOREINFO that is damaged.
+const NO_PHYS_BASE: &str = "no PT_LOAD has it, and the page tables cannot be found, for the NUMBER(phys_base) of \
+                            VMCOREINFO is no number";
 /// The kernel's half begins here with five levels, higher with four.
 const LOWEST: u64 = 0xff00_0000_0000_0000;
 
@@ -37,6 +40,9 @@ const FRAME: u64 = 0x000f_ffff_ffff_f000;
 const PRESENT: u64 = 1;
 /// Bit 7 at levels 2 and 3: the entry maps a large page; at those above it must be 0.
 const LARGE: u64 = 1 << 7;
+/// Bits 20:13 of an entry that maps 2 MiB, and 29:13 of one for 1 GiB, must be 0; bit 12 is PAT.
+const RESERVED_2M: u64 = 0x001f_e000;
+const RESERVED_1G: u64 = 0x3fff_e000;
 
 fn entry(raw: Raw) -> Entry {
     let Raw { bits, level, ignored, .. } = raw;
@@ -44,6 +50,8 @@ fn entry(raw: Raw) -> Entry {
     match level {
         _ if bits & PRESENT == 0 => Entry::Absent,
         1 => Entry::Page(frame),
+        2 if bits & LARGE != 0 && frame & RESERVED_2M != 0 => Entry::Impossible,
+        3 if bits & LARGE != 0 && frame & RESERVED_1G != 0 => Entry::Impossible,
         2 | 3 if bits & LARGE != 0 => Entry::Page(frame),
         4.. if bits & LARGE != 0 => Entry::Impossible,
         _ => Entry::Table(frame),
@@ -51,7 +59,11 @@ fn entry(raw: Raw) -> Entry {
 }
 
 fn tables(facts: &Facts) -> Result<Radix, &'static str> {
-    told(facts).map_or_else(|| by_cpu(facts), Ok)
+    told(facts).map_or_else(|| by_cpu(facts), Ok).map_err(|why| {
+        let info = facts.vmcoreinfo();
+        let is_there = info.is_some_and(|info| info.get("NUMBER(phys_base)").is_some());
+        if is_there && phys_base(facts).is_none() { NO_PHYS_BASE } else { why }
+    })
 }
 
 /// By VMCOREINFO.

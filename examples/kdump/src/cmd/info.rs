@@ -116,7 +116,7 @@ pub(crate) fn human_size(bytes: u64) -> String {
     const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
     for (unit, shift) in UNITS {
         if bytes >> shift > 0 {
-            let tenths = bytes.checked_mul(10).map_or(0, |tenths| tenths >> shift);
+            let tenths = u128::from(bytes).saturating_mul(10) >> shift;
             return format!("{}.{} {unit}", tenths / 10, tenths % 10);
         }
     }
@@ -213,10 +213,13 @@ fn print(dump: &Dump<'_>) -> std::io::Result<()> {
             format!("{have} of {expected} bytes are there, {} bytes of memory are missing", state.missing),
         )?;
     } else if state.missing > 0 {
-        line(
-            "missing",
-            format!("{} bytes of memory, lost before or while this copy was made", state.missing),
-        )?;
+        let not_given = state.defects.iter().any(|defect| matches!(defect, Error::PartNotGiven { .. }));
+        let why = if not_given {
+            "those of a part that was not given among them"
+        } else {
+            "lost before or while this copy was made"
+        };
+        line("missing", format!("{} bytes of memory, {why}", state.missing))?;
     }
     if state.unreadable > 0 {
         line(
@@ -244,5 +247,7 @@ mod tests {
         assert_eq!(human_size(1023), "1023 bytes");
         assert_eq!(human_size(1536 << 20), "1.5 GiB");
         assert_eq!(human_size(4096), "4.0 KiB");
+        assert_eq!(human_size(1 << 61), "2097152.0 TiB");
+        assert_eq!(human_size(u64::MAX), "16777215.9 TiB");
     }
 }

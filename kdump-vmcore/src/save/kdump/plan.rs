@@ -32,8 +32,8 @@ pub struct KdumpOptions {
     /// that were taken out of use after a memory error or given back to a hypervisor.
     pub exclude: Classes,
     /// Threads that read and compress, the caller's among them. The file is the same for any
-    /// number of them. No more than four for each CPU are started, or 16 where that is more. Without `std`
-    /// there is one.
+    /// number of them. No more than four for each CPU are started, or 16 where that is more, and no more than
+    /// there are batches. Without `std` there is one.
     pub threads: u16,
 }
 

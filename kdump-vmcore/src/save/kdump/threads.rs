@@ -11,6 +11,7 @@ use super::block::{Block, Worker};
 use super::plan::KdumpPlan;
 use super::write::Writer;
 use crate::error::Error;
+use crate::room::push;
 
 /// Batches on their way for each thread: one that is worked on, and some that wait to be written, so that a
 /// thread need not wait whenever another one is slower.
@@ -21,10 +22,10 @@ const PER_THREAD: usize = 4;
 const PER_CPU: usize = 4;
 const ALLOWED: usize = 16;
 
-/// As many threads as are asked for and the machine has use for.
-fn bounded(threads: u16) -> usize {
+/// As many threads as are asked for and the machine and `batches` have use for.
+fn bounded(threads: u16, batches: usize) -> usize {
     let cpus = thread::available_parallelism().map_or(1, usize::from);
-    usize::from(threads).min(cpus.saturating_mul(PER_CPU).max(ALLOWED))
+    usize::from(threads).min(cpus.saturating_mul(PER_CPU).max(ALLOWED)).min(batches)
 }
 
 /// What the threads share.
@@ -37,8 +38,11 @@ struct Shared<'p> {
 }
 
 struct State<'p> {
+    plan: &'p KdumpPlan<'p>,
     batches: Batches<'p>,
     free: Vec<Block>,
+    /// Blocks that may still be made: one is when a batch is to be taken and none is free.
+    unmade: usize,
     done: BTreeMap<u64, Block>,
     /// Batches that were taken; the next one to write is behind those written.
     taken: u64,
@@ -53,7 +57,7 @@ impl<'p> State<'p> {
         if self.stop || self.exhausted {
             return None;
         }
-        let mut block = self.free.pop()?;
+        let mut block = self.free.pop().or_else(|| self.make())?;
         if let Some(index) = self.batches.next(&mut block.runs) {
             self.taken = index.saturating_add(1);
             return Some((index, block));
@@ -61,6 +65,17 @@ impl<'p> State<'p> {
         self.exhausted = true;
         self.free.push(block);
         None
+    }
+
+    /// One block more.
+    fn make(&mut self) -> Option<Block> {
+        self.unmade = self.unmade.checked_sub(1)?;
+        let made = Block::new(self.plan);
+        if made.is_err() {
+            // With less memory there is less on its way.
+            self.unmade = 0;
+        }
+        made.ok()
     }
 }
 
@@ -100,18 +115,14 @@ pub(super) fn run<W: WriteAt + ?Sized>(
     plan: &KdumpPlan<'_>,
     batches: Batches<'_>,
 ) -> Result<(), Error> {
-    let threads = bounded(plan.options.threads);
+    let count = usize::try_from(plan.pages.div_ceil(plan.batch_pages())).unwrap_or(usize::MAX);
+    let threads = bounded(plan.options.threads, count);
+    // Without one nothing can be done.
     let mut free = Vec::new();
-    for number in 0..threads.saturating_mul(PER_THREAD).saturating_add(1) {
-        match Block::new(plan) {
-            Ok(block) => free.push(block),
-            // With less memory there is less on its way.
-            Err(error) if number == 0 => return Err(error),
-            Err(_) => break,
-        }
-    }
-    let threads = threads.min(free.len());
-    let state = State { batches, free, done: BTreeMap::new(), taken: 0, exhausted: false, stop: false };
+    push(&mut free, "the batches on their way", Block::new(plan)?)?;
+    let unmade = threads.saturating_mul(PER_THREAD).min(count.saturating_sub(1));
+    let (done, taken, exhausted, stop) = (BTreeMap::new(), 0, false, false);
+    let state = State { plan, batches, free, unmade, done, taken, exhausted, stop };
     let shared = Shared { state: Mutex::new(state), finished: Condvar::new(), written: Condvar::new() };
     thread::scope(|scope| {
         let _dismissal = Dismissal(&shared);

@@ -39,7 +39,7 @@ impl KdumpPlan<'_> {
     /// data, and the file remembers where it is and why. Until the last write the file says that it is not
     /// finished, unless `sink` takes no byte twice.
     ///
-    /// Holds half a MiB for each batch on its way, of which there are four for each thread and one more, what
+    /// Holds half a MiB for each batch on its way, of which there are at most four for each thread and one more, what
     /// the compression keeps, and a bit for each page that is left out.
     ///
     /// # Errors
