@@ -12,7 +12,7 @@ use crate::args::Args;
 use crate::error::{Context, Result, failed};
 use crate::formats::{self, CODECS};
 use crate::progress::Clock;
-use crate::{apt, consumers, shell};
+use crate::{apt, consumers, repo, rust, shell};
 
 /// What is asked for: times as fast as makedumpfile's one thread, by threads, in percent.
 const GOALS: [(&str, u128); 2] = [("1", 130), ("2", 250)];
@@ -32,12 +32,26 @@ pub(crate) fn run(args: &[String]) -> Result {
     apt::ensure(formats::NEEDS)?;
     let clock = Clock::start();
     let dump = consumers::dump_or_crash(dump)?;
-    let kdump = kdump.map_or_else(formats::tool, Ok)?;
+    let kdump = kdump.map_or_else(shipped, Ok)?;
     let dir = PathBuf::from(TARGET).join(format!("kdump-bench-{}", std::process::id()));
     fs::create_dir_all(&dir).context(dir.display())?;
     let outcome = cells(&kdump, &dump, &dir, clock);
     fs::remove_dir_all(&dir).context(dir.display())?;
     outcome
+}
+
+/// `kdump` as a user builds it.
+fn shipped() -> Result<PathBuf> {
+    shell::run(rust::cargo()?.args([
+        "build",
+        "--quiet",
+        "--release",
+        "--package",
+        "kdump",
+        "--bin",
+        "kdump",
+    ]))?;
+    Ok(repo::target()?.join("release/kdump"))
 }
 
 fn cells(kdump: &Path, dump: &Path, dir: &Path, clock: Clock) -> Result {

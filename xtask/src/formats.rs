@@ -80,17 +80,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     progress::close(&took, &rows)
 }
 
-/// `kdump`, optimised: it decompresses gigabytes.
-pub(crate) fn tool() -> Result<PathBuf> {
-    let mut cargo = rust::cargo()?;
-    cargo.args(["build", "--quiet", "--release", "--package", "kdump", "--bin", "kdump"]);
-    // Whole-program optimisation takes minutes and is not what is tested.
-    cargo.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
-    shell::run(&mut cargo)?;
-    Ok(repo::target()?.join("release/kdump"))
-}
-
-/// The same for what is no measurement: the static program of the guests writes no zstd.
+/// `kdump`, optimised, for it decompresses gigabytes: the static program of the guests writes no zstd.
 fn program() -> Result<PathBuf> {
     let mut cargo = rust::cargo()?;
     shell::run(cargo.args(["build", "--quiet", "--profile", "lab", "--package", "kdump", "--bin", "kdump"]))?;

@@ -19,7 +19,7 @@ pub(crate) fn short() -> Result {
     interpret(&[VMCORE, QUICK].concat())
 }
 
-/// The rest of kdump-vmcore, which takes hours.
+/// More of kdump-vmcore, and the examples of kdump-elf's documents: too much for every change.
 pub(crate) fn whole() -> Result {
     interpret(&["--package", "kdump-elf", "--doc"])?;
     interpret(

@@ -1,5 +1,6 @@
 //! Two lanes of steps side by side: guests, which mostly keep one processor busy, and builds.
 
+use core::panic::AssertUnwindSafe;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -79,7 +80,7 @@ impl Board {
                     set(&mut states, index, State::Running);
                     drop(states);
                     let Some(step) = steps.get(index) else { return };
-                    self.close(index, Row::of(step.name, work(step)));
+                    self.close(index, Row::of(step.name, survive(step, work)));
                 }
                 Next::Refuse(index, need) => {
                     set(&mut states, index, State::Running);
@@ -121,6 +122,12 @@ fn next(steps: &[&Step], states: &[State], lane: Lane) -> Next {
         }
     }
     if left { Next::Wait } else { Next::Leave }
+}
+
+/// The other lane may wait for this step: it must end, whatever happens.
+fn survive(step: &Step, work: &(dyn Fn(&Step) -> Result<String> + Sync)) -> Result<String> {
+    std::panic::catch_unwind(AssertUnwindSafe(|| work(step)))
+        .unwrap_or_else(|_| Err(failed("it panicked, and says above where")))
 }
 
 fn set(states: &mut [State], index: usize, state: State) {
@@ -189,6 +196,18 @@ mod tests {
         assert_eq!(row("fuzz").passed, Some(true));
         let rows = all(&|_| Err(failed("nothing works")));
         assert!(rows.len() == TABLE.len() && rows.iter().all(|row| row.passed == Some(false)));
+    }
+
+    /// The other lane waits for what needs it, and must be told.
+    #[test]
+    fn a_step_that_panics_has_failed() {
+        let rows = all(&|step| {
+            assert_ne!(step.name, "crash", "seen in the test's output");
+            Ok(String::new())
+        });
+        let failed: Vec<_> =
+            rows.iter().filter(|row| row.passed != Some(true)).map(|row| &row.name).collect();
+        assert_eq!(failed, ["crash", "formats"]);
     }
 
     #[test]
