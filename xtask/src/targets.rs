@@ -143,7 +143,8 @@ fn test(emulated: &Emulated) -> Result {
             "-Clink-arg=-Wl,--dynamic-linker={} -Clink-arg=-Wl,-rpath={}/lib",
             emulated.loader, emulated.libraries
         );
-        cargo.env(format!("CARGO_TARGET_{name}_RUSTFLAGS"), flags);
+        cargo.env(format!("CARGO_TARGET_{name}_RUSTFLAGS"), &flags);
+        cargo.env(format!("CARGO_TARGET_{name}_RUSTDOCFLAGS"), flags);
     } else {
         let runner = format!("{} -L {}", emulated.emulator, emulated.libraries);
         cargo.env(format!("CARGO_TARGET_{name}_RUNNER"), runner);
