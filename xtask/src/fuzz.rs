@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::args::Args;
 use crate::error::{Context, Result, failed};
 use crate::progress::{self, Clock, Row};
-use crate::{repo, rust, shell};
+use crate::{repo, rust, shell, tools};
 
 const SECONDS: u64 = 60;
 /// cargo-fuzz builds for the machine it runs on, and says so in its paths.
@@ -36,18 +36,14 @@ pub(crate) fn part(part: usize, parts: usize, seconds: u64) -> Result {
 /// Compiles every target with what the fuzzer needs.
 pub(crate) fn build() -> Result {
     prepare()?;
-    let mut cargo = rust::nightly()?;
-    shell::run(cargo.args(["fuzz", "build", "--target", TARGET, "--target-dir"]).arg(built()?))
+    let mut fuzz = rust::program_of(rust::NIGHTLY, &tools::CARGO_FUZZ.path()?)?;
+    shell::run(fuzz.args(["build", "--target", TARGET, "--target-dir"]).arg(built()?))
 }
 
 /// Installs cargo-fuzz.
 pub(crate) fn prepare() -> Result {
     rust::ensure_toolchain(rust::NIGHTLY)?;
-    if shell::find("cargo-fuzz").is_none() {
-        println!("installing cargo-fuzz");
-        shell::run(rust::cargo()?.args(["install", "--quiet", "--locked", "cargo-fuzz"]))?;
-    }
-    Ok(())
+    tools::CARGO_FUZZ.path().map(drop)
 }
 
 fn built() -> Result<PathBuf> {

@@ -5,15 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use crate::args::Args;
 use crate::error::{Context, Result, failed};
-use crate::{repo, rust, shell};
-
-/// The header is compared byte for byte, so the generator is pinned.
-const CBINDGEN: &str = "0.29.4";
+use crate::{repo, shell, tools};
 
 struct Header {
     name: &'static str,
@@ -47,25 +43,10 @@ pub(crate) fn run(args: &[String]) -> Result {
 
 fn generate(header: &Header) -> Result<String> {
     let root = repo::root()?;
-    let mut command = Command::new(cbindgen()?);
+    let mut command = Command::new(tools::CBINDGEN.path()?);
     command.current_dir(root.join(header.config).parent().context("a file has a directory")?);
     command.arg("--config").arg(root.join(header.config)).args(["--crate", header.package, "--quiet"]);
     shell::text(&mut command)
-}
-
-/// The pinned cbindgen, installed below the target directory when missing.
-fn cbindgen() -> Result<PathBuf> {
-    let root = repo::scratch("tools")?;
-    let program = root.join("bin/cbindgen");
-    let version = |program: &PathBuf| shell::text(Command::new(program).arg("--version")).ok();
-    let expected = format!("cbindgen {CBINDGEN}");
-    if version(&program).is_none_or(|found| found.trim() != expected) {
-        println!("installing cbindgen {CBINDGEN}");
-        let mut install = rust::cargo()?;
-        install.args(["install", "--quiet", "--locked", "--force", "cbindgen", "--version", CBINDGEN]);
-        shell::run(install.arg("--root").arg(&root))?;
-    }
-    Ok(program)
 }
 
 /// Replaces the names of pointer types by pointers and leaves out blocks that are in `known`.

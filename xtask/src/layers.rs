@@ -97,7 +97,6 @@ mod tests {
             version: "0.1.0".to_owned(),
             manifest: PathBuf::new(),
             licence: None,
-            rust_version: None,
             foreign: false,
             dependencies: dependencies.iter().map(|&name| name.to_owned()).collect(),
         }

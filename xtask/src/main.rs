@@ -35,6 +35,7 @@ mod setup;
 mod shell;
 mod soak;
 mod targets;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -178,7 +179,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "licences",
-        about: "check the licence and the minimum Rust version of every dependency",
+        about: "check the licence and the source of every dependency by cargo-deny",
         example: "cargo xtask licences",
         run: licences::run,
     },

@@ -16,7 +16,6 @@ pub(crate) struct Package {
     /// Its Cargo.toml.
     pub(crate) manifest: PathBuf,
     pub(crate) licence: Option<String>,
-    pub(crate) rust_version: Option<String>,
     /// Whether it comes from a registry.
     pub(crate) foreign: bool,
     /// The names it depends on for more than its tests.
@@ -55,7 +54,6 @@ fn package(value: &Value) -> Result<Package> {
         version: text("version").context("a package without a version")?,
         manifest: text("manifest_path").context("a package without a manifest")?.into(),
         licence: text("license"),
-        rust_version: text("rust_version"),
         foreign: text("source").is_some(),
         dependencies: linked
             .filter_map(|d| d.get("name").and_then(Value::as_str).map(str::to_owned))

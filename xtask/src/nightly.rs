@@ -1,6 +1,5 @@
 //! `cargo xtask nightly`: what takes too long to be run with every change.
 
-mod deny;
 mod mutants;
 
 use crate::args::Args;
@@ -49,11 +48,6 @@ const PARTS: &[Part] = &[
         name: "miri",
         about: "all of kdump-vmcore that needs neither files nor C code, under Miri",
         run: |_| miri::whole(),
-    },
-    Part {
-        name: "deny",
-        about: "cargo-deny on licences, bans and sources, as deny.toml says",
-        run: |_| deny::run(),
     },
     Part {
         name: "soak",

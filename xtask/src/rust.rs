@@ -1,5 +1,6 @@
 //! The Rust toolchains: targets and components, added when missing.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::error::{Result, failed};
@@ -33,8 +34,13 @@ pub(crate) fn ensure_toolchain(name: &str) -> Result {
 
 /// `cargo` of an installed toolchain, run at the root of the checkout.
 pub(crate) fn cargo_of(toolchain: &str) -> Result<Command> {
+    program_of(toolchain, Path::new("cargo"))
+}
+
+/// A program that calls the cargo of a toolchain.
+pub(crate) fn program_of(toolchain: &str, program: &Path) -> Result<Command> {
     let mut command = Command::new("rustup");
-    command.args(["run", toolchain, "cargo"]).current_dir(repo::root()?);
+    command.args(["run", toolchain]).arg(program).current_dir(repo::root()?);
     // Set by the cargo that runs us, and meant for its own toolchain.
     for name in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
         command.env_remove(name);
