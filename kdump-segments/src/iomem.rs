@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use kdump_elf::PhysRange;
 
 use crate::machine::{BadLines, parse_hex, shown};
-use crate::{MachineError, MemoryKind, MemoryMap, RangeSet};
+use crate::{Error, MemoryKind, MemoryMap, RangeSet};
 
 /// One line of /proc/iomem.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +35,10 @@ impl Iomem {
     /// [`Iomem::remarks`].
     ///
     /// # Errors
-    /// [`MachineError::AddressesHidden`] when every address is zero, which is what the kernel
-    /// shows to readers without CAP_SYS_ADMIN; [`MachineError::NoRam`] when there is no
+    /// [`Error::AddressesHidden`] when every address is zero, which is what the kernel
+    /// shows to readers without CAP_SYS_ADMIN; [`Error::NoRam`] when there is no
     /// System RAM.
-    pub fn parse(text: &[u8], path: &str) -> Result<Self, MachineError> {
+    pub fn parse(text: &[u8], path: &str) -> Result<Self, Error> {
         let mut iomem = Self::default();
         let mut lines = 0_usize;
         let mut hidden = 0_usize;
@@ -55,14 +55,14 @@ impl Iomem {
             }
         }
         if hidden > 0 && iomem.entries.is_empty() {
-            return Err(MachineError::AddressesHidden { path: path.to_owned() });
+            return Err(Error::AddressesHidden { path: path.to_owned() });
         }
         iomem.remarks.extend(bad.into_sentences());
         if hidden > 0 {
             iomem.remarks.push(format!("{hidden} lines with the range 0-0 were left out"));
         }
         if !iomem.entries.iter().any(|entry| kind_of(&entry.name) == Some(MemoryKind::Ram)) {
-            return Err(MachineError::NoRam { path: path.to_owned(), lines });
+            return Err(Error::NoRam { path: path.to_owned(), lines });
         }
         Ok(iomem)
     }

@@ -51,7 +51,6 @@ mod iomem;
 mod kernel_layout;
 mod le;
 mod machine;
-mod machine_error;
 mod memory_map;
 mod range_set;
 
@@ -79,6 +78,5 @@ pub use machine::Recorded;
 pub use machine::{
     CpuNote, EfiHandover, EfiMemoryDescriptor, KexecState, Machine, MachineFiles, Remark, VmcoreinfoNote,
 };
-pub use machine_error::MachineError;
 pub use memory_map::{MemoryKind, MemoryMap, MemoryRange};
 pub use range_set::RangeSet;

@@ -18,7 +18,7 @@ use super::{CpuNote, EfiHandover, Kcore, KexecState, Machine, MachineFiles, Symb
 use crate::kernel_layout::{LayoutInputs, find_direct_map, find_text};
 use crate::target::Target;
 use crate::target::x86::boot_params::BOOT_PARAMS_SIZE;
-use crate::{Iomem, KernelLayout, MachineError, RangeSet, Source, Sourced};
+use crate::{Error, Iomem, KernelLayout, RangeSet, Source, Sourced};
 
 /// Offset of `acpi_rsdp_addr` in boot_params (Documentation/arch/x86/zero-page.rst).
 const BOOT_PARAMS_RSDP: usize = 0x70;
@@ -47,14 +47,14 @@ impl Machine {
     /// let machine = Machine::from_files(&files)?;
     /// let dump: Vec<String> = machine.dump_ranges().iter().map(|range| range.to_string()).collect();
     /// assert_eq!(dump, ["0x100000-0x8ffffff", "0x13000000-0x1ffdffff"]);
-    /// # Ok::<(), kdump_segments::MachineError>(())
+    /// # Ok::<(), kdump_segments::Error>(())
     /// ```
     ///
     /// # Errors
-    /// Fails when the memory ([`MachineError::Missing`], [`MachineError::AddressesHidden`],
-    /// [`MachineError::NoRam`]) or the architecture ([`MachineError::UnknownArch`],
-    /// [`MachineError::UnsupportedArch`]) is unknown.
-    pub fn from_files(files: &MachineFiles) -> Result<Self, MachineError> {
+    /// Fails when the memory ([`Error::Missing`], [`Error::AddressesHidden`],
+    /// [`Error::NoRam`]) or the architecture ([`Error::UnknownArch`],
+    /// [`Error::UnsupportedArch`]) is unknown.
+    pub fn from_files(files: &MachineFiles) -> Result<Self, Error> {
         let mut notes = Remarks::default();
         for (path, cause) in files.unreadable() {
             notes.add(path, format!("cannot be read: {cause}"));
@@ -100,10 +100,10 @@ impl Machine {
     }
 }
 
-fn no_iomem(files: &MachineFiles) -> MachineError {
+fn no_iomem(files: &MachineFiles) -> Error {
     match files.unreadable().find(|&(path, _)| path == IOMEM) {
-        Some((path, cause)) => MachineError::Io { path: path.to_owned(), cause: cause.to_owned() },
-        None => MachineError::Missing { path: IOMEM.to_owned() },
+        Some((path, cause)) => Error::File { path: path.to_owned(), cause: cause.to_owned() },
+        None => Error::Missing { path: IOMEM.to_owned() },
     }
 }
 

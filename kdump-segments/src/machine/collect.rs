@@ -18,7 +18,7 @@ use super::open_file::{Content, Root, TEXT_LIMIT, read_limited};
 use super::paths::{ARCH, ENVIRONMENT, FILES, IOMEM, KALLSYMS, KCORE, KCORE_VALUES, NUMBERED};
 use super::record::{MANIFEST, parse_manifest};
 use super::{Kcore, Machine, MachineFiles, Symbols, symbols};
-use crate::MachineError;
+use crate::Error;
 
 /// Several times what the largest kernels list. It is filtered while it is read, not held.
 const KALLSYMS_LIMIT: u64 = 64 << 20;
@@ -35,7 +35,7 @@ impl Machine {
     ///
     /// # Errors
     /// Those of [`MachineFiles::read`] and [`Machine::from_files`].
-    pub fn collect(root: &Path) -> Result<Self, MachineError> {
+    pub fn collect(root: &Path) -> Result<Self, Error> {
         Self::from_files(&MachineFiles::read(root)?)
     }
 }
@@ -50,17 +50,17 @@ impl MachineFiles {
     /// are read, of /proc/kallsyms only a few lines are kept.
     ///
     /// # Errors
-    /// [`MachineError::TooLarge`] for a proc/iomem far larger than what the kernel writes.
-    pub fn read(root: &Path) -> Result<Self, MachineError> {
+    /// [`Error::TooLarge`] for a proc/iomem far larger than what the kernel writes.
+    pub fn read(root: &Path) -> Result<Self, Error> {
         Self::read_with(root, &[])
     }
 
     /// What a description needs, and what tells whether the kernel would accept a load.
-    pub(super) fn read_all(root: &Path) -> Result<Self, MachineError> {
+    pub(super) fn read_all(root: &Path) -> Result<Self, Error> {
         Self::read_with(root, &ENVIRONMENT)
     }
 
-    fn read_with(root: &Path, more: &[&str]) -> Result<Self, MachineError> {
+    fn read_with(root: &Path, more: &[&str]) -> Result<Self, Error> {
         let mut reader = Reader { path: root, root: Root::new(root), files: Self::new(), left: TOTAL_LIMIT };
         for path in FILES.iter().chain(more) {
             reader.text(path)?;
@@ -92,7 +92,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Reads one whole file, if there is one.
-    fn text(&mut self, path: &str) -> Result<(), MachineError> {
+    fn text(&mut self, path: &str) -> Result<(), Error> {
         if let Some(content) = self.content(path, path)? {
             self.files.insert(path, content);
         }
@@ -100,7 +100,7 @@ impl Reader<'_> {
     }
 
     /// The content of the file at `place`; trouble is reported under the name `path`.
-    fn content(&mut self, place: &str, path: &str) -> Result<Option<Vec<u8>>, MachineError> {
+    fn content(&mut self, place: &str, path: &str) -> Result<Option<Vec<u8>>, Error> {
         let Some(file) = self.open(place, path) else { return Ok(None) };
         let limit = self.left.min(TEXT_LIMIT);
         match read_limited(file, limit) {
@@ -111,7 +111,7 @@ impl Reader<'_> {
             // Without the map of the memory there is no machine; everything else is optional.
             Ok(Content::TooLong(_)) if path == IOMEM => {
                 let path = self.path.join(place).display().to_string();
-                return Err(MachineError::TooLarge { path, limit });
+                return Err(Error::TooLarge { path, limit });
             }
             Ok(Content::TooLong(spent)) => {
                 self.left = self.left.saturating_sub(spent);
@@ -181,7 +181,7 @@ impl Reader<'_> {
     }
 
     /// Kernels without `/sys/kernel/boot_params` have it in debugfs, wherever that is mounted.
-    fn boot_params_of_debugfs(&mut self) -> Result<(), MachineError> {
+    fn boot_params_of_debugfs(&mut self) -> Result<(), Error> {
         if self.files.get("sys/kernel/boot_params/data").is_some() {
             return Ok(());
         }
@@ -241,7 +241,7 @@ impl Reader<'_> {
     }
 
     /// What could not be read when the machine was recorded.
-    fn manifest(&mut self) -> Result<(), MachineError> {
+    fn manifest(&mut self) -> Result<(), Error> {
         if let Some(text) = self.content(MANIFEST, MANIFEST)? {
             for (path, cause) in parse_manifest(&text) {
                 self.files.insert_unreadable(path, cause);

@@ -10,26 +10,26 @@ use super::paths::{ARCH, KCORE};
 use super::remark::Remarks;
 use super::text_file::shown;
 use super::{Kcore, MachineFiles};
-use crate::MachineError;
+use crate::Error;
 
 /// kcore knows best; `proc/sys/kernel/arch` is the machine name of `uname(2)`.
 pub(super) fn find_arch(
     files: &MachineFiles,
     kcore: Option<&Kcore>,
     notes: &mut Remarks,
-) -> Result<(Arch, Endian), MachineError> {
+) -> Result<(Arch, Endian), Error> {
     let stated = files.get(ARCH).map(|text| {
         let arch = arch_of_uname(&String::from_utf8_lossy(text.trim_ascii()));
-        arch.ok_or_else(|| MachineError::UnsupportedArch { path: ARCH.to_owned(), value: shown(text) })
+        arch.ok_or_else(|| Error::UnsupportedArch { path: ARCH.to_owned(), value: shown(text) })
     });
-    let Some(kcore) = kcore else { return stated.unwrap_or(Err(MachineError::UnknownArch)) };
+    let Some(kcore) = kcore else { return stated.unwrap_or(Err(Error::UnknownArch)) };
     let Some(arch) = Arch::from_elf(kcore.e_machine, kcore.encoding.class) else {
         let value = format!("e_machine {} in {}", kcore.e_machine, kcore.encoding.class);
-        return Err(MachineError::UnsupportedArch { path: KCORE.to_owned(), value });
+        return Err(Error::UnsupportedArch { path: KCORE.to_owned(), value });
     };
     let said = match stated {
         Some(Ok((stated, _))) if stated != arch => Some(stated.name().to_owned()),
-        Some(Err(MachineError::UnsupportedArch { value, .. })) => Some(value),
+        Some(Err(Error::UnsupportedArch { value, .. })) => Some(value),
         _ => None,
     };
     if let Some(said) = said {

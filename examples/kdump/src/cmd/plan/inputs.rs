@@ -8,7 +8,7 @@ use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::load::{ImageFile, probe_environment};
 use kdump_segments::plan::{PlanInputs, PlanOptions};
 use kdump_segments::preflight::Environment;
-use kdump_segments::{Error, Machine, MachineError, MachineFiles};
+use kdump_segments::{Error, Machine, MachineFiles};
 
 use super::options::plan_options;
 use crate::failure::Failure;
@@ -116,7 +116,7 @@ pub(crate) fn machine(root: &Path, arch: Option<Arch>) -> Result<Machine, Failur
         files.insert(ARCH_FILE, arch.name());
     }
     let machine = Machine::from_files(&files).map_err(|error| match error {
-        MachineError::UnknownArch => Failure::new(format!("{}: {error}, or use --arch", root.display())),
+        Error::UnknownArch => Failure::new(format!("{}: {error}, or use --arch", root.display())),
         error => place(error),
     })?;
     match arch {
