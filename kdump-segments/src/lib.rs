@@ -29,7 +29,7 @@
 //! let options = PlanOptions::default().reuse_cmdline(true);
 //! let inputs = PlanInputs::new(&machine, &kernel, &*purgatory).initrd(Some(&initrd)).options(&options);
 //! let plan = Plan::new(&inputs)?;
-//! let report = check_plan(&plan, &machine, &probe_environment(&machine, Path::new("/")));
+//! let report = check_plan(&plan, &machine, &probe_environment(&machine, Path::new("/"))?)?;
 //! match report.failure() {
 //!     Some(finding) => println!("{}: {}", finding.rule, finding.detail),
 //!     None => load(&plan, &report)?,
@@ -53,6 +53,7 @@ mod le;
 mod machine;
 mod memory_map;
 mod range_set;
+mod room;
 
 pub mod capture_need;
 pub mod cmdline;

@@ -218,7 +218,7 @@ fn both_places_of_the_kexec_files() {
     assert_eq!(machine.kexec.elfcorehdr_size, Some(917_616));
     assert_eq!((machine.kexec.cpu_hotplug, machine.kexec.memory_hotplug), (Some(true), None));
     assert_eq!(machine.cma_ranges.total(), 2 << 20);
-    assert_eq!(machine.dump_ranges().len(), 3);
+    assert_eq!(machine.dump_ranges().unwrap().len(), 3);
     assert!(machine.remarks.iter().any(|note| note.text.contains("`what`")));
 }
 
@@ -252,7 +252,7 @@ fn numbered_directories_are_walked() {
 #[test]
 fn the_running_machine() {
     match Machine::collect(Path::new("/")) {
-        Ok(machine) => assert!(machine.ram().total() > 0),
+        Ok(machine) => assert!(machine.ram().unwrap().total() > 0),
         Err(error) => assert!(
             matches!(error, Error::AddressesHidden { .. } | Error::Missing { .. } | Error::File { .. }),
             "{error}"

@@ -127,7 +127,7 @@ fn neither_the_environment_nor_the_status_is_read_from_elsewhere() {
     dir.put("outside/meminfo", "MemTotal:         482712 kB\n");
     dir.link("proc/meminfo", dir.at("outside/meminfo"));
     let machine = Machine::collect(&dir.at("root")).unwrap();
-    assert_eq!(probe_environment(&machine, &dir.at("root")).total_ram, None);
+    assert_eq!(probe_environment(&machine, &dir.at("root")).unwrap().total_ram, None);
 
     dir.put("root/proc/iomem", "00000000-00000000 : System RAM\n");
     dir.put("outside/loaded", "1\n");

@@ -131,7 +131,8 @@ fn high_means_nothing_where_the_kernel_does_not_know_it() {
 }
 
 fn ram(ranges: &[(u64, u64)]) -> RangeSet {
-    ranges.iter().map(|&(start, end)| PhysRange::from_half_open(start, end).unwrap()).collect()
+    RangeSet::from_ranges(ranges.iter().map(|&(start, end)| PhysRange::from_half_open(start, end).unwrap()))
+        .unwrap()
 }
 
 fn reserve(cmdline: &str, free: &RangeSet) -> Result<(String, Option<String>), Error> {
@@ -184,9 +185,9 @@ fn no_room_is_an_error_and_a_missing_low_region_too() {
 fn predicted(name: &str, occupied: &RangeSet) -> (Vec<PhysRange>, Vec<PhysRange>) {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/machines").join(name);
     let machine = Machine::collect(&root).unwrap();
-    let request = parse(&machine.cmdline, machine.ram().total()).unwrap().unwrap();
+    let request = parse(&machine.cmdline, machine.ram().unwrap().total()).unwrap().unwrap();
     let limits = CrashkernelLimits::of(machine.arch).unwrap();
-    let free = machine.free_at_boot().subtract(occupied);
+    let free = machine.free_at_boot().unwrap().subtract(occupied).unwrap();
     let found = request.would_reserve(&free, &limits).unwrap();
     (vec![found.main], machine.crash_regions)
 }

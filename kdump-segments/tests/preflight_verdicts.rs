@@ -49,7 +49,7 @@ fn every_measured_verdict_is_predicted() {
     for guest in &guests {
         for row in &guest.rows {
             let (candidate, environment) = call(row, guest);
-            let report = check(&candidate, &environment);
+            let report = check(&candidate, &environment).unwrap();
             let predicted = (report.errno.map(|errno| errno.0), report.armed_image_lost);
             if predicted != (row.errno, row.lost) {
                 wrong.push(format!("{row:?}: predicted {predicted:?}\n{:#?}", report.findings));
@@ -70,7 +70,7 @@ fn the_ends_of_what_is_accepted() {
     let first = |flags, five_levels, segment| {
         let candidate = Candidate { entry: start, flags, segments: vec![base, segment] };
         let environment = Environment { five_levels: Some(five_levels), ..guest.environment.clone() };
-        let report = check(&candidate, &environment);
+        let report = check(&candidate, &environment).unwrap();
         let failure = report.failure().map(|finding| (finding.rule, report.errno.unwrap().name()));
         assert_eq!(report.armed_image_lost, failure.is_some());
         failure
@@ -136,7 +136,8 @@ fn guest(section: &str) -> Guest {
 fn ram(gib: u64) -> RangeSet {
     let low = if gib > 3 { 3 } else { gib };
     let ranges = [(0x1000, 0x9_fc00), (0x10_0000, (low << 30) - 0x2_1000), (4 << 30, (4 + gib - low) << 30)];
-    ranges.into_iter().filter_map(|(start, end)| PhysRange::from_half_open(start, end).ok()).collect()
+    let ranges = ranges.into_iter().filter_map(|(start, end)| PhysRange::from_half_open(start, end).ok());
+    RangeSet::from_ranges(ranges).unwrap()
 }
 
 /// `case  r  errno  loaded`; the case may have blanks, so the row is read from its end.

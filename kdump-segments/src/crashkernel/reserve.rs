@@ -109,12 +109,14 @@ impl Machine {
     /// What the running kernel could reserve at its next boot if nothing but the first MiB
     /// and the kernel itself were in the way: an estimate, because the initrd, page tables
     /// and firmware tables are not known.
-    #[must_use]
-    pub fn free_at_boot(&self) -> RangeSet {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn free_at_boot(&self) -> Result<RangeSet, Error> {
         let kernel = self.kernel.text.as_ref().map(|text| text.value);
         let kernel = kernel.and_then(|text| PhysRange::from_len(text.paddr, text.size).ok());
         let first = PhysRange::from_half_open(0, MIB).ok();
-        self.ram().subtract(&first.into_iter().chain(kernel).collect())
+        self.ram()?.subtract(&RangeSet::from_ranges(first.into_iter().chain(kernel))?)
     }
 }
 

@@ -11,6 +11,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::paths::{ARCH, ENVIRONMENT, FILES, KALLSYMS, KCORE, KCORE_VALUES};
+use super::text_file::bounded;
 use super::{Machine, MachineFiles};
 use crate::Error;
 
@@ -183,9 +184,9 @@ fn manifest(recorded: &Recorded) -> String {
 /// The unreadable files of a manifest, and why they were.
 pub(super) fn parse_manifest(text: &[u8]) -> impl Iterator<Item = (String, String)> + '_ {
     text.split(|&byte| byte == b'\n').filter_map(|line| {
-        let line = String::from_utf8_lossy(line);
-        let (path, cause) = line.strip_prefix("unreadable ")?.split_once(' ')?;
-        Some((path.to_owned(), cause.to_owned()))
+        let line = line.strip_prefix(b"unreadable ")?;
+        let (path, cause) = line.split_at_checked(line.iter().position(|&byte| byte == b' ')?)?;
+        Some((bounded(path), bounded(cause.get(1..)?)))
     })
 }
 

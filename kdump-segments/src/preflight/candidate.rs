@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::plan::Plan;
+use crate::{Error, room};
 
 /// The arguments of a kexec_load(2) call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,14 +38,19 @@ pub enum Buffer {
     Bad,
 }
 
-impl From<&Plan<'_>> for Candidate {
-    fn from(plan: &Plan<'_>) -> Self {
+impl Candidate {
+    /// The call that loads `plan`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn of_plan(plan: &Plan<'_>) -> Result<Self, Error> {
         let segments = plan.segments.iter().map(|segment| CandidateSegment {
             mem: segment.mem(),
             memsz: segment.memsz(),
             bufsz: segment.bufsz(),
             buffer: Buffer::Readable,
         });
-        Self { entry: plan.entry, flags: plan.flags.bits(), segments: segments.collect() }
+        let segments = room::collect("segments", segments)?;
+        Ok(Self { entry: plan.entry, flags: plan.flags.bits(), segments })
     }
 }

@@ -3,7 +3,7 @@
 use kdump_elf::{Arch, PhysRange};
 
 use super::ControlPages;
-use crate::{Machine, MemoryKind, RangeSet};
+use crate::{Error, Machine, MemoryKind, RangeSet};
 
 /// The state of the running kernel. `None` where it is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,16 +45,18 @@ impl Environment {
     ///
     /// A kernel that shows crash_elfcorehdr_size knows KEXEC_UPDATE_ELFCOREHDR: both came with
     /// "crash: hotplug support for kexec_load()" in Linux 6.6.
-    #[must_use]
-    pub fn of_machine(machine: &Machine) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn of_machine(machine: &Machine) -> Result<Self, Error> {
         let hotplug = machine.kexec.elfcorehdr_size.is_some();
-        Self {
+        Ok(Self {
             arch: machine.arch,
             page_size: machine.page_size,
             crash_region: machine.load_region(),
             total_ram: None,
-            ram: machine.ram(),
-            mapped_tables: mapped_tables(machine),
+            ram: machine.ram()?,
+            mapped_tables: mapped_tables(machine)?,
             five_levels: machine.five_levels,
             gib_pages: machine.gib_pages,
             control_pages: ControlPages::default(),
@@ -64,13 +66,13 @@ impl Environment {
             load_disabled: None,
             load_limit: None,
             locked_down: None,
-        }
+        })
     }
 }
 
 /// What the next kernel must find mapped though it is no RAM.
-fn mapped_tables(machine: &Machine) -> RangeSet {
+fn mapped_tables(machine: &Machine) -> Result<RangeSet, Error> {
     let kinds = [MemoryKind::Acpi, MemoryKind::Nvs, MemoryKind::Pmem, MemoryKind::Pram];
     let efi = machine.efi.as_ref().and_then(|efi| PhysRange::from_len(efi.config_table, 1).ok());
-    kinds.into_iter().flat_map(|kind| machine.memory.of_kind(kind)).chain(efi).collect()
+    RangeSet::from_ranges(kinds.into_iter().flat_map(|kind| machine.memory.of_kind(kind)).chain(efi))
 }

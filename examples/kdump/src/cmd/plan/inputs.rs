@@ -43,11 +43,11 @@ impl Inputs {
         let initrd = path("initrd").map(|path| ImageFile::open_ramdisk(&path)).transpose()?;
         let root = matches.get_one::<PathBuf>("root").map_or(Path::new("/"), PathBuf::as_path);
         let machine = machine(root, matches.get_one("arch").copied())?;
-        let environment = probe_environment(&machine, root);
+        let environment = probe_environment(&machine, root)?;
         // What is larger than the region needs no reading; a suggestion needs no region.
         let limit = match machine.load_region() {
             _ if matches.try_get_one::<bool>("suggest").ok().flatten() == Some(&true) => {
-                machine.ram().total()
+                machine.ram()?.total()
             }
             Some(region) => region.size(),
             None => return Err(no_region(&machine, machine.why_no_region())),
