@@ -165,7 +165,8 @@ impl CaptureNeed {
         let mut need = Self { items: Vec::new(), room };
         let (kernel, basis, source) = &inputs.kernel;
         need.add("kernel image", *kernel, *basis, source.clone());
-        let descriptions = (row.section / row.page_size.max(1)).saturating_mul(row.page_struct);
+        let pages = row.section.checked_div(row.page_size).unwrap_or(0);
+        let descriptions = pages.saturating_mul(row.page_struct);
         let sections = sections(&ram.union(&low)?, row.section)?;
         let source = format!(
             "{} bytes per page of {sections} sections of {} MiB, the lowest included",

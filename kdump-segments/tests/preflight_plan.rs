@@ -114,7 +114,7 @@ fn a_failing_plan_is_not_given_to_the_kernel() {
         (synthetic(2, 1), bzimage(0x100_0000, 0x1000), options(BackupPolicy::Always));
     let inputs = PlanInputs::new(&machine, &kernel, &TestPurgatory).options(&options);
     let plan = Plan::new(&inputs).unwrap();
-    let environment = Environment { load_disabled: Some(true), ..Environment::of_machine(&machine).unwrap() };
+    let environment = Environment::of_machine(&machine).unwrap().load_disabled(Some(true));
     let error = load(&plan, &check_plan(&plan, &machine, &environment).unwrap()).unwrap_err();
     assert!(matches!(error, Error::Preflight { rule: "load_disabled", .. }), "{error}");
     assert!(!files_may_do(&error), "the other call would be refused too");

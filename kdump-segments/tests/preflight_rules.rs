@@ -44,18 +44,17 @@ fn good() -> (Candidate, Environment) {
     let flags = KexecFlags::ON_CRASH.bits() | 62 << 16;
     let candidate =
         Candidate { entry: REGION.0 + PAGE, flags, segments: vec![segment(0), segment(1), segment(2)] };
-    let environment = Environment {
-        total_ram: Some(1 << 30),
-        five_levels: Some(true),
-        gib_pages: Some(true),
-        update_elfcorehdr: Some(false),
-        hotplug_support: Some(false),
-        capable: Some(true),
-        load_disabled: Some(false),
-        load_limit: Some(-1),
-        locked_down: Some(false),
-        ..Environment::of_machine(&synthetic(2, 1)).unwrap()
-    };
+    let environment = Environment::of_machine(&synthetic(2, 1))
+        .unwrap()
+        .total_ram(Some(1 << 30))
+        .five_levels(Some(true))
+        .gib_pages(Some(true))
+        .update_elfcorehdr(Some(false))
+        .hotplug_support(Some(false))
+        .capable(Some(true))
+        .load_disabled(Some(false))
+        .load_limit(Some(-1))
+        .locked_down(Some(false));
     (candidate, environment)
 }
 
@@ -221,4 +220,17 @@ fn every_rule_of_a_plan_is_broken_by_one() {
         tried.insert(rule);
     }
     assert_eq!(tried, all.difference(&of_loads).copied().collect(), "a rule without a plan that breaks it");
+}
+
+/// What knows nothing says so; a stranger can make it and add what he knows.
+#[test]
+fn an_environment_begins_with_nothing_known() {
+    let ram = kdump_segments::RangeSet::from(PhysRange::from_len(0, 1 << 30).unwrap());
+    let environment = Environment::new(kdump_elf::Arch::X86_64, PAGE, ram);
+    let candidate = Candidate::new(0x1000, 1, vec![CandidateSegment::new(0x1000, PAGE, 16)]);
+    let verdict = |environment: &Environment| check(&candidate, environment).unwrap().findings[0].verdict;
+    assert_eq!(verdict(&environment), Verdict::Unknown);
+    assert_eq!(verdict(&environment.clone().capable(Some(true))), Verdict::Pass);
+    assert_eq!(verdict(&environment.capable(Some(false))), Verdict::Fail);
+    assert_eq!(candidate.segments[0].buffer, Buffer::Readable);
 }

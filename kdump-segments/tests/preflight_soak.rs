@@ -72,23 +72,19 @@ fn environment(words: &str) -> Environment {
         "?" => None,
         digit => Some(digit == "1"),
     };
-    Environment {
-        arch: Arch::X86_64,
-        page_size: 0x1000,
-        crash_region: ranges("region").iter().next(),
-        total_ram: Some(hex(words["total"])),
-        ram: ranges("ram"),
-        mapped_tables: ranges("tables"),
-        five_levels: flag("five_levels"),
-        gib_pages: flag("gib_pages"),
-        control_pages: ControlPages { pair: flag("pair"), whole_gib: flag("whole_gib") },
-        update_elfcorehdr: flag("update_elfcorehdr"),
-        hotplug_support: flag("hotplug_support"),
-        capable: flag("capable"),
-        load_disabled: flag("load_disabled"),
-        load_limit: flag("limited").map(|limited| if limited { 0 } else { -1 }),
-        locked_down: flag("locked_down"),
-    }
+    Environment::new(Arch::X86_64, 0x1000, ranges("ram"))
+        .crash_region(ranges("region").iter().next())
+        .total_ram(Some(hex(words["total"])))
+        .mapped_tables(ranges("tables"))
+        .five_levels(flag("five_levels"))
+        .gib_pages(flag("gib_pages"))
+        .control_pages(ControlPages { pair: flag("pair"), whole_gib: flag("whole_gib") })
+        .update_elfcorehdr(flag("update_elfcorehdr"))
+        .hotplug_support(flag("hotplug_support"))
+        .capable(flag("capable"))
+        .load_disabled(flag("load_disabled"))
+        .load_limit(flag("limited").map(|limited| if limited { 0 } else { -1 }))
+        .locked_down(flag("locked_down"))
 }
 
 fn candidate(call: &str) -> Candidate {
@@ -140,12 +136,8 @@ fn what_is_not_known_is_not_guessed() {
     let text = recorded();
     let mut open = 0;
     for row in rows(&text) {
-        let unknown = Environment {
-            control_pages: ControlPages::default(),
-            five_levels: None,
-            gib_pages: None,
-            ..row.environment.clone()
-        };
+        let unknown =
+            row.environment.clone().control_pages(ControlPages::default()).five_levels(None).gib_pages(None);
         let report = check(&row.candidate, &unknown).unwrap();
         let doubt = report.findings.iter().position(|finding| finding.verdict == Verdict::Unknown);
         let failure = report.findings.iter().position(|finding| finding.verdict == Verdict::Fail);

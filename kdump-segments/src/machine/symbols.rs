@@ -116,7 +116,7 @@ pub(crate) fn value_of(text: &[u8], symbol: &str) -> Option<u64> {
         let line = line.trim_ascii().strip_prefix(symbol.as_bytes())?.strip_prefix(b" ")?;
         parse_hex(line)
     };
-    text.split(|&byte| byte == b'\n').filter_map(value).last()
+    text.split(|&byte| byte == b'\n').filter_map(value).next_back()
 }
 
 #[cfg(test)]

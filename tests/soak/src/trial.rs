@@ -84,7 +84,7 @@ impl Trial {
     }
 
     fn known(&self) -> Environment {
-        Environment { control_pages: self.control_pages, ..self.environment.clone() }
+        self.environment.clone().control_pages(self.control_pages)
     }
 
     /// One call, from an armed machine.
