@@ -6,10 +6,10 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     let Ok(mut cmdline) = CommandLine::new(text) else { return };
-    let _ = cmdline.remove("crashkernel");
+    let _ = cmdline.remove("crashkernel").unwrap();
     assert!(cmdline.parameters().all(|word| !word.starts_with("crashkernel=")));
-    let _ = cmdline.remove("elfcorehdr");
-    cmdline.append(format_args!("elfcorehdr={}K", 1234));
+    let _ = cmdline.remove("elfcorehdr").unwrap();
+    cmdline.append(format_args!("elfcorehdr={}K", 1234)).unwrap();
     assert_eq!(
         cmdline.parameters().filter(|word| *word == "elfcorehdr=1234K").count(),
         1,

@@ -12,7 +12,7 @@ fuzz_target!(|input: (u64, &str)| {
         let (Some(limits), Ok(all)) = (CrashkernelLimits::of(arch), PhysRange::from_len(0x1000, ram)) else {
             continue;
         };
-        let free = RangeSet::from_ranges([all]);
+        let free = RangeSet::from_ranges([all]).unwrap();
         if let Ok(reservation) = request.would_reserve(&free, &limits) {
             assert!(free.contains_range(reservation.main));
             assert_eq!(reservation.main.size(), request.size);

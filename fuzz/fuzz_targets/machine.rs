@@ -36,8 +36,8 @@ fuzz_target!(|parts: Vec<(u8, &[u8])>| {
         assert!(range.range.start() >= last);
         last = range.range.end();
     }
-    let dump = machine.dump_ram();
+    let dump = machine.dump_ram().unwrap();
     assert!(machine.crash_regions.iter().all(|&region| !dump.overlaps(region)));
-    assert!(dump.subtract(&machine.ram()).is_empty());
-    let _ = (machine.load_region(), machine.free_at_boot(), machine.dump_ranges());
+    assert!(dump.subtract(&machine.ram().unwrap()).unwrap().is_empty());
+    let _ = (machine.load_region(), machine.free_at_boot().unwrap(), machine.dump_ranges().unwrap());
 });

@@ -58,6 +58,6 @@ fuzz_target!(|input: (Vec<(u32, u32, u8)>, Vec<(u16, u8)>, u8, &str)| -> Corpus 
         end = load.p_paddr + load.p_memsz;
     }
     assert!(plan.segments.iter().all(|segment| crash.contains_range(segment.range)));
-    let _ = check_plan(&plan, &machine, &Environment::of_machine(&machine));
+    let _ = check_plan(&plan, &machine, &Environment::of_machine(&machine).unwrap()).unwrap();
     Corpus::Keep
 });

@@ -32,7 +32,7 @@ fuzz_target!(|input: (
     let mut machine = Machine::new(Arch::X86_64, 0x1000, map);
     machine.crash_regions.extend(PhysRange::from_len(region_start, region_len));
     (machine.five_levels, machine.gib_pages) = paging;
-    let mut environment = Environment::of_machine(&machine);
+    let mut environment = Environment::of_machine(&machine).unwrap();
     environment.total_ram = total_ram;
     let segments = segments
         .into_iter()
@@ -42,7 +42,7 @@ fuzz_target!(|input: (
         })
         .collect();
     let candidate = Candidate { entry, flags, segments };
-    let report = check(&candidate, &environment);
+    let report = check(&candidate, &environment).unwrap();
     assert_eq!(report.errno.is_some(), report.failure().is_some());
     assert!(report.errno.is_some() || !report.armed_image_lost);
     let control_pages = |report: &Report| {
@@ -51,7 +51,7 @@ fuzz_target!(|input: (
     };
     for (pair, whole_gib) in [(false, false), (false, true), (true, false), (true, true)] {
         environment.control_pages = ControlPages { pair: Some(pair), whole_gib: Some(whole_gib) };
-        let known = check(&candidate, &environment);
+        let known = check(&candidate, &environment).unwrap();
         if control_pages(&report) != Some(Verdict::Unknown) {
             assert_eq!(control_pages(&known), control_pages(&report));
         }

@@ -75,7 +75,7 @@ pub extern "C" fn libkdump_machine_low_memory(
 ) -> c_int {
     call(error, || {
         let handle = enter(machine, "machine")?;
-        let decision = decide_low_memory(&handle.machine, backup_policy(backup)?, &mut Vec::new());
+        let decision = decide_low_memory(&handle.machine, backup_policy(backup)?, &mut Vec::new())?;
         let (fate, source, length) = match decision {
             LowMemoryDecision::Use => (LIBKDUMP_LOW_NOT_DUMPED, 0, 0),
             LowMemoryDecision::Keep => (LIBKDUMP_LOW_AS_IS, 0, 0),
@@ -140,8 +140,11 @@ pub extern "C" fn libkdump_machine_capture_map(
         let handle = enter(machine, "machine")?;
         let kept = slice!(kept, kept_count)?.iter();
         let kept = kept.map(|extent| PhysRange::from_len(extent.start, extent.length));
-        let kept = kept.collect::<Result<RangeSet, _>>()?;
-        let found = capture_map(&handle.machine, low_memory(low)?, &kept);
+        let mut bad = Ok(());
+        let kept = kept.map_while(|range| range.map_err(|error| bad = Err(error)).ok());
+        let kept = RangeSet::from_ranges(kept)?;
+        bad?;
+        let found = capture_map(&handle.machine, low_memory(low)?, &kept)?;
         count.set_if_given("count", found.len())?;
         let (need, have) = (found.len() as u64, capacity as u64);
         let target = buffer!(map, capacity)?.get_mut(..found.len());

@@ -124,7 +124,7 @@ pub extern "C" fn libkdump_crashkernel_reserve(
         let limits = CrashkernelLimits::of(handle.machine.arch).ok_or(Failure::Unsupported {
             what: "this architecture places the crash region by rules that are not known here",
         })?;
-        let found = request.would_reserve(&handle.machine.free_at_boot(), &limits)?;
+        let found = request.would_reserve(&handle.machine.free_at_boot()?, &limits)?;
         let reservation = libkdump_reservation {
             size: 0,
             reserved: 0,

@@ -89,12 +89,6 @@ impl From<kdump_segments::Error> for Failure {
     }
 }
 
-impl From<kdump_segments::MachineError> for Failure {
-    fn from(error: kdump_segments::MachineError) -> Self {
-        Self::Segments(Box::new(error.into()))
-    }
-}
-
 impl From<kdump_purgatory::Error> for Failure {
     fn from(error: kdump_purgatory::Error) -> Self {
         Self::Purgatory(Box::new(error))
@@ -187,26 +181,25 @@ impl Fail for Failure {
 }
 
 fn segments_code(error: &kdump_segments::Error) -> c_int {
-    use kdump_segments::{Error, MachineError};
+    use kdump_segments::Error;
     match error {
         Error::Elf(error) => elf_code(error),
-        Error::Machine(machine) => match machine {
-            MachineError::Missing { .. } | MachineError::UnknownArch => LIBKDUMP_ERR_NOT_FOUND,
-            MachineError::Io { .. } | MachineError::AddressesHidden { .. } => LIBKDUMP_ERR_IO,
-            MachineError::UnsupportedArch { .. } => LIBKDUMP_ERR_UNSUPPORTED,
-            MachineError::TooLarge { .. } | MachineError::NoRoom { .. } => LIBKDUMP_ERR_TOO_LARGE,
-            _ => LIBKDUMP_ERR_CORRUPT,
-        },
+        Error::UnsupportedArch { .. } => LIBKDUMP_ERR_UNSUPPORTED,
         Error::NotAnImage { .. } | Error::NotAFile { .. } => LIBKDUMP_ERR_FORMAT,
         Error::ImageTruncated { .. } | Error::ImageChanged { .. } => LIBKDUMP_ERR_TRUNCATED,
         Error::CommandLineNul { .. } | Error::Conflict { .. } => LIBKDUMP_ERR_INVALID,
         Error::CommandLineTooLong { .. }
         | Error::NoRoom { .. }
         | Error::TooMany { .. }
-        | Error::ImageTooLarge { .. } => LIBKDUMP_ERR_TOO_LARGE,
-        Error::NoCrashRegion | Error::ReservationFailed { .. } => LIBKDUMP_ERR_NOT_FOUND,
+        | Error::ImageTooLarge { .. }
+        | Error::TooLarge { .. }
+        | Error::NoFreeMemory { .. } => LIBKDUMP_ERR_TOO_LARGE,
+        Error::NoCrashRegion
+        | Error::ReservationFailed { .. }
+        | Error::Missing { .. }
+        | Error::UnknownArch => LIBKDUMP_ERR_NOT_FOUND,
         Error::OutsideRegion { .. } | Error::Preflight { .. } | Error::Syscall { .. } => LIBKDUMP_ERR_REFUSED,
-        Error::Io { .. } => LIBKDUMP_ERR_IO,
+        Error::Io { .. } | Error::File { .. } | Error::AddressesHidden { .. } => LIBKDUMP_ERR_IO,
         Error::OutOfMemory { .. } => LIBKDUMP_ERR_NO_MEMORY,
         _ => LIBKDUMP_ERR_CORRUPT,
     }

@@ -34,7 +34,7 @@ pub extern "C" fn libkdump_plan_load(
         if !handle.is_for_this_machine() {
             return Err(Failure::OtherMachine);
         }
-        Ok::<_, Failure>(kdump_segments::load::load(&handle.plan, &handle.preflight())?)
+        Ok::<_, Failure>(kdump_segments::load::load(&handle.plan, &handle.preflight()?)?)
     })
 }
 
@@ -66,7 +66,7 @@ pub extern "C" fn libkdump_load_files(
         let load = FileLoad::open(&kernel, initrd.as_deref(), cmdline)?;
         let root = Path::new("/");
         let machine = Machine::collect(root)?;
-        let report = load.preflight(&machine, &probe_environment(&machine, root));
+        let report = load.preflight(&machine, &probe_environment(&machine, root)?)?;
         Ok::<_, Failure>(load_files(&load, &report)?)
     })
 }

@@ -13,6 +13,7 @@ use kdump_segments::{Machine, MemoryMap};
 
 use crate::boundary::call;
 use crate::dump_open::optional_path;
+use crate::failure::Failure;
 use crate::handle::{Given, Handle, free, give};
 use crate::range::{LIBKDUMP_MEMORY_RAM, libkdump_range};
 use crate::texts::text;
@@ -51,7 +52,7 @@ pub extern "C" fn libkdump_machine_collect(
     call(error, || {
         let root = optional_path(root).unwrap_or_else(|| PathBuf::from("/"));
         let found = Machine::collect(&root)?;
-        give(machine, "machine", describe(found, root))
+        give(machine, "machine", describe(found, root)?)
     })
 }
 
@@ -63,26 +64,37 @@ pub extern "C" fn libkdump_machine_free(machine: Given<'_, libkdump_machine>) {
     free(machine);
 }
 
-pub(crate) fn describe(machine: Machine, root: PathBuf) -> libkdump_machine {
-    let map = |map: &MemoryMap| map.iter().map(libkdump_range::memory).collect();
+pub(crate) fn describe(machine: Machine, root: PathBuf) -> Result<libkdump_machine, Failure> {
+    let map = |map: &MemoryMap| list(map.iter().map(libkdump_range::memory));
     let ram = |ranges: &[PhysRange]| {
-        ranges.iter().map(|range| libkdump_range::new(LIBKDUMP_MEMORY_RAM, *range)).collect()
+        list(ranges.iter().map(|range| libkdump_range::new(LIBKDUMP_MEMORY_RAM, *range)))
     };
-    libkdump_machine {
+    Ok(libkdump_machine {
         ranges: [
-            map(&machine.memory),
-            machine.firmware_map.as_ref().map(map).unwrap_or_default(),
-            ram(&machine.crash_regions),
-            ram(&machine.dump_ranges()),
-            ram(machine.cma_ranges.as_slice()),
-            ram(machine.gart.as_slice()),
-            ram(machine.crash_claimed.as_slice()),
+            map(&machine.memory)?,
+            machine.firmware_map.as_ref().map(map).transpose()?.unwrap_or_default(),
+            ram(&machine.crash_regions)?,
+            ram(&machine.dump_ranges()?)?,
+            ram(machine.cma_ranges.as_slice())?,
+            ram(machine.gart.as_slice())?,
+            ram(machine.crash_claimed.as_slice())?,
         ],
-        notes: machine.remarks.iter().map(text).collect(),
+        notes: list(machine.remarks.iter().map(text))?,
         advice: Status::new(&machine).advice.iter().map(text).collect(),
         cmdline: text(&machine.cmdline),
         release: machine.release.as_ref().map(text),
         machine: Arc::new(machine),
         root,
+    })
+}
+
+/// All `items`, of which the input decides how many there are.
+fn list<T>(items: impl Iterator<Item = T>) -> Result<Vec<T>, Failure> {
+    let mut list = Vec::new();
+    for item in items {
+        let need = (list.len() as u64).saturating_add(1).saturating_mul(size_of::<T>() as u64);
+        list.try_reserve(1).map_err(|_| Failure::NoMemory { need })?;
+        list.push(item);
     }
+    Ok(list)
 }

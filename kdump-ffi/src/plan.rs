@@ -47,8 +47,8 @@ impl libkdump_plan {
     }
 
     /// The kernel's rules applied to the plan, in the state the machine is in now.
-    pub(crate) fn preflight(&self) -> Report {
-        check_plan(&self.plan, &self.machine, &probe_environment(&self.machine, &self.root))
+    pub(crate) fn preflight(&self) -> Result<Report, kdump_segments::Error> {
+        check_plan(&self.plan, &self.machine, &probe_environment(&self.machine, &self.root)?)
     }
 }
 

@@ -261,7 +261,7 @@ pub extern "C" fn libkdump_plan_json(
 ) -> c_int {
     call(error, || {
         let handle = enter(plan, "plan")?;
-        let json = json_to_ascii(&handle.plan.to_json(&handle.preflight()).to_string());
+        let json = json_to_ascii(&handle.plan.to_json(&handle.preflight()?).to_string());
         Ok::<_, Failure>(copy_text(json.as_bytes(), slice!(buf, buf_len)?, text_len)?)
     })
 }

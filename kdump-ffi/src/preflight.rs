@@ -101,7 +101,7 @@ pub extern "C" fn libkdump_plan_preflight(
 ) -> c_int {
     call(error, || {
         let handle = enter(plan, "plan")?;
-        give(preflight, "preflight", libkdump_preflight::new(handle.preflight()))
+        give(preflight, "preflight", libkdump_preflight::new(handle.preflight()?))
     })
 }
 
@@ -157,8 +157,8 @@ pub extern "C" fn libkdump_machine_preflight(
             bufsz: segment.bufsz as u64,
             buffer: if segment.buf.is_null() { Buffer::Bad } else { Buffer::Readable },
         }));
-        let environment = probe_environment(&handle.machine, &handle.root);
-        let report = check(&Candidate { entry, flags, segments }, &environment);
+        let environment = probe_environment(&handle.machine, &handle.root)?;
+        let report = check(&Candidate { entry, flags, segments }, &environment)?;
         give(preflight, "preflight", libkdump_preflight::new(report))
     })
 }

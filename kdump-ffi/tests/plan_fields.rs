@@ -97,7 +97,7 @@ impl World {
         let inputs =
             PlanInputs::new(&machine, &self.kernel, &purgatory).initrd(Some(&INITRD)).options(options);
         let plan = Plan::new(&inputs).map_err(|error| error.to_string())?.into_owned().unwrap();
-        let report = check_plan(&plan, &machine, &probe_environment(&machine, &self.root));
+        let report = check_plan(&plan, &machine, &probe_environment(&machine, &self.root).unwrap()).unwrap();
         Ok((plan, report))
     }
 }

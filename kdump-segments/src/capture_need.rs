@@ -23,7 +23,7 @@ pub use suggest::{GRANULE, Suggestion, suggest};
 use crate::cmdline::CommandLine;
 use crate::crashkernel::memparse;
 use crate::image::Image;
-use crate::{Machine, RangeSet};
+use crate::{Error, Machine, RangeSet};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -154,17 +154,20 @@ fn row(arch: Arch) -> Option<&'static Row> {
 
 impl CaptureNeed {
     /// Estimates from values; `None` for an architecture whose kernels were not measured.
-    #[must_use]
-    pub fn estimate(inputs: &NeedInputs<'_>) -> Option<Self> {
-        let row = row(inputs.arch)?;
-        let low = RangeSet::from_ranges(PhysRange::from_half_open(0, MIB));
-        let ram = below_limit(inputs.cmdline, inputs.ram);
-        let room = ram.subtract(&low).total();
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn estimate(inputs: &NeedInputs<'_>) -> Result<Option<Self>, Error> {
+        let Some(row) = row(inputs.arch) else { return Ok(None) };
+        let low = RangeSet::from_ranges(PhysRange::from_half_open(0, MIB))?;
+        let ram = below_limit(inputs.cmdline, inputs.ram)?;
+        let room = ram.subtract(&low)?.total();
         let mut need = Self { items: Vec::new(), room };
         let (kernel, basis, source) = &inputs.kernel;
         need.add("kernel image", *kernel, *basis, source.clone());
-        let descriptions = row.section.checked_div(row.page_size)?.saturating_mul(row.page_struct);
-        let sections = sections(&ram.union(&low), row.section);
+        let pages = row.section.checked_div(row.page_size).unwrap_or(0);
+        let descriptions = pages.saturating_mul(row.page_struct);
+        let sections = sections(&ram.union(&low)?, row.section)?;
         let source = format!(
             "{} bytes per page of {sections} sections of {} MiB, the lowest included",
             row.page_struct,
@@ -172,7 +175,7 @@ impl CaptureNeed {
         );
         need.add("page descriptions", sections.saturating_mul(descriptions), Basis::Estimated, source);
         // A table of 512 entries for each 2 MiB, should all be mapped by single pages.
-        let tables = room.checked_div(512)?;
+        let tables = room / 512;
         need.add("page tables", tables, Basis::Estimated, String::from("at most 1/512 of the memory"));
         let cpus = capture_cpus(inputs.cmdline, inputs.cpus);
         let source =
@@ -198,7 +201,7 @@ impl CaptureNeed {
             let source = String::from("a tmpfs gets at most half of the memory; rootfstype=ramfs lifts that");
             need.add("room behind the root file system", missing, Basis::Estimated, source);
         }
-        Some(need)
+        Ok(Some(need))
     }
 
     /// Adds what the initial ramdisk takes and returns the bytes of its files, which end in parts
@@ -334,20 +337,20 @@ fn bounce_buffers(cmdline: &CommandLine, last: u64) -> u64 {
 
 /// `ram` below the address that `mem=` names, which x86 kernels use nothing above
 /// (Documentation/admin-guide/kernel-parameters.rst). Of several the lowest counts.
-pub(crate) fn below_limit(cmdline: &CommandLine, ram: &RangeSet) -> RangeSet {
+pub(crate) fn below_limit(cmdline: &CommandLine, ram: &RangeSet) -> Result<RangeSet, Error> {
     let limits = cmdline.parameters().filter_map(|word| memparse(word.strip_prefix("mem=")?.as_bytes()));
     match limits.filter(|&(limit, read)| read != 0 && limit != 0).map(|(limit, _)| limit).min() {
-        Some(limit) => ram.intersect(&RangeSet::from_ranges(PhysRange::from_half_open(0, limit))),
-        None => ram.clone(),
+        Some(limit) => ram.intersect(&RangeSet::from_ranges(PhysRange::from_half_open(0, limit))?),
+        None => ram.try_clone(),
     }
 }
 
 /// How many sections of `size` bytes `ram` touches.
-fn sections(ram: &RangeSet, size: u64) -> u64 {
+fn sections(ram: &RangeSet, size: u64) -> Result<u64, Error> {
     let whole = |range: PhysRange| {
         let end = align_up(range.end(), size).unwrap_or(u64::MAX);
         PhysRange::from_half_open(align_down(range.start(), size), end).ok()
     };
-    let touched = RangeSet::from_ranges(ram.iter().filter_map(whole));
-    touched.total().checked_div(size).unwrap_or(0)
+    let touched = RangeSet::from_ranges(ram.iter().filter_map(whole))?;
+    Ok(touched.total().checked_div(size).unwrap_or(0))
 }

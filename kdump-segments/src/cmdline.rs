@@ -9,7 +9,10 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-use crate::Error;
+use crate::{Error, room};
+
+/// What messages call it.
+const WHAT: &str = "command line";
 
 /// A command line that no parameter can vanish from unnoticed: no NUL, quotes balanced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +25,7 @@ impl CommandLine {
     ///
     /// # Errors
     /// [`Error::CommandLineNul`] for a NUL inside, [`Error::Conflict`] when a quote is left
-    /// open, because it would swallow every parameter appended.
+    /// open, because it would swallow every parameter appended, [`Error::OutOfMemory`].
     pub fn new(text: &str) -> Result<Self, Error> {
         let text = text.trim_end_matches(['\n', '\0']);
         if let Some(offset) = text.find('\0') {
@@ -34,7 +37,15 @@ impl CommandLine {
                 reason: String::from("a double quote is left open and would swallow elfcorehdr="),
             });
         }
-        Ok(Self { text: String::from(text.trim_matches(is_blank)) })
+        Ok(Self { text: room::text(WHAT, text.trim_matches(is_blank))? })
+    }
+
+    /// A copy.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], which [`Clone`] cannot say.
+    pub fn try_clone(&self) -> Result<Self, Error> {
+        Ok(Self { text: room::text(WHAT, &self.text)? })
     }
 
     /// The whole text.
@@ -50,17 +61,20 @@ impl CommandLine {
 
     /// Removes every kernel parameter called `name`, with or without a value, and returns how
     /// many there were. What follows `--` is init's and stays.
-    pub fn remove(&mut self, name: &str) -> usize {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn remove(&mut self, name: &str) -> Result<usize, Error> {
         let kernel = self.words().map_while(|(word, at)| (word != "--").then_some((word, at)));
-        let cuts: Vec<Range<usize>> =
-            kernel.filter(|(word, _)| is_called(word, name)).map(|(_, at)| at).collect();
+        let cuts = kernel.filter(|(word, _)| is_called(word, name)).map(|(_, at)| at);
+        let cuts: Vec<Range<usize>> = room::collect(WHAT, cuts)?;
         if cuts.is_empty() {
-            return 0;
+            return Ok(0);
         }
-        let mut text = String::with_capacity(self.text.len());
+        let mut text = String::new();
         let mut from = 0_usize;
         for cut in &cuts {
-            text.push_str(self.text.get(from..cut.start).unwrap_or_default());
+            room::add(&mut text, WHAT, self.text.get(from..cut.start).unwrap_or_default())?;
             let behind = self.text.get(cut.end..).unwrap_or_default();
             // The blanks behind a word go with it.
             let blanks = behind.len().saturating_sub(behind.trim_start_matches(is_blank).len());
@@ -70,23 +84,26 @@ impl CommandLine {
         if rest.is_empty() {
             text.truncate(text.trim_end_matches(is_blank).len());
         }
-        text.push_str(rest);
+        room::add(&mut text, WHAT, rest)?;
         self.text = text;
-        cuts.len()
+        Ok(cuts.len())
     }
 
     /// Appends one parameter behind the kernel's last one, before a lone `--`.
-    pub fn append(&mut self, parameter: fmt::Arguments<'_>) {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn append(&mut self, parameter: fmt::Arguments<'_>) -> Result<(), Error> {
         let end = self.words().find(|(word, _)| *word == "--").map(|(_, at)| at.start);
-        let parameter = alloc::fmt::format(parameter);
-        match end {
-            Some(at) => self.text.insert_str(at, &alloc::format!("{parameter} ")),
-            None if self.text.is_empty() => self.text = parameter,
-            None => {
-                self.text.push(' ');
-                self.text.push_str(&parameter);
-            }
-        }
+        let Some(end) = end else {
+            let blank = if self.text.is_empty() { "" } else { " " };
+            return room::print(&mut self.text, WHAT, format_args!("{blank}{parameter}"));
+        };
+        let (kernel, init) = self.text.split_at_checked(end).unwrap_or((&self.text, ""));
+        let mut text = String::new();
+        room::print(&mut text, WHAT, format_args!("{kernel}{parameter} {init}"))?;
+        self.text = text;
+        Ok(())
     }
 
     /// Checks the length against what the capture kernel takes.
@@ -158,7 +175,7 @@ mod tests {
             ("a --b", "a --b elfcorehdr=1K"),
         ] {
             let mut edited = line(text);
-            edited.append(format_args!("elfcorehdr={}K", 1));
+            edited.append(format_args!("elfcorehdr={}K", 1)).unwrap();
             assert_eq!(edited.as_str(), expected);
         }
     }
@@ -174,14 +191,14 @@ mod tests {
             ("crashkernel", "", 1),
         ] {
             let mut edited = line(text);
-            assert_eq!(edited.remove("crashkernel"), count, "{text}");
+            assert_eq!(edited.remove("crashkernel").unwrap(), count, "{text}");
             assert_eq!(edited.as_str(), expected);
         }
         let mut many = line(&"crashkernel=1M x ".repeat(100_000));
-        assert_eq!(many.remove("crashkernel"), 100_000, "in one pass, or this takes minutes");
+        assert_eq!(many.remove("crashkernel").unwrap(), 100_000, "in one pass, or this takes minutes");
         assert_eq!(many.as_str().len(), 2 * 100_000 - 1);
         let mut edited = line("reset-devices x");
-        assert_eq!(edited.remove("reset_devices"), 1);
+        assert_eq!(edited.remove("reset_devices").unwrap(), 1);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use kdump_elf::Arch;
 
-use crate::MachineError;
+use crate::Error;
 
 mod memparse;
 mod reserve;
@@ -50,13 +50,13 @@ impl CrashkernelRequest {
     /// let cmdline = "ro crashkernel=1G-4G:192M,4G-:256M";
     /// let request = CrashkernelRequest::parse(cmdline, 8 << 30, Arch::X86_64)?;
     /// assert_eq!(request.map(|request| request.size), Some(256 << 20));
-    /// # Ok::<(), kdump_segments::MachineError>(())
+    /// # Ok::<(), kdump_segments::Error>(())
     /// ```
     ///
     /// # Errors
-    /// [`MachineError::Crashkernel`] for words the kernel refuses, and
-    /// [`MachineError::CrashkernelSize`] for sizes it refuses.
-    pub fn parse(cmdline: &str, ram: u64, arch: Arch) -> Result<Option<Self>, MachineError> {
+    /// [`Error::Crashkernel`] for words the kernel refuses, and
+    /// [`Error::CrashkernelSize`] for sizes it refuses.
+    pub fn parse(cmdline: &str, ram: u64, arch: Arch) -> Result<Option<Self>, Error> {
         let cma = match last_word(cmdline, Kind::Cma) {
             Some(value) => parse_suffixed(value, Kind::Cma)?,
             None => 0,
@@ -84,7 +84,7 @@ impl CrashkernelRequest {
 }
 
 /// `SIZE[@BASE]`. What stands behind BASE is ignored, as the kernel does. BASE 0 is no base.
-fn parse_simple(value: &str) -> Result<(u64, Option<u64>), MachineError> {
+fn parse_simple(value: &str) -> Result<(u64, Option<u64>), Error> {
     let mut cursor = Cursor::new(value);
     let size = cursor.number()?;
     if cursor.take(b'@') {
@@ -98,7 +98,7 @@ fn parse_simple(value: &str) -> Result<(u64, Option<u64>), MachineError> {
 }
 
 /// `START-[END]:SIZE[,…][@BASE]`: size and base of the first range that `ram` is in.
-fn parse_ranges(value: &str, ram: u64) -> Result<Option<(u64, Option<u64>)>, MachineError> {
+fn parse_ranges(value: &str, ram: u64) -> Result<Option<(u64, Option<u64>)>, Error> {
     let total = ram.checked_next_multiple_of(RAM_GRANULE).unwrap_or(u64::MAX);
     let mut cursor = Cursor::new(value);
     loop {
@@ -118,7 +118,7 @@ fn parse_ranges(value: &str, ram: u64) -> Result<Option<(u64, Option<u64>)>, Mac
         }
         let size = cursor.number()?;
         if size >= total {
-            return Err(MachineError::CrashkernelSize { value: String::from(value), size, ram: total });
+            return Err(Error::CrashkernelSize { value: String::from(value), size, ram: total });
         }
         if start <= total && total < end {
             if size == 0 {
@@ -134,7 +134,7 @@ fn parse_ranges(value: &str, ram: u64) -> Result<Option<(u64, Option<u64>)>, Mac
 }
 
 /// `SIZE,high` and its like.
-fn parse_suffixed(value: &str, kind: Kind) -> Result<u64, MachineError> {
+fn parse_suffixed(value: &str, kind: Kind) -> Result<u64, Error> {
     let mut cursor = Cursor::new(value);
     let size = cursor.number()?;
     if cursor.rest() == kind.suffix().as_bytes() {
@@ -144,9 +144,9 @@ fn parse_suffixed(value: &str, kind: Kind) -> Result<u64, MachineError> {
     }
 }
 
-fn check_size(value: &str, size: u64, ram: u64) -> Result<(), MachineError> {
+fn check_size(value: &str, size: u64, ram: u64) -> Result<(), Error> {
     if size == 0 || size >= ram {
-        return Err(MachineError::CrashkernelSize { value: String::from(value), size, ram });
+        return Err(Error::CrashkernelSize { value: String::from(value), size, ram });
     }
     Ok(())
 }

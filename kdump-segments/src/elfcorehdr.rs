@@ -5,8 +5,11 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Class, Encoding, HeaderLayout, PF_RWX, PN_XNUM, PT_LOAD, PT_NOTE, Phdr, PhysRange};
 
+use crate::room;
 use crate::{Error, Machine, MemoryKind, RangeSet};
 
+/// What messages call the parts of the header.
+const PHDRS: &str = "program headers";
 /// Memory below this is reserved by kernels that need no backup region.
 pub(crate) const LOW_MEMORY_END: u64 = 1 << 20;
 
@@ -44,7 +47,8 @@ impl ElfCoreHeader {
     ///
     /// # Errors
     /// [`Error::TooMany`] when there are 65535 program headers or more (the capture kernel
-    /// reads no extended count), [`Error::Conflict`] when `class` cannot hold an address.
+    /// reads no extended count), [`Error::Conflict`] when `class` cannot hold an address,
+    /// [`Error::OutOfMemory`].
     pub fn new(
         machine: &Machine,
         low: LowMemory,
@@ -52,13 +56,14 @@ impl ElfCoreHeader {
         notes: &mut Vec<String>,
     ) -> Result<Self, Error> {
         let encoding = Encoding { class, endian: machine.endian };
-        let mut phdrs: Vec<Phdr> =
-            machine.cpu_notes.iter().map(|note| note_phdr(note.paddr, note.size)).collect();
+        let of_cpus = machine.cpu_notes.iter().map(|note| note_phdr(note.paddr, note.size));
+        let mut phdrs = room::collect(PHDRS, of_cpus)?;
         if phdrs.is_empty() {
             notes.push(String::from("no CPU has a crash note: the dump will have no registers"));
         }
-        phdrs.extend(machine.vmcoreinfo.as_ref().map(|note| note_phdr(note.paddr, note.size)));
-        phdrs.extend(text_phdr(machine, notes));
+        let of_kernel = machine.vmcoreinfo.as_ref().map(|note| note_phdr(note.paddr, note.size));
+        room::extend(&mut phdrs, PHDRS, of_kernel)?;
+        room::extend(&mut phdrs, PHDRS, text_phdr(machine, notes))?;
         let base = machine.kernel.direct_map_base.as_ref().map(|base| base.value);
         if base.is_none() {
             notes.push(String::from(
@@ -66,7 +71,8 @@ impl ElfCoreHeader {
             ));
         }
         let vaddr = |paddr: u64| base.map_or(encoding.word_max(), |base| base.wrapping_add(paddr));
-        phdrs.extend(ram_ranges(machine, low).map(|range| ram_phdr(range, vaddr(range.start()), low)));
+        let ram = ram_ranges(machine, low)?.map(|range| ram_phdr(range, vaddr(range.start()), low));
+        room::extend(&mut phdrs, PHDRS, ram)?;
         let layout = phdr_count(&phdrs).and_then(|count| {
             HeaderLayout::elfcorehdr(encoding, machine.arch.e_machine(), count).map_err(Error::from)
         })?;
@@ -96,12 +102,9 @@ impl ElfCoreHeader {
     /// The encoded header.
     ///
     /// # Errors
-    /// [`Error::Elf`] when a value does not fit the class.
+    /// [`Error::Elf`] when a value does not fit the class, [`Error::OutOfMemory`].
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        let (need, mut bytes) = (self.size(), Vec::new());
-        let size = usize::try_from(need).unwrap_or(usize::MAX);
-        bytes.try_reserve_exact(size).map_err(|_| Error::OutOfMemory { what: "elfcorehdr", need })?;
-        bytes.resize(size, 0);
+        let mut bytes = room::zeroed("elfcorehdr", usize::try_from(self.size()).unwrap_or(usize::MAX))?;
         let mut writer = self.layout.writer(&mut bytes)?;
         for phdr in &self.phdrs {
             writer.push(phdr)?;
@@ -131,12 +134,15 @@ impl ElfCoreHeader {
 }
 
 /// The RAM a dump holds, ascending and disjoint, with the borders firmware drew.
-pub(crate) fn ram_ranges(machine: &Machine, low: LowMemory) -> impl Iterator<Item = PhysRange> + use<> {
+pub(crate) fn ram_ranges(
+    machine: &Machine,
+    low: LowMemory,
+) -> Result<impl Iterator<Item = PhysRange> + use<>, Error> {
     let cut = match low {
         LowMemory::NotDumped => LOW_MEMORY_END,
         LowMemory::BackedUp { .. } | LowMemory::AsIs => 0,
     };
-    machine.dump_ranges().into_iter().flat_map(move |range| {
+    Ok(machine.dump_ranges()?.into_iter().flat_map(move |range| {
         let range = PhysRange::from_half_open(range.start().max(cut), range.end()).ok();
         let pieces = match (range, low) {
             (Some(range), LowMemory::BackedUp { source, .. }) if range.overlaps(source) => {
@@ -147,15 +153,15 @@ pub(crate) fn ram_ranges(machine: &Machine, low: LowMemory) -> impl Iterator<Ite
             _ => [range, None, None],
         };
         pieces.into_iter().flatten()
-    })
+    }))
 }
 
 /// The RAM below 1 MiB.
-pub(crate) fn low_ram(machine: &Machine) -> RangeSet {
+pub(crate) fn low_ram(machine: &Machine) -> Result<RangeSet, Error> {
     let ranges = machine.memory.of_kind(MemoryKind::Ram).take_while(|range| range.start() < LOW_MEMORY_END);
     let clipped = ranges
         .filter_map(|range| PhysRange::from_half_open(range.start(), range.end().min(LOW_MEMORY_END)).ok());
-    clipped.collect()
+    RangeSet::from_ranges(clipped)
 }
 
 fn phdr_count(phdrs: &[Phdr]) -> Result<u32, Error> {

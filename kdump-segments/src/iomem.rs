@@ -8,7 +8,13 @@ use alloc::vec::Vec;
 use kdump_elf::PhysRange;
 
 use crate::machine::{BadLines, parse_hex, shown};
-use crate::{MachineError, MemoryKind, MemoryMap, RangeSet};
+use crate::room::{self, RANGES, REMARKS};
+use crate::{Error, MemoryKind, MemoryMap, RangeSet};
+
+/// No memory ends at the last address; whatever claims to is cut by one byte.
+const LAST: u64 = u64::MAX - 1;
+/// What messages call its lines.
+const NAMES: &str = "lines of proc/iomem";
 
 /// One line of /proc/iomem.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +41,10 @@ impl Iomem {
     /// [`Iomem::remarks`].
     ///
     /// # Errors
-    /// [`MachineError::AddressesHidden`] when every address is zero, which is what the kernel
-    /// shows to readers without CAP_SYS_ADMIN; [`MachineError::NoRam`] when there is no
+    /// [`Error::AddressesHidden`] when every address is zero, which is what the kernel
+    /// shows to readers without CAP_SYS_ADMIN; [`Error::NoRam`] when there is no
     /// System RAM.
-    pub fn parse(text: &[u8], path: &str) -> Result<Self, MachineError> {
+    pub fn parse(text: &[u8], path: &str) -> Result<Self, Error> {
         let mut iomem = Self::default();
         let mut lines = 0_usize;
         let mut hidden = 0_usize;
@@ -50,19 +56,26 @@ impl Iomem {
             lines = lines.saturating_add(1);
             match parse_line(line) {
                 Some((_, 0, 0, _)) => hidden = hidden.saturating_add(1),
-                Some((depth, start, last, name)) => iomem.add(index, depth, start, last, name, &mut bad),
+                Some((depth, start, last, name)) => {
+                    let name = room::lossy(NAMES, name)?;
+                    match PhysRange::from_inclusive(start, last.min(LAST)) {
+                        Ok(range) => iomem.add(index, last, IomemEntry { depth, range, name })?,
+                        Err(_) => bad.add(index, line, "is not a range"),
+                    }
+                }
                 None => bad.add(index, line, "is not `start-end : name`"),
             }
         }
         if hidden > 0 && iomem.entries.is_empty() {
-            return Err(MachineError::AddressesHidden { path: path.to_owned() });
+            return Err(Error::AddressesHidden { path: path.to_owned() });
         }
-        iomem.remarks.extend(bad.into_sentences());
+        room::extend(&mut iomem.remarks, REMARKS, bad.into_sentences())?;
         if hidden > 0 {
-            iomem.remarks.push(format!("{hidden} lines with the range 0-0 were left out"));
+            let text = format!("{hidden} lines with the range 0-0 were left out");
+            room::push(&mut iomem.remarks, REMARKS, text)?;
         }
         if !iomem.entries.iter().any(|entry| kind_of(&entry.name) == Some(MemoryKind::Ram)) {
-            return Err(MachineError::NoRam { path: path.to_owned(), lines });
+            return Err(Error::NoRam { path: path.to_owned(), lines });
         }
         Ok(iomem)
     }
@@ -110,24 +123,24 @@ impl Iomem {
     }
 
     /// The regions reserved for capture kernels, ascending.
-    #[must_use]
-    pub fn crash_regions(&self) -> Vec<PhysRange> {
-        let mut regions: Vec<PhysRange> = self
-            .entries
-            .iter()
-            .filter(|entry| entry.name.starts_with("Crash kernel"))
-            .map(|entry| entry.range)
-            .collect();
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn crash_regions(&self) -> Result<Vec<PhysRange>, Error> {
+        let lines = self.entries.iter().filter(|entry| entry.name.starts_with("Crash kernel"));
+        let mut regions = room::collect("crash regions", lines.map(|entry| entry.range))?;
         regions.sort_unstable();
         regions.dedup();
-        regions
+        Ok(regions)
     }
 
     /// Parts of the crash regions that something else claimed, for example `reserve=`: nothing
     /// may be loaded there.
-    #[must_use]
-    pub fn claimed_in_crash_regions(&self) -> RangeSet {
-        let regions = RangeSet::from_ranges(self.crash_regions());
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn claimed_in_crash_regions(&self) -> Result<RangeSet, Error> {
+        let regions = RangeSet::from_ranges(self.crash_regions()?)?;
         let mut inside: Option<usize> = None;
         let mut claimed = Vec::new();
         for entry in &self.entries {
@@ -135,35 +148,22 @@ impl Iomem {
                 inside = Some(entry.depth);
             } else if inside.is_some_and(|depth| entry.depth > depth) {
                 if kind_of(&entry.name) != Some(MemoryKind::Ram) {
-                    claimed.push(entry.range);
+                    room::push(&mut claimed, RANGES, entry.range)?;
                 }
             } else {
                 inside = None;
             }
         }
-        RangeSet::from_ranges(claimed).intersect(&regions)
+        RangeSet::from_ranges(claimed)?.intersect(&regions)
     }
 
-    fn add(&mut self, index: usize, depth: usize, start: u64, last: u64, name: &[u8], bad: &mut BadLines) {
-        let name = String::from_utf8_lossy(name).into_owned();
-        // No memory ends at the last address; whatever claims to is cut by one byte.
-        let range = PhysRange::from_inclusive(start, last.min(u64::MAX.saturating_sub(1)));
-        match range {
-            Ok(range) => {
-                if last == u64::MAX {
-                    let number = index.saturating_add(1);
-                    self.remarks.push(format!(
-                        "line {number} `{}` ends at the last address; that byte was cut off",
-                        shown(name.as_bytes())
-                    ));
-                }
-                self.entries.push(IomemEntry { depth, range, name });
-            }
-            Err(_) => {
-                let text = format!("{start:x}-{last:x} : {name}");
-                bad.add(index, text.as_bytes(), "is not a range");
-            }
+    fn add(&mut self, index: usize, last: u64, entry: IomemEntry) -> Result<(), Error> {
+        if last > LAST {
+            let (number, name) = (index.saturating_add(1), shown(entry.name.as_bytes()));
+            let text = format!("line {number} `{name}` ends at the last address; that byte was cut off");
+            room::push(&mut self.remarks, REMARKS, text)?;
         }
+        room::push(&mut self.entries, NAMES, entry)
     }
 }
 

@@ -29,7 +29,7 @@
 //! let options = PlanOptions::default().reuse_cmdline(true);
 //! let inputs = PlanInputs::new(&machine, &kernel, &*purgatory).initrd(Some(&initrd)).options(&options);
 //! let plan = Plan::new(&inputs)?;
-//! let report = check_plan(&plan, &machine, &probe_environment(&machine, Path::new("/")));
+//! let report = check_plan(&plan, &machine, &probe_environment(&machine, Path::new("/"))?)?;
 //! match report.failure() {
 //!     Some(finding) => println!("{}: {}", finding.rule, finding.detail),
 //!     None => load(&plan, &report)?,
@@ -51,9 +51,9 @@ mod iomem;
 mod kernel_layout;
 mod le;
 mod machine;
-mod machine_error;
 mod memory_map;
 mod range_set;
+mod room;
 
 pub mod capture_need;
 pub mod cmdline;
@@ -79,6 +79,5 @@ pub use machine::Recorded;
 pub use machine::{
     CpuNote, EfiHandover, EfiMemoryDescriptor, KexecState, Machine, MachineFiles, Remark, VmcoreinfoNote,
 };
-pub use machine_error::MachineError;
 pub use memory_map::{MemoryKind, MemoryMap, MemoryRange};
 pub use range_set::RangeSet;

@@ -135,23 +135,29 @@ impl Machine {
     }
 
     /// All RAM, crash regions included.
-    #[must_use]
-    pub fn ram(&self) -> RangeSet {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn ram(&self) -> Result<RangeSet, Error> {
         self.memory.set_of(MemoryKind::Ram)
     }
 
     /// The RAM a dump holds: all but the crash regions, graphics apertures and the memory
     /// shared with the capture kernel. Neighbouring ranges are joined.
-    #[must_use]
-    pub fn dump_ram(&self) -> RangeSet {
-        self.ram().subtract(&self.not_dumped())
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn dump_ram(&self) -> Result<RangeSet, Error> {
+        self.ram()?.subtract(&self.not_dumped()?)
     }
 
     /// [`Machine::dump_ram`] with the borders of /proc/iomem kept: sorted and disjoint, but
     /// neighbouring ranges stay separate, as other tools write them.
-    #[must_use]
-    pub fn dump_ranges(&self) -> Vec<PhysRange> {
-        subtract_sorted(self.memory.of_kind(MemoryKind::Ram), &self.not_dumped())
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn dump_ranges(&self) -> Result<Vec<PhysRange>, Error> {
+        subtract_sorted(self.memory.of_kind(MemoryKind::Ram), &self.not_dumped()?)
     }
 
     /// The region a capture kernel is loaded into: the highest one.
@@ -179,7 +185,12 @@ impl Machine {
         }
     }
 
-    fn not_dumped(&self) -> RangeSet {
-        RangeSet::from_ranges(self.crash_regions.iter().copied()).union(&self.gart).union(&self.cma_ranges)
+    pub(crate) fn not_dumped(&self) -> Result<RangeSet, Error> {
+        self.crash_set()?.union(&self.gart)?.union(&self.cma_ranges)
+    }
+
+    /// The crash regions, as a set.
+    pub(crate) fn crash_set(&self) -> Result<RangeSet, Error> {
+        RangeSet::from_ranges(self.crash_regions.iter().copied())
     }
 }

@@ -5,7 +5,7 @@ use core::fmt;
 
 use kdump_elf::PhysRange;
 
-use crate::RangeSet;
+use crate::{Error, RangeSet};
 
 /// What a range of physical addresses is, in the terms of the e820 table
 /// (ACPI specification, "System Address Map Interfaces"; arch/x86/include/asm/e820/types.h).
@@ -155,9 +155,11 @@ impl MemoryMap {
     }
 
     /// The addresses of one kind.
-    #[must_use]
-    pub fn set_of(&self, kind: MemoryKind) -> RangeSet {
-        self.of_kind(kind).collect()
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn set_of(&self, kind: MemoryKind) -> Result<RangeSet, Error> {
+        RangeSet::from_ranges(self.of_kind(kind))
     }
 
     /// Number of ranges.

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use kdump_elf::{PhysRange, align_down, align_up};
 
-use crate::preflight::{Allocation, find_control_pages};
+use crate::preflight::{Allocation, Obstacles, find_control_pages};
 use crate::{Error, RangeSet};
 
 /// Which end of the free memory a part is put at.
@@ -45,7 +45,7 @@ impl Placement {
     /// All of `region` but `claimed`, whole pages of `page_size` bytes only.
     ///
     /// # Errors
-    /// [`Error::NoRoom`] when the region has not one whole page.
+    /// [`Error::NoRoom`] when the region has not one whole page, [`Error::OutOfMemory`].
     pub fn new(region: PhysRange, claimed: &RangeSet, page_size: u64) -> Result<Self, Error> {
         let region = region.align_inward(page_size).ok_or_else(|| Error::NoRoom {
             part: "anything",
@@ -56,15 +56,25 @@ impl Placement {
             region,
             all: None,
         })?;
-        let claimed: RangeSet = claimed.iter().map(|range| range.align_outward(page_size)).collect();
-        Ok(Self { page_size, region, free: claimed.complement_within(region) })
+        let claimed = RangeSet::from_ranges(claimed.iter().map(|range| range.align_outward(page_size)))?;
+        Ok(Self { page_size, region, free: claimed.complement_within(region)? })
     }
 
     /// Takes room for one part.
     ///
     /// # Errors
-    /// [`Error::NoRoom`] for this part.
+    /// [`Error::NoRoom`] for this part, [`Error::OutOfMemory`].
     pub fn place(&mut self, request: &Request) -> Result<PhysRange, Error> {
+        let range = self.find(request)?;
+        self.take(range)?;
+        Ok(range)
+    }
+
+    /// The room [`Placement::place`] would take.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`] for this part.
+    pub fn find(&self, request: &Request) -> Result<PhysRange, Error> {
         let align = request.align.max(self.page_size);
         let size = align_up(request.size.max(1), self.page_size);
         let window = PhysRange::from_inclusive(request.min, request.max.min(u64::MAX - 1)).ok();
@@ -76,11 +86,7 @@ impl Placement {
                 self.free.iter().rev().filter_map(|hole| hole.intersection(window?)).find_map(fit)
             }
         };
-        let Some(range) = found else {
-            return Err(self.no_room(request));
-        };
-        self.take(range);
-        Ok(range)
+        found.ok_or_else(|| self.no_room(request))
     }
 
     /// Takes addresses that a part cannot do without.
@@ -105,8 +111,7 @@ impl Placement {
                 Request { part, size, align: self.page_size, min, max, direction: Direction::BottomUp };
             return Err(self.no_room(&request));
         }
-        self.take(range);
-        Ok(())
+        self.take(range)
     }
 
     /// What is still free.
@@ -121,12 +126,8 @@ impl Placement {
     /// # Errors
     /// [`Error::NoRoom`] for them.
     pub fn check_control_pages(&self, region: PhysRange, lists: &[Vec<Allocation>]) -> Result<(), Error> {
-        let taken: Vec<(u64, u64)> = self
-            .free
-            .complement_within(self.region)
-            .iter()
-            .map(|range| (range.start(), range.size()))
-            .collect();
+        let taken = self.free.complement_within(self.region)?;
+        let taken = Obstacles::new(taken.iter().map(|range| (range.start(), range.size())))?;
         let shortages =
             lists.iter().filter_map(|list| find_control_pages(region, self.page_size, &taken, list).err());
         let Some(shortage) = shortages.max_by_key(|shortage| shortage.needed) else { return Ok(()) };
@@ -142,8 +143,9 @@ impl Placement {
         Err(self.no_room(&request))
     }
 
-    fn take(&mut self, range: PhysRange) {
-        self.free = self.free.subtract(&RangeSet::from(range));
+    fn take(&mut self, range: PhysRange) -> Result<(), Error> {
+        self.free = self.free.subtract(&RangeSet::from(range))?;
+        Ok(())
     }
 
     /// The planner, who knows all parts, says how large the region must be.

@@ -4,6 +4,9 @@ use alloc::vec::Vec;
 
 use kdump_elf::PhysRange;
 
+use crate::Error;
+use crate::room::{self, RANGES};
+
 /// A set of physical addresses, held as ranges that are sorted, do not overlap and do not
 /// touch: equal sets are equal values.
 ///
@@ -22,21 +25,36 @@ impl RangeSet {
     }
 
     /// The set of all addresses in `ranges`, which may come in any order and overlap.
-    #[must_use]
-    pub fn from_ranges(ranges: impl IntoIterator<Item = PhysRange>) -> Self {
-        let mut ranges: Vec<PhysRange> = ranges.into_iter().collect();
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], as of everything that makes a set of unknown size.
+    pub fn from_ranges(ranges: impl IntoIterator<Item = PhysRange>) -> Result<Self, Error> {
+        let mut ranges = room::collect(RANGES, ranges)?;
         ranges.sort_unstable();
-        let mut set = Self { ranges: Vec::with_capacity(ranges.len()) };
-        for range in ranges {
-            set.push(range);
-        }
-        set
+        ranges.dedup_by(|next, last| {
+            let joined = join(*last, *next);
+            joined.is_some_and(|joined| {
+                *last = joined;
+                true
+            })
+        });
+        Ok(Self { ranges })
+    }
+
+    /// A copy.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], which [`Clone`] cannot say.
+    pub fn try_clone(&self) -> Result<Self, Error> {
+        Ok(Self { ranges: room::copy(RANGES, &self.ranges)? })
     }
 
     /// Addresses in either set.
-    #[must_use]
-    pub fn union(&self, other: &Self) -> Self {
-        let mut out = Self { ranges: Vec::with_capacity(self.len().saturating_add(other.len())) };
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn union(&self, other: &Self) -> Result<Self, Error> {
+        let mut out = Self::new();
         let mut left = self.iter().peekable();
         let mut right = other.iter().peekable();
         loop {
@@ -44,41 +62,49 @@ impl RangeSet {
                 (Some(a), Some(b)) if a <= b => left.next(),
                 (Some(_), None) => left.next(),
                 (_, Some(_)) => right.next(),
-                (None, None) => return out,
+                (None, None) => return Ok(out),
             };
             if let Some(range) = next {
-                out.push(range);
+                out.push(range)?;
             }
         }
     }
 
     /// Addresses in this set that are not in `other`.
-    #[must_use]
-    pub fn subtract(&self, other: &Self) -> Self {
-        Self { ranges: subtract_sorted(self.iter(), other) }
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn subtract(&self, other: &Self) -> Result<Self, Error> {
+        Ok(Self { ranges: subtract_sorted(self.iter(), other)? })
     }
 
     /// Addresses in both sets.
-    #[must_use]
-    pub fn intersect(&self, other: &Self) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn intersect(&self, other: &Self) -> Result<Self, Error> {
         let mut out = Vec::new();
         let mut left = self.iter().peekable();
         let mut right = other.iter().peekable();
         while let (Some(&a), Some(&b)) = (left.peek(), right.peek()) {
-            out.extend(a.intersection(b));
+            if let Some(both) = a.intersection(b) {
+                room::push(&mut out, RANGES, both)?;
+            }
             if a.end() <= b.end() {
                 left.next();
             } else {
                 right.next();
             }
         }
-        Self { ranges: out }
+        Ok(Self { ranges: out })
     }
 
     /// Addresses of `window` that are not in this set.
-    #[must_use]
-    pub fn complement_within(&self, window: PhysRange) -> Self {
-        Self { ranges: alloc::vec![window] }.subtract(self)
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn complement_within(&self, window: PhysRange) -> Result<Self, Error> {
+        Ok(Self { ranges: subtract_sorted(core::iter::once(window), self)? })
     }
 
     /// Whether `paddr` is in the set.
@@ -137,23 +163,21 @@ impl RangeSet {
     }
 
     /// Adds a range that does not begin before the last one, joining the two where they meet.
-    fn push(&mut self, range: PhysRange) {
+    fn push(&mut self, range: PhysRange) -> Result<(), Error> {
         if let Some(last) = self.ranges.last_mut() {
-            if range.start() <= last.end() {
-                if let Ok(joined) = PhysRange::from_half_open(last.start(), last.end().max(range.end())) {
-                    *last = joined;
-                }
-                return;
+            if let Some(joined) = join(*last, range) {
+                *last = joined;
+                return Ok(());
             }
         }
-        self.ranges.push(range);
+        room::push(&mut self.ranges, RANGES, range)
     }
 }
 
-impl FromIterator<PhysRange> for RangeSet {
-    fn from_iter<I: IntoIterator<Item = PhysRange>>(ranges: I) -> Self {
-        Self::from_ranges(ranges)
-    }
+/// Both as one, where `next`, which does not begin before `last`, meets it.
+fn join(last: PhysRange, next: PhysRange) -> Option<PhysRange> {
+    let meets = next.start() <= last.end();
+    PhysRange::from_half_open(last.start(), last.end().max(next.end())).ok().filter(|_| meets)
 }
 
 impl From<PhysRange> for RangeSet {
@@ -173,7 +197,10 @@ impl<'a> IntoIterator for &'a RangeSet {
 
 /// What `holes` leaves of ranges that are sorted and disjoint but may touch: touching ranges
 /// stay separate. O(n + m).
-pub(crate) fn subtract_sorted(ranges: impl Iterator<Item = PhysRange>, holes: &RangeSet) -> Vec<PhysRange> {
+pub(crate) fn subtract_sorted(
+    ranges: impl Iterator<Item = PhysRange>,
+    holes: &RangeSet,
+) -> Result<Vec<PhysRange>, Error> {
     let mut out = Vec::new();
     let mut holes = holes.iter().peekable();
     for range in ranges {
@@ -182,7 +209,7 @@ pub(crate) fn subtract_sorted(ranges: impl Iterator<Item = PhysRange>, holes: &R
             if hole.start() >= range.end() {
                 break;
             }
-            out.extend(PhysRange::from_half_open(start, hole.start()));
+            room::extend(&mut out, RANGES, PhysRange::from_half_open(start, hole.start()))?;
             start = start.max(hole.end());
             // A hole that reaches beyond this range may cut the next one too.
             if hole.end() > range.end() {
@@ -190,7 +217,7 @@ pub(crate) fn subtract_sorted(ranges: impl Iterator<Item = PhysRange>, holes: &R
             }
             holes.next();
         }
-        out.extend(PhysRange::from_half_open(start, range.end()));
+        room::extend(&mut out, RANGES, PhysRange::from_half_open(start, range.end()))?;
     }
-    out
+    Ok(out)
 }

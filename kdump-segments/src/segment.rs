@@ -1,11 +1,10 @@
 //! Segments, what the kexec_load system call takes.
 
 use alloc::borrow::Cow;
-use alloc::vec::Vec;
 
 use kdump_elf::PhysRange;
 
-use crate::Error;
+use crate::{Error, room};
 
 /// What a segment is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,14 +65,7 @@ impl Segment<'_> {
     pub fn into_owned(self) -> Result<Segment<'static>, Error> {
         let data = match self.data {
             Cow::Owned(data) => data,
-            Cow::Borrowed(data) => {
-                let mut owned = Vec::new();
-                let need = data.len() as u64;
-                let failed = |_| Error::OutOfMemory { what: self.kind.name(), need };
-                owned.try_reserve_exact(data.len()).map_err(failed)?;
-                owned.extend_from_slice(data);
-                owned
-            }
+            Cow::Borrowed(data) => room::copy(self.kind.name(), data)?,
         };
         Ok(Segment { kind: self.kind, range: self.range, data: Cow::Owned(data) })
     }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use kdump_elf::{Phdr, VMCOREINFO_NOTE_NAME, VmcoreLayout, note_size, prstatus_note_size};
 
 use crate::elfcorehdr::ElfCoreHeader;
-use crate::{Error, Machine};
+use crate::{Error, Machine, room};
 
 /// `CRASHTIME=`, ten digits and a newline, which the dying kernel appends to its VMCOREINFO.
 const CRASHTIME_LINE: usize = "CRASHTIME=".len() + 10 + 1;
@@ -39,7 +39,7 @@ impl VmcorePrediction {
         let notes_len = cpus.saturating_add(vmcoreinfo);
         let phdrs = header.phdrs().iter().copied();
         let layout = VmcoreLayout::new(header.encoding(), machine.page_size, phdrs.clone(), notes_len)?;
-        let exported = layout.phdrs(phdrs).map(|exported| exported.phdr).collect();
+        let exported = room::collect("program headers", layout.phdrs(phdrs).map(|exported| exported.phdr))?;
         Ok(Self { size: layout.size(), phdrs: exported, notes_len, estimated })
     }
 }

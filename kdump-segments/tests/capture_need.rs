@@ -30,7 +30,7 @@ fn file(name: &str) -> Vec<u8> {
 }
 
 fn ram(start: u64, size: u64) -> RangeSet {
-    RangeSet::from_ranges(PhysRange::from_len(start, size))
+    RangeSet::from_ranges(PhysRange::from_len(start, size)).unwrap()
 }
 
 /// Each format tells its size; what it says exactly is exact.
@@ -199,6 +199,7 @@ impl Guest {
             machine_last: 0x3ffd_bfff,
         })
         .unwrap()
+        .unwrap()
     }
 }
 
@@ -270,6 +271,7 @@ fn memory_above_4_gib_takes_bounce_buffers() {
             machine_last,
         })
         .unwrap()
+        .unwrap()
     };
     let need = |start, line| need_on(start + 256 * MIB, start, line);
     // The region may be low: the guest of two nodes and 6 GiB had its buffers in 192 MiB below 3 GiB.
@@ -294,6 +296,7 @@ fn other_arch(arch: Arch) -> Option<CaptureNeed> {
         ram: &ram(GIB, GIB),
         machine_last: 4 * GIB - 1,
     })
+    .unwrap()
 }
 
 #[test]

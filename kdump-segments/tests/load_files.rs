@@ -112,7 +112,7 @@ fn an_elf_kernel_may_be_larger_than_the_region() {
 /// A machine with a region of 256 MiB and everything allowed.
 fn good() -> (Machine, Environment) {
     let machine = synthetic(9, 2);
-    let mut environment = Environment::of_machine(&machine);
+    let mut environment = Environment::of_machine(&machine).unwrap();
     environment.capable = Some(true);
     environment.load_disabled = Some(false);
     environment.load_limit = Some(-1);
@@ -152,7 +152,7 @@ fn judged(change: impl FnOnce(&mut Case)) -> Report {
         initrd_size: case.initrd,
         cmdline_len: case.cmdline,
     };
-    check_files(&candidate, &case.machine, &case.environment)
+    check_files(&candidate, &case.machine, &case.environment).unwrap()
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn a_file_load_that_a_rule_forbids_is_not_attempted_and_names_the_file() {
     fs::write(&empty, b"").unwrap();
     let (machine, environment) = good();
     let load = FileLoad::open(&kernel, Some(&initrd), CommandLine::new("quiet").unwrap()).unwrap();
-    let error = load_files(&load, &load.preflight(&machine, &environment)).unwrap_err().to_string();
+    let error = load_files(&load, &load.preflight(&machine, &environment).unwrap()).unwrap_err().to_string();
     assert!(error.contains("image_complete") && error.contains("vmlinuz"), "{error}");
     let error = FileLoad::open(&kernel, Some(&empty), CommandLine::default()).unwrap_err().to_string();
     assert!(error.contains("empty is empty: make it again"), "{error}");

@@ -13,7 +13,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use kdump_segments::load::{Status, probe_environment};
-use kdump_segments::{Machine, MachineError, MachineFiles};
+use kdump_segments::{Error, Machine, MachineFiles};
 
 /// What lies outside the recording and must stay there.
 const SECRET: &str = "secret";
@@ -127,7 +127,7 @@ fn neither_the_environment_nor_the_status_is_read_from_elsewhere() {
     dir.put("outside/meminfo", "MemTotal:         482712 kB\n");
     dir.link("proc/meminfo", dir.at("outside/meminfo"));
     let machine = Machine::collect(&dir.at("root")).unwrap();
-    assert_eq!(probe_environment(&machine, &dir.at("root")).total_ram, None);
+    assert_eq!(probe_environment(&machine, &dir.at("root")).unwrap().total_ram, None);
 
     dir.put("root/proc/iomem", "00000000-00000000 : System RAM\n");
     dir.put("outside/loaded", "1\n");
@@ -170,7 +170,7 @@ fn endless_files_are_cut_off_where_their_size_says_nothing() {
     }
     dir.sparse("proc/iomem", (16 << 20) + 1);
     let error = MachineFiles::read(&dir.at("root")).unwrap_err();
-    assert!(matches!(error, MachineError::TooLarge { limit: 0x100_0000, .. }), "{error}");
+    assert!(matches!(error, Error::TooLarge { limit: 0x100_0000, .. }), "{error}");
 }
 
 #[test]

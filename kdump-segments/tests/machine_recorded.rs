@@ -66,6 +66,7 @@ fn agrees_with_the_peer(name: &str) {
     assert_eq!(base.source, Source::KcorePhdrs);
     let found: Vec<_> = machine
         .dump_ranges()
+        .unwrap()
         .iter()
         .map(|range| (range.start().wrapping_add(base.value), range.start(), range.size()))
         .collect();
@@ -116,5 +117,8 @@ fn efi_machine_is_described() {
     assert!(efi.runtime_map.is_sorted_by_key(|region| region.phys_addr));
     let firmware = machine.firmware_map.unwrap();
     assert_eq!(firmware.len(), 16);
-    assert!(firmware.set_of(MemoryKind::Ram).total() > machine.memory.set_of(MemoryKind::Ram).total());
+    assert!(
+        firmware.set_of(MemoryKind::Ram).unwrap().total()
+            > machine.memory.set_of(MemoryKind::Ram).unwrap().total()
+    );
 }

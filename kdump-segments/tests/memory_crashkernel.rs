@@ -5,12 +5,12 @@
 use std::path::PathBuf;
 
 use kdump_elf::{Arch, PhysRange};
-use kdump_segments::{CrashkernelLimits, CrashkernelRequest, Machine, MachineError, RangeSet, memparse};
+use kdump_segments::{CrashkernelLimits, CrashkernelRequest, Error, Machine, RangeSet, memparse};
 
 const M: u64 = 1 << 20;
 const G: u64 = 1 << 30;
 
-fn parse(cmdline: &str, ram: u64) -> Result<Option<CrashkernelRequest>, MachineError> {
+fn parse(cmdline: &str, ram: u64) -> Result<Option<CrashkernelRequest>, Error> {
     CrashkernelRequest::parse(cmdline, ram, Arch::X86_64)
 }
 
@@ -86,7 +86,7 @@ fn accepted_words() {
             Some(CrashkernelRequest { cma: G, ..high(G, None) }),
         ),
     ] {
-        assert_eq!(parse(cmdline, ram), Ok(request), "{cmdline} with {ram:#x} of RAM");
+        assert_eq!(parse(cmdline, ram).unwrap(), request, "{cmdline} with {ram:#x} of RAM");
     }
 }
 
@@ -108,10 +108,7 @@ fn refused_words() {
         ("crashkernel=99999999999999999999", 0),
     ] {
         let error = parse(cmdline, 8 * G).unwrap_err();
-        assert!(
-            matches!(error, MachineError::Crashkernel { offset: at, .. } if at == offset),
-            "{cmdline}: {error}"
-        );
+        assert!(matches!(error, Error::Crashkernel { offset: at, .. } if at == offset), "{cmdline}: {error}");
     }
     for cmdline in [
         "crashkernel=0",
@@ -122,22 +119,23 @@ fn refused_words() {
         "crashkernel=8G,high",
     ] {
         let error = parse(cmdline, 8 * G).unwrap_err();
-        assert!(matches!(error, MachineError::CrashkernelSize { .. }), "{cmdline}: {error}");
+        assert!(matches!(error, Error::CrashkernelSize { .. }), "{cmdline}: {error}");
     }
 }
 
 #[test]
 fn high_means_nothing_where_the_kernel_does_not_know_it() {
     let cmdline = "crashkernel=1G,high";
-    assert_eq!(CrashkernelRequest::parse(cmdline, 8 * G, Arch::Arm), Ok(None));
+    assert_eq!(CrashkernelRequest::parse(cmdline, 8 * G, Arch::Arm).unwrap(), None);
     assert!(CrashkernelRequest::parse(cmdline, 8 * G, Arch::Arm64).unwrap().is_some());
 }
 
 fn ram(ranges: &[(u64, u64)]) -> RangeSet {
-    ranges.iter().map(|&(start, end)| PhysRange::from_half_open(start, end).unwrap()).collect()
+    RangeSet::from_ranges(ranges.iter().map(|&(start, end)| PhysRange::from_half_open(start, end).unwrap()))
+        .unwrap()
 }
 
-fn reserve(cmdline: &str, free: &RangeSet) -> Result<(String, Option<String>), MachineError> {
+fn reserve(cmdline: &str, free: &RangeSet) -> Result<(String, Option<String>), Error> {
     let request = parse(cmdline, 64 * G).unwrap().unwrap();
     let limits = CrashkernelLimits::of(Arch::X86_64).unwrap();
     let found = request.would_reserve(free, &limits)?;
@@ -147,9 +145,9 @@ fn reserve(cmdline: &str, free: &RangeSet) -> Result<(String, Option<String>), M
 #[test]
 fn plain_size_goes_low_and_only_then_high() {
     let free = ram(&[(M, 2 * G), (4 * G, 16 * G)]);
-    assert_eq!(reserve("crashkernel=256M", &free), Ok(("0x70000000-0x7fffffff".into(), None)));
+    assert_eq!(reserve("crashkernel=256M", &free).unwrap(), ("0x70000000-0x7fffffff".into(), None));
     let found = reserve("crashkernel=2G", &free);
-    assert_eq!(found, Ok(("0x380000000-0x3ffffffff".into(), Some("0x70000000-0x7fffffff".into()))));
+    assert_eq!(found.unwrap(), ("0x380000000-0x3ffffffff".into(), Some("0x70000000-0x7fffffff".into())));
 }
 
 #[test]
@@ -162,34 +160,34 @@ fn high_goes_high_with_the_low_region_asked_for() {
         (" crashkernel=0,low", None),
     ] {
         let found = reserve(&format!("crashkernel=512M,high{low}"), &free);
-        assert_eq!(found, Ok((main.into(), region.map(Into::into))), "{low}");
+        assert_eq!(found.unwrap(), (main.into(), region.map(Into::into)), "{low}");
     }
     // A region that begins right at the limit is a high one.
     let found = reserve("crashkernel=12G,high", &free);
-    assert_eq!(found, Ok(("0x100000000-0x3ffffffff".into(), Some("0x70000000-0x7fffffff".into()))));
+    assert_eq!(found.unwrap(), ("0x100000000-0x3ffffffff".into(), Some("0x70000000-0x7fffffff".into())));
     let little = ram(&[(M, 2 * G)]);
-    assert_eq!(reserve("crashkernel=512M,high", &little), Ok(("0x60000000-0x7fffffff".into(), None)));
+    assert_eq!(reserve("crashkernel=512M,high", &little).unwrap(), ("0x60000000-0x7fffffff".into(), None));
 }
 
 #[test]
 fn no_room_is_an_error_and_a_missing_low_region_too() {
     let free = ram(&[(M, 64 * M), (4 * G, 16 * G)]);
     let error = reserve("crashkernel=512M,high", &free).unwrap_err();
-    assert!(matches!(error, MachineError::NoRoom { what: "the low crash region", .. }), "{error}");
+    assert!(matches!(error, Error::NoFreeMemory { what: "the low crash region", .. }), "{error}");
     let error = reserve("crashkernel=60G", &free).unwrap_err();
-    assert!(matches!(error, MachineError::NoRoom { what: "the crash region", .. }), "{error}");
+    assert!(matches!(error, Error::NoFreeMemory { what: "the crash region", .. }), "{error}");
     let error = reserve("crashkernel=64M@32M", &free).unwrap_err();
-    assert!(matches!(error, MachineError::NoRoom { from, .. } if from == 32 * M), "{error}");
-    assert_eq!(reserve("crashkernel=16M@33M", &free), Ok(("0x2100000-0x30fffff".into(), None)));
+    assert!(matches!(error, Error::NoFreeMemory { from, .. } if from == 32 * M), "{error}");
+    assert_eq!(reserve("crashkernel=16M@33M", &free).unwrap(), ("0x2100000-0x30fffff".into(), None));
 }
 
 /// What the estimate says for a recorded machine, after its kernel did it.
 fn predicted(name: &str, occupied: &RangeSet) -> (Vec<PhysRange>, Vec<PhysRange>) {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/machines").join(name);
     let machine = Machine::collect(&root).unwrap();
-    let request = parse(&machine.cmdline, machine.ram().total()).unwrap().unwrap();
+    let request = parse(&machine.cmdline, machine.ram().unwrap().total()).unwrap().unwrap();
     let limits = CrashkernelLimits::of(machine.arch).unwrap();
-    let free = machine.free_at_boot().subtract(occupied);
+    let free = machine.free_at_boot().unwrap().subtract(occupied).unwrap();
     let found = request.would_reserve(&free, &limits).unwrap();
     (vec![found.main], machine.crash_regions)
 }

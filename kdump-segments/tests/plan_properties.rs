@@ -73,39 +73,36 @@ proptest! {
         machine.cpu_notes = synthetic(2, 1).cpu_notes;
         machine.crash_regions = low.into_iter().map(|(start, size)| range(start, size)).collect();
         machine.crash_regions.push(PhysRange::from_half_open(CRASH.0, CRASH.1).unwrap());
-        machine.gart = gart.map(|(start, size)| range(start, size)).into_iter().collect();
-        machine.cma_ranges = cma.map(|(start, size)| range(start, size)).into_iter().collect();
+        machine.gart = RangeSet::from_ranges(gart.map(|(start, size)| range(start, size))).unwrap();
+        machine.cma_ranges = RangeSet::from_ranges(cma.map(|(start, size)| range(start, size))).unwrap();
         let (kernel, options) = (small_kernel(), options(backup));
         let plan = Plan::new(&inputs(&machine, &kernel, &options)).unwrap();
 
-        let holes = RangeSet::from_ranges(machine.crash_regions.iter().copied())
-            .union(&machine.gart)
-            .union(&machine.cma_ranges)
-            .union(&match backup {
+        let holes = RangeSet::from_ranges(machine.crash_regions.iter().copied()).unwrap()
+            .union(&machine.gart).unwrap().union(&machine.cma_ranges).unwrap().union(&match backup {
                 BackupPolicy::Never => RangeSet::from(range(0, 1 << 20)),
                 _ => RangeSet::new(),
-            });
-        let expected = machine.ram().subtract(&holes);
+            }).unwrap();
+        let expected = machine.ram().unwrap().subtract(&holes).unwrap();
         let mut end = 0;
         for load in loads(&plan) {
             prop_assert!(load.p_paddr >= end, "sorted and disjoint");
             prop_assert!(load.p_memsz > 0 && load.p_filesz == load.p_memsz);
             end = load.p_paddr + load.p_memsz;
         }
-        let described: RangeSet = loads(&plan).map(|load| range(load.p_paddr, load.p_memsz)).collect();
+        let described = RangeSet::from_ranges(loads(&plan).map(|load| range(load.p_paddr, load.p_memsz))).unwrap();
         prop_assert_eq!(described, expected);
 
         let ram = plan.x86().unwrap().e820.iter().filter(|entry| entry.kind == MemoryKind::Ram).map(|entry| entry.range);
-        let usable: RangeSet = ram.collect();
+        let usable = RangeSet::from_ranges(ram).unwrap();
         for segment in &plan.segments {
             let kept = matches!(segment.kind, SegmentKind::Elfcorehdr | SegmentKind::Backup);
             prop_assert_eq!(usable.overlaps(segment.range), !kept, "{:?}", segment.kind);
         }
-        let dumped: RangeSet = loads(&plan)
+        let dumped = RangeSet::from_ranges(loads(&plan)
             .filter(|load| load.p_paddr >= 1 << 20)
-            .map(|load| range(load.p_paddr, load.p_memsz))
-            .collect();
-        prop_assert!(dumped.intersect(&usable).is_empty(), "the capture kernel would overwrite the dump");
+            .map(|load| range(load.p_paddr, load.p_memsz))).unwrap();
+        prop_assert!(dumped.intersect(&usable).unwrap().is_empty(), "the capture kernel would overwrite the dump");
     }
 }
 
@@ -137,7 +134,7 @@ fn nothing_is_dropped_at_any_size() {
         assert_eq!(notes, usize::try_from(cpus).unwrap());
         // The crash region splits one range in two.
         assert_eq!(loads(&plan).count() as u64, ranges + 1);
-        let report = check_plan(&plan, &machine, &Environment::of_machine(&machine));
+        let report = check_plan(&plan, &machine, &Environment::of_machine(&machine).unwrap()).unwrap();
         assert_eq!(report.failure(), None);
     }
 }
@@ -240,18 +237,19 @@ fn a_plan_has_control_pages_for_every_kernel() {
         let start = 0x2020_0000 - (spare << 12);
         machine.crash_regions = vec![PhysRange::from_half_open(start, 0x2120_f000).unwrap()];
         // A claimed page in the middle of what is free.
-        machine.crash_claimed = PhysRange::from_len(start + claimed * 0x1000, 1).into_iter().collect();
+        machine.crash_claimed =
+            RangeSet::from_ranges(PhysRange::from_len(start + claimed * 0x1000, 1)).unwrap();
         let Ok(plan) = Plan::new(&inputs(&machine, &kernel, &options)) else {
             refused += 1;
             continue;
         };
         made += 1;
         for way in 0..4 {
-            let mut environment = Environment::of_machine(&machine);
+            let mut environment = Environment::of_machine(&machine).unwrap();
             environment.five_levels = Some(spare % 2 == 0);
             environment.control_pages =
                 ControlPages { pair: Some(way & 1 == 1), whole_gib: Some(way & 2 == 2) };
-            let report = check_plan(&plan, &machine, &environment);
+            let report = check_plan(&plan, &machine, &environment).unwrap();
             let finding = report.findings.iter().find(|finding| finding.rule == "control_pages").unwrap();
             assert_eq!(
                 finding.verdict,
@@ -269,9 +267,9 @@ fn an_environment_that_forbids_is_told_before_the_call() {
     let machine = synthetic(2, 1);
     let (kernel, options) = (small_kernel(), options(BackupPolicy::Always));
     let plan = Plan::new(&inputs(&machine, &kernel, &options)).unwrap();
-    let mut environment = Environment::of_machine(&machine);
+    let mut environment = Environment::of_machine(&machine).unwrap();
     environment.capable = Some(false);
-    let report = check_plan(&plan, &machine, &environment);
+    let report = check_plan(&plan, &machine, &environment).unwrap();
     assert_eq!(report.failure().map(|finding| finding.rule), Some("capability"));
     assert!(!report.armed_image_lost);
     assert!(report.findings.iter().any(|finding| finding.verdict == Verdict::Unknown));

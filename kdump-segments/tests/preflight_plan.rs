@@ -29,10 +29,10 @@ fn broken(options: &PlanOptions, damage: impl FnOnce(&mut Plan<'_>, &mut Machine
     let original = machine.clone();
     let inputs = PlanInputs::new(&original, &kernel, &TestPurgatory).initrd(Some(&initrd)).options(options);
     let mut plan = Plan::new(&inputs).unwrap();
-    let before = check_plan(&plan, &machine, &Environment::of_machine(&machine));
+    let before = check_plan(&plan, &machine, &Environment::of_machine(&machine).unwrap()).unwrap();
     assert_eq!(before.failure(), None, "the plan was good");
     damage(&mut plan, &mut machine);
-    check_plan(&plan, &machine, &Environment::of_machine(&machine))
+    check_plan(&plan, &machine, &Environment::of_machine(&machine).unwrap()).unwrap()
 }
 
 fn failing(report: &Report) -> Option<&'static str> {
@@ -114,8 +114,8 @@ fn a_failing_plan_is_not_given_to_the_kernel() {
         (synthetic(2, 1), bzimage(0x100_0000, 0x1000), options(BackupPolicy::Always));
     let inputs = PlanInputs::new(&machine, &kernel, &TestPurgatory).options(&options);
     let plan = Plan::new(&inputs).unwrap();
-    let environment = Environment { load_disabled: Some(true), ..Environment::of_machine(&machine) };
-    let error = load(&plan, &check_plan(&plan, &machine, &environment)).unwrap_err();
+    let environment = Environment::of_machine(&machine).unwrap().load_disabled(Some(true));
+    let error = load(&plan, &check_plan(&plan, &machine, &environment).unwrap()).unwrap_err();
     assert!(matches!(error, Error::Preflight { rule: "load_disabled", .. }), "{error}");
     assert!(!files_may_do(&error), "the other call would be refused too");
 }
@@ -186,7 +186,7 @@ fn each_defect_of_the_header_in_memory_is_found_by_its_rule() {
 fn memory_of_the_capture_kernel_holds_no_notes_and_the_copy_holds_all_that_is_saved() {
     let report = broken(&options(BackupPolicy::Always), |plan, machine| {
         let note = plan.elfcorehdr.phdrs()[0].p_offset;
-        machine.cma_ranges = PhysRange::from_len(note, 1).into_iter().collect();
+        machine.cma_ranges = kdump_segments::RangeSet::from_ranges(PhysRange::from_len(note, 1)).unwrap();
     });
     assert_eq!(failing(&report), Some("elfcorehdr_notes"));
     let report = broken(&options(BackupPolicy::Always), |plan, _| {
@@ -199,7 +199,7 @@ fn memory_of_the_capture_kernel_holds_no_notes_and_the_copy_holds_all_that_is_sa
 /// What the kernel refuses for its number alone is not asked for its control pages.
 #[test]
 fn more_segments_than_the_kernel_takes() {
-    let mut environment = Environment::of_machine(&synthetic(9, 2));
+    let mut environment = Environment::of_machine(&synthetic(9, 2)).unwrap();
     environment.capable = Some(true);
     let judged = |count: u64| {
         let segment = |index: u64| CandidateSegment {
@@ -210,7 +210,7 @@ fn more_segments_than_the_kernel_takes() {
         };
         let flags = KexecFlags::ON_CRASH.bits() | 62 << 16;
         let candidate = Candidate { entry: 0x2000_0000, flags, segments: (0..count).map(segment).collect() };
-        let report = check(&candidate, &environment);
+        let report = check(&candidate, &environment).unwrap();
         let verdict = |rule| report.findings.iter().find(|finding| finding.rule == rule).unwrap().verdict;
         [verdict("segment_count"), verdict("control_pages")]
     };
@@ -221,8 +221,8 @@ fn more_segments_than_the_kernel_takes() {
 /// A call without segments unloads, which no rule about segments forbids.
 #[test]
 fn an_unload_is_not_judged_as_a_load() {
-    let environment = Environment::of_machine(&synthetic(2, 1));
-    let report = check(&Candidate { entry: 0, flags: 1, segments: Vec::new() }, &environment);
+    let environment = Environment::of_machine(&synthetic(2, 1)).unwrap();
+    let report = check(&Candidate { entry: 0, flags: 1, segments: Vec::new() }, &environment).unwrap();
     assert_eq!((report.failure(), report.errno, report.armed_image_lost), (None, None, false));
 }
 

@@ -44,18 +44,17 @@ fn good() -> (Candidate, Environment) {
     let flags = KexecFlags::ON_CRASH.bits() | 62 << 16;
     let candidate =
         Candidate { entry: REGION.0 + PAGE, flags, segments: vec![segment(0), segment(1), segment(2)] };
-    let environment = Environment {
-        total_ram: Some(1 << 30),
-        five_levels: Some(true),
-        gib_pages: Some(true),
-        update_elfcorehdr: Some(false),
-        hotplug_support: Some(false),
-        capable: Some(true),
-        load_disabled: Some(false),
-        load_limit: Some(-1),
-        locked_down: Some(false),
-        ..Environment::of_machine(&synthetic(2, 1))
-    };
+    let environment = Environment::of_machine(&synthetic(2, 1))
+        .unwrap()
+        .total_ram(Some(1 << 30))
+        .five_levels(Some(true))
+        .gib_pages(Some(true))
+        .update_elfcorehdr(Some(false))
+        .hotplug_support(Some(false))
+        .capable(Some(true))
+        .load_disabled(Some(false))
+        .load_limit(Some(-1))
+        .locked_down(Some(false));
     (candidate, environment)
 }
 
@@ -105,7 +104,7 @@ const AFTER: [Damage; 14] = [
 #[test]
 fn every_rule_of_a_load_is_broken_by_one() {
     let (candidate, environment) = good();
-    let report = check(&candidate, &environment);
+    let report = check(&candidate, &environment).unwrap();
     let passes = |verdict: &Verdict| *verdict == Verdict::Pass;
     assert!(report.findings.iter().all(|finding| passes(&finding.verdict)), "{:#?}", report.findings);
     assert_eq!((report.errno, report.armed_image_lost), (None, false));
@@ -114,7 +113,7 @@ fn every_rule_of_a_load_is_broken_by_one() {
     for (index, (rule, errno, damage)) in BEFORE.into_iter().chain(AFTER).enumerate() {
         let (mut candidate, mut environment) = good();
         damage(&mut candidate, &mut environment);
-        let report = check(&candidate, &environment);
+        let report = check(&candidate, &environment).unwrap();
         assert_eq!(broken(&report).first(), Some(&rule), "{index}: {:#?}", report.findings);
         let lost = index >= BEFORE.len();
         assert_eq!((report.errno, report.armed_image_lost), (Some(errno), lost), "{index}: {rule}");
@@ -163,7 +162,8 @@ const DEFECTS: [Defect; 16] = [
     }),
     ("region_not_claimed", |plan, machine| {
         let initrd = segment(plan, SegmentKind::Initrd).range;
-        machine.crash_claimed = PhysRange::from_len(initrd.last(), 1).into_iter().collect();
+        machine.crash_claimed =
+            kdump_segments::RangeSet::from_ranges(PhysRange::from_len(initrd.last(), 1)).unwrap();
     }),
 ];
 
@@ -199,21 +199,38 @@ fn every_rule_of_a_plan_is_broken_by_one() {
     let options = options(BackupPolicy::Always).hotplug(true);
     let inputs = PlanInputs::new(&machine, &kernel, &TestPurgatory).initrd(Some(&initrd)).options(&options);
     let plan = Plan::new(&inputs).unwrap();
-    let environment = Environment::of_machine(&machine);
-    let report = check_plan(&plan, &machine, &environment);
+    let environment = Environment::of_machine(&machine).unwrap();
+    let report = check_plan(&plan, &machine, &environment).unwrap();
     assert_eq!(broken(&report), [""; 0], "the plan is good");
-    let of_loads: BTreeSet<&str> =
-        check(&Candidate::from(&plan), &environment).findings.iter().map(|finding| finding.rule).collect();
+    let of_loads: BTreeSet<&str> = check(&Candidate::of_plan(&plan).unwrap(), &environment)
+        .unwrap()
+        .findings
+        .iter()
+        .map(|finding| finding.rule)
+        .collect();
     let all: BTreeSet<&str> = report.findings.iter().map(|finding| finding.rule).collect();
     let mut tried = BTreeSet::new();
     for (index, (rule, damage)) in DEFECTS.into_iter().enumerate() {
         let (mut plan, mut machine) = (plan.clone(), machine.clone());
         damage(&mut plan, &mut machine);
-        let report = check_plan(&plan, &machine, &environment);
+        let report = check_plan(&plan, &machine, &environment).unwrap();
         let found = broken(&report);
         assert!(found.contains(&rule), "{index}: {rule} says nothing: {:#?}", report.findings);
         assert!(found.iter().all(|found| !of_loads.contains(found)), "{index}: {found:?}");
         tried.insert(rule);
     }
     assert_eq!(tried, all.difference(&of_loads).copied().collect(), "a rule without a plan that breaks it");
+}
+
+/// What knows nothing says so; a stranger can make it and add what he knows.
+#[test]
+fn an_environment_begins_with_nothing_known() {
+    let ram = kdump_segments::RangeSet::from(PhysRange::from_len(0, 1 << 30).unwrap());
+    let environment = Environment::new(kdump_elf::Arch::X86_64, PAGE, ram);
+    let candidate = Candidate::new(0x1000, 1, vec![CandidateSegment::new(0x1000, PAGE, 16)]);
+    let verdict = |environment: &Environment| check(&candidate, environment).unwrap().findings[0].verdict;
+    assert_eq!(verdict(&environment), Verdict::Unknown);
+    assert_eq!(verdict(&environment.clone().capable(Some(true))), Verdict::Pass);
+    assert_eq!(verdict(&environment.capable(Some(false))), Verdict::Fail);
+    assert_eq!(candidate.segments[0].buffer, Buffer::Readable);
 }

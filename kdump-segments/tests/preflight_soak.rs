@@ -66,29 +66,25 @@ fn environment(words: &str) -> Environment {
     let ranges = |name: &str| -> RangeSet {
         let ranges = words[name].split(',').filter(|range| !range.is_empty());
         let range = |(start, end)| PhysRange::from_half_open(hex(start), hex(end)).unwrap();
-        ranges.map(|text| range(text.split_once('-').unwrap())).collect()
+        RangeSet::from_ranges(ranges.map(|text| range(text.split_once('-').unwrap()))).unwrap()
     };
     let flag = |name: &str| match words[name] {
         "?" => None,
         digit => Some(digit == "1"),
     };
-    Environment {
-        arch: Arch::X86_64,
-        page_size: 0x1000,
-        crash_region: ranges("region").iter().next(),
-        total_ram: Some(hex(words["total"])),
-        ram: ranges("ram"),
-        mapped_tables: ranges("tables"),
-        five_levels: flag("five_levels"),
-        gib_pages: flag("gib_pages"),
-        control_pages: ControlPages { pair: flag("pair"), whole_gib: flag("whole_gib") },
-        update_elfcorehdr: flag("update_elfcorehdr"),
-        hotplug_support: flag("hotplug_support"),
-        capable: flag("capable"),
-        load_disabled: flag("load_disabled"),
-        load_limit: flag("limited").map(|limited| if limited { 0 } else { -1 }),
-        locked_down: flag("locked_down"),
-    }
+    Environment::new(Arch::X86_64, 0x1000, ranges("ram"))
+        .crash_region(ranges("region").iter().next())
+        .total_ram(Some(hex(words["total"])))
+        .mapped_tables(ranges("tables"))
+        .five_levels(flag("five_levels"))
+        .gib_pages(flag("gib_pages"))
+        .control_pages(ControlPages { pair: flag("pair"), whole_gib: flag("whole_gib") })
+        .update_elfcorehdr(flag("update_elfcorehdr"))
+        .hotplug_support(flag("hotplug_support"))
+        .capable(flag("capable"))
+        .load_disabled(flag("load_disabled"))
+        .load_limit(flag("limited").map(|limited| if limited { 0 } else { -1 }))
+        .locked_down(flag("locked_down"))
 }
 
 fn candidate(call: &str) -> Candidate {
@@ -128,7 +124,7 @@ fn every_recorded_verdict_is_predicted() {
     let rows = rows(&text);
     assert!(rows.len() > 200, "{} rows", rows.len());
     for row in &rows {
-        let report = check(&row.candidate, &row.environment);
+        let report = check(&row.candidate, &row.environment).unwrap();
         assert_eq!(predicted(&report, row), (row.errno, row.lost), "{}\n{:#?}", row.line, report.findings);
         assert_eq!(report.failure().map_or("accepted", |finding| finding.rule), row.rule, "{}", row.line);
     }
@@ -140,13 +136,9 @@ fn what_is_not_known_is_not_guessed() {
     let text = recorded();
     let mut open = 0;
     for row in rows(&text) {
-        let unknown = Environment {
-            control_pages: ControlPages::default(),
-            five_levels: None,
-            gib_pages: None,
-            ..row.environment.clone()
-        };
-        let report = check(&row.candidate, &unknown);
+        let unknown =
+            row.environment.clone().control_pages(ControlPages::default()).five_levels(None).gib_pages(None);
+        let report = check(&row.candidate, &unknown).unwrap();
         let doubt = report.findings.iter().position(|finding| finding.verdict == Verdict::Unknown);
         let failure = report.findings.iter().position(|finding| finding.verdict == Verdict::Fail);
         if doubt.is_some_and(|doubt| failure.is_none_or(|failure| doubt < failure)) {
@@ -164,7 +156,7 @@ fn each_rule_was_broken_by_a_recorded_call() {
     let text = recorded();
     let rows = rows(&text);
     let broken: BTreeSet<&str> = rows.iter().map(|row| row.rule).collect();
-    let report = check(&rows[0].candidate, &rows[0].environment);
+    let report = check(&rows[0].candidate, &rows[0].environment).unwrap();
     for finding in &report.findings {
         assert!(broken.contains(finding.rule), "{} was never broken", finding.rule);
     }

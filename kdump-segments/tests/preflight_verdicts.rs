@@ -49,7 +49,7 @@ fn every_measured_verdict_is_predicted() {
     for guest in &guests {
         for row in &guest.rows {
             let (candidate, environment) = call(row, guest);
-            let report = check(&candidate, &environment);
+            let report = check(&candidate, &environment).unwrap();
             let predicted = (report.errno.map(|errno| errno.0), report.armed_image_lost);
             if predicted != (row.errno, row.lost) {
                 wrong.push(format!("{row:?}: predicted {predicted:?}\n{:#?}", report.findings));
@@ -69,8 +69,8 @@ fn the_ends_of_what_is_accepted() {
     let base = one(start + PAGE, 4 * PAGE);
     let first = |flags, five_levels, segment| {
         let candidate = Candidate { entry: start, flags, segments: vec![base, segment] };
-        let environment = Environment { five_levels: Some(five_levels), ..guest.environment.clone() };
-        let report = check(&candidate, &environment);
+        let environment = guest.environment.clone().five_levels(Some(five_levels));
+        let report = check(&candidate, &environment).unwrap();
         let failure = report.failure().map(|finding| (finding.rule, report.errno.unwrap().name()));
         assert_eq!(report.armed_image_lost, failure.is_some());
         failure
@@ -110,24 +110,19 @@ fn guest(section: &str) -> Guest {
     let low_region = region.split_once("starts at ").map(|(_, start)| hex(start.trim()));
     let new = title.contains("Linux 6.12");
     assert!(new || title.contains("Linux 6.1 "), "{title}");
-    let environment = Environment {
-        arch: Arch::X86_64,
-        page_size: PAGE,
-        crash_region: Some(region_range),
-        total_ram: Some(gib << 30),
-        ram: ram(gib),
-        mapped_tables: RangeSet::new(),
-        // The CPU without 1 GiB pages had no five levels either.
-        five_levels: Some(title.contains("with 1 GiB pages")),
-        gib_pages: Some(title.contains("with 1 GiB pages")),
-        control_pages: ControlPages { pair: Some(!new), whole_gib: Some(false) },
-        update_elfcorehdr: Some(new),
-        hotplug_support: Some(new),
-        capable: Some(true),
-        load_disabled: Some(false),
-        load_limit: new.then_some(-1),
-        locked_down: Some(false),
-    };
+    let environment = Environment::new(Arch::X86_64, PAGE, ram(gib))
+        .crash_region(Some(region_range))
+        .total_ram(Some(gib << 30))
+        .mapped_tables(RangeSet::new())
+        .five_levels(Some(title.contains("with 1 GiB pages")))
+        .gib_pages(Some(title.contains("with 1 GiB pages")))
+        .control_pages(ControlPages { pair: Some(!new), whole_gib: Some(false) })
+        .update_elfcorehdr(Some(new))
+        .hotplug_support(Some(new))
+        .capable(Some(true))
+        .load_disabled(Some(false))
+        .load_limit(new.then_some(-1))
+        .locked_down(Some(false));
     let rows = lines.filter(|line| line.contains("->1") || line.contains("->0")).map(row);
     Guest { environment, low_region, rows: rows.collect() }
 }
@@ -136,7 +131,8 @@ fn guest(section: &str) -> Guest {
 fn ram(gib: u64) -> RangeSet {
     let low = if gib > 3 { 3 } else { gib };
     let ranges = [(0x1000, 0x9_fc00), (0x10_0000, (low << 30) - 0x2_1000), (4 << 30, (4 + gib - low) << 30)];
-    ranges.into_iter().filter_map(|(start, end)| PhysRange::from_half_open(start, end).ok()).collect()
+    let ranges = ranges.into_iter().filter_map(|(start, end)| PhysRange::from_half_open(start, end).ok());
+    RangeSet::from_ranges(ranges).unwrap()
 }
 
 /// `case  r  errno  loaded`; the case may have blanks, so the row is read from its end.

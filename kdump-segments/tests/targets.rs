@@ -26,7 +26,7 @@ const OTHERS: [Arch; 7] =
 
 /// A load of one page into a region that lies high.
 fn high(arch: Arch) -> (Candidate, Environment) {
-    let mut environment = Environment::of_machine(&synthetic(2, 1));
+    let mut environment = Environment::of_machine(&synthetic(2, 1)).unwrap();
     environment.arch = arch;
     environment.crash_region = PhysRange::from_len(HIGH, 1 << 20).ok();
     let segment = CandidateSegment { mem: HIGH, memsz: PAGE, bufsz: PAGE, buffer: Buffer::Readable };
@@ -36,7 +36,7 @@ fn high(arch: Arch) -> (Candidate, Environment) {
 
 fn verdicts(arch: Arch) -> Vec<(&'static str, Verdict)> {
     let (candidate, environment) = high(arch);
-    let report = check(&candidate, &environment);
+    let report = check(&candidate, &environment).unwrap();
     report.findings.into_iter().map(|finding| (finding.rule, finding.verdict)).collect()
 }
 
@@ -51,7 +51,7 @@ fn the_limits_of_x86_64_are_not_those_of_others() {
         assert!(found.contains(&("segments_in_crash_region", Verdict::Pass)), "{}", arch.name());
         let failing = found.iter().find(|(_, verdict)| *verdict == Verdict::Fail);
         assert_eq!(failing, None, "{}", arch.name());
-        assert!(control_pages(&high(arch).1).is_empty(), "{}", arch.name());
+        assert!(control_pages(&high(arch).1).unwrap().is_empty(), "{}", arch.name());
     }
 }
 
@@ -73,7 +73,7 @@ fn a_plan_for_x86_tells_the_capture_kernel_its_memory() {
         (synthetic(2, 1), bzimage(0x100_0000, 0x1000), options(BackupPolicy::Always));
     let inputs = PlanInputs::new(&machine, &kernel, &TestPurgatory).options(&options);
     let plan = Plan::new(&inputs).unwrap();
-    let ram = plan.target.capture_ram();
+    let ram = plan.target.capture_ram().unwrap();
     assert!(!ram.is_empty() && plan.x86().is_some_and(|x86| x86.e820.len() >= ram.iter().count()));
     let kernel = plan.segment(kdump_segments::segment::SegmentKind::Kernel).unwrap();
     let header = plan.segment(kdump_segments::segment::SegmentKind::Elfcorehdr).unwrap();

@@ -244,7 +244,7 @@ pub enum Error {
 pub enum PageFault {
     /// It cannot be decompressed.
     #[error("{0}")]
-    Codec(CodecError),
+    Codec(#[from] CodecError),
     /// Its data lies where headers and descriptors are.
     #[error("its offset is in front of the first page at {data:#x}")]
     Offset {

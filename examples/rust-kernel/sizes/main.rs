@@ -209,7 +209,7 @@ mod all {
         let kernel = black_box(&[][..]);
         let inputs = PlanInputs::new(&machine, kernel, &purgatory).options(&options);
         let plan = Plan::new(&inputs)?;
-        black_box(check_plan(&plan, &machine, &Environment::of_machine(&machine)).failure());
+        black_box(check_plan(&plan, &machine, &Environment::of_machine(&machine)?)?.failure());
         black_box(&plan.segments);
         let dump = Dump::open(super::view::open()?)?;
         SavePlan::elf(&dump)?.copy(&mut Sink, &mut |progress| {

@@ -71,7 +71,7 @@ fn use_low_memory() {
 
 fn capture(boot: &'static BootInfo) -> Result<(), Error> {
     let elfcorehdr = number(boot.option("elfcorehdr").ok_or("no elfcorehdr=")?)?;
-    let memory = PhysMemory::new(ranges(boot, "ram")?.union(&ranges(boot, "region")?));
+    let memory = PhysMemory::new(ranges(boot, "ram")?.union(&ranges(boot, "region")?)?);
     READING.store(core::ptr::from_ref(boot).cast_mut(), Ordering::Release);
     let options = ViewOptions::default().arch(Some(Arch::X86_64));
     let view = VmcoreView::from_memory(Paddr(elfcorehdr), memory, options);
@@ -146,7 +146,8 @@ fn ranges(boot: &BootInfo, key: &str) -> Result<RangeSet, Error> {
         let (start, last) = word.split_once('-').ok_or("a range without -")?;
         Ok(PhysRange::from_inclusive(number(start)?, number(last)?)?)
     };
-    words.map(parse).collect()
+    let ranges = words.map(parse).collect::<Result<Vec<_>, _>>()?;
+    Ok(RangeSet::from_ranges(ranges)?)
 }
 
 fn number(text: &str) -> Result<u64, Error> {

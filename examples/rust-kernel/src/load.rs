@@ -33,12 +33,12 @@ static ELFCOREHDR: AtomicU64 = AtomicU64::new(0);
 /// # Errors
 /// When the command line makes no sense or no place is left.
 pub(crate) fn reserve(boot: &BootInfo) -> Result<Option<PhysRange>, Error> {
-    let ram: RangeSet = boot.ram().collect();
+    let ram = RangeSet::from_ranges(boot.ram())?;
     let Some(request) = CrashkernelRequest::parse(boot.cmdline(), ram.total(), Arch::X86_64)? else {
         return Ok(None);
     };
     let limits = CrashkernelLimits::of(Arch::X86_64).ok_or("no limits for x86_64")?;
-    let region = request.would_reserve(&RangeSet::from_ranges(frames::free()), &limits)?.main;
+    let region = request.would_reserve(&RangeSet::from_ranges(frames::free())?, &limits)?.main;
     frames::reserve(region);
     Ok(Some(region))
 }
@@ -54,14 +54,14 @@ pub(crate) fn load(boot: &BootInfo, region: PhysRange) -> Result<(), Error> {
     let machine = describe(boot, region)?;
     // An elfcorehdr that may change after loading is not part of the digest: `hotplug`.
     let options = PlanOptions::default()
-        .cmdline(capture_cmdline(&machine, region))
+        .cmdline(capture_cmdline(&machine, region)?)
         .backup(BackupPolicy::Always)
         .serial(Some(Serial { port: SerialPort::Port(0x3f8), baud: None }))
         .hotplug(boot.option("hotplug").is_some());
     let purgatory = ObjectPurgatory::builtin(Arch::X86_64)?;
     let inputs = PlanInputs::new(&machine, kernel, &purgatory).options(&options);
     let plan = Plan::new(&inputs)?;
-    if let Some(finding) = check_plan(&plan, &machine, &Environment::of_machine(&machine)).failure() {
+    if let Some(finding) = check_plan(&plan, &machine, &Environment::of_machine(&machine)?)?.failure() {
         say!("preflight: {}: {}", finding.rule, finding.detail);
         return Err("the plan would not work".into());
     }
@@ -106,12 +106,12 @@ fn describe(boot: &BootInfo, region: PhysRange) -> Result<Machine, Error> {
 /// Tells the second kernel what is RAM, in case the elfcorehdr is damaged. The digest covers
 /// the command line, so a kernel that was entered can trust it. The first MiB is left out: the
 /// second kernel works there.
-fn capture_cmdline(machine: &Machine, region: PhysRange) -> String {
+fn capture_cmdline(machine: &Machine, region: PhysRange) -> Result<String, Error> {
     let mut line = alloc::format!("region={region} ram=");
-    for range in machine.dump_ram().iter().filter(|range| range.start() >= 1 << 20) {
+    for range in machine.dump_ram()?.iter().filter(|range| range.start() >= 1 << 20) {
         line += &alloc::format!("{range},");
     }
-    line
+    Ok(line)
 }
 
 /// Copies a segment to its place and clears the rest of it.

@@ -64,19 +64,19 @@ pub fn suggest(inputs: &PlanInputs<'_>) -> Result<Suggestion, Error> {
     let trial_inputs = PlanInputs { machine: &trial, options: &options, ..*inputs };
     let layout = Layout::new(&trial_inputs)?;
     let base = fixed_base(inputs)?;
-    let high = base.is_none() && asked_high(inputs.machine);
+    let high = base.is_none() && asked_high(inputs.machine)?;
     let need_in = |size| need_in(&layout, size, high);
-    let need = settle(need_in).ok_or_else(|| {
-        let reason = match need_in(GRANULE) {
+    let Some(need) = settle(need_in)? else {
+        let reason = match need_in(GRANULE)? {
             None => format!("what a capture kernel for {} needs is not known", trial.arch.name()),
             Some(need) => format!("no region has what it needs: {need}"),
         };
-        Error::Conflict { what: "suggest", reason }
-    })?;
+        return Err(Error::Conflict { what: "suggest", reason });
+    };
     let size = fitting(inputs, &options, &trial, need.room)?;
-    let need = need_in(size).unwrap_or(need);
+    let need = need_in(size)?.unwrap_or(need);
     let mut remarks = Vec::new();
-    if let Some(why) = no_place(inputs.machine, size, base, high) {
+    if let Some(why) = no_place(inputs.machine, size, base, high)? {
         remarks.push(format!("this machine may not have room for it: {why}"));
     }
     Ok(Suggestion { size, base, high, need, remarks })
@@ -84,24 +84,26 @@ pub fn suggest(inputs: &PlanInputs<'_>) -> Result<Suggestion, Error> {
 
 /// The need in a region of `size` bytes at its most expensive place. What must lie low goes to the
 /// low region that accompanies a high one.
-fn need_in(layout: &Layout<'_>, size: u64, high: bool) -> Option<CaptureNeed> {
-    let mut need = layout.need_in(&RangeSet::from_ranges(PhysRange::from_len(ASTRIDE, size)))?;
-    need.items.retain(|item| !high || item.name != BOUNCE);
-    Some(need)
+fn need_in(layout: &Layout<'_>, size: u64, high: bool) -> Result<Option<CaptureNeed>, Error> {
+    let mut need = layout.need_in(&RangeSet::from_ranges(PhysRange::from_len(ASTRIDE, size))?)?;
+    if let Some(need) = &mut need {
+        need.items.retain(|item| !high || item.name != BOUNCE);
+    }
+    Ok(need)
 }
 
 /// The need in the smallest region that has as much.
-fn settle(need_in: impl Fn(u64) -> Option<CaptureNeed>) -> Option<CaptureNeed> {
+fn settle(need_in: impl Fn(u64) -> Result<Option<CaptureNeed>, Error>) -> Result<Option<CaptureNeed>, Error> {
     let mut size = GRANULE;
     for _ in 0..ROUNDS {
-        let need = need_in(size)?;
-        let wanted = align_up(need.total(), GRANULE)?;
+        let Some(need) = need_in(size)? else { return Ok(None) };
+        let Some(wanted) = align_up(need.total(), GRANULE) else { return Ok(None) };
         if wanted <= size {
-            return Some(need);
+            return Ok(Some(need));
         }
         size = wanted;
     }
-    None
+    Ok(None)
 }
 
 /// `size`, or what the placement of the parts takes where that is more.
@@ -134,14 +136,15 @@ fn fixed_base(inputs: &PlanInputs<'_>) -> Result<Option<u64>, Error> {
 }
 
 /// Whether the running kernel was asked for a region above 4 GiB.
-fn asked_high(machine: &Machine) -> bool {
-    let request = CrashkernelRequest::parse(&machine.cmdline, machine.ram().total(), machine.arch);
-    request.is_ok_and(|request| request.is_some_and(|request| request.high))
+fn asked_high(machine: &Machine) -> Result<bool, Error> {
+    let request = CrashkernelRequest::parse(&machine.cmdline, machine.ram()?.total(), machine.arch);
+    Ok(request.is_ok_and(|request| request.is_some_and(|request| request.high)))
 }
 
 /// Why the running kernel could not reserve that, as far as its memory map tells.
-fn no_place(machine: &Machine, size: u64, base: Option<u64>, high: bool) -> Option<String> {
-    let limits = CrashkernelLimits::of(machine.arch)?;
+fn no_place(machine: &Machine, size: u64, base: Option<u64>, high: bool) -> Result<Option<String>, Error> {
+    let Some(limits) = CrashkernelLimits::of(machine.arch) else { return Ok(None) };
     let request = CrashkernelRequest { size, base, high, low: None, cma: 0 };
-    request.would_reserve(&machine.free_at_boot(), &limits).err().map(|error| error.to_string())
+    let free = machine.free_at_boot()?;
+    Ok(request.would_reserve(&free, &limits).err().map(|error| error.to_string()))
 }

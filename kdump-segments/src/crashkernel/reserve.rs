@@ -3,7 +3,7 @@
 use kdump_elf::{Arch, PhysRange, align_down};
 
 use super::CrashkernelRequest;
-use crate::{Machine, MachineError, RangeSet};
+use crate::{Error, Machine, RangeSet};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -64,17 +64,13 @@ impl CrashkernelRequest {
     /// way round. A base must be free.
     ///
     /// # Errors
-    /// [`MachineError::NoRoom`] when the main region, or a low region it needs, finds no place.
-    pub fn would_reserve(
-        &self,
-        free: &RangeSet,
-        limits: &CrashkernelLimits,
-    ) -> Result<Reservation, MachineError> {
+    /// [`Error::NoFreeMemory`] when the main region, or a low region it needs, finds no place.
+    pub fn would_reserve(&self, free: &RangeSet, limits: &CrashkernelLimits) -> Result<Reservation, Error> {
         let no_low = |main| Reservation { main, low: None, cma: self.cma };
         if let Some(base) = self.base {
             let window = PhysRange::from_len(base, self.size).ok();
             let room = window.filter(|&region| free.contains_range(region));
-            return room.map(no_low).ok_or(MachineError::NoRoom {
+            return room.map(no_low).ok_or(Error::NoFreeMemory {
                 what: "the crash region at a fixed base",
                 size: self.size,
                 align: 1,
@@ -86,7 +82,7 @@ impl CrashkernelRequest {
         let above = (limits.low_max, limits.high_max);
         let (first, second) = if self.high { (above, below) } else { (below, above) };
         let find = |(from, to)| find_top(free, self.size, limits.align, from, to);
-        let main = find(first).or_else(|| find(second)).ok_or(MachineError::NoRoom {
+        let main = find(first).or_else(|| find(second)).ok_or(Error::NoFreeMemory {
             what: "the crash region",
             size: self.size,
             align: limits.align,
@@ -98,7 +94,7 @@ impl CrashkernelRequest {
             return Ok(no_low(main));
         }
         let low = find_top(free, low_size, limits.align, 0, limits.low_max);
-        let low = low.ok_or(MachineError::NoRoom {
+        let low = low.ok_or(Error::NoFreeMemory {
             what: "the low crash region",
             size: low_size,
             align: limits.align,
@@ -113,12 +109,14 @@ impl Machine {
     /// What the running kernel could reserve at its next boot if nothing but the first MiB
     /// and the kernel itself were in the way: an estimate, because the initrd, page tables
     /// and firmware tables are not known.
-    #[must_use]
-    pub fn free_at_boot(&self) -> RangeSet {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn free_at_boot(&self) -> Result<RangeSet, Error> {
         let kernel = self.kernel.text.as_ref().map(|text| text.value);
         let kernel = kernel.and_then(|text| PhysRange::from_len(text.paddr, text.size).ok());
         let first = PhysRange::from_half_open(0, MIB).ok();
-        self.ram().subtract(&first.into_iter().chain(kernel).collect())
+        self.ram()?.subtract(&RangeSet::from_ranges(first.into_iter().chain(kernel))?)
     }
 }
 

@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use super::memparse::memparse;
-use crate::MachineError;
+use crate::Error;
 
 /// The kinds of word, told apart by how they end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl<'a> Cursor<'a> {
         self.value.as_bytes().get(self.at..).unwrap_or_default()
     }
 
-    pub(super) fn number(&mut self) -> Result<u64, MachineError> {
+    pub(super) fn number(&mut self) -> Result<u64, Error> {
         match memparse(self.rest()) {
             None => Err(self.error("the number does not fit 64 bits")),
             Some((_, 0)) => Err(self.error("a size or address is expected")),
@@ -86,7 +86,7 @@ impl<'a> Cursor<'a> {
         found.is_some()
     }
 
-    pub(super) fn error(&self, reason: &'static str) -> MachineError {
-        MachineError::Crashkernel { value: String::from(self.value), offset: self.at, reason }
+    pub(super) fn error(&self, reason: &'static str) -> Error {
+        Error::Crashkernel { value: String::from(self.value), offset: self.at, reason }
     }
 }

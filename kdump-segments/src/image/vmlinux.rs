@@ -10,8 +10,10 @@ use goblin::elf::program_header::{PT_DYNAMIC, PT_INTERP, PT_TLS};
 use goblin::elf::{Elf, Header, ProgramHeader};
 use kdump_elf::{Arch, Class, PT_LOAD, PhysRange, align_down, align_up};
 
-use crate::Error;
+use crate::{Error, room};
 
+/// What messages call the parts of an image.
+const LOADS: &str = "program headers of the kernel image";
 /// A gap of zeros between two PT_LOADs that share a page; more is not a kernel.
 const MAX_GAP: u64 = 16 << 20;
 
@@ -197,7 +199,13 @@ impl Headers {
         })?;
         let context = Ctx::new(container, ehdr.endianness().map_err(not_elf)?);
         let phoff = usize::try_from(ehdr.e_phoff).unwrap_or(usize::MAX);
-        let phdrs = ProgramHeader::parse(head, phoff, ehdr.e_phnum.into(), context).map_err(not_elf)?;
+        // One by one: goblin allocates as many as it is asked for.
+        let mut phdrs = Vec::new();
+        for index in 0..usize::from(ehdr.e_phnum) {
+            let at = index.saturating_mul(phentsize.into()).saturating_add(phoff);
+            let one = ProgramHeader::parse(head, at, 1, context).map_err(not_elf)?;
+            room::extend(&mut phdrs, LOADS, one)?;
+        }
         Ok(Self { ehdr, class, phdrs, table_end })
     }
 
@@ -261,9 +269,10 @@ fn loads<'a>(file: &'a [u8], phdrs: &[ProgramHeader], page_size: u64) -> Result<
         if end.is_none() {
             return Err(fault("p_memsz", phdr.p_memsz, "an end below 2^64"));
         }
-        loads.push(Load { paddr: phdr.p_paddr, vaddr: phdr.p_vaddr, memsz: phdr.p_memsz, bytes });
+        let load = Load { paddr: phdr.p_paddr, vaddr: phdr.p_vaddr, memsz: phdr.p_memsz, bytes };
+        room::push(&mut loads, LOADS, load)?;
     }
-    loads.sort_by_key(|load| load.paddr);
+    loads.sort_unstable_by_key(|load| load.paddr);
     for pair in loads.windows(2) {
         if let [low, high] = pair {
             if low.paddr.saturating_add(low.memsz) > high.paddr {
@@ -299,7 +308,12 @@ fn chunks<'a>(loads: &[Load<'a>], page_size: u64) -> Result<Vec<Chunk<'a>>, Erro
         let page_end = align_up(end, page_size).unwrap_or(u64::MAX);
         if let Some(last) = chunks.last_mut() {
             if align_down(load.paddr, page_size) < last.paddr.saturating_add(last.memsz) {
-                append(last.data.to_mut(), load.paddr.saturating_sub(last.paddr), load.bytes)?;
+                let mut data = match core::mem::take(&mut last.data) {
+                    Cow::Borrowed(bytes) => room::copy(LOADS, bytes)?,
+                    Cow::Owned(bytes) => bytes,
+                };
+                append(&mut data, load.paddr.saturating_sub(last.paddr), load.bytes)?;
+                last.data = Cow::Owned(data);
                 last.memsz = page_end.saturating_sub(last.paddr);
                 continue;
             }
@@ -311,7 +325,7 @@ fn chunks<'a>(loads: &[Load<'a>], page_size: u64) -> Result<Vec<Chunk<'a>>, Erro
             append(&mut bytes, load.paddr.saturating_sub(paddr), load.bytes)?;
             data = Cow::Owned(bytes);
         }
-        chunks.push(Chunk { paddr, memsz: page_end.saturating_sub(paddr), data });
+        room::push(&mut chunks, LOADS, Chunk { paddr, memsz: page_end.saturating_sub(paddr), data })?;
     }
     Ok(chunks)
 }
@@ -324,7 +338,7 @@ fn append(out: &mut Vec<u8>, offset: u64, bytes: &[u8]) -> Result<(), Error> {
         value: gap,
         limit: MAX_GAP,
     })?;
+    room::reserve(out, LOADS, length.saturating_sub(out.len()).saturating_add(bytes.len()))?;
     out.resize(length, 0);
-    out.extend_from_slice(bytes);
-    Ok(())
+    room::append(out, LOADS, bytes)
 }

@@ -20,7 +20,7 @@ pub(crate) fn find_direct_map(inputs: &LayoutInputs<'_>) -> Result<Sourced<u64>,
     if let Some(kcore) = inputs.kcore {
         found.extend(from_kcore(inputs.arch, kcore)?);
     }
-    found.extend(inputs.values.get("page_offset_base").map(|&base| (base, Source::KcoreMemory)));
+    found.extend(inputs.page_offset_base.map(|base| (base, Source::KcoreMemory)));
     found.extend(from_vmcoreinfo(inputs).map(|base| (base, Source::Vmcoreinfo)));
     if found.is_empty() {
         found.extend(from_architecture(inputs.arch).map(|base| (base, Source::Architecture)));

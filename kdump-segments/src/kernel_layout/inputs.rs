@@ -1,8 +1,5 @@
 //! What can be asked about the place of the running kernel.
 
-use alloc::collections::BTreeMap;
-use alloc::string::String;
-
 use kdump_elf::{Arch, VmcoreInfo};
 
 use crate::Iomem;
@@ -17,8 +14,8 @@ pub(crate) struct LayoutInputs<'a> {
     pub(crate) symbols: &'a Symbols,
     pub(crate) vmcoreinfo: Option<VmcoreInfo<'a>>,
     pub(crate) iomem: &'a Iomem,
-    /// Words of kernel memory by the symbol that names them.
-    pub(crate) values: &'a BTreeMap<String, u64>,
+    /// The variable of this name, as it stands in kernel memory.
+    pub(crate) page_offset_base: Option<u64>,
 }
 
 impl LayoutInputs<'_> {

@@ -46,6 +46,10 @@ struct Facts<'a> {
     machine: &'a Machine,
     environment: &'a Environment,
     header: Result<SetupHeader, Error>,
+    /// Bytes of the ELF core header the kernel writes.
+    elfcorehdr: u64,
+    /// Pages the kernel takes for itself, by the way of taking that needs most.
+    control_pages: u64,
 }
 
 type Outcome = (Verdict, String);
@@ -64,16 +68,29 @@ const RULES: [Rule; 7] = [
 
 /// Evaluates every rule for one call. The rules about the image are those of x86_64; for other
 /// architectures they say that they do not know.
-#[must_use]
-pub fn check_files(candidate: &FileCandidate<'_>, machine: &Machine, environment: &Environment) -> Report {
-    let facts = Facts { candidate, machine, environment, header: SetupHeader::parse(candidate.head) };
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub fn check_files(
+    candidate: &FileCandidate<'_>,
+    machine: &Machine,
+    environment: &Environment,
+) -> Result<Report, Error> {
+    let facts = Facts {
+        candidate,
+        machine,
+        environment,
+        header: SetupHeader::parse(candidate.head),
+        elfcorehdr: elfcorehdr_size(machine)?,
+        control_pages: most_control_pages(environment)?,
+    };
     let mut report = check_rights(environment);
     let kept = report.errno;
     for (rule, errno, evaluate) in &RULES {
         push(&mut report, rule, *errno, evaluate(&facts));
     }
     report.armed_image_lost = kept.is_none() && report.errno.is_some();
-    report
+    Ok(report)
 }
 
 /// The rules about the caller and the system alone; the kernel applies them before it drops the
@@ -239,8 +256,8 @@ fn place(facts: &Facts<'_>, region: PhysRange) -> Result<u64, Error> {
         placement.place(&Request { part, size, align, min, max: u64::MAX, direction })
     };
     let (down, up) = (Direction::TopDown, Direction::BottomUp);
-    take("elfcorehdr", elfcorehdr_size(facts.machine), PAGE_SIZE, 0, up)?;
-    let own = OWN_PARTS.saturating_add(most_control_pages(facts.environment).saturating_mul(PAGE_SIZE));
+    take("elfcorehdr", facts.elfcorehdr, PAGE_SIZE, 0, up)?;
+    let own = OWN_PARTS.saturating_add(facts.control_pages.saturating_mul(PAGE_SIZE));
     take("purgatory, boot_params and control pages", own, PAGE_SIZE, 0, down)?;
     let payload = facts.candidate.kernel_size.saturating_sub(header.payload_offset());
     let memsz = u64::from(header.init_size).max(payload);
@@ -253,19 +270,19 @@ fn place(facts: &Facts<'_>, region: PhysRange) -> Result<u64, Error> {
 }
 
 /// Pages the kernel takes for itself, by the way of taking that needs most.
-fn most_control_pages(environment: &Environment) -> u64 {
-    let lists = control_pages(environment);
+fn most_control_pages(environment: &Environment) -> Result<u64, Error> {
+    let lists = control_pages(environment)?;
     let pages = |list: &Vec<Allocation>| {
         list.iter().fold(0_u64, |sum, block| sum.saturating_add(block.count.saturating_mul(1 << block.order)))
     };
-    lists.iter().map(pages).max().unwrap_or(0)
+    Ok(lists.iter().map(pages).max().unwrap_or(0))
 }
 
 /// As many bytes as the kernel wants for a header it can rewrite, or as this machine's has.
-fn elfcorehdr_size(machine: &Machine) -> u64 {
+fn elfcorehdr_size(machine: &Machine) -> Result<u64, Error> {
     const EHDR_AND_PHDR: u64 = 64;
-    let count = (machine.dump_ranges().len() as u64).saturating_add(machine.cpu_notes.len() as u64);
+    let count = (machine.dump_ranges()?.len() as u64).saturating_add(machine.cpu_notes.len() as u64);
     let own = count.saturating_add(3).saturating_mul(EHDR_AND_PHDR).max(ELFCOREHDR_MIN);
     let wanted = machine.kexec.elfcorehdr_size.unwrap_or(0).saturating_add(EHDR_AND_PHDR);
-    align_up(own.max(wanted), PAGE_SIZE).unwrap_or(u64::MAX)
+    Ok(align_up(own.max(wanted), PAGE_SIZE).unwrap_or(u64::MAX))
 }

@@ -44,7 +44,7 @@ impl FileLoad {
             file.check_end()?;
         }
         let mut remarks = Vec::new();
-        remove_planned(&mut cmdline, &mut remarks);
+        remove_planned(&mut cmdline, &mut remarks)?;
         Ok(Self { kernel, initrd, cmdline, head, remarks })
     }
 
@@ -67,19 +67,21 @@ impl FileLoad {
     }
 
     /// Applies the rules for this call. A rule about the image names the file.
-    #[must_use]
-    pub fn preflight(&self, machine: &Machine, environment: &Environment) -> Report {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn preflight(&self, machine: &Machine, environment: &Environment) -> Result<Report, Error> {
         let candidate = FileCandidate {
             head: &self.head,
             kernel_size: self.kernel.size(),
             initrd_size: self.initrd.as_ref().map_or(0, ImageFile::size),
             cmdline_len: self.cmdline.as_str().len() as u64,
         };
-        let mut report = check_files(&candidate, machine, environment);
+        let mut report = check_files(&candidate, machine, environment)?;
         let name = self.kernel.path().display().to_string();
         for finding in report.findings.iter_mut().filter(|finding| finding.rule.starts_with("image")) {
             finding.detail = format!("{name}: {}", finding.detail);
         }
-        report
+        Ok(report)
     }
 }

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::Error;
 use crate::image::elf_extent;
+use crate::{Error, room};
 
 /// What is looked at before a kernel image is read: boot sector, real-mode code and the program
 /// headers of an ELF kernel are in it.
@@ -132,11 +132,7 @@ impl ImageFile {
 
     /// The first `size` bytes.
     fn read_to(&self, size: u64) -> Result<Vec<u8>, Error> {
-        let memory = || self.io(IoError::from(ErrorKind::OutOfMemory));
-        let length = usize::try_from(size).map_err(|_| memory())?;
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(length).map_err(|_| memory())?;
-        bytes.resize(length, 0);
+        let mut bytes = room::zeroed("image file", usize::try_from(size).unwrap_or(usize::MAX))?;
         match self.file.read_exact_at(&mut bytes, 0) {
             Ok(()) => Ok(bytes),
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(self.changed("fewer")),

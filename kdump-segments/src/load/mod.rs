@@ -90,7 +90,10 @@ pub fn file_command_line(
 pub fn rights_refusal() -> Option<Error> {
     // The rights do not depend on the machine.
     let machine = Machine::new(Arch::X86_64, 4096, MemoryMap::new());
-    refusal(&file_rules::check_rights(&probe_environment(&machine, Path::new("/"))))
+    match probe_environment(&machine, Path::new("/")) {
+        Ok(environment) => refusal(&file_rules::check_rights(&environment)),
+        Err(error) => Some(error),
+    }
 }
 
 /// Removes the capture kernel that is loaded; it is no error when there is none.

@@ -10,7 +10,7 @@ use kdump_elf::PhysRange;
 
 use crate::capture_need::Fit;
 use crate::machine::{Root, read_text};
-use crate::{Error, KexecState, Machine, MachineError};
+use crate::{Error, KexecState, Machine};
 
 /// What a loader notes about a load, since the kernel shows only that something is loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,8 +122,8 @@ impl Status {
     pub fn collect(root: &Path) -> Result<Self, Error> {
         let state = match Machine::collect(root) {
             Ok(machine) => Self::new(&machine),
-            Err(why @ MachineError::AddressesHidden { .. }) => Self::without_regions(root, &why),
-            Err(why) => return Err(why.into()),
+            Err(why @ Error::AddressesHidden { .. }) => Self::without_regions(root, &why),
+            Err(why) => return Err(why),
         };
         Ok(match LoadRecord::read(root) {
             Some(record) => state.with_record(record),
@@ -146,7 +146,7 @@ impl Status {
         self
     }
 
-    fn without_regions(root: &Path, why: &MachineError) -> Self {
+    fn without_regions(root: &Path, why: &Error) -> Self {
         let root = Root::new(root);
         let number = |paths: [&str; 2]| {
             let text = paths.iter().find_map(|path| read_text(&root, path).ok())?;

@@ -1,7 +1,6 @@
 //! From files to a machine, without I/O.
 
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -13,12 +12,13 @@ use super::identity::{find_arch, find_page_size, find_release};
 use super::paths::{IOMEM, KALLSYMS, KCORE, KCORE_VALUES};
 use super::regions::{crash_regions, find_cma, find_firmware_map};
 use super::remark::Remarks;
-use super::text_file::{parse_hex, parse_hex_file};
+use super::text_file::{bounded, parse_hex, parse_hex_file};
 use super::{CpuNote, EfiHandover, Kcore, KexecState, Machine, MachineFiles, Symbols, VmcoreinfoNote};
 use crate::kernel_layout::{LayoutInputs, find_direct_map, find_text};
+use crate::room;
 use crate::target::Target;
 use crate::target::x86::boot_params::BOOT_PARAMS_SIZE;
-use crate::{Iomem, KernelLayout, MachineError, RangeSet, Source, Sourced};
+use crate::{Error, Iomem, KernelLayout, RangeSet, Source, Sourced};
 
 /// Offset of `acpi_rsdp_addr` in boot_params (Documentation/arch/x86/zero-page.rst).
 const BOOT_PARAMS_RSDP: usize = 0x70;
@@ -45,79 +45,82 @@ impl Machine {
     ///     "00100000-1ffdffff : System RAM\n  09000000-12ffffff : Crash kernel\n",
     /// );
     /// let machine = Machine::from_files(&files)?;
-    /// let dump: Vec<String> = machine.dump_ranges().iter().map(|range| range.to_string()).collect();
+    /// let dump: Vec<String> = machine.dump_ranges()?.iter().map(|range| range.to_string()).collect();
     /// assert_eq!(dump, ["0x100000-0x8ffffff", "0x13000000-0x1ffdffff"]);
-    /// # Ok::<(), kdump_segments::MachineError>(())
+    /// # Ok::<(), kdump_segments::Error>(())
     /// ```
     ///
     /// # Errors
-    /// Fails when the memory ([`MachineError::Missing`], [`MachineError::AddressesHidden`],
-    /// [`MachineError::NoRam`]) or the architecture ([`MachineError::UnknownArch`],
-    /// [`MachineError::UnsupportedArch`]) is unknown.
-    pub fn from_files(files: &MachineFiles) -> Result<Self, MachineError> {
+    /// Fails when the memory ([`Error::Missing`], [`Error::AddressesHidden`],
+    /// [`Error::NoRam`]) or the architecture ([`Error::UnknownArch`],
+    /// [`Error::UnsupportedArch`]) is unknown.
+    /// [`Error::OutOfMemory`] when the description does not fit in memory.
+    pub fn from_files(files: &MachineFiles) -> Result<Self, Error> {
         let mut notes = Remarks::default();
         for (path, cause) in files.unreadable() {
-            notes.add(path, format!("cannot be read: {cause}"));
+            notes.add(path, format!("cannot be read: {}", bounded(cause.as_bytes())));
         }
         let text = files.get(IOMEM).ok_or_else(|| no_iomem(files))?;
         let iomem = Iomem::parse(text, IOMEM)?;
         for note in iomem.remarks() {
             notes.add(IOMEM, note.as_str());
         }
-        let kcore = read_kcore(files, &mut notes);
+        let kcore = read_kcore(files, &mut notes)?;
         let (arch, endian) = find_arch(files, kcore.as_ref(), &mut notes)?;
-        let vmcoreinfo = VmcoreinfoNote::find(files, kcore.as_ref(), &mut notes);
+        let vmcoreinfo = VmcoreinfoNote::find(files, kcore.as_ref(), &mut notes)?;
         let info = kcore.as_ref().and_then(|kcore| kcore.vmcoreinfo.as_deref()).map(VmcoreInfo::new);
         let page_size = find_page_size(arch, info.as_ref(), &mut notes);
-        let boot_params = find_boot_params(files, &mut notes);
-        let release = find_release(files, info.as_ref(), &mut notes);
+        let boot_params = find_boot_params(files, &mut notes)?;
+        let release = find_release(files, info.as_ref(), &mut notes)?;
 
         let mut machine = Self::new(arch, page_size, iomem.memory_map());
         machine.endian = endian;
         if let Some(target) = Target::of(arch) {
             (target.describe)(&mut machine, files, info.as_ref());
         }
-        machine.crash_regions = crash_regions(&iomem, &mut notes);
-        machine.crash_claimed = iomem.claimed_in_crash_regions();
-        machine.gart = iomem.named("GART").collect();
-        machine.cma_ranges = find_cma(files, &mut notes);
-        machine.firmware_map = find_firmware_map(files, &mut notes);
-        machine.cpu_notes = CpuNote::all(files, &mut notes);
+        machine.crash_regions = crash_regions(&iomem, &mut notes)?;
+        machine.crash_claimed = iomem.claimed_in_crash_regions()?;
+        machine.gart = RangeSet::from_ranges(iomem.named("GART"))?;
+        machine.cma_ranges = find_cma(files, &mut notes)?;
+        machine.firmware_map = find_firmware_map(files, &mut notes)?;
+        machine.cpu_notes = CpuNote::all(files, &mut notes)?;
         machine.vmcoreinfo = vmcoreinfo;
         machine.kernel = find_layout(files, arch, page_size, kcore.as_ref(), info, &iomem, &mut notes);
-        machine.rsdp = find_rsdp(files, boot_params.as_deref());
-        machine.efi = EfiHandover::find(files, &mut notes);
+        machine.cmdline = find_cmdline(files)?;
+        machine.rsdp = find_rsdp(files, boot_params.as_deref(), &machine.cmdline);
+        machine.efi = EfiHandover::find(files, &mut notes)?;
         machine.boot_params = boot_params;
         machine.boot_protocol = find_boot_protocol(files, &mut notes);
         machine.kexec = KexecState::find(files, &mut notes);
-        machine.cmdline = find_cmdline(files);
         machine.release = release;
-        drop_foreign_text(&mut machine, &mut notes);
-        drop_impossible_notes(&mut machine, &mut notes);
-        report_memory(&machine, &mut notes);
-        machine.remarks = notes.into_list();
+        drop_foreign_text(&mut machine, &mut notes)?;
+        drop_impossible_notes(&mut machine, &mut notes)?;
+        report_memory(&machine, &mut notes)?;
+        machine.remarks = notes.into_list()?;
         Ok(machine)
     }
 }
 
-fn no_iomem(files: &MachineFiles) -> MachineError {
+fn no_iomem(files: &MachineFiles) -> Error {
     match files.unreadable().find(|&(path, _)| path == IOMEM) {
-        Some((path, cause)) => MachineError::Io { path: path.to_owned(), cause: cause.to_owned() },
-        None => MachineError::Missing { path: IOMEM.to_owned() },
+        Some((path, cause)) => Error::File { path: path.to_owned(), cause: bounded(cause.as_bytes()) },
+        None => Error::Missing { path: IOMEM.to_owned() },
     }
 }
 
-fn read_kcore(files: &MachineFiles, notes: &mut Remarks) -> Option<Kcore> {
-    match Kcore::parse(files.get(KCORE)?) {
+fn read_kcore(files: &MachineFiles, notes: &mut Remarks) -> Result<Option<Kcore>, Error> {
+    let Some(bytes) = files.get(KCORE) else { return Ok(None) };
+    match Kcore::parse(bytes) {
         Ok(kcore) => {
             for note in &kcore.notes {
                 notes.add(KCORE, note.as_str());
             }
-            Some(kcore)
+            Ok(Some(kcore))
         }
+        Err(error @ Error::OutOfMemory { .. }) => Err(error),
         Err(error) => {
             notes.add(KCORE, format!("cannot be used: {error}"));
-            None
+            Ok(None)
         }
     }
 }
@@ -135,10 +138,10 @@ fn find_layout(
     if symbols.hidden() {
         notes.add(KALLSYMS, "shows no addresses to this reader (kptr_restrict)");
     }
-    let values: BTreeMap<String, u64> =
-        files.get(KCORE_VALUES).map(super::symbols::parse_values).unwrap_or_default();
+    let value = |name| files.get(KCORE_VALUES).and_then(|text| super::symbols::value_of(text, name));
+    let page_offset_base = value("page_offset_base");
     let inputs =
-        LayoutInputs { arch, page_size, kcore, symbols: &symbols, vmcoreinfo, iomem, values: &values };
+        LayoutInputs { arch, page_size, kcore, symbols: &symbols, vmcoreinfo, iomem, page_offset_base };
     let text = find_text(&inputs)
         .map_err(|reason| notes.add(KCORE, format!("the kernel's text mapping is unknown: {reason}")))
         .ok();
@@ -149,7 +152,7 @@ fn find_layout(
 }
 
 /// Where the kernel was told to look, else what the firmware's table says.
-fn find_rsdp(files: &MachineFiles, boot_params: Option<&[u8]>) -> Option<Sourced<u64>> {
+fn find_rsdp(files: &MachineFiles, boot_params: Option<&[u8]>, cmdline: &str) -> Option<Sourced<u64>> {
     let field = boot_params
         .and_then(|page| Endian::Little.read::<u64>(page, BOOT_PARAMS_RSDP))
         .filter(|&address| address != 0);
@@ -159,7 +162,6 @@ fn find_rsdp(files: &MachineFiles, boot_params: Option<&[u8]>) -> Option<Sourced
     if let Some(address) = systab(files, "ACPI20").or_else(|| systab(files, "ACPI")) {
         return Some(Sourced::new(address, Source::EfiSystab));
     }
-    let cmdline = find_cmdline(files);
     let word = cmdline.split_ascii_whitespace().find_map(|word| word.strip_prefix("acpi_rsdp="))?;
     let address = word.strip_prefix("0x").unwrap_or(word);
     parse_hex(address.as_bytes())
@@ -167,12 +169,12 @@ fn find_rsdp(files: &MachineFiles, boot_params: Option<&[u8]>) -> Option<Sourced
         .map(|address| Sourced::new(address, Source::Cmdline))
 }
 
-fn find_boot_params(files: &MachineFiles, notes: &mut Remarks) -> Option<Vec<u8>> {
-    let data = files.get(BOOT_PARAMS)?;
+fn find_boot_params(files: &MachineFiles, notes: &mut Remarks) -> Result<Option<Vec<u8>>, Error> {
+    let Some(data) = files.get(BOOT_PARAMS) else { return Ok(None) };
     if data.len() < BOOT_PARAMS_SIZE {
         notes.add(BOOT_PARAMS, format!("has {} bytes instead of {BOOT_PARAMS_SIZE}", data.len()));
     }
-    Some(data.to_vec())
+    room::copy("boot_params", data).map(Some)
 }
 
 fn find_boot_protocol(files: &MachineFiles, notes: &mut Remarks) -> Option<u16> {
@@ -184,31 +186,35 @@ fn find_boot_protocol(files: &MachineFiles, notes: &mut Remarks) -> Option<u16> 
     version
 }
 
-fn find_cmdline(files: &MachineFiles) -> String {
+fn find_cmdline(files: &MachineFiles) -> Result<String, Error> {
     let text = files.get("proc/cmdline").unwrap_or_default();
-    String::from_utf8_lossy(text).trim_end_matches(['\n', '\0']).to_owned()
+    let mut line = room::lossy("command line", text)?;
+    line.truncate(line.trim_end_matches(['\n', '\0']).len());
+    Ok(line)
 }
 
 /// A kernel image that is not in the RAM of this machine is another kernel's: the files do not
 /// belong together.
-fn drop_foreign_text(machine: &mut Machine, notes: &mut Remarks) {
-    let Some(text) = machine.kernel.text.as_ref() else { return };
+fn drop_foreign_text(machine: &mut Machine, notes: &mut Remarks) -> Result<(), Error> {
+    let Some(text) = machine.kernel.text.as_ref() else { return Ok(()) };
     let (paddr, size, source) = (text.value.paddr, text.value.size, text.source);
-    let crash = RangeSet::from_ranges(machine.crash_regions.iter().copied());
+    let crash = machine.crash_set()?;
+    let ram = machine.ram()?;
     let own = PhysRange::from_len(paddr, size)
-        .is_ok_and(|range| machine.ram().contains_range(range) && !crash.overlaps(range));
+        .is_ok_and(|range| ram.contains_range(range) && !crash.overlaps(range));
     if !own {
         machine.kernel.text = None;
         let place = format!("{size:#x} bytes at {paddr:#x} by {source}");
         notes.add(KCORE, format!("the kernel's text mapping is unknown: {place} are no RAM of this machine"));
     }
+    Ok(())
 }
 
 /// A note outside RAM would be read as zeros, one in memory of the capture kernel as what that
 /// put there; either would be refused with the whole load. One CPU without registers is less.
-fn drop_impossible_notes(machine: &mut Machine, notes: &mut Remarks) {
-    let ram = machine.ram();
-    let crash = RangeSet::from_ranges(machine.crash_regions.iter().copied());
+fn drop_impossible_notes(machine: &mut Machine, notes: &mut Remarks) -> Result<(), Error> {
+    let ram = machine.ram()?;
+    let crash = machine.crash_set()?;
     let defect = |paddr: u64, size: u64| match PhysRange::from_len(paddr, size) {
         Err(error) => Some(error.to_string()),
         Ok(range) if !ram.contains_range(range) => Some(format!("{range} is not in RAM")),
@@ -235,20 +241,22 @@ fn drop_impossible_notes(machine: &mut Machine, notes: &mut Remarks) {
         notes.add(VMCOREINFO, format!("cannot be: {why}; the dump will have no VMCOREINFO"));
         machine.vmcoreinfo = None;
     }
+    Ok(())
 }
 
 /// What a plan will suffer from.
-fn report_memory(machine: &Machine, notes: &mut Remarks) {
+fn report_memory(machine: &Machine, notes: &mut Remarks) -> Result<(), Error> {
     if machine.cpu_notes.is_empty() {
         notes.add("sys/devices/system/cpu", "has no crash_notes; the dump will have no registers");
     }
     for range in machine.crash_claimed.iter() {
         notes.add(IOMEM, format!("has {range} in use inside a crash region; nothing is loaded there"));
     }
-    let ram = machine.ram();
+    let ram = machine.ram()?;
     for &region in &machine.crash_regions {
         if !ram.contains_range(region) {
             notes.add(IOMEM, format!("has a crash region {region} that is not all RAM"));
         }
     }
+    Ok(())
 }

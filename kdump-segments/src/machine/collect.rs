@@ -18,7 +18,7 @@ use super::open_file::{Content, Root, TEXT_LIMIT, read_limited};
 use super::paths::{ARCH, ENVIRONMENT, FILES, IOMEM, KALLSYMS, KCORE, KCORE_VALUES, NUMBERED};
 use super::record::{MANIFEST, parse_manifest};
 use super::{Kcore, Machine, MachineFiles, Symbols, symbols};
-use crate::MachineError;
+use crate::{Error, room};
 
 /// Several times what the largest kernels list. It is filtered while it is read, not held.
 const KALLSYMS_LIMIT: u64 = 64 << 20;
@@ -35,7 +35,7 @@ impl Machine {
     ///
     /// # Errors
     /// Those of [`MachineFiles::read`] and [`Machine::from_files`].
-    pub fn collect(root: &Path) -> Result<Self, MachineError> {
+    pub fn collect(root: &Path) -> Result<Self, Error> {
         Self::from_files(&MachineFiles::read(root)?)
     }
 }
@@ -50,32 +50,32 @@ impl MachineFiles {
     /// are read, of /proc/kallsyms only a few lines are kept.
     ///
     /// # Errors
-    /// [`MachineError::TooLarge`] for a proc/iomem far larger than what the kernel writes.
-    pub fn read(root: &Path) -> Result<Self, MachineError> {
+    /// [`Error::TooLarge`] for a proc/iomem far larger than what the kernel writes.
+    pub fn read(root: &Path) -> Result<Self, Error> {
         Self::read_with(root, &[])
     }
 
     /// What a description needs, and what tells whether the kernel would accept a load.
-    pub(super) fn read_all(root: &Path) -> Result<Self, MachineError> {
+    pub(super) fn read_all(root: &Path) -> Result<Self, Error> {
         Self::read_with(root, &ENVIRONMENT)
     }
 
-    fn read_with(root: &Path, more: &[&str]) -> Result<Self, MachineError> {
+    fn read_with(root: &Path, more: &[&str]) -> Result<Self, Error> {
         let mut reader = Reader { path: root, root: Root::new(root), files: Self::new(), left: TOTAL_LIMIT };
         for path in FILES.iter().chain(more) {
             reader.text(path)?;
         }
         for (dir, prefix, names) in NUMBERED {
-            for number in reader.numbers(dir, prefix) {
+            for number in reader.numbers(dir, prefix)? {
                 for name in names {
                     reader.text(&format!("{dir}/{prefix}{number}/{name}"))?;
                 }
             }
         }
-        reader.cpus_without_notes();
+        reader.cpus_without_notes()?;
         reader.boot_params_of_debugfs()?;
-        reader.kallsyms();
-        reader.kcore();
+        reader.kallsyms()?;
+        reader.kcore()?;
         reader.manifest()?;
         reader.host_arch();
         Ok(reader.files)
@@ -92,7 +92,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Reads one whole file, if there is one.
-    fn text(&mut self, path: &str) -> Result<(), MachineError> {
+    fn text(&mut self, path: &str) -> Result<(), Error> {
         if let Some(content) = self.content(path, path)? {
             self.files.insert(path, content);
         }
@@ -100,8 +100,8 @@ impl Reader<'_> {
     }
 
     /// The content of the file at `place`; trouble is reported under the name `path`.
-    fn content(&mut self, place: &str, path: &str) -> Result<Option<Vec<u8>>, MachineError> {
-        let Some(file) = self.open(place, path) else { return Ok(None) };
+    fn content(&mut self, place: &str, path: &str) -> Result<Option<Vec<u8>>, Error> {
+        let Some(file) = self.open(place, path)? else { return Ok(None) };
         let limit = self.left.min(TEXT_LIMIT);
         match read_limited(file, limit) {
             Ok(Content::Whole(content)) => {
@@ -111,7 +111,7 @@ impl Reader<'_> {
             // Without the map of the memory there is no machine; everything else is optional.
             Ok(Content::TooLong(_)) if path == IOMEM => {
                 let path = self.path.join(place).display().to_string();
-                return Err(MachineError::TooLarge { path, limit });
+                return Err(Error::TooLarge { path, limit });
             }
             Ok(Content::TooLong(spent)) => {
                 self.left = self.left.saturating_sub(spent);
@@ -121,25 +121,32 @@ impl Reader<'_> {
                 };
                 self.files.insert_unreadable(path, cause);
             }
-            Err(error) => self.files.insert_unreadable(path, error.to_string()),
+            Err(error) => self.trouble(path, &error)?,
         }
         Ok(None)
     }
 
-    fn open(&mut self, place: &str, path: &str) -> Option<File> {
+    fn open(&mut self, place: &str, path: &str) -> Result<Option<File>, Error> {
         match self.root.open(place) {
-            Ok(file) => Some(file),
-            Err(error) => {
-                if !is_absent(&error) {
-                    self.files.insert_unreadable(path, error.to_string());
-                }
-                None
-            }
+            Ok(file) => return Ok(Some(file)),
+            Err(error) if is_absent(&error) => {}
+            Err(error) => self.trouble(path, &error)?,
         }
+        Ok(None)
+    }
+
+    /// Remembers why a file cannot be read. That memory ran out is no property of the file, and a
+    /// machine without it would be another.
+    fn trouble(&mut self, path: &str, error: &std::io::Error) -> Result<(), Error> {
+        if error.kind() == ErrorKind::OutOfMemory {
+            return Err(Error::OutOfMemory { what: "files of the machine", need: 0 });
+        }
+        self.files.insert_unreadable(path, error.to_string());
+        Ok(())
     }
 
     /// The numbers of the directories `<prefix>N` in `dir`.
-    fn numbers(&mut self, dir: &str, prefix: &str) -> Vec<u32> {
+    fn numbers(&mut self, dir: &str, prefix: &str) -> Result<Vec<u32>, Error> {
         let names = match self.root.names(dir, ENTRIES_LIMIT) {
             Ok((names, false)) => names,
             Ok((names, true)) => {
@@ -147,41 +154,46 @@ impl Reader<'_> {
                 self.files.insert_unreadable(dir, cause);
                 names
             }
+            Err(error) if is_absent(&error) => return Ok(Vec::new()),
             Err(error) => {
-                if !is_absent(&error) {
-                    self.files.insert_unreadable(dir, error.to_string());
-                }
-                return Vec::new();
+                self.trouble(dir, &error)?;
+                return Ok(Vec::new());
             }
         };
         let numbers = names.iter().filter_map(|name| parse_index(name.strip_prefix(prefix)?));
-        let mut numbers: Vec<u32> = numbers.collect();
+        let mut numbers = room::collect("entries of a directory", numbers)?;
         numbers.sort_unstable();
-        numbers
+        Ok(numbers)
     }
 
     /// Where some CPUs have a note, one that has none will be missing from the dump.
-    fn cpus_without_notes(&mut self) {
+    fn cpus_without_notes(&mut self) -> Result<(), Error> {
         let path = |cpu: u32| format!("sys/devices/system/cpu/cpu{cpu}/crash_notes");
-        let (with, without): (Vec<u32>, Vec<u32>) = self
-            .numbers("sys/devices/system/cpu", "cpu")
-            .into_iter()
-            .partition(|&cpu| self.files.get(&path(cpu)).is_some());
-        let told: Vec<String> = self.files.unreadable().map(|(path, _)| path.to_owned()).collect();
-        let silent = |cpu: &String| !with.is_empty() && told.binary_search(cpu).is_err();
-        let mut silent = without.into_iter().map(path).filter(silent);
-        for cpu in silent.by_ref().take(TOLD_CPUS) {
-            self.files.insert_unreadable(cpu, "it is not there; this CPU's registers will be missing");
+        let cpus = self.numbers("sys/devices/system/cpu", "cpu")?;
+        if !cpus.iter().any(|&cpu| self.files.get(&path(cpu)).is_some()) {
+            return Ok(());
         }
-        let more = silent.count();
-        if more > 0 {
+        let mut more = 0_usize;
+        for cpu in cpus {
+            let path = path(cpu);
+            if self.files.get(&path).is_some() || self.files.is_unreadable(&path) {
+                continue;
+            }
+            more = more.saturating_add(1);
+            if more <= TOLD_CPUS {
+                let cause = "it is not there; this CPU's registers will be missing";
+                self.files.insert_unreadable(path, cause);
+            }
+        }
+        if let Some(more) = more.checked_sub(TOLD_CPUS).filter(|&more| more > 0) {
             let cause = format!("{more} more have no crash_notes; these CPUs' registers will be missing");
             self.files.insert_unreadable("sys/devices/system/cpu/cpu*/crash_notes", cause);
         }
+        Ok(())
     }
 
     /// Kernels without `/sys/kernel/boot_params` have it in debugfs, wherever that is mounted.
-    fn boot_params_of_debugfs(&mut self) -> Result<(), MachineError> {
+    fn boot_params_of_debugfs(&mut self) -> Result<(), Error> {
         if self.files.get("sys/kernel/boot_params/data").is_some() {
             return Ok(());
         }
@@ -195,53 +207,62 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn kallsyms(&mut self) {
-        let Some(file) = self.open(KALLSYMS, KALLSYMS) else { return };
+    fn kallsyms(&mut self) -> Result<(), Error> {
+        let Some(file) = self.open(KALLSYMS, KALLSYMS)? else { return Ok(()) };
         let too_long = || format!("it has {KALLSYMS_LIMIT:#x} bytes or more");
         if file.metadata().is_ok_and(|metadata| metadata.len() >= KALLSYMS_LIMIT) {
-            return self.files.insert_unreadable(KALLSYMS, too_long());
+            self.files.insert_unreadable(KALLSYMS, too_long());
+            return Ok(());
         }
         let mut file = file.take(KALLSYMS_LIMIT);
-        match symbols::filter(|piece| file.read(piece)) {
+        match symbols::filter(|piece| file.read(piece).map_err(Trouble::Io)) {
             Ok(_) if file.limit() == 0 => {
                 self.files.insert_unreadable(KALLSYMS, too_long());
             }
             Ok(lines) => self.files.insert(KALLSYMS, lines),
-            Err(error) => self.files.insert_unreadable(KALLSYMS, error.to_string()),
+            Err(Trouble::Io(error)) => self.trouble(KALLSYMS, &error)?,
+            Err(Trouble::Own(error)) => return Err(error),
         }
+        Ok(())
     }
 
-    fn kcore(&mut self) {
-        let Some(file) = self.open(KCORE, KCORE) else { return };
+    fn kcore(&mut self) -> Result<(), Error> {
+        let Some(file) = self.open(KCORE, KCORE)? else { return Ok(()) };
         let head = match read_head(&file) {
             Ok(head) => head,
-            Err(error) => {
-                self.files.insert_unreadable(KCORE, error.to_string());
-                return;
-            }
+            Err(error) => return self.trouble(KCORE, &error),
         };
         if self.files.get(KCORE_VALUES).is_none() {
-            if let Some(base) = self.page_offset_base(&file, &head) {
+            if let Some(base) = self.page_offset_base(&file, &head)? {
                 self.files.insert(KCORE_VALUES, format!("page_offset_base {base:x}\n"));
             }
         }
         self.files.insert(KCORE, head);
+        Ok(())
     }
 
     /// The variable `page_offset_base` of the running kernel. A recorded kcore ends before it.
-    fn page_offset_base(&self, file: &File, head: &[u8]) -> Option<u64> {
-        let vaddr = Symbols::parse(self.files.get(KALLSYMS)?).get("page_offset_base")?;
-        let kcore = Kcore::parse(head).ok()?;
-        let load = kcore.load_of(vaddr)?;
-        let offset = load.offset.checked_add(load.offset_of(vaddr)?)?;
-        let mut word = [0_u8; 8];
-        let word = word.get_mut(..kcore.encoding.class.word_size())?;
-        file.read_exact_at(word, offset).ok()?;
-        kcore.encoding.endian.unsigned(word)
+    fn page_offset_base(&self, file: &File, head: &[u8]) -> Result<Option<u64>, Error> {
+        let symbols = self.files.get(KALLSYMS).map(Symbols::parse);
+        let Some(vaddr) = symbols.and_then(|symbols| symbols.get("page_offset_base")) else {
+            return Ok(None);
+        };
+        let kcore = match Kcore::parse(head) {
+            Err(error @ Error::OutOfMemory { .. }) => return Err(error),
+            kcore => kcore.ok(),
+        };
+        Ok(kcore.and_then(|kcore| {
+            let load = kcore.load_of(vaddr)?;
+            let offset = load.offset.checked_add(load.offset_of(vaddr)?)?;
+            let mut word = [0_u8; 8];
+            let word = word.get_mut(..kcore.encoding.class.word_size())?;
+            file.read_exact_at(word, offset).ok()?;
+            kcore.encoding.endian.unsigned(word)
+        }))
     }
 
     /// What could not be read when the machine was recorded.
-    fn manifest(&mut self) -> Result<(), MachineError> {
+    fn manifest(&mut self) -> Result<(), Error> {
         if let Some(text) = self.content(MANIFEST, MANIFEST)? {
             for (path, cause) in parse_manifest(&text) {
                 self.files.insert_unreadable(path, cause);
@@ -260,6 +281,18 @@ impl Reader<'_> {
             };
             self.files.insert(ARCH, format!("{name}\n"));
         }
+    }
+}
+
+/// Why a text could not be filtered.
+enum Trouble {
+    Io(std::io::Error),
+    Own(Error),
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Own(error)
     }
 }
 

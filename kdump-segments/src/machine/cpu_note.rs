@@ -7,6 +7,7 @@ use kdump_elf::PhysRange;
 use super::MachineFiles;
 use super::remark::Remarks;
 use super::text_file::{parse_hex_file, parse_number_file};
+use crate::{Error, room};
 
 /// Bytes of a CPU's note where the kernel does not say (kernels before crash_notes_size).
 const DEFAULT_SIZE: u64 = 1024;
@@ -26,10 +27,9 @@ impl CpuNote {
     /// The notes of all CPUs the kernel shows, by CPU number.
     ///
     /// The directories that exist are walked, so numbers may have gaps.
-    pub(super) fn all(files: &MachineFiles, notes: &mut Remarks) -> Vec<Self> {
-        let mut all: Vec<Self> = files
-            .numbered("sys/devices/system/cpu/cpu", "crash_notes")
-            .filter_map(|(cpu, path, text)| {
+    pub(super) fn all(files: &MachineFiles, notes: &mut Remarks) -> Result<Vec<Self>, Error> {
+        let all =
+            files.numbered("sys/devices/system/cpu/cpu", "crash_notes").filter_map(|(cpu, path, text)| {
                 let Some(paddr) = parse_hex_file(text) else {
                     notes.add(path, "is not a hexadecimal address; this CPU's registers will be missing");
                     return None;
@@ -51,9 +51,9 @@ impl CpuNote {
                     return None;
                 }
                 Some(Self { cpu, paddr, size })
-            })
-            .collect();
+            });
+        let mut all = room::collect("CPUs", all)?;
         all.sort_unstable_by_key(|note| note.cpu);
-        all
+        Ok(all)
     }
 }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::MachineFiles;
 use super::remark::Remarks;
 use super::text_file::{parse_hex_file, parse_number_file};
+use crate::{Error, room};
 
 const DIR: &str = "sys/firmware/efi";
 
@@ -43,7 +44,7 @@ pub struct EfiHandover {
 
 impl EfiHandover {
     /// `None` on a machine without EFI, or when one of the three addresses is not shown.
-    pub(super) fn find(files: &MachineFiles, notes: &mut Remarks) -> Option<Self> {
+    pub(super) fn find(files: &MachineFiles, notes: &mut Remarks) -> Result<Option<Self>, Error> {
         let mut number = |name: &str| {
             let path = format!("{DIR}/{name}");
             let value = parse_number_file(files.get(&path)?);
@@ -60,12 +61,12 @@ impl EfiHandover {
                     "shows only some of fw_vendor, runtime and config_table; EFI is not handed over",
                 );
             }
-            return None;
+            return Ok(None);
         };
         let fw_platform_size = number("fw_platform_size").and_then(|bits| u32::try_from(bits).ok());
         let smbios = systab(files, "SMBIOS3").or_else(|| systab(files, "SMBIOS"));
-        let runtime_map = runtime_map(files, notes);
-        Some(Self { fw_vendor, runtime, config_table, smbios, fw_platform_size, runtime_map })
+        let runtime_map = runtime_map(files, notes)?;
+        Ok(Some(Self { fw_vendor, runtime, config_table, smbios, fw_platform_size, runtime_map }))
     }
 }
 
@@ -78,7 +79,7 @@ pub(super) fn systab(files: &MachineFiles, key: &str) -> Option<u64> {
     })
 }
 
-fn runtime_map(files: &MachineFiles, notes: &mut Remarks) -> Vec<EfiMemoryDescriptor> {
+fn runtime_map(files: &MachineFiles, notes: &mut Remarks) -> Result<Vec<EfiMemoryDescriptor>, Error> {
     let mut map = Vec::new();
     for (index, path, _) in files.numbered("sys/firmware/efi/runtime-map/", "phys_addr") {
         let number =
@@ -93,10 +94,10 @@ fn runtime_map(files: &MachineFiles, notes: &mut Remarks) -> Vec<EfiMemoryDescri
             })
         })();
         match descriptor {
-            Some(descriptor) => map.push(descriptor),
+            Some(descriptor) => room::push(&mut map, "EFI runtime regions", descriptor)?,
             None => notes.add(path, "belongs to an incomplete EFI runtime region, which was left out"),
         }
     }
     map.sort_unstable();
-    map
+    Ok(map)
 }

@@ -52,6 +52,11 @@ impl MachineFiles {
         self.unreadable.iter().map(|(path, cause)| (path.as_str(), cause.as_str()))
     }
 
+    /// Whether a file exists but could not be read.
+    pub(crate) fn is_unreadable(&self, path: &str) -> bool {
+        self.unreadable.contains_key(path)
+    }
+
     /// The files `<prefix>N/<name>` with a decimal number N: the number, the path, the content.
     /// In order of path, which is not the order of numbers.
     pub(crate) fn numbered<'a>(

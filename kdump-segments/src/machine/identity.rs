@@ -10,26 +10,26 @@ use super::paths::{ARCH, KCORE};
 use super::remark::Remarks;
 use super::text_file::shown;
 use super::{Kcore, MachineFiles};
-use crate::MachineError;
+use crate::{Error, room};
 
 /// kcore knows best; `proc/sys/kernel/arch` is the machine name of `uname(2)`.
 pub(super) fn find_arch(
     files: &MachineFiles,
     kcore: Option<&Kcore>,
     notes: &mut Remarks,
-) -> Result<(Arch, Endian), MachineError> {
+) -> Result<(Arch, Endian), Error> {
     let stated = files.get(ARCH).map(|text| {
-        let arch = arch_of_uname(&String::from_utf8_lossy(text.trim_ascii()));
-        arch.ok_or_else(|| MachineError::UnsupportedArch { path: ARCH.to_owned(), value: shown(text) })
+        let arch = core::str::from_utf8(text.trim_ascii()).ok().and_then(arch_of_uname);
+        arch.ok_or_else(|| Error::UnsupportedArch { path: ARCH.to_owned(), value: shown(text) })
     });
-    let Some(kcore) = kcore else { return stated.unwrap_or(Err(MachineError::UnknownArch)) };
+    let Some(kcore) = kcore else { return stated.unwrap_or(Err(Error::UnknownArch)) };
     let Some(arch) = Arch::from_elf(kcore.e_machine, kcore.encoding.class) else {
         let value = format!("e_machine {} in {}", kcore.e_machine, kcore.encoding.class);
-        return Err(MachineError::UnsupportedArch { path: KCORE.to_owned(), value });
+        return Err(Error::UnsupportedArch { path: KCORE.to_owned(), value });
     };
     let said = match stated {
         Some(Ok((stated, _))) if stated != arch => Some(stated.name().to_owned()),
-        Some(Err(MachineError::UnsupportedArch { value, .. })) => Some(value),
+        Some(Err(Error::UnsupportedArch { value, .. })) => Some(value),
         _ => None,
     };
     if let Some(said) = said {
@@ -82,11 +82,11 @@ pub(super) fn find_release(
     files: &MachineFiles,
     info: Option<&VmcoreInfo<'_>>,
     notes: &mut Remarks,
-) -> Option<String> {
-    let running = files
-        .get("proc/sys/kernel/osrelease")
-        .map(|text| String::from_utf8_lossy(text.trim_ascii()).into_owned());
-    let noted = info.and_then(VmcoreInfo::release).map(ToOwned::to_owned);
+) -> Result<Option<String>, Error> {
+    const WHAT: &str = "release of the kernel";
+    let running = files.get("proc/sys/kernel/osrelease");
+    let running = running.map(|text| room::lossy(WHAT, text.trim_ascii())).transpose()?;
+    let noted = info.and_then(VmcoreInfo::release).map(|noted| room::text(WHAT, noted)).transpose()?;
     if let (Some(running), Some(noted)) = (&running, &noted) {
         if running != noted {
             let (running, noted) = (shown(running.as_bytes()), shown(noted.as_bytes()));
@@ -94,5 +94,5 @@ pub(super) fn find_release(
             notes.add("proc/sys/kernel/osrelease", text);
         }
     }
-    noted.or(running)
+    Ok(noted.or(running))
 }

@@ -4,9 +4,12 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use kdump_elf::{
-    CoreHeader, Encoding, Error, NoteAlign, Notes, PT_LOAD, PT_NOTE, Phdr, VMCOREINFO_NOTE_NAME,
-};
+use kdump_elf::{CoreHeader, Encoding, NoteAlign, Notes, PT_LOAD, PT_NOTE, Phdr, VMCOREINFO_NOTE_NAME};
+
+use crate::{Error, room};
+
+/// What messages call what is held of it.
+const PARTS: &str = "program headers of proc/kcore";
 
 /// A stretch of virtual addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,13 +66,17 @@ impl Kcore {
             header.phdrs().any(|phdr| phdr.p_type == PT_LOAD && real_paddr(&phdr, encoding).is_some());
         for phdr in header.phdrs() {
             match phdr.p_type {
-                PT_LOAD => kcore.loads.push(KcoreLoad {
-                    vaddr: phdr.p_vaddr,
-                    paddr: if tells_paddr { stated_paddr(&phdr, encoding) } else { None },
-                    size: phdr.p_memsz,
-                    offset: phdr.p_offset,
-                }),
-                PT_NOTE => kcore.read_notes(bytes, &phdr),
+                PT_LOAD => room::push(
+                    &mut kcore.loads,
+                    PARTS,
+                    KcoreLoad {
+                        vaddr: phdr.p_vaddr,
+                        paddr: if tells_paddr { stated_paddr(&phdr, encoding) } else { None },
+                        size: phdr.p_memsz,
+                        offset: phdr.p_offset,
+                    },
+                )?,
+                PT_NOTE => kcore.read_notes(bytes, &phdr)?,
                 _ => {}
             }
         }
@@ -81,23 +88,29 @@ impl Kcore {
         self.loads.iter().find(|load| load.offset_of(vaddr).is_some())
     }
 
-    fn read_notes(&mut self, bytes: &[u8], phdr: &Phdr) {
+    fn read_notes(&mut self, bytes: &[u8], phdr: &Phdr) -> Result<(), Error> {
         let rest =
             usize::try_from(phdr.p_offset).ok().and_then(|offset| bytes.get(offset..)).unwrap_or_default();
         let size = usize::try_from(phdr.p_filesz).unwrap_or(usize::MAX);
         let area = rest.get(..size).unwrap_or(rest);
         if area.len() < size {
             let (offset, have) = (phdr.p_offset, area.len());
-            self.notes.push(format!("its notes at offset {offset:#x} are cut off after {have:#x} bytes"));
+            let text = format!("its notes at offset {offset:#x} are cut off after {have:#x} bytes");
+            room::push(&mut self.notes, PARTS, text)?;
         }
         // 4 whatever p_align says, as Linux writes them.
         for note in Notes::in_file(area, self.encoding.endian, NoteAlign::Four) {
             match note {
-                Ok(note) if note.name == VMCOREINFO_NOTE_NAME => self.vmcoreinfo = Some(note.desc.to_vec()),
+                Ok(note) if note.name == VMCOREINFO_NOTE_NAME => {
+                    self.vmcoreinfo = Some(room::copy("VMCOREINFO", note.desc)?);
+                }
                 Ok(_) => {}
-                Err(error) => self.notes.push(format!("its notes are damaged: {error}")),
+                Err(error) => {
+                    room::push(&mut self.notes, PARTS, format!("its notes are damaged: {error}"))?;
+                }
             }
         }
+        Ok(())
     }
 }
 

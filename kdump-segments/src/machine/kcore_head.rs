@@ -8,6 +8,11 @@ use alloc::vec::Vec;
 
 use kdump_elf::{CoreHeader, PT_NOTE, PhdrTable};
 
+use crate::room;
+
+/// What messages call what is read.
+const HEAD: &str = "head of proc/kcore";
+
 /// The most that is read: 65535 program headers and the notes behind them are 4 MiB.
 const LIMIT: u64 = 16 << 20;
 
@@ -45,18 +50,28 @@ fn extend_to(file: &File, head: &mut Vec<u8>, end: u64) -> Result<()> {
         return Err(Error::new(ErrorKind::InvalidData, alloc::format!("its header ends at {end:#x}")));
     }
     let end = usize::try_from(end).unwrap_or(usize::MAX);
-    let mut piece = alloc::vec![0_u8; PIECE];
+    if head.len() >= end {
+        return Ok(());
+    }
+    let mut piece = room::zeroed(HEAD, PIECE).map_err(no_memory)?;
     while head.len() < end {
         let want = end.saturating_sub(head.len()).min(PIECE);
         let Some(piece) = piece.get_mut(..want) else { return Ok(()) };
         match file.read_at(piece, head.len() as u64) {
             Ok(0) => return Ok(()),
-            Ok(count) => head.extend_from_slice(piece.get(..count).unwrap_or_default()),
+            Ok(count) => {
+                room::append(head, HEAD, piece.get(..count).unwrap_or_default()).map_err(no_memory)?;
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
     Ok(())
+}
+
+/// As the standard library says it.
+fn no_memory(_: crate::Error) -> Error {
+    Error::from(ErrorKind::OutOfMemory)
 }
 
 fn invalid(error: kdump_elf::Error) -> Error {

@@ -3,6 +3,7 @@
 //! Nothing outside the root is opened, wherever symbolic links and `..` point: they are resolved
 //! as if the root were the root of the file system (`openat2(2)`, RESOLVE_IN_ROOT, Linux 5.6).
 
+use core::mem::MaybeUninit;
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Read, Result};
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,7 +14,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, Dir, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
+use rustix::fs::{CWD, Mode, OFlags, RawDir, ResolveFlags, openat, openat2, readlinkat};
 use rustix::io::Errno;
 
 /// No text read here is anywhere near this size: /proc/iomem with 40 000 ranges has 2 MiB,
@@ -69,7 +70,10 @@ impl Root {
             Self::Part(root) => open_in(root.as_ref().map_err(|error| *error)?, path, DIRECTORY)?,
         };
         let mut names = Vec::new();
-        for entry in Dir::new(dir)? {
+        // The longest name has 255 bytes.
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut entries = RawDir::new(dir, &mut buffer);
+        while let Some(entry) = entries.next() {
             // What is no UTF-8 is no name of the kernel's.
             let entry = entry?;
             let Ok(name) = entry.file_name().to_str() else { continue };
@@ -79,6 +83,7 @@ impl Root {
             if names.len() == limit {
                 return Ok((names, true));
             }
+            names.try_reserve(1).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
             names.push(name.to_string());
         }
         Ok((names, false))

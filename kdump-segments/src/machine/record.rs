@@ -11,8 +11,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::paths::{ARCH, ENVIRONMENT, FILES, KALLSYMS, KCORE, KCORE_VALUES};
+use super::text_file::bounded;
 use super::{Machine, MachineFiles};
-use crate::MachineError;
+use crate::Error;
 
 /// The list of what was recorded, in the directory itself.
 pub(super) const MANIFEST: &str = "kdump-collect.txt";
@@ -42,9 +43,9 @@ impl Machine {
     /// [`MachineFiles::write`].
     ///
     /// # Errors
-    /// Those of [`MachineFiles::read`] and [`MachineFiles::write`], and [`MachineError::Io`] when
+    /// Those of [`MachineFiles::read`] and [`MachineFiles::write`], and [`Error::File`] when
     /// nothing can be read below `from`.
-    pub fn record(from: &Path, to: &Path) -> Result<Recorded, MachineError> {
+    pub fn record(from: &Path, to: &Path) -> Result<Recorded, Error> {
         let files = MachineFiles::read_all(from)?;
         // The architecture alone, which may be this program's own, is no recording.
         if files.iter().all(|(path, _)| path == ARCH) {
@@ -52,7 +53,7 @@ impl Machine {
                 Some((path, cause)) => format!("nothing can be read, first of all {path}: {cause}"),
                 None => "has no files of /proc and /sys: nothing to record".to_owned(),
             };
-            return Err(MachineError::Io { path: from.display().to_string(), cause });
+            return Err(Error::File { path: from.display().to_string(), cause });
         }
         files.write(to)
     }
@@ -65,15 +66,15 @@ impl MachineFiles {
     /// the list `kdump-collect.txt` last; when anything fails, nothing of it stays.
     ///
     /// # Errors
-    /// [`MachineError::Io`], also when `to` is a symbolic link or not empty.
-    pub fn write(&self, to: &Path) -> Result<Recorded, MachineError> {
+    /// [`Error::File`], also when `to` is a symbolic link or not empty.
+    pub fn write(&self, to: &Path) -> Result<Recorded, Error> {
         let place = Place::new(to)?;
         let draft = Draft::new(&place)?;
         let mut recorded = Recorded::default();
         for (path, content) in self.iter() {
             if !Path::new(path).components().all(|part| matches!(part, Component::Normal(_))) {
                 let cause = "is not a plain relative path".to_owned();
-                return Err(MachineError::Io { path: path.to_owned(), cause });
+                return Err(Error::File { path: path.to_owned(), cause });
             }
             write_file(&draft.0.join(path), content)?;
             recorded.copied.push((path.to_owned(), content.len() as u64));
@@ -99,7 +100,7 @@ struct Place {
 }
 
 impl Place {
-    fn new(to: &Path) -> Result<Self, MachineError> {
+    fn new(to: &Path) -> Result<Self, Error> {
         // Without a slash at the end, which would follow a link; `.` and `..` have no name.
         let path = match to.file_name() {
             Some(_) => to.components().collect(),
@@ -110,14 +111,14 @@ impl Place {
             Err(error) => return Err(io(to, &error)),
             Ok(metadata) if metadata.is_symlink() => {
                 let cause = "is a symbolic link: give the directory it leads to".to_owned();
-                return Err(MachineError::Io { path: to.display().to_string(), cause });
+                return Err(Error::File { path: to.display().to_string(), cause });
             }
             Ok(_) => {}
         }
         let mut entries = fs::read_dir(&path).map_err(|error| io(to, &error))?;
         if entries.next().is_some() {
             let cause = "is not empty: an older recording would mix with this one".to_owned();
-            return Err(MachineError::Io { path: to.display().to_string(), cause });
+            return Err(Error::File { path: to.display().to_string(), cause });
         }
         Ok(Self { path, exists: true })
     }
@@ -127,7 +128,7 @@ impl Place {
 struct Draft(PathBuf);
 
 impl Draft {
-    fn new(place: &Place) -> Result<Self, MachineError> {
+    fn new(place: &Place) -> Result<Self, Error> {
         let parent = if place.exists { Some(place.path.as_path()) } else { place.path.parent() };
         // A relative name of one word has an empty parent.
         let parent = parent.filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
@@ -141,10 +142,10 @@ impl Draft {
             }
         }
         let cause = "remove the directories .kdump-collect.*.part in it".to_owned();
-        Err(MachineError::Io { path: parent.display().to_string(), cause })
+        Err(Error::File { path: parent.display().to_string(), cause })
     }
 
-    fn publish(self, place: &Place) -> Result<(), MachineError> {
+    fn publish(self, place: &Place) -> Result<(), Error> {
         if !place.exists {
             return fs::rename(&self.0, &place.path).map_err(|error| io(&place.path, &error));
         }
@@ -183,18 +184,18 @@ fn manifest(recorded: &Recorded) -> String {
 /// The unreadable files of a manifest, and why they were.
 pub(super) fn parse_manifest(text: &[u8]) -> impl Iterator<Item = (String, String)> + '_ {
     text.split(|&byte| byte == b'\n').filter_map(|line| {
-        let line = String::from_utf8_lossy(line);
-        let (path, cause) = line.strip_prefix("unreadable ")?.split_once(' ')?;
-        Some((path.to_owned(), cause.to_owned()))
+        let line = line.strip_prefix(b"unreadable ")?;
+        let (path, cause) = line.split_at_checked(line.iter().position(|&byte| byte == b' ')?)?;
+        Some((bounded(path), bounded(cause.get(1..)?)))
     })
 }
 
 /// Makes a directory for its owner only, with those above it that are missing.
-fn directory(place: &Path) -> Result<(), MachineError> {
+fn directory(place: &Path) -> Result<(), Error> {
     DirBuilder::new().recursive(true).mode(0o700).create(place).map_err(|error| io(place, &error))
 }
 
-fn write_file(place: &Path, content: &[u8]) -> Result<(), MachineError> {
+fn write_file(place: &Path, content: &[u8]) -> Result<(), Error> {
     if let Some(dir) = place.parent() {
         directory(dir)?;
     }
@@ -202,6 +203,6 @@ fn write_file(place: &Path, content: &[u8]) -> Result<(), MachineError> {
     file.and_then(|mut file| file.write_all(content)).map_err(|error| io(place, &error))
 }
 
-fn io(place: &Path, error: &std::io::Error) -> MachineError {
-    MachineError::Io { path: place.display().to_string(), cause: error.to_string() }
+fn io(place: &Path, error: &std::io::Error) -> Error {
+    Error::File { path: place.display().to_string(), cause: error.to_string() }
 }

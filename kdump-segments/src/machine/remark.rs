@@ -1,10 +1,13 @@
 //! What was dropped, rounded or guessed when a machine was described. A remark, because a note is
 //! what ELF calls one.
 
-use alloc::borrow::ToOwned as _;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+
+use super::text_file::bounded;
+use crate::Error;
+use crate::room::{self, REMARKS};
 
 /// A sentence about something dropped, rounded or guessed, with the file it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,16 +25,26 @@ impl fmt::Display for Remark {
     }
 }
 
-/// Collects remarks.
+/// Collects remarks; that memory was refused to one is said at the end.
 #[derive(Debug, Default)]
-pub(super) struct Remarks(Vec<Remark>);
+pub(super) struct Remarks {
+    list: Vec<Remark>,
+    refused: Option<Error>,
+}
 
 impl Remarks {
     pub(super) fn add(&mut self, path: &str, text: impl Into<String>) {
-        self.0.push(Remark { path: path.to_owned(), text: text.into() });
+        let remark = Remark { path: bounded(path.as_bytes()), text: text.into() };
+        if let Err(error) = room::push(&mut self.list, REMARKS, remark) {
+            self.refused = Some(error);
+        }
     }
 
-    pub(super) fn into_list(self) -> Vec<Remark> {
-        self.0
+    /// All of them.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] when one is missing.
+    pub(super) fn into_list(self) -> Result<Vec<Remark>, Error> {
+        self.refused.map_or(Ok(self.list), Err)
     }
 }

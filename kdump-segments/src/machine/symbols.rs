@@ -1,11 +1,12 @@
 //! The few kernel symbols a plan needs, from /proc/kallsyms.
 
 use alloc::collections::BTreeMap;
-use alloc::string::String;
 #[cfg(feature = "std")]
 use alloc::vec::Vec;
 
 use super::text_file::parse_hex;
+#[cfg(feature = "std")]
+use crate::{Error, room};
 
 /// The symbols looked for.
 pub(crate) const WANTED: [&str; 4] = ["_stext", "_text", "_end", "page_offset_base"];
@@ -63,23 +64,30 @@ pub(crate) fn parse_wanted(line: &[u8]) -> Option<(&'static str, u64)> {
 /// The lines of the wanted symbols only, as `read` hands out the text piece by piece until it
 /// gives an empty piece. A line longer than any symbol's is passed over.
 #[cfg(feature = "std")]
-pub(crate) fn filter<E>(mut read: impl FnMut(&mut [u8]) -> Result<usize, E>) -> Result<Vec<u8>, E> {
-    const LINE_MAX: usize = 4096;
+pub(crate) fn filter<E: From<Error>>(
+    mut read: impl FnMut(&mut [u8]) -> Result<usize, E>,
+) -> Result<Vec<u8>, E> {
+    // Longer than that of any symbol; what is kept has no 4 KiB.
+    const LINE_MAX: usize = 768;
     let mut kept = Vec::new();
     let mut line: Vec<u8> = Vec::new();
-    let mut piece = alloc::vec![0_u8; 1 << 16];
+    let mut piece = room::zeroed("a piece of proc/kallsyms", 1 << 16)?;
     loop {
         let count = read(&mut piece)?;
         let Some(bytes) = piece.get(..count).filter(|bytes| !bytes.is_empty()) else {
-            keep(&mut kept, &line);
+            if line.len() < LINE_MAX {
+                keep(&mut kept, &line);
+            }
             return Ok(kept);
         };
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
-            if line.len() < LINE_MAX {
-                line.extend_from_slice(part);
-            }
+            let room = LINE_MAX.saturating_sub(line.len()).min(part.len());
+            line.extend_from_slice(part.get(..room).unwrap_or_default());
             if part.ends_with(b"\n") {
-                keep(&mut kept, &line);
+                // One that was cut may end in half a name.
+                if line.len() < LINE_MAX {
+                    keep(&mut kept, &line);
+                }
                 line.clear();
             }
         }
@@ -101,26 +109,27 @@ fn keep(kept: &mut Vec<u8>, line: &[u8]) {
     }
 }
 
-/// A text of values read from kernel memory: lines of `symbol value`, the value hexadecimal.
-pub(crate) fn parse_values(text: &[u8]) -> BTreeMap<String, u64> {
-    text.split(|&byte| byte == b'\n')
-        .filter_map(|line| {
-            let line = core::str::from_utf8(line).ok()?;
-            let (name, value) = line.trim().split_once(' ')?;
-            Some((String::from(name), parse_hex(value.as_bytes())?))
-        })
-        .collect()
+/// A value read from kernel memory: lines of `symbol value`, the value hexadecimal, the last one of a
+/// symbol counts.
+pub(crate) fn value_of(text: &[u8], symbol: &str) -> Option<u64> {
+    let value = |line: &[u8]| {
+        let line = line.trim_ascii().strip_prefix(symbol.as_bytes())?.strip_prefix(b" ")?;
+        parse_hex(line)
+    };
+    text.split(|&byte| byte == b'\n').filter_map(value).next_back()
 }
 
 #[cfg(test)]
 #[cfg(feature = "std")]
 mod tests {
+    use alloc::string::String;
+
     use super::*;
 
     /// Hands `text` out in pieces of `size` bytes.
     fn filtered(text: &str, size: usize) -> String {
         let mut rest = text.as_bytes();
-        let kept = filter::<()>(|buffer| {
+        let kept = filter::<Error>(|buffer| {
             let count = rest.len().min(size).min(buffer.len());
             let (piece, left) = rest.split_at(count);
             buffer[..count].copy_from_slice(piece);

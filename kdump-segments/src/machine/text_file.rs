@@ -22,6 +22,12 @@ pub(crate) fn shown(text: &[u8]) -> String {
     out
 }
 
+/// `text` as it is, or its beginning where it is longer than any that programs write.
+pub(crate) fn bounded(text: &[u8]) -> String {
+    const LONGEST: usize = 1024;
+    if text.len() > LONGEST { shown(text) } else { String::from_utf8_lossy(text).into_owned() }
+}
+
 /// Lines that were left out, as sentences; a file of nothing else makes only a few.
 #[derive(Debug, Default)]
 pub(crate) struct BadLines {

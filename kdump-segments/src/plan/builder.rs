@@ -16,6 +16,7 @@ use crate::image::Image;
 use crate::placement::{Direction, Placement, Request};
 use crate::preflight::{Environment, control_pages};
 use crate::purgatory::{BackupCopy, Entry};
+use crate::room::{self, REMARKS};
 use crate::segment::{Segment, SegmentKind};
 use crate::target::{LowMemoryDecision, TargetPlan};
 use crate::vmcore_prediction::VmcorePrediction;
@@ -23,6 +24,8 @@ use crate::{Error, Machine, RangeSet};
 
 /// crash_elfcorehdr_size counts program headers only; the file header comes on top.
 const EHDR_SIZE: u64 = 64;
+/// More sentences than a plan has of its own.
+const OWN_REMARKS: usize = 64;
 /// For parts that may lie anywhere.
 pub(crate) const NO_LIMIT: u64 = u64::MAX;
 
@@ -75,13 +78,20 @@ impl<'i, 'a> Builder<'i, 'a> {
         region: PhysRange,
     ) -> Result<Self, Error> {
         let placement = placement(inputs, region)?;
-        let notes = inputs.machine.remarks.iter().map(ToString::to_string).collect();
+        let mut notes = room::collect(REMARKS, inputs.machine.remarks.iter().map(ToString::to_string))?;
+        // What a plan itself has to say.
+        room::reserve(&mut notes, REMARKS, OWN_REMARKS)?;
         let (segments, warnings) = (Vec::new(), Vec::new());
         Ok(Self { inputs, images, placement, notes, warnings, region, segments })
     }
 
-    pub(crate) fn push(&mut self, kind: SegmentKind, range: PhysRange, data: Cow<'a, [u8]>) {
-        self.segments.push(Segment { kind, range, data });
+    pub(crate) fn push(
+        &mut self,
+        kind: SegmentKind,
+        range: PhysRange,
+        data: Cow<'a, [u8]>,
+    ) -> Result<(), Error> {
+        room::push(&mut self.segments, "segments", Segment { kind, range, data })
     }
 
     /// Takes room as high as possible, from `min` to `max` inclusive.
@@ -103,7 +113,7 @@ impl<'i, 'a> Builder<'i, 'a> {
             LowMemoryDecision::Save(source) => source,
         };
         let range = self.place_top("backup region", source.size(), 0, NO_LIMIT)?;
-        self.push(SegmentKind::Backup, range, Cow::Borrowed(&[]));
+        self.push(SegmentKind::Backup, range, Cow::Borrowed(&[]))?;
         Ok(LowMemory::BackedUp { source, destination: range.start() })
     }
 
@@ -124,7 +134,7 @@ impl<'i, 'a> Builder<'i, 'a> {
             size = size.max(wanted.saturating_add(EHDR_SIZE));
         }
         let range = self.place_top("elfcorehdr", size, 0, NO_LIMIT)?;
-        self.push(SegmentKind::Elfcorehdr, range, Cow::Owned(header.encode()?));
+        self.push(SegmentKind::Elfcorehdr, range, Cow::Owned(header.encode()?))?;
         Ok((header, range))
     }
 
@@ -134,15 +144,15 @@ impl<'i, 'a> Builder<'i, 'a> {
         let direction = Direction::TopDown;
         let request = Request { part: "purgatory", size, align, min, max, direction };
         let range = self.placement.place(&request)?;
-        self.push(SegmentKind::Purgatory, range, Cow::Borrowed(&[]));
+        self.push(SegmentKind::Purgatory, range, Cow::Borrowed(&[]))?;
         Ok(range)
     }
 
     /// What the capture kernel must not use: the copy of low memory and its own header.
-    pub(crate) fn kept_ranges(&self) -> RangeSet {
+    pub(crate) fn kept_ranges(&self) -> Result<RangeSet, Error> {
         let kept =
             |segment: &&Segment<'_>| matches!(segment.kind, SegmentKind::Backup | SegmentKind::Elfcorehdr);
-        self.segments.iter().filter(kept).map(|segment| segment.range).collect()
+        RangeSet::from_ranges(self.segments.iter().filter(kept).map(|segment| segment.range))
     }
 
     /// The initial ramdisk, from `min` to `max` inclusive: its address and its bytes.
@@ -153,7 +163,7 @@ impl<'i, 'a> Builder<'i, 'a> {
             return Ok(None);
         }
         let range = self.place_top("initrd", bytes.len() as u64, min, max)?;
-        self.push(SegmentKind::Initrd, range, Cow::Borrowed(bytes));
+        self.push(SegmentKind::Initrd, range, Cow::Borrowed(bytes))?;
         Ok(Some((range.start(), bytes.len() as u64)))
     }
 
@@ -165,7 +175,7 @@ impl<'i, 'a> Builder<'i, 'a> {
 
     /// Checks that what stays free is enough for the kernel, as `environment` knows it.
     pub(crate) fn check_control_pages(&self, environment: &Environment) -> Result<(), Error> {
-        self.placement.check_control_pages(self.region, &control_pages(environment))
+        self.placement.check_control_pages(self.region, &control_pages(environment)?)
     }
 
     /// What is left when every part has its place.
@@ -175,14 +185,16 @@ impl<'i, 'a> Builder<'i, 'a> {
         let vmcore = VmcorePrediction::new(machine, &parts.elfcorehdr, &mut self.notes)?;
         let mut flags = KexecFlags::crash(machine.arch);
         flags.set(KexecFlags::UPDATE_ELFCOREHDR, options.hotplug);
-        self.segments.sort_by_key(Segment::mem);
+        self.segments.sort_unstable_by_key(Segment::mem);
         let Images { kernel, initrd } = self.images;
-        self.warnings.extend(initrd.iter().flat_map(|initrd| initrd.defects.iter().cloned()));
-        let facts = NeedFacts::new(self.inputs, kernel, initrd.clone(), &self.segments, &parts.cmdline);
-        let need = facts.need(&capture_ram(machine));
-        self.warnings.extend(limited_memory(&parts.cmdline, machine));
-        self.notes.extend_from_slice(&self.warnings);
-        self.notes.extend(need.iter().filter(|need| need.fit() != Fit::Enough).map(ToString::to_string));
+        let defects = initrd.iter().flat_map(|initrd| initrd.defects.iter().cloned());
+        room::extend(&mut self.warnings, REMARKS, defects)?;
+        let facts = NeedFacts::new(self.inputs, kernel, initrd.clone(), &self.segments, &parts.cmdline)?;
+        let need = facts.need(&capture_ram(machine)?)?;
+        room::extend(&mut self.warnings, REMARKS, limited_memory(&parts.cmdline, machine)?)?;
+        room::extend(&mut self.notes, REMARKS, self.warnings.iter().cloned())?;
+        let short = need.iter().filter(|need| need.fit() != Fit::Enough).map(ToString::to_string);
+        room::extend(&mut self.notes, REMARKS, short)?;
         Ok(Layout {
             purgatory: parts.purgatory,
             entry: parts.entry,
@@ -243,15 +255,15 @@ fn placement(inputs: &PlanInputs<'_>, region: PhysRange) -> Result<Placement, Er
 }
 
 /// What `mem=` takes from the capture kernel.
-fn limited_memory(cmdline: &CommandLine, machine: &Machine) -> Option<String> {
-    let ram = capture_ram(machine);
-    let left = below_limit(cmdline, &ram);
-    (left != ram).then(|| {
+fn limited_memory(cmdline: &CommandLine, machine: &Machine) -> Result<Option<String>, Error> {
+    let ram = capture_ram(machine)?;
+    let left = below_limit(cmdline, &ram)?;
+    Ok((left != ram).then(|| {
         let (left, all) = (left.total() >> 20, ram.total() >> 20);
         alloc::format!(
             "mem= on the command line leaves the capture kernel {left} MiB of the {all} MiB it is given"
         )
-    })
+    }))
 }
 
 fn backup_copy(low: LowMemory) -> Option<BackupCopy> {

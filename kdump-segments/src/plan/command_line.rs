@@ -31,7 +31,7 @@ pub(crate) fn build(
     }
     let mut line = base(running, &options.cmdline, notes)?;
     for parameter in added {
-        line.append(format_args!("{parameter}"));
+        line.append(format_args!("{parameter}"))?;
     }
     line.check_length(limit)?;
     Ok(line)
@@ -52,25 +52,26 @@ pub(crate) fn base(running: Option<&str>, text: &str, notes: &mut Vec<String>) -
     if let Some(running) = running {
         let mut reused = CommandLine::new(running)?;
         for name in NOT_REUSED {
-            reused.remove(name);
+            reused.remove(name)?;
         }
         if !line.as_str().is_empty() {
-            reused.append(format_args!("{line}"));
+            reused.append(format_args!("{line}"))?;
         }
         line = reused;
     }
-    remove_planned(&mut line, notes);
+    remove_planned(&mut line, notes)?;
     Ok(line)
 }
 
 /// Takes out what a plan, or the kernel that plans itself, puts in.
-pub(crate) fn remove_planned(line: &mut CommandLine, notes: &mut Vec<String>) {
+pub(crate) fn remove_planned(line: &mut CommandLine, notes: &mut Vec<String>) -> Result<(), Error> {
     for name in NOT_TAKEN {
-        let count = line.remove(name);
+        let count = line.remove(name)?;
         if count != 0 {
             notes.push(alloc::format!("{name}= was removed from the command line ({count} times)"));
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! First phase of planning: what goes where, with everything encoded but the purgatory.
 
 use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
+use alloc::string::String;
 
 use kdump_elf::PhysRange;
 
@@ -11,6 +10,7 @@ use super::need::NeedFacts;
 use super::{Plan, PlanInputs, too_small};
 use crate::capture_need::CaptureNeed;
 use crate::purgatory::{BackupCopy, Entry, MismatchAction, Serial};
+use crate::room::{self, REMARKS};
 use crate::segment::Segment;
 use crate::target::Target;
 use crate::{Error, Machine, RangeSet};
@@ -55,13 +55,15 @@ impl<'a> Layout<'a> {
         let region = inputs.machine.load_region().ok_or_else(|| inputs.machine.why_no_region())?;
         let images = Images::read(inputs)?;
         (target.lay_out)(inputs, &images, region)
-            .map_err(|error| too_small::explain(target, inputs, &images, region, error))
+            .or_else(|error| Err(too_small::explain(target, inputs, &images, region, error)?))
     }
 
     /// What the capture kernel would need were it given `ram`; `None` where no estimate can be
     /// made.
-    #[must_use]
-    pub fn need_in(&self, ram: &RangeSet) -> Option<CaptureNeed> {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn need_in(&self, ram: &RangeSet) -> Result<Option<CaptureNeed>, Error> {
         self.facts.need(ram)
     }
 
@@ -78,13 +80,15 @@ fn check_notes(machine: &Machine) -> Result<(), Error> {
     if !machine.cpu_notes.is_empty() || machine.vmcoreinfo.is_some() {
         return Ok(());
     }
-    let said: Vec<String> = machine
-        .remarks
-        .iter()
-        .filter(|note| PATHS.iter().any(|path| note.path.starts_with(path)))
-        .map(ToString::to_string)
-        .collect();
-    let said = if said.is_empty() { String::from("the machine has none") } else { said.join("; ") };
-    let reason = format!("no PT_NOTE, without which there is no /proc/vmcore: {said}");
+    let mut reason = String::from("no PT_NOTE, without which there is no /proc/vmcore: ");
+    let said = machine.remarks.iter().filter(|note| PATHS.iter().any(|path| note.path.starts_with(path)));
+    let mut between = "";
+    for note in said {
+        room::print(&mut reason, REMARKS, format_args!("{between}{note}"))?;
+        between = "; ";
+    }
+    if between.is_empty() {
+        reason.push_str("the machine has none");
+    }
     Err(Error::Conflict { what: "elfcorehdr", reason })
 }

@@ -143,12 +143,15 @@ impl<'a> Plan<'a> {
     /// [`crate::Error::OutOfMemory`].
     pub fn into_owned(self) -> Result<Plan<'static>, crate::Error> {
         let Self { arch, entry, flags, segments, elfcorehdr, vmcore, cmdline, .. } = self;
-        let owned: Result<Vec<_>, _> = segments.into_iter().map(Segment::into_owned).collect();
+        let mut owned = Vec::new();
+        for segment in segments {
+            crate::room::push(&mut owned, "segments", segment.into_owned()?)?;
+        }
         Ok(Plan {
             arch,
             entry,
             flags,
-            segments: owned?,
+            segments: owned,
             elfcorehdr,
             vmcore,
             cmdline,

@@ -34,22 +34,22 @@ impl NeedFacts {
         initrd: Option<InitrdSize>,
         segments: &[Segment<'_>],
         cmdline: &CommandLine,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let other = |kind| !matches!(kind, SegmentKind::Kernel | SegmentKind::Initrd);
         let parts = segments.iter().filter(|segment| other(segment.kind)).map(Segment::memsz);
-        Self {
+        Ok(Self {
             arch: inputs.machine.arch,
             kernel: kernel_size(inputs.machine, image, inputs.kernel),
             initrd,
             cpus: inputs.machine.cpu_notes.len() as u64,
             parts: (parts.fold(0, u64::saturating_add), Basis::Exact),
-            cmdline: cmdline.clone(),
+            cmdline: cmdline.try_clone()?,
             machine_last: ram_end(inputs.machine).saturating_sub(1),
-        }
+        })
     }
 
     /// The need of a capture kernel that is given `ram`.
-    pub(crate) fn need(&self, ram: &RangeSet) -> Option<CaptureNeed> {
+    pub(crate) fn need(&self, ram: &RangeSet) -> Result<Option<CaptureNeed>, Error> {
         CaptureNeed::estimate(&NeedInputs {
             arch: self.arch,
             kernel: self.kernel.clone(),
@@ -68,7 +68,7 @@ impl CaptureNeed {
     /// regions `machine` has; `None` for an architecture whose kernels were not measured.
     ///
     /// # Errors
-    /// Those of [`Image::parse`].
+    /// Those of [`Image::parse`], [`Error::OutOfMemory`].
     pub fn of_images(
         machine: &Machine,
         kernel: &[u8],
@@ -82,18 +82,18 @@ impl CaptureNeed {
             initrd: initrd.map(InitrdSize::of),
             cpus: machine.cpu_notes.len() as u64,
             parts: (OTHER_PARTS, Basis::Estimated),
-            cmdline: cmdline.clone(),
+            cmdline: cmdline.try_clone()?,
             machine_last: ram_end(machine).saturating_sub(1),
         };
-        Ok(facts.need(&capture_ram(machine)))
+        facts.need(&capture_ram(machine)?)
     }
 }
 
 /// The RAM a capture kernel has on `machine`: crash regions and CMA memory without what is
 /// claimed there, and low memory.
-pub(crate) fn capture_ram(machine: &Machine) -> RangeSet {
-    let regions = RangeSet::from_ranges(machine.crash_regions.iter().copied()).union(&machine.cma_ranges);
-    regions.intersect(&machine.ram()).subtract(&machine.crash_claimed).union(&low_ram(machine))
+pub(crate) fn capture_ram(machine: &Machine) -> Result<RangeSet, Error> {
+    let regions = machine.crash_set()?.union(&machine.cma_ranges)?;
+    regions.intersect(&machine.ram()?)?.subtract(&machine.crash_claimed)?.union(&low_ram(machine)?)
 }
 
 /// Behind the highest address of RAM.

@@ -3,12 +3,11 @@
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::vec::Vec;
 
 use super::{KexecFlags, Layout, Plan};
-use crate::Error;
-use crate::purgatory::{DigestRegion, Handover, Purgatory};
+use crate::purgatory::{DigestRegion, Handover, Purgatory, PurgatoryError};
 use crate::segment::{Segment, SegmentKind};
+use crate::{Error, room};
 
 impl<'a> Layout<'a> {
     /// Links `purgatory`, the one the layout was made with. The digest covers the content of
@@ -25,13 +24,9 @@ impl<'a> Layout<'a> {
             SegmentKind::Elfcorehdr => !rewritten,
             _ => !segment.data.is_empty(),
         };
-        let regions: Vec<DigestRegion<'_>> = self
-            .draft
-            .segments
-            .iter()
-            .filter(verified)
-            .map(|segment| DigestRegion { start: segment.mem(), bytes: &segment.data })
-            .collect();
+        let regions = self.draft.segments.iter().filter(verified);
+        let regions = regions.map(|segment| DigestRegion { start: segment.mem(), bytes: &segment.data });
+        let regions = room::collect("regions of the digest", regions)?;
         let handover = Handover {
             regions: &regions,
             entry: self.entry,
@@ -40,7 +35,7 @@ impl<'a> Layout<'a> {
             sha_instructions: self.sha_instructions,
             on_mismatch: self.on_mismatch,
         };
-        let linked = purgatory.link(base, &handover).map_err(Error::Purgatory)?;
+        let linked = purgatory.link(base, &handover).map_err(not_linked)?;
         let (len, memsz) = (linked.bytes.len() as u64, self.purgatory.size());
         if len > memsz || !self.purgatory.contains(linked.entry) {
             let entry = linked.entry;
@@ -56,5 +51,14 @@ impl<'a> Layout<'a> {
         }
         self.draft.entry = linked.entry;
         Ok(self.draft)
+    }
+}
+
+/// A purgatory that could not be linked for want of memory says so by the error of this crate.
+fn not_linked(error: PurgatoryError) -> Error {
+    match error.downcast::<Error>() {
+        Ok(error) if matches!(*error, Error::OutOfMemory { .. }) => *error,
+        Ok(error) => Error::Purgatory(error),
+        Err(error) => Error::Purgatory(error),
     }
 }

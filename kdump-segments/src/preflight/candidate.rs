@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::plan::Plan;
+use crate::{Error, room};
 
 /// The arguments of a kexec_load(2) call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,7 @@ pub struct CandidateSegment {
 
 /// What is known of a segment's buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Buffer {
     /// Readable memory.
     Readable,
@@ -37,14 +39,37 @@ pub enum Buffer {
     Bad,
 }
 
-impl From<&Plan<'_>> for Candidate {
-    fn from(plan: &Plan<'_>) -> Self {
-        let segments = plan.segments.iter().map(|segment| CandidateSegment {
-            mem: segment.mem(),
-            memsz: segment.memsz(),
-            bufsz: segment.bufsz(),
-            buffer: Buffer::Readable,
-        });
-        Self { entry: plan.entry, flags: plan.flags.bits(), segments: segments.collect() }
+impl CandidateSegment {
+    /// Memory at physical address `mem`, with `bufsz` readable bytes for it.
+    #[must_use]
+    pub const fn new(mem: u64, memsz: u64, bufsz: u64) -> Self {
+        Self { mem, memsz, bufsz, buffer: Buffer::Readable }
+    }
+
+    /// Sets what is known of its buffer.
+    #[must_use]
+    pub const fn buffer(self, buffer: Buffer) -> Self {
+        Self { buffer, ..self }
+    }
+}
+
+impl Candidate {
+    /// A call with these arguments; the architecture stands in `flags`.
+    #[must_use]
+    pub const fn new(entry: u64, flags: u64, segments: Vec<CandidateSegment>) -> Self {
+        Self { entry, flags, segments }
+    }
+
+    /// The call that loads `plan`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn of_plan(plan: &Plan<'_>) -> Result<Self, Error> {
+        let segments = plan
+            .segments
+            .iter()
+            .map(|segment| CandidateSegment::new(segment.mem(), segment.memsz(), segment.bufsz()));
+        let segments = room::collect("segments", segments)?;
+        Ok(Self { entry: plan.entry, flags: plan.flags.bits(), segments })
     }
 }

@@ -13,6 +13,7 @@ use kdump_elf::{PhysRange, align_up};
 
 use super::Environment;
 use crate::target::Target;
+use crate::{Error, room};
 
 /// Some blocks of equal size, taken one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,26 +36,52 @@ pub struct Shortage {
 
 /// What the kernel takes, in this order: one list for each thing it may be, where `environment`
 /// does not tell which. Empty for an architecture of which it is not known.
-#[must_use]
-pub fn control_pages(environment: &Environment) -> Vec<Vec<Allocation>> {
-    Target::of(environment.arch).map_or_else(Vec::new, |target| (target.control_pages)(environment))
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub fn control_pages(environment: &Environment) -> Result<Vec<Vec<Allocation>>, Error> {
+    Target::of(environment.arch).map_or_else(|| Ok(Vec::new()), |target| (target.control_pages)(environment))
 }
 
-/// Walks upward through `region` as the kernel does, around the segments, which are given as
-/// address and length in bytes and may be empty. `page_size` is a power of two. Takes time
-/// proportional to the number of segments and its logarithm, however they lie.
+/// Segments in the way of the kernel, each an address and a length in bytes; one may be empty.
+#[derive(Clone, Debug)]
+pub struct Obstacles {
+    /// The starts in ascending order, each with the highest end of all segments up to it.
+    by_start: Vec<(u64, u64)>,
+}
+
+impl Obstacles {
+    /// Puts the segments, which come in any order, into that of the kernel's walk.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn new(segments: impl IntoIterator<Item = (u64, u64)>) -> Result<Self, Error> {
+        let ends = segments.into_iter().map(|(mem, memsz)| (mem, mem.saturating_add(memsz)));
+        let mut by_start = room::collect("segments", ends)?;
+        by_start.sort_unstable();
+        let mut highest = 0;
+        for (_, end) in &mut by_start {
+            highest = highest.max(*end);
+            *end = highest;
+        }
+        Ok(Self { by_start })
+    }
+}
+
+/// Walks upward through `region` as the kernel does, around the segments. `page_size` is a power of two. Takes time
+/// proportional to the number of segments, however they lie.
 ///
 /// # Errors
 /// [`Shortage`] when the end is reached before every block was found.
 pub fn find_control_pages(
     region: PhysRange,
     page_size: u64,
-    segments: &[(u64, u64)],
+    segments: &Obstacles,
     list: &[Allocation],
 ) -> Result<(), Shortage> {
     let needed =
         list.iter().map(|block| block.count.saturating_mul(pages(*block))).fold(0, u64::saturating_add);
-    let mut walk = Walk { region, segments: by_start(segments), at: region.start() };
+    let mut walk = Walk { region, segments: &segments.by_start, at: region.start() };
     let mut found: u64 = 0;
     for block in list {
         let size = page_size.saturating_mul(pages(*block));
@@ -71,28 +98,15 @@ fn pages(block: Allocation) -> u64 {
     1_u64.checked_shl(block.order).unwrap_or(u64::MAX)
 }
 
-/// The starts in ascending order, each with the highest end of all segments up to it.
-fn by_start(segments: &[(u64, u64)]) -> Vec<(u64, u64)> {
-    let end = |&(mem, memsz): &(u64, u64)| (mem, mem.saturating_add(memsz));
-    let mut segments: Vec<(u64, u64)> = segments.iter().map(end).collect();
-    segments.sort_unstable();
-    let mut highest = 0;
-    for (_, end) in &mut segments {
-        highest = highest.max(*end);
-        *end = highest;
-    }
-    segments
-}
-
 /// The kernel's way through the region. It never goes back.
-struct Walk {
+struct Walk<'o> {
     region: PhysRange,
-    /// As [`by_start`] gives them.
-    segments: Vec<(u64, u64)>,
+    /// As [`Obstacles`] has them.
+    segments: &'o [(u64, u64)],
     at: u64,
 }
 
-impl Walk {
+impl Walk<'_> {
     /// Takes up to `count` blocks of `size` bytes and says how many there were.
     fn take(&mut self, size: u64, count: u64) -> u64 {
         let mut taken: u64 = 0;
@@ -162,7 +176,12 @@ mod tests {
             .filter(|&(_, kind)| kind != '.')
             .map(|(index, kind)| (start + index * PAGE, if kind == 'x' { PAGE } else { 0 }))
             .collect();
-        find_control_pages(range(start, start + pages.len() as u64 * PAGE), PAGE, &segments, list)
+        find_control_pages(
+            range(start, start + pages.len() as u64 * PAGE),
+            PAGE,
+            &Obstacles::new(segments).unwrap(),
+            list,
+        )
     }
 
     #[test]
@@ -194,15 +213,17 @@ mod tests {
         let list = [Allocation { order: 70, count: u64::MAX }, Allocation { order: 0, count: 1 }];
         assert!(room(0, "....", &list).is_err());
         let all = [(0, u64::MAX), (u64::MAX, u64::MAX)];
-        assert!(find_control_pages(range(0, u64::MAX), PAGE, &all, &PAIR_AND_4).is_err());
+        assert!(
+            find_control_pages(range(0, u64::MAX), PAGE, &Obstacles::new(all).unwrap(), &PAIR_AND_4).is_err()
+        );
         let many = [Allocation { order: 0, count: 1 << 51 }];
-        assert_eq!(find_control_pages(range(0, 1 << 63), PAGE, &[], &many), Ok(()));
+        assert_eq!(find_control_pages(range(0, 1 << 63), PAGE, &Obstacles::new([]).unwrap(), &many), Ok(()));
     }
 
     #[test]
     fn many_obstacles_are_passed_in_one_walk() {
         const COUNT: u64 = 400_000;
-        let segments: Vec<(u64, u64)> = (0..COUNT).map(|index| ((0x101 + 2 * index) * PAGE, PAGE)).collect();
+        let segments = Obstacles::new((0..COUNT).map(|index| ((0x101 + 2 * index) * PAGE, PAGE))).unwrap();
         let region = range(0x100 * PAGE, (0x100 + 2 * COUNT) * PAGE);
         // Looking at every segment for every page passed over would take minutes.
         assert_eq!(

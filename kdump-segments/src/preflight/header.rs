@@ -6,22 +6,24 @@ use alloc::vec::Vec;
 
 use kdump_elf::{CoreHeader, PT_LOAD, PT_NOTE, Phdr, PhysRange};
 
-use super::Outcome;
-use crate::Machine;
+use super::{Checked, Outcome};
 use crate::elfcorehdr::LowMemory;
 use crate::plan::Plan;
 use crate::segment::SegmentKind;
+use crate::{Error, room};
 
 fn bytes<'p>(plan: &'p Plan<'_>) -> &'p [u8] {
     plan.segment(SegmentKind::Elfcorehdr).map_or(&[], |segment| &segment.data)
 }
 
-fn decoded(plan: &Plan<'_>) -> Vec<Phdr> {
-    CoreHeader::parse(bytes(plan)).map(|header| header.phdrs().collect()).unwrap_or_default()
+/// The program headers as they are read back; none when they cannot be.
+pub(super) fn decoded(plan: &Plan<'_>) -> Result<Vec<Phdr>, Error> {
+    let header = CoreHeader::parse(bytes(plan));
+    header.map_or_else(|_| Ok(Vec::new()), |header| room::collect("program headers", header.phdrs()))
 }
 
 /// Reads back what was encoded.
-pub(crate) fn decodes(plan: &Plan<'_>, _: &Machine) -> Outcome {
+pub(crate) fn decodes(Checked { plan, .. }: &Checked<'_>) -> Outcome {
     let header = CoreHeader::parse(bytes(plan)).map_err(|why| why.to_string())?;
     if header.ehdr().e_machine != plan.arch.e_machine() {
         return Err(format!("e_machine is {}", header.ehdr().e_machine));
@@ -33,13 +35,12 @@ pub(crate) fn decodes(plan: &Plan<'_>, _: &Machine) -> Outcome {
 }
 
 /// A note outside RAM would be read as zeros, one in the crash region as the capture kernel.
-pub(crate) fn notes(plan: &Plan<'_>, machine: &Machine) -> Outcome {
-    let (ram, phdrs) = (machine.ram(), decoded(plan));
-    let notes: Vec<&Phdr> = phdrs.iter().filter(|phdr| phdr.p_type == PT_NOTE).collect();
-    if notes.is_empty() {
+pub(crate) fn notes(Checked { machine, ram, phdrs, .. }: &Checked<'_>) -> Outcome {
+    let notes = || phdrs.iter().filter(|phdr| phdr.p_type == PT_NOTE);
+    if notes().next().is_none() {
         return Err(String::from("there is no PT_NOTE, which the capture kernel's reader relies on"));
     }
-    for note in &notes {
+    for note in notes() {
         let range = PhysRange::from_len(note.p_offset, note.p_memsz).map_err(|why| why.to_string())?;
         if !ram.contains_range(range) {
             return Err(format!("the note at {range} is not in RAM"));
@@ -53,12 +54,11 @@ pub(crate) fn notes(plan: &Plan<'_>, machine: &Machine) -> Outcome {
             ));
         }
     }
-    Ok(format!("{} notes in RAM", notes.len()))
+    Ok(format!("{} notes in RAM", notes().count()))
 }
 
 /// Every PT_LOAD is RAM outside the crash regions, and those of the direct map are disjoint.
-pub(crate) fn memory(plan: &Plan<'_>, machine: &Machine) -> Outcome {
-    let (ram, phdrs) = (machine.ram(), decoded(plan));
+pub(crate) fn memory(Checked { plan, machine, ram, phdrs, .. }: &Checked<'_>) -> Outcome {
     let text = machine.kernel.text.as_ref().map(|text| text.value.vaddr);
     let mut end = 0;
     for load in phdrs.iter().filter(|phdr| phdr.p_type == PT_LOAD) {

@@ -16,10 +16,10 @@ use alloc::vec::Vec;
 
 pub use crate::target::x86::ControlPages;
 pub use candidate::{Buffer, Candidate, CandidateSegment};
-pub use control_pages::{Allocation, Shortage, control_pages, find_control_pages};
+pub use control_pages::{Allocation, Obstacles, Shortage, control_pages, find_control_pages};
 pub use environment::Environment;
-pub(crate) use plan_rules::PlanRule;
 pub use plan_rules::check_plan;
+pub(crate) use plan_rules::{Checked, PlanRule};
 pub use rules::check;
 
 use crate::Errno;

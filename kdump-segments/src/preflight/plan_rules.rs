@@ -2,25 +2,49 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
-use super::{Candidate, Environment, Finding, Outcome, Report, Verdict, check};
-use crate::Machine;
+use kdump_elf::Phdr;
+
+use super::{Candidate, Environment, Finding, Outcome, Report, Verdict, check, header};
 use crate::elfcorehdr::LowMemory;
 use crate::plan::{KexecFlags, Plan};
 use crate::segment::SegmentKind;
+use crate::{Error, Machine, RangeSet};
 
 /// Evaluates the kernel's rules for `plan` and checks what it would hand over, by the rules of its
 /// target.
-#[must_use]
-pub fn check_plan(plan: &Plan<'_>, machine: &Machine, environment: &Environment) -> Report {
-    let mut report = check(&Candidate::from(plan), environment);
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub fn check_plan(plan: &Plan<'_>, machine: &Machine, environment: &Environment) -> Result<Report, Error> {
+    let mut report = check(&Candidate::of_plan(plan)?, environment)?;
+    let checked = Checked {
+        plan,
+        machine,
+        ram: machine.ram()?,
+        capture_ram: plan.target.capture_ram()?,
+        phdrs: header::decoded(plan)?,
+    };
     let rules = plan.target.rules().iter();
-    report.findings.extend(rules.map(|(rule, evaluate)| finding(rule, evaluate(plan, machine))));
-    report
+    report.findings.extend(rules.map(|(rule, evaluate)| finding(rule, evaluate(&checked))));
+    Ok(report)
+}
+
+/// A plan, and what its rules look at, made once.
+pub(crate) struct Checked<'c> {
+    pub(crate) plan: &'c Plan<'c>,
+    pub(crate) machine: &'c Machine,
+    /// All RAM of the machine.
+    pub(crate) ram: RangeSet,
+    /// What the capture kernel is told to use.
+    pub(crate) capture_ram: RangeSet,
+    /// The program headers as they are read back; none when they cannot be.
+    pub(crate) phdrs: Vec<Phdr>,
 }
 
 /// A rule of a target: its name and what it says.
-pub(crate) type PlanRule = (&'static str, fn(&Plan<'_>, &Machine) -> Outcome);
+pub(crate) type PlanRule = (&'static str, fn(&Checked<'_>) -> Outcome);
 
 fn finding(rule: &'static str, outcome: Outcome) -> Finding {
     match outcome {
@@ -30,7 +54,7 @@ fn finding(rule: &'static str, outcome: Outcome) -> Finding {
 }
 
 /// On hot-plug the kernel finds the header by its magic and takes the last segment with it.
-pub(crate) fn one_elf_segment(plan: &Plan<'_>, _: &Machine) -> Outcome {
+pub(crate) fn one_elf_segment(Checked { plan, .. }: &Checked<'_>) -> Outcome {
     let elf =
         |kind: SegmentKind, data: &[u8]| kind != SegmentKind::Elfcorehdr && data.starts_with(b"\x7fELF");
     let other = plan.segments.iter().find(|segment| elf(segment.kind, &segment.data));
@@ -46,7 +70,7 @@ pub(crate) fn one_elf_segment(plan: &Plan<'_>, _: &Machine) -> Outcome {
     }
 }
 
-pub(crate) fn command_line(plan: &Plan<'_>, _: &Machine) -> Outcome {
+pub(crate) fn command_line(Checked { plan, .. }: &Checked<'_>) -> Outcome {
     let (len, limit) = (plan.cmdline.as_str().len() as u64, plan.cmdline_limit);
     let header = plan.segment(SegmentKind::Elfcorehdr).map(|segment| segment.mem() >> 10);
     let wanted = header.map(|kib| format!("elfcorehdr={kib}K"));
@@ -61,7 +85,7 @@ pub(crate) fn command_line(plan: &Plan<'_>, _: &Machine) -> Outcome {
     }
 }
 
-pub(crate) fn not_claimed(plan: &Plan<'_>, machine: &Machine) -> Outcome {
+pub(crate) fn not_claimed(Checked { plan, machine, .. }: &Checked<'_>) -> Outcome {
     let bad = plan.segments.iter().find(|segment| machine.crash_claimed.overlaps(segment.range));
     let copy = match plan.low_memory {
         LowMemory::BackedUp { source, .. } => source.size(),

@@ -4,13 +4,12 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 
 use super::control_pages::describe;
-use super::{Buffer, Candidate, Environment, Report, Verdict, control_pages, find_control_pages};
-use crate::Errno;
+use super::{Buffer, Candidate, Environment, Obstacles, Report, Verdict, control_pages, find_control_pages};
 use crate::plan::KexecFlags;
 use crate::target::{SegmentLimit, Target};
+use crate::{Errno, Error, room};
 
 /// `KEXEC_SEGMENT_MAX` (include/uapi/linux/kexec.h).
 pub(crate) const SEGMENT_MAX: usize = 16;
@@ -19,7 +18,9 @@ const ARCH_SHIFT: u32 = 16;
 const ARCH_BITS: u64 = 0xffff;
 
 /// A rule: its name, the errno of a violation and what it says.
-type Rule = (&'static str, Errno, fn(&Candidate, &Environment) -> (Verdict, String));
+type Rule = (&'static str, Errno, fn(&Candidate, &Environment) -> Said);
+/// What a rule says, if there is memory to find out.
+type Said = Result<(Verdict, String), Error>;
 
 /// Rules applied while the armed image is still there.
 const BEFORE: [Rule; 7] = [
@@ -48,59 +49,67 @@ const AFTER: [Rule; 10] = [
 
 /// Evaluates every rule for one call. A call without segments unloads: the rules about
 /// segments do not apply to it.
-#[must_use]
-pub fn check(candidate: &Candidate, environment: &Environment) -> Report {
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub fn check(candidate: &Candidate, environment: &Environment) -> Result<Report, Error> {
     let mut report = Report::default();
-    apply(&BEFORE, candidate, environment, &mut report);
+    apply(&BEFORE, candidate, environment, &mut report)?;
     if candidate.segments.is_empty() {
-        return report;
+        return Ok(report);
     }
     let kept = report.errno;
-    apply(&AFTER, candidate, environment, &mut report);
+    apply(&AFTER, candidate, environment, &mut report)?;
     report.armed_image_lost = kept.is_none() && report.errno.is_some();
-    report
+    Ok(report)
 }
 
-fn apply(rules: &[Rule], candidate: &Candidate, environment: &Environment, report: &mut Report) {
+fn apply(
+    rules: &[Rule],
+    candidate: &Candidate,
+    environment: &Environment,
+    report: &mut Report,
+) -> Result<(), Error> {
     for (rule, errno, evaluate) in rules {
-        let (verdict, detail) = evaluate(candidate, environment);
+        let (verdict, detail) = evaluate(candidate, environment)?;
         if verdict == Verdict::Fail && report.errno.is_none() {
             report.errno = Some(*errno);
         }
         report.push(rule, verdict, detail);
     }
+    Ok(())
 }
 
 /// Pass or fail, with one sentence for either.
-fn decide(good: bool, detail: impl Into<String>) -> (Verdict, String) {
-    (if good { Verdict::Pass } else { Verdict::Fail }, detail.into())
+fn decide(good: bool, detail: impl Into<String>) -> Said {
+    Ok((if good { Verdict::Pass } else { Verdict::Fail }, detail.into()))
 }
 
 /// A state that may be unknown.
-fn state(good: Option<bool>, what: &str) -> (Verdict, String) {
+fn state(good: Option<bool>, what: &str) -> Said {
     match good {
         Some(good) => decide(good, if good { format!("{what}: fine") } else { format!("{what}: forbids") }),
-        None => (Verdict::Unknown, format!("{what}: not known")),
+        None => Ok((Verdict::Unknown, format!("{what}: not known"))),
     }
 }
 
-fn capability(_: &Candidate, environment: &Environment) -> (Verdict, String) {
+fn capability(_: &Candidate, environment: &Environment) -> Said {
     state(environment.capable, "CAP_SYS_BOOT")
 }
 
-fn load_disabled(_: &Candidate, environment: &Environment) -> (Verdict, String) {
+fn load_disabled(_: &Candidate, environment: &Environment) -> Said {
     state(environment.load_disabled.map(|disabled| !disabled), "sysctl kernel.kexec_load_disabled")
 }
 
-fn load_limit(_: &Candidate, environment: &Environment) -> (Verdict, String) {
+fn load_limit(_: &Candidate, environment: &Environment) -> Said {
     state(environment.load_limit.map(|limit| limit != 0), "sysctl kernel.kexec_load_limit_panic")
 }
 
-fn lockdown(_: &Candidate, environment: &Environment) -> (Verdict, String) {
+fn lockdown(_: &Candidate, environment: &Environment) -> Said {
     state(environment.locked_down.map(|locked| !locked), "kernel lockdown")
 }
 
-fn flags(candidate: &Candidate, environment: &Environment) -> (Verdict, String) {
+fn flags(candidate: &Candidate, environment: &Environment) -> Said {
     let bits = candidate.flags & 0xffff;
     let detail = format!("flags {bits:#x}");
     let mut unknown = false;
@@ -113,7 +122,7 @@ fn flags(candidate: &Candidate, environment: &Environment) -> (Verdict, String) 
             match known {
                 Some(true) => rest &= !flag.bits(),
                 Some(false) => {
-                    return (Verdict::Fail, format!("{detail}: this kernel does not know them all"));
+                    return decide(false, format!("{detail}: this kernel does not know them all"));
                 }
                 None => {
                     rest &= !flag.bits();
@@ -123,22 +132,22 @@ fn flags(candidate: &Candidate, environment: &Environment) -> (Verdict, String) 
         }
     }
     if rest != 0 || bits & KexecFlags::ON_CRASH.bits() == 0 {
-        return (Verdict::Fail, format!("{detail}: not a crash load the kernel knows"));
+        return decide(false, format!("{detail}: not a crash load the kernel knows"));
     }
-    if unknown { (Verdict::Unknown, detail) } else { (Verdict::Pass, detail) }
+    Ok((if unknown { Verdict::Unknown } else { Verdict::Pass }, detail))
 }
 
-fn segment_count(candidate: &Candidate, _: &Environment) -> (Verdict, String) {
+fn segment_count(candidate: &Candidate, _: &Environment) -> Said {
     let count = candidate.segments.len();
     decide(count <= SEGMENT_MAX, format!("{count} segments, at most {SEGMENT_MAX}"))
 }
 
-fn architecture(candidate: &Candidate, environment: &Environment) -> (Verdict, String) {
+fn architecture(candidate: &Candidate, environment: &Environment) -> Said {
     let (arch, native) = (candidate.flags >> ARCH_SHIFT & ARCH_BITS, u64::from(environment.arch.e_machine()));
     decide(arch == 0 || arch == native, format!("e_machine {arch}, the kernel's is {native}"))
 }
 
-fn entry_in_region(candidate: &Candidate, environment: &Environment) -> (Verdict, String) {
+fn entry_in_region(candidate: &Candidate, environment: &Environment) -> Said {
     let entry = candidate.entry;
     match environment.crash_region {
         Some(region) => decide(region.contains(entry), format!("entry {entry:#x}, crash region {region}")),
@@ -147,11 +156,7 @@ fn entry_in_region(candidate: &Candidate, environment: &Environment) -> (Verdict
 }
 
 /// Names the first segment that `bad` picks.
-fn all(
-    candidate: &Candidate,
-    good: &str,
-    bad: impl Fn(&super::CandidateSegment) -> Option<String>,
-) -> (Verdict, String) {
+fn all(candidate: &Candidate, good: &str, bad: impl Fn(&super::CandidateSegment) -> Option<String>) -> Said {
     let found =
         candidate.segments.iter().enumerate().find_map(|(index, segment)| Some((index, bad(segment)?)));
     match found {
@@ -160,14 +165,14 @@ fn all(
     }
 }
 
-fn no_wrap(candidate: &Candidate, _: &Environment) -> (Verdict, String) {
+fn no_wrap(candidate: &Candidate, _: &Environment) -> Said {
     all(candidate, "no segment wraps", |segment| {
         let wraps = segment.mem.checked_add(segment.memsz).is_none();
         wraps.then(|| format!("{:#x} + {:#x} passes 2^64", segment.mem, segment.memsz))
     })
 }
 
-fn page_aligned(candidate: &Candidate, environment: &Environment) -> (Verdict, String) {
+fn page_aligned(candidate: &Candidate, environment: &Environment) -> Said {
     let mask = environment.page_size.saturating_sub(1);
     all(candidate, "all segments are whole pages", |segment| {
         let low = (segment.mem | segment.memsz) & mask;
@@ -176,32 +181,32 @@ fn page_aligned(candidate: &Candidate, environment: &Environment) -> (Verdict, S
 }
 
 /// The end of the addresses a segment may have is the target's.
-fn destination_limit(candidate: &Candidate, environment: &Environment) -> (Verdict, String) {
+fn destination_limit(candidate: &Candidate, environment: &Environment) -> Said {
     let Some(target) = Target::of(environment.arch) else { return not_measured(environment) };
     let SegmentLimit { refused, taken, between } = (target.segment_limit)(environment);
     let end = |segment: &super::CandidateSegment| segment.mem.saturating_add(segment.memsz);
     let found = all(candidate, "all segments are addressable", |segment| {
         (end(segment) >= refused).then(|| format!("ends at {:#x}, the limit is {refused:#x}", end(segment)))
-    });
+    })?;
     let doubtful = candidate.segments.iter().any(|segment| end(segment) >= taken);
     if found.0 == Verdict::Pass && doubtful {
-        return (Verdict::Unknown, format!("a segment needs {between}"));
+        return Ok((Verdict::Unknown, format!("a segment needs {between}")));
     }
-    found
+    Ok(found)
 }
 
 /// The rule is there, its numbers are not.
-fn not_measured(environment: &Environment) -> (Verdict, String) {
-    (Verdict::Unknown, format!("not known for {}", environment.arch.name()))
+fn not_measured(environment: &Environment) -> Said {
+    Ok((Verdict::Unknown, format!("not known for {}", environment.arch.name())))
 }
 
 /// A segment without length is in the way of one that has bytes on both sides of it.
-fn no_overlap(candidate: &Candidate, _: &Environment) -> (Verdict, String) {
-    let mut ranges: Vec<(u64, u64)> = candidate
-        .segments
-        .iter()
-        .map(|segment| (segment.mem, segment.mem.saturating_add(segment.memsz)))
-        .collect();
+fn no_overlap(candidate: &Candidate, _: &Environment) -> Said {
+    let ranges = candidate.segments.iter().map(|segment| {
+        let end = segment.mem.saturating_add(segment.memsz);
+        (segment.mem, end)
+    });
+    let mut ranges = room::collect("segments", ranges)?;
     ranges.sort_unstable();
     // The segment that reaches highest of those before.
     let mut highest: Option<(u64, u64)> = None;
@@ -217,14 +222,14 @@ fn no_overlap(candidate: &Candidate, _: &Environment) -> (Verdict, String) {
     decide(true, "no two segments overlap")
 }
 
-fn bufsz_within_memsz(candidate: &Candidate, _: &Environment) -> (Verdict, String) {
+fn bufsz_within_memsz(candidate: &Candidate, _: &Environment) -> Said {
     all(candidate, "no buffer is larger than its memory", |segment| {
         let (bufsz, memsz) = (segment.bufsz, segment.memsz);
         (bufsz > memsz).then(|| format!("bufsz {bufsz:#x} is more than memsz {memsz:#x}"))
     })
 }
 
-fn half_of_ram(candidate: &Candidate, environment: &Environment) -> (Verdict, String) {
+fn half_of_ram(candidate: &Candidate, environment: &Environment) -> Said {
     let total = candidate.segments.iter().map(|segment| segment.memsz).fold(0, u64::saturating_add);
     let ram = environment.ram.total();
     match environment.total_ram {
@@ -232,11 +237,11 @@ fn half_of_ram(candidate: &Candidate, environment: &Environment) -> (Verdict, St
         // The kernel manages a little less than all RAM, but far more than half of it.
         None if total > ram / 2 => decide(false, format!("{total:#x} bytes, all RAM is {ram:#x}")),
         None if total <= ram / 4 => decide(true, format!("{total:#x} bytes, all RAM is {ram:#x}")),
-        None => (Verdict::Unknown, format!("{total:#x} bytes; the size of RAM is not known")),
+        None => Ok((Verdict::Unknown, format!("{total:#x} bytes; the size of RAM is not known"))),
     }
 }
 
-fn segments_in_region(candidate: &Candidate, environment: &Environment) -> (Verdict, String) {
+fn segments_in_region(candidate: &Candidate, environment: &Environment) -> Said {
     let Some(region) = environment.crash_region else { return decide(false, "no crash region is reserved") };
     all(candidate, "all segments lie in the crash region", |segment| {
         // A segment without length may stand right behind the last byte.
@@ -247,14 +252,13 @@ fn segments_in_region(candidate: &Candidate, environment: &Environment) -> (Verd
 }
 
 /// Passes or fails where all that the kernel may take has room or has none.
-fn control_page_room(candidate: &Candidate, environment: &Environment) -> (Verdict, String) {
+fn control_page_room(candidate: &Candidate, environment: &Environment) -> Said {
     let Some(region) = environment.crash_region else { return decide(false, "no crash region is reserved") };
     if candidate.segments.len() > SEGMENT_MAX {
-        return (Verdict::Unknown, String::from("too many segments to ask"));
+        return Ok((Verdict::Unknown, String::from("too many segments to ask")));
     }
-    let segments: Vec<(u64, u64)> =
-        candidate.segments.iter().map(|segment| (segment.mem, segment.memsz)).collect();
-    let lists = control_pages(environment);
+    let segments = Obstacles::new(candidate.segments.iter().map(|segment| (segment.mem, segment.memsz)))?;
+    let lists = control_pages(environment)?;
     if lists.is_empty() {
         return not_measured(environment);
     }
@@ -272,13 +276,16 @@ fn control_page_room(candidate: &Candidate, environment: &Environment) -> (Verdi
         ),
         (Some(fits), Some((list, _))) => {
             let (fits, lacks) = (describe(&fits), describe(&list));
-            (Verdict::Unknown, format!("there is room for {fits}, but not for {lacks}, whichever it needs"))
+            Ok((
+                Verdict::Unknown,
+                format!("there is room for {fits}, but not for {lacks}, whichever it needs"),
+            ))
         }
         (fits, None) => decide(true, format!("there is room for {}", describe(&fits.unwrap_or_default()))),
     }
 }
 
-fn buffers_readable(candidate: &Candidate, _: &Environment) -> (Verdict, String) {
+fn buffers_readable(candidate: &Candidate, _: &Environment) -> Said {
     all(candidate, "all buffers are readable", |segment| {
         (segment.buffer == Buffer::Bad && segment.bufsz != 0)
             .then(|| "its buffer is not readable".to_string())

@@ -22,7 +22,7 @@ pub(crate) struct Target {
     /// Which addresses a segment may have.
     pub(crate) segment_limit: fn(&Environment) -> SegmentLimit,
     /// What the kernel takes from the crash region for itself: one list for each thing it may be.
-    pub(crate) control_pages: fn(&Environment) -> Vec<Vec<Allocation>>,
+    pub(crate) control_pages: fn(&Environment) -> Result<Vec<Vec<Allocation>>, Error>,
 }
 
 type LayOut = for<'a> fn(&PlanInputs<'a>, &Images<'a>, PhysRange) -> Result<Layout<'a>, Error>;
@@ -69,8 +69,10 @@ pub enum TargetPlan {
 
 impl TargetPlan {
     /// The memory the capture kernel is told to use.
-    #[must_use]
-    pub fn capture_ram(&self) -> RangeSet {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn capture_ram(&self) -> Result<RangeSet, Error> {
         match self {
             Self::X86(plan) => plan.capture_ram(),
         }

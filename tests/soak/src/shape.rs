@@ -22,8 +22,8 @@ pub(crate) fn find(kernel: &Kernel, environment: &Environment) -> io::Result<Con
             let Some(case) = step(environment, free, first_taken) else { continue };
             let measured = kernel.try_case(&case)?.errno;
             ways.retain(|&control_pages| {
-                let environment = Environment { control_pages, ..environment.clone() };
-                let report = check(&case.candidate(ARENA as u64), &environment);
+                let environment = environment.clone().control_pages(control_pages);
+                let report = check(&case.candidate(ARENA as u64), &environment).unwrap();
                 report.errno.map(|errno| errno.0) == measured
             });
         }

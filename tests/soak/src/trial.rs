@@ -8,7 +8,7 @@ use std::path::Path;
 use kdump_segments::Machine;
 use kdump_segments::load::probe_environment;
 use kdump_segments::preflight::{
-    Allocation, Candidate, ControlPages, Environment, Report, Verdict, check, control_pages,
+    Allocation, Candidate, ControlPages, Environment, Obstacles, Report, Verdict, check, control_pages,
     find_control_pages,
 };
 
@@ -70,7 +70,7 @@ pub(crate) fn replay(path: &str) -> io::Result<()> {
 impl Trial {
     fn begin() -> io::Result<Self> {
         let machine = Machine::collect(Path::new("/")).map_err(io::Error::other)?;
-        let environment = probe_environment(&machine, Path::new("/"));
+        let environment = probe_environment(&machine, Path::new("/")).unwrap();
         let region =
             environment.crash_region.ok_or_else(|| io::Error::other("no crash region is reserved"))?;
         let total_ram = environment.total_ram.ok_or_else(|| io::Error::other("no MemTotal"))?;
@@ -84,15 +84,15 @@ impl Trial {
     }
 
     fn known(&self) -> Environment {
-        Environment { control_pages: self.control_pages, ..self.environment.clone() }
+        self.environment.clone().control_pages(self.control_pages)
     }
 
     /// One call, from an armed machine.
     fn compare(&mut self, case: &Case) -> io::Result<Outcome> {
         self.arm()?;
         let candidate = case.candidate(ARENA as u64);
-        let known = check(&candidate, &self.known());
-        let probed = check(&candidate, &self.environment);
+        let known = check(&candidate, &self.known()).unwrap();
+        let probed = check(&candidate, &self.environment).unwrap();
         let measured = self.kernel.try_case(case)?;
         if expected(&known, case) != measured {
             self.differs(case, measured, &known);
@@ -119,10 +119,10 @@ impl Trial {
     fn edge(&self, candidate: &Candidate) -> Option<&'static str> {
         let environment = self.known();
         let region = environment.crash_region?;
-        let segments: Vec<(u64, u64)> =
-            candidate.segments.iter().map(|segment| (segment.mem, segment.memsz)).collect();
+        let segments = candidate.segments.iter().map(|segment| (segment.mem, segment.memsz));
+        let segments = Obstacles::new(segments).ok()?;
         let fit = |list: &[Allocation]| find_control_pages(region, environment.page_size, &segments, list);
-        let mut list = control_pages(&environment).into_iter().next()?;
+        let mut list = control_pages(&environment).ok()?.into_iter().next()?;
         if let Err(shortage) = fit(&list) {
             let one = shortage.found.saturating_add(1) == shortage.needed;
             return one.then_some("edge: one control page too few");
@@ -181,7 +181,7 @@ impl Trial {
                 self.count(&format!("without {path}"));
             } else {
                 fs::write(path, value)?;
-                self.environment = probe_environment(&self.machine, Path::new("/"));
+                self.environment = probe_environment(&self.machine, Path::new("/")).unwrap();
                 self.some(random)?;
             }
         }
@@ -197,7 +197,9 @@ impl Trial {
     }
 
     fn end(&mut self) {
-        for finding in check(&generate::known_good(self.field.region).candidate(0), &self.known()).findings {
+        for finding in
+            check(&generate::known_good(self.field.region).candidate(0), &self.known()).unwrap().findings
+        {
             // What this kernel does not have cannot refuse anything.
             let absent = finding.rule == "load_limit" && !fs::exists(LOAD_LIMIT).unwrap_or(true);
             if !absent {

@@ -144,7 +144,7 @@ fn by_files(matches: &ArgMatches) -> CommandResult {
     let cmdline = load::file_command_line(running, text, &mut notes)?;
     let load = FileLoad::open(kernel, path("initrd"), cmdline).map_err(|error| named(kernel, error))?;
     notes.extend_from_slice(&load.remarks);
-    let report = load.preflight(&machine, &probe_environment(&machine, Path::new("/")));
+    let report = load.preflight(&machine, &probe_environment(&machine, Path::new("/"))?)?;
     let result = load::load_files(&load, &report);
     let told = outcome::tell_files(matches, &load, &report, &notes, result.is_ok());
     match result {

@@ -72,7 +72,7 @@ pub(crate) fn with_plan<T>(
     use_plan: impl FnOnce(&Plan<'_>, &Report) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let plan = Plan::new(&inputs.plan_inputs()).map_err(|error| inputs.name_file(error))?;
-    let report = check_plan(&plan, &inputs.machine, &inputs.environment);
+    let report = check_plan(&plan, &inputs.machine, &inputs.environment)?;
     use_plan(&plan, &report)
 }
 

@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for note in &plan.remarks {
         println!("note: {note}");
     }
-    let report = check_plan(&plan, &machine, &probe_environment(&machine, root));
+    let report = check_plan(&plan, &machine, &probe_environment(&machine, root)?)?;
     for finding in report.findings.iter().filter(|finding| finding.verdict != Verdict::Pass) {
         println!("{}: {:?}: {}", finding.rule, finding.verdict, finding.detail);
     }

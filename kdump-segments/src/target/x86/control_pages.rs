@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 
 use kdump_elf::PhysRange;
 
-use crate::RangeSet;
 use crate::preflight::{Allocation, Environment};
+use crate::{Error, RangeSet, room};
 
 /// Address bits that one entry of a page table of each level maps (x86_64).
 const GIB_BITS: u32 = 30;
@@ -31,16 +31,16 @@ pub struct ControlPages {
 
 /// What the kernel takes, in this order: one list for each thing it may be, where `environment`
 /// does not tell which.
-pub(super) fn control_pages(environment: &Environment) -> Vec<Vec<Allocation>> {
+pub(super) fn control_pages(environment: &Environment) -> Result<Vec<Vec<Allocation>>, Error> {
     let either = |known: Option<bool>| known.map_or(vec![false, true], |known| vec![known]);
     let low = PhysRange::from_half_open(0, LOW).ok();
-    let ram = environment.ram.union(&low.into_iter().collect());
+    let ram = environment.ram.union(&RangeSet::from_ranges(low)?)?;
     let mut lists: Vec<Vec<Allocation>> = Vec::new();
     for tables in [&RangeSet::new(), &environment.mapped_tables] {
         for five_levels in either(environment.five_levels) {
             for gib_pages in either(environment.gib_pages) {
                 for whole_gib in either(environment.control_pages.whole_gib) {
-                    let single = page_tables(&ram, tables, five_levels, gib_pages, whole_gib);
+                    let single = page_tables(&ram, tables, five_levels, gib_pages, whole_gib)?;
                     for pair in either(environment.control_pages.pair) {
                         let list = allocations(pair, single);
                         if !lists.contains(&list) {
@@ -51,7 +51,7 @@ pub(super) fn control_pages(environment: &Environment) -> Vec<Vec<Allocation>> {
             }
         }
     }
-    lists
+    Ok(lists)
 }
 
 /// Control code and topmost table, `tables` more page tables, and the copy of VMCOREINFO.
@@ -71,15 +71,15 @@ fn page_tables(
     five_levels: bool,
     gib_pages: bool,
     whole_gib: bool,
-) -> u64 {
-    let all = ram.union(tables);
+) -> Result<u64, Error> {
+    let all = ram.union(tables)?;
     let level_4 = if five_levels { windows(&all, LEVEL_5_BITS) } else { 0 };
     let level_2 = match (gib_pages, whole_gib) {
         (false, _) => windows(&all, GIB_BITS),
         (true, true) => 0,
-        (true, false) => partial_gibs(ram, tables),
+        (true, false) => partial_gibs(ram, tables)?,
     };
-    level_4.saturating_add(windows(&all, LEVEL_4_BITS)).saturating_add(level_2)
+    Ok(level_4.saturating_add(windows(&all, LEVEL_4_BITS)).saturating_add(level_2))
 }
 
 /// How many aligned windows of 2 to the power of `bits` bytes `set` touches.
@@ -95,19 +95,19 @@ fn windows(set: &RangeSet, bits: u32) -> u64 {
 }
 
 /// How many aligned GiB are touched, but not filled by one range of `ram`.
-fn partial_gibs(ram: &RangeSet, tables: &RangeSet) -> u64 {
+fn partial_gibs(ram: &RangeSet, tables: &RangeSet) -> Result<u64, Error> {
     let mut partial = Vec::new();
     for range in ram.iter().chain(tables) {
         for gib in [range.start() >> GIB_BITS, range.last() >> GIB_BITS] {
             let whole = PhysRange::from_len(gib << GIB_BITS, 1 << GIB_BITS);
             if !whole.is_ok_and(|whole| ram.contains_range(whole)) {
-                partial.push(gib);
+                room::push(&mut partial, "GiB of memory", gib)?;
             }
         }
     }
     partial.sort_unstable();
     partial.dedup();
-    partial.len() as u64
+    Ok(partial.len() as u64)
 }
 
 #[cfg(test)]
@@ -121,16 +121,20 @@ mod tests {
 
     /// RAM of a PC with 6 GiB: three below 4 GiB but for the firmware's, three above.
     fn six_gib() -> RangeSet {
-        [range(0x1000, 0x9_fc00), range(0x10_0000, 0xbffd_f000), range(4 << 30, 7 << 30)]
-            .into_iter()
-            .collect()
+        RangeSet::from_ranges([
+            range(0x1000, 0x9_fc00),
+            range(0x10_0000, 0xbffd_f000),
+            range(4 << 30, 7 << 30),
+        ])
+        .unwrap()
     }
 
     #[test]
     fn page_tables_as_measured() {
         let (none, gib) = (RangeSet::new(), |count: u64| RangeSet::from(range(0, count << 30)));
-        let ram = six_gib().union(&RangeSet::from(range(0, LOW)));
-        let of = |ram: &RangeSet, five, gib_pages, whole| page_tables(ram, &none, five, gib_pages, whole);
+        let ram = six_gib().union(&RangeSet::from(range(0, LOW))).unwrap();
+        let of =
+            |ram: &RangeSet, five, gib_pages, whole| page_tables(ram, &none, five, gib_pages, whole).unwrap();
         assert_eq!(of(&ram, true, true, false), 3, "one for the GiB that ends early");
         assert_eq!(of(&ram, false, true, false), 2);
         assert_eq!(of(&ram, false, true, true), 1);
@@ -139,15 +143,19 @@ mod tests {
         assert_eq!(of(&gib(513), false, true, false), 2);
         assert_eq!(of(&gib(513), true, false, false), 1 + 2 + 513);
         let tables = RangeSet::from(range(0x1_8000_0000, 0x1_8000_1000));
-        assert_eq!(page_tables(&gib(4), &tables, false, true, false), 2, "tables outside RAM");
-        assert_eq!(page_tables(&gib(8), &tables, false, true, false), 1, "tables that are mapped anyway");
+        assert_eq!(page_tables(&gib(4), &tables, false, true, false).unwrap(), 2, "tables outside RAM");
+        assert_eq!(
+            page_tables(&gib(8), &tables, false, true, false).unwrap(),
+            1,
+            "tables that are mapped anyway"
+        );
     }
 
     #[test]
     fn two_ranges_in_one_gib_share_its_table() {
-        let ram: RangeSet =
-            [range(0, 0x1000), range(0x2000, 0x3000), range(0x5000_0000, 0xc000_0000)].into_iter().collect();
-        assert_eq!(partial_gibs(&ram, &RangeSet::new()), 2);
+        let ram = [range(0, 0x1000), range(0x2000, 0x3000), range(0x5000_0000, 0xc000_0000)];
+        let ram = RangeSet::from_ranges(ram).unwrap();
+        assert_eq!(partial_gibs(&ram, &RangeSet::new()).unwrap(), 2);
         assert_eq!(windows(&ram, GIB_BITS), 3);
     }
 }

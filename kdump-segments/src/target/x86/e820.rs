@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use kdump_elf::PhysRange;
 use zerocopy::{Immutable, IntoBytes, LE, U32, U64, Unaligned};
 
-use crate::MemoryKind;
+use crate::{Error, MemoryKind, room};
 
 /// Entries that boot_params itself holds; the rest goes into setup_data.
 pub const E820_TABLE_MAX: usize = 128;
@@ -47,8 +47,10 @@ struct RawEntry {
 /// table: `memmap=exactmap`, then usable (`@`), ACPI (`#`) and persistent (`!`) ranges in
 /// KiB. Usable ranges are rounded inward, the others outward; reserved ranges need no
 /// parameter because everything not listed is.
-#[must_use]
-pub fn memmap_parameters(entries: &[E820Entry]) -> Vec<String> {
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub fn memmap_parameters(entries: &[E820Entry]) -> Result<Vec<String>, Error> {
     let mut out = alloc::vec![String::from("memmap=exactmap")];
     for entry in entries {
         let (mark, range) = match entry.kind {
@@ -59,10 +61,10 @@ pub fn memmap_parameters(entries: &[E820Entry]) -> Vec<String> {
         };
         if let Some(range) = range {
             let (size, start) = (range.size() >> 10, range.start() >> 10);
-            out.push(alloc::format!("memmap={size}K{mark}{start}K"));
+            room::push(&mut out, "command line", alloc::format!("memmap={size}K{mark}{start}K"))?;
         }
     }
-    out
+    Ok(out)
 }
 
 #[cfg(test)]
@@ -87,6 +89,9 @@ mod tests {
             entry(0x20_0000, 0x20_0001, MemoryKind::Ram),
             entry(0x30_0000, 0x3f_ffff, MemoryKind::Reserved),
         ];
-        assert_eq!(memmap_parameters(&map), ["memmap=exactmap", "memmap=634K@5K", "memmap=2K#1024K"]);
+        assert_eq!(
+            memmap_parameters(&map).unwrap(),
+            ["memmap=exactmap", "memmap=634K@5K", "memmap=2K#1024K"]
+        );
     }
 }

@@ -1,8 +1,6 @@
 //! What an x86 capture kernel is told: command line, boot_params, EFI and setup_data.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
-use alloc::vec::Vec;
 
 use kdump_elf::PhysRange;
 
@@ -16,7 +14,7 @@ use crate::placement::{Direction, Request};
 use crate::plan::builder::NO_LIMIT;
 use crate::plan::command_line::elfcorehdr_parameter;
 use crate::segment::SegmentKind;
-use crate::{EfiHandover, Error};
+use crate::{EfiHandover, Error, room};
 
 /// Nothing of ours goes where real mode has its tables.
 pub(super) const LOW_MIN: u64 = 0x3000;
@@ -51,11 +49,11 @@ impl<'a> X86Builder<'_, 'a> {
     ) -> Result<CommandLine, Error> {
         let (machine, options) = (self.common.inputs.machine, self.common.inputs.options);
         let rsdp = machine.rsdp.as_ref().map(|rsdp| rsdp.value).filter(|_| !efi);
-        let mut added: Vec<String> =
-            rsdp.map(|rsdp| alloc::format!("acpi_rsdp={rsdp:#x}")).into_iter().collect();
-        added.push(elfcorehdr_parameter(elfcorehdr));
+        let first = rsdp.map(|rsdp| alloc::format!("acpi_rsdp={rsdp:#x}"));
+        let mut added =
+            room::collect("command line", first.into_iter().chain([elfcorehdr_parameter(elfcorehdr)]))?;
         if options.memmap_cmdline {
-            added.extend(memmap_parameters(capture));
+            room::extend(&mut added, "command line", memmap_parameters(capture)?)?;
         }
         self.common.command_line(&added, cmdline_limit(&self.common.images.kernel))
     }
@@ -88,11 +86,11 @@ impl<'a> X86Builder<'_, 'a> {
         let request = Request { part: "setup_data", size, align: 1, min, max, direction };
         let range = self.common.placement.place(&request)?;
         let encoded = data.encode(range.start())?;
-        self.common.push(SegmentKind::SetupData, range, Cow::Owned(encoded.bytes));
+        self.common.push(SegmentKind::SetupData, range, Cow::Owned(encoded.bytes))?;
         Ok((encoded.head, encoded.efi_map))
     }
 
-    pub(super) fn write_boot_params(&mut self, told: &Told<'_>) {
+    pub(super) fn write_boot_params(&mut self, told: &Told<'_>) -> Result<(), Error> {
         let machine = self.common.inputs.machine;
         let page = BootParams {
             running: machine.boot_params.as_deref(),
@@ -105,9 +103,9 @@ impl<'a> X86Builder<'_, 'a> {
             setup_data: told.setup_data,
             e820: told.e820,
         };
-        let mut bytes = page.encode();
-        bytes.extend_from_slice(told.cmdline.as_str().as_bytes());
-        bytes.push(0);
-        self.common.push(SegmentKind::BootParams, told.boot_params, Cow::Owned(bytes));
+        let mut bytes = page.encode()?;
+        room::append(&mut bytes, "command line", told.cmdline.as_str().as_bytes())?;
+        room::push(&mut bytes, "command line", 0)?;
+        self.common.push(SegmentKind::BootParams, told.boot_params, Cow::Owned(bytes))
     }
 }

@@ -9,13 +9,13 @@ use kdump_elf::{Arch, PhysRange};
 use super::boot_params::fake_setup_header;
 use super::layout::{POINTER_MAX_32, X86Builder};
 use super::paging::five_level_paging;
-use crate::Error;
 use crate::image::{BzImage, Image, Vmlinux};
 use crate::placement::{Direction, Request};
 use crate::plan::PlanInputs;
 use crate::plan::builder::NO_LIMIT;
 use crate::purgatory::Entry;
 use crate::segment::SegmentKind;
+use crate::{Error, room};
 
 const KERNEL_MIN: u64 = 1 << 20;
 /// Highest byte of a kernel entered in 32-bit mode, or of its ramdisk where it does not tell.
@@ -30,9 +30,10 @@ pub(super) enum KernelEntry {
 
 impl<'a> X86Builder<'_, 'a> {
     pub(super) fn kernel(&mut self) -> Result<KernelEntry, Error> {
-        match self.common.images.kernel.clone() {
-            Image::BzImage(image) => self.bzimage(&image),
-            Image::Vmlinux(image) => self.vmlinux(&image),
+        let images = self.common.images;
+        match &images.kernel {
+            Image::BzImage(image) => self.bzimage(image),
+            Image::Vmlinux(image) => self.vmlinux(image),
         }
     }
 
@@ -74,7 +75,7 @@ impl<'a> X86Builder<'_, 'a> {
             self.common.placement.claim("kernel that cannot be moved", range)?;
             range
         };
-        self.common.push(SegmentKind::Kernel, range, Cow::Borrowed(image.payload()));
+        self.common.push(SegmentKind::Kernel, range, Cow::Borrowed(image.payload()))?;
         let start = range.start();
         if self.bits32 {
             return entry32(start);
@@ -88,15 +89,21 @@ impl<'a> X86Builder<'_, 'a> {
         if image.relocatable {
             let (part, size, align) = ("kernel", span.size(), image.align);
             let max = if self.bits32 { KERNEL_MAX_32 } else { NO_LIMIT };
-            let mut trial = self.common.placement.clone();
             let direction = Direction::TopDown;
-            let place = trial.place(&Request { part, size, align, min: KERNEL_MIN, max, direction })?;
+            let place = self.common.placement.find(&Request {
+                part,
+                size,
+                align,
+                min: KERNEL_MIN,
+                max,
+                direction,
+            })?;
             shift = place.start().wrapping_sub(span.start());
         }
         for chunk in image.chunks() {
             let range = PhysRange::from_len(chunk.paddr.wrapping_add(shift), chunk.memsz)?;
             self.common.placement.claim("kernel linked for a fixed address", range)?;
-            self.common.push(SegmentKind::Kernel, range, chunk.data.clone());
+            self.common.push(SegmentKind::Kernel, range, room::lend("kernel", &chunk.data)?)?;
         }
         let entry = image.entry.wrapping_add(shift);
         if self.bits32 { entry32(entry) } else { Ok(KernelEntry::Bits64(entry)) }

@@ -59,12 +59,12 @@ impl X86Builder<'_, '_> {
     /// stays free lies low, where the kernel looks for its control pages.
     fn place_parts(&mut self) -> Result<Parts, Error> {
         let (machine, options) = (self.common.inputs.machine, self.common.inputs.options);
-        let low_memory = decide(machine, options.backup, &mut self.common.notes);
+        let low_memory = decide(machine, options.backup, &mut self.common.notes)?;
         let low_memory = self.common.backup(low_memory)?;
         let (elfcorehdr, header_range) = self.common.elfcorehdr(low_memory, ELFCOREHDR_MIN)?;
         let max = if self.bits32 { PURGATORY_MAX_32 } else { NO_LIMIT };
         let purgatory = self.common.purgatory(LOW_MIN, max)?;
-        let capture = capture_map(machine, low_memory, &self.common.kept_ranges());
+        let capture = capture_map(machine, low_memory, &self.common.kept_ranges()?)?;
         let efi = self.efi();
         let cmdline = self.command_line(header_range.start(), &capture, efi.is_some())?;
         let e820 = if options.memmap_cmdline { firmware_map(machine)? } else { capture };
@@ -81,7 +81,7 @@ impl X86Builder<'_, '_> {
             efi_map,
             cmdline: &cmdline,
             e820: &e820,
-        });
+        })?;
         Ok(Parts {
             low_memory,
             elfcorehdr,
@@ -96,7 +96,7 @@ impl X86Builder<'_, '_> {
     /// A kernel without 1 GiB pages takes a page for each GiB. Where it is not known whether this
     /// one has them, preflight says so.
     fn check_control_pages(&self) -> Result<(), Error> {
-        let mut environment = Environment::of_machine(self.common.inputs.machine);
+        let mut environment = Environment::of_machine(self.common.inputs.machine)?;
         environment.gib_pages = environment.gib_pages.or(Some(true));
         self.common.check_control_pages(&environment)
     }

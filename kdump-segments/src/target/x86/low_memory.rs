@@ -7,8 +7,9 @@ use kdump_elf::{Arch, PhysRange, VmcoreInfo};
 
 use crate::elfcorehdr::low_ram;
 use crate::plan::BackupPolicy;
+use crate::range_set::subtract_sorted;
 use crate::target::LowMemoryDecision;
-use crate::{Machine, MemoryKind, RangeSet};
+use crate::{Error, Machine, MemoryKind};
 
 /// End of the memory real mode can use; video memory and ROMs follow.
 const CONVENTIONAL_END: u64 = 0xa_0000;
@@ -18,9 +19,16 @@ const CONVENTIONAL_END: u64 = 0xa_0000;
 const PROTOCOL_5_5: u16 = 0x20f;
 
 /// Decides by what the user asked for and what the machine shows. Why, is said in `notes`.
-pub fn decide(machine: &Machine, policy: BackupPolicy, notes: &mut Vec<String>) -> LowMemoryDecision {
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub fn decide(
+    machine: &Machine,
+    policy: BackupPolicy,
+    notes: &mut Vec<String>,
+) -> Result<LowMemoryDecision, Error> {
     if !matches!(machine.arch, Arch::X86_64 | Arch::I386) {
-        return LowMemoryDecision::Keep;
+        return Ok(LowMemoryDecision::Keep);
     }
     let wanted = match policy {
         BackupPolicy::Always => true,
@@ -31,29 +39,26 @@ pub fn decide(machine: &Machine, policy: BackupPolicy, notes: &mut Vec<String>) 
         BackupPolicy::Auto => auto(machine, notes),
     };
     if !wanted {
-        return LowMemoryDecision::Use;
+        return Ok(LowMemoryDecision::Use);
     }
-    let Some(source) = conventional_ram(machine) else {
+    let Some(source) = conventional_ram(machine)? else {
         notes.push(String::from("there is no RAM below 640 KiB: nothing is backed up"));
-        return LowMemoryDecision::Keep;
+        return Ok(LowMemoryDecision::Keep);
     };
-    if low_ram(machine).iter().filter(|range| range.start() < CONVENTIONAL_END).count() > 1 {
+    if low_ram(machine)?.iter().filter(|range| range.start() < CONVENTIONAL_END).count() > 1 {
         notes.push(String::from(
             "low RAM has several ranges: the first is backed up and used, the others are dumped in place",
         ));
     }
-    LowMemoryDecision::Save(source)
+    Ok(LowMemoryDecision::Save(source))
 }
 
 /// The lowest range of dumped RAM below 640 KiB, with the borders the dump has.
-fn conventional_ram(machine: &Machine) -> Option<PhysRange> {
-    let conventional = PhysRange::from_half_open(0, CONVENTIONAL_END).ok()?;
-    let holes = RangeSet::from_ranges(machine.crash_regions.iter().copied())
-        .union(&machine.gart)
-        .union(&machine.cma_ranges);
+fn conventional_ram(machine: &Machine) -> Result<Option<PhysRange>, Error> {
+    let conventional = PhysRange::from_half_open(0, CONVENTIONAL_END)?;
     let low = machine.memory.of_kind(MemoryKind::Ram).take_while(|range| range.start() < CONVENTIONAL_END);
-    let mut low = low.filter_map(|range| range.intersection(conventional));
-    low.find_map(|range| RangeSet::from(range).subtract(&holes).iter().next())
+    let low = low.filter_map(|range| range.intersection(conventional));
+    Ok(subtract_sorted(low, &machine.not_dumped()?)?.first().copied())
 }
 
 /// Asks what the kernel shows, never its version number, which vendors reuse.

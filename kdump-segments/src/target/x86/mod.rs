@@ -29,7 +29,7 @@ pub(super) use rules::PLAN_RULES;
 
 use super::{Target, TargetPlan};
 use crate::plan::Plan;
-use crate::{MemoryKind, RangeSet};
+use crate::{Error, MemoryKind, RangeSet};
 use e820::E820Entry;
 
 /// x86_64.
@@ -52,9 +52,11 @@ pub struct X86Plan {
 
 impl X86Plan {
     /// What the memory map calls usable.
-    pub(super) fn capture_ram(&self) -> RangeSet {
-        self.e820.iter().filter(|entry| entry.kind == MemoryKind::Ram).map(|entry| entry.range).collect()
+    pub(super) fn capture_ram(&self) -> Result<RangeSet, Error> {
+        let usable = self.e820.iter().filter(|entry| entry.kind == MemoryKind::Ram);
+        RangeSet::from_ranges(usable.map(|entry| entry.range))
     }
+
     #[cfg(feature = "json")]
     pub(super) fn to_json(&self) -> serde_json::Value {
         use serde_json::json;

@@ -4,9 +4,8 @@ use alloc::format;
 use alloc::string::String;
 
 use super::X86Plan;
-use crate::Machine;
 use crate::plan::Plan;
-use crate::preflight::{Environment, Outcome, PlanRule, header, plan_rules};
+use crate::preflight::{Checked, Environment, Outcome, PlanRule, header, plan_rules};
 use crate::segment::SegmentKind;
 use crate::target::SegmentLimit;
 
@@ -45,9 +44,8 @@ fn x86<'p>(plan: &'p Plan<'_>) -> Result<&'p X86Plan, String> {
 }
 
 /// The capture kernel would overwrite its own header and the copy of low memory.
-fn not_in_capture_ram(plan: &Plan<'_>, _: &Machine) -> Outcome {
+fn not_in_capture_ram(Checked { plan, capture_ram: usable, .. }: &Checked<'_>) -> Outcome {
     let memmap = plan.cmdline.parameters().any(|word| word == "memmap=exactmap");
-    let usable = x86(plan)?.capture_ram();
     for segment in &plan.segments {
         let kept = matches!(segment.kind, SegmentKind::Elfcorehdr | SegmentKind::Backup);
         if kept && !memmap && usable.overlaps(segment.range) {
@@ -58,8 +56,7 @@ fn not_in_capture_ram(plan: &Plan<'_>, _: &Machine) -> Outcome {
 }
 
 /// The kernel, its parameters and its ramdisk must be memory to it.
-fn segments_in_capture_ram(plan: &Plan<'_>, _: &Machine) -> Outcome {
-    let usable = x86(plan)?.capture_ram();
+fn segments_in_capture_ram(Checked { plan, capture_ram: usable, .. }: &Checked<'_>) -> Outcome {
     for segment in &plan.segments {
         let used =
             matches!(segment.kind, SegmentKind::Kernel | SegmentKind::Initrd | SegmentKind::BootParams);
@@ -74,7 +71,7 @@ fn segments_in_capture_ram(plan: &Plan<'_>, _: &Machine) -> Outcome {
     Ok(format!("{:#x} bytes of usable memory", usable.total()))
 }
 
-fn e820_sorted(plan: &Plan<'_>, _: &Machine) -> Outcome {
+fn e820_sorted(Checked { plan, .. }: &Checked<'_>) -> Outcome {
     let e820 = &x86(plan)?.e820;
     let bad = e820.windows(2).find(|pair| match pair {
         [low, high] => low.range.end() > high.range.start(),
@@ -86,7 +83,7 @@ fn e820_sorted(plan: &Plan<'_>, _: &Machine) -> Outcome {
     }
 }
 
-fn initrd_reachable(plan: &Plan<'_>, _: &Machine) -> Outcome {
+fn initrd_reachable(Checked { plan, .. }: &Checked<'_>) -> Outcome {
     let limit = x86(plan)?.initrd_limit;
     match plan.segment(SegmentKind::Initrd) {
         Some(initrd) if initrd.range.last() > limit => {

@@ -10,7 +10,7 @@ use kdump_elf::align_up;
 use zerocopy::{Immutable, IntoBytes, LE, U32, U64, Unaligned};
 
 use super::e820::{E820_ENTRY_SIZE, E820Entry};
-use crate::{EfiHandover, EfiMemoryDescriptor, Error};
+use crate::{EfiHandover, EfiMemoryDescriptor, Error, room};
 
 const HEADER_SIZE: u64 = size_of::<RawHead>() as u64;
 /// Items begin at multiples of this, so that their u64 fields are aligned.
@@ -90,9 +90,11 @@ impl SetupData<'_> {
     /// by address and its padding is zero, so that equal inputs give equal bytes.
     ///
     /// # Errors
-    /// [`Error::TooMany`] when an item has 4 GiB or more.
+    /// [`Error::TooMany`] when an item has 4 GiB or more, [`Error::OutOfMemory`].
     pub fn encode(&self, base: u64) -> Result<EncodedSetupData, Error> {
         let mut bytes = Vec::new();
+        // All that is appended below fits.
+        room::reserve(&mut bytes, "setup_data", usize::try_from(self.size()).unwrap_or(usize::MAX))?;
         let mut items = self.items().peekable();
         let head = if items.peek().is_some() { base } else { 0 };
         while let Some((kind, len)) = items.next() {
@@ -109,7 +111,7 @@ impl SetupData<'_> {
         let efi_map = match self.efi {
             Some(efi) => {
                 let at = base.saturating_add(bytes.len() as u64);
-                encode_efi_map(&efi.runtime_map, &mut bytes);
+                encode_efi_map(&efi.runtime_map, &mut bytes)?;
                 Some((at, fit("EFI runtime map bytes", self.efi_map_size())?))
             }
             None => None,
@@ -156,8 +158,8 @@ impl SetupData<'_> {
 }
 
 /// Descriptors by address.
-fn encode_efi_map(map: &[EfiMemoryDescriptor], bytes: &mut Vec<u8>) {
-    let mut map = map.to_vec();
+fn encode_efi_map(map: &[EfiMemoryDescriptor], bytes: &mut Vec<u8>) -> Result<(), Error> {
+    let mut map = room::copy("EFI runtime map", map)?;
     map.sort_unstable();
     for descriptor in &map {
         let raw = RawDescriptor {
@@ -170,6 +172,7 @@ fn encode_efi_map(map: &[EfiMemoryDescriptor], bytes: &mut Vec<u8>) {
         };
         bytes.extend_from_slice(raw.as_bytes());
     }
+    Ok(())
 }
 
 fn item_size(len: u64) -> u64 {

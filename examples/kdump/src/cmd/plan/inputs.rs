@@ -8,7 +8,7 @@ use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::load::{ImageFile, probe_environment};
 use kdump_segments::plan::{PlanInputs, PlanOptions};
 use kdump_segments::preflight::Environment;
-use kdump_segments::{Error, Machine, MachineError, MachineFiles};
+use kdump_segments::{Error, Machine, MachineFiles};
 
 use super::options::plan_options;
 use crate::failure::Failure;
@@ -43,11 +43,11 @@ impl Inputs {
         let initrd = path("initrd").map(|path| ImageFile::open_ramdisk(&path)).transpose()?;
         let root = matches.get_one::<PathBuf>("root").map_or(Path::new("/"), PathBuf::as_path);
         let machine = machine(root, matches.get_one("arch").copied())?;
-        let environment = probe_environment(&machine, root);
+        let environment = probe_environment(&machine, root)?;
         // What is larger than the region needs no reading; a suggestion needs no region.
         let limit = match machine.load_region() {
             _ if matches.try_get_one::<bool>("suggest").ok().flatten() == Some(&true) => {
-                machine.ram().total()
+                machine.ram()?.total()
             }
             Some(region) => region.size(),
             None => return Err(no_region(&machine, machine.why_no_region())),
@@ -116,7 +116,7 @@ pub(crate) fn machine(root: &Path, arch: Option<Arch>) -> Result<Machine, Failur
         files.insert(ARCH_FILE, arch.name());
     }
     let machine = Machine::from_files(&files).map_err(|error| match error {
-        MachineError::UnknownArch => Failure::new(format!("{}: {error}, or use --arch", root.display())),
+        Error::UnknownArch => Failure::new(format!("{}: {error}, or use --arch", root.display())),
         error => place(error),
     })?;
     match arch {

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use super::e820::{E820_TABLE_MAX, E820Entry};
 use super::setup_data::EFI_DESCRIPTOR_SIZE;
 use crate::le::{array, put};
+use crate::{Error, room};
 use offsets as at;
 
 /// Bytes of boot_params.
@@ -44,9 +45,11 @@ pub struct BootParams<'a> {
 
 impl BootParams<'_> {
     /// The page.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let mut page = alloc::vec![0; BOOT_PARAMS_SIZE];
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn encode(&self) -> Result<Vec<u8>, Error> {
+        let mut page = room::zeroed("boot_params", BOOT_PARAMS_SIZE)?;
         let mut out = Writer { page: &mut page };
         out.bytes(at::SETUP_HEADER, self.setup);
         self.inherited(&mut out);
@@ -59,7 +62,7 @@ impl BootParams<'_> {
         out.bytes(at::TYPE_OF_LOADER, &[LOADER_KEXEC]);
         out.bytes(at::LOADFLAGS, &[0]);
         out.bytes(at::SETUP_DATA, &self.setup_data.to_le_bytes());
-        page
+        Ok(page)
     }
 
     /// What the firmware told the running kernel and will not tell again.
