@@ -4,6 +4,7 @@
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test may panic"
 )]
@@ -13,9 +14,9 @@ mod plan_support;
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
+use core::fmt::Write as _;
 use core::ptr::null_mut;
 use std::alloc::System;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -21,11 +21,15 @@ pub(crate) fn find(kernel: &Kernel, environment: &Environment) -> io::Result<Con
         for first_taken in [false, true] {
             let Some(case) = step(environment, free, first_taken) else { continue };
             let measured = kernel.try_case(&case)?.errno;
-            ways.retain(|&control_pages| {
-                let environment = environment.clone().control_pages(control_pages);
-                let report = check(&case.candidate(ARENA as u64), &environment).unwrap();
-                report.errno.map(|errno| errno.0) == measured
-            });
+            let mut explain = Vec::new();
+            for way in ways {
+                let environment = environment.clone().control_pages(way);
+                let report = check(&case.candidate(ARENA as u64), &environment);
+                if report.map_err(io::Error::other)?.errno.map(|errno| errno.0) == measured {
+                    explain.push(way);
+                }
+            }
+            ways = explain;
         }
     }
     let way = ways.first().copied();

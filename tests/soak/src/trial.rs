@@ -50,8 +50,7 @@ pub(crate) fn soak(candidates: u64, seed: u64) -> io::Result<()> {
         trial.compare(&generate::draw(&mut random, &trial.field))?;
     }
     trial.forbid(&mut random)?;
-    trial.end();
-    Ok(())
+    trial.end()
 }
 
 /// Tries the calls of a file, one a line; `#` begins a comment.
@@ -63,14 +62,13 @@ pub(crate) fn replay(path: &str) -> io::Result<()> {
         let outcome = trial.compare(&case)?;
         println!("soak: replayed {case} -> {}", report::outcome(outcome));
     }
-    trial.end();
-    Ok(())
+    trial.end()
 }
 
 impl Trial {
     fn begin() -> io::Result<Self> {
         let machine = Machine::collect(Path::new("/")).map_err(io::Error::other)?;
-        let environment = probe_environment(&machine, Path::new("/")).unwrap();
+        let environment = probe_environment(&machine, Path::new("/")).map_err(io::Error::other)?;
         let region =
             environment.crash_region.ok_or_else(|| io::Error::other("no crash region is reserved"))?;
         let total_ram = environment.total_ram.ok_or_else(|| io::Error::other("no MemTotal"))?;
@@ -91,8 +89,8 @@ impl Trial {
     fn compare(&mut self, case: &Case) -> io::Result<Outcome> {
         self.arm()?;
         let candidate = case.candidate(ARENA as u64);
-        let known = check(&candidate, &self.known()).unwrap();
-        let probed = check(&candidate, &self.environment).unwrap();
+        let known = check(&candidate, &self.known()).map_err(io::Error::other)?;
+        let probed = check(&candidate, &self.environment).map_err(io::Error::other)?;
         let measured = self.kernel.try_case(case)?;
         if expected(&known, case) != measured {
             self.differs(case, measured, &known);
@@ -181,7 +179,8 @@ impl Trial {
                 self.count(&format!("without {path}"));
             } else {
                 fs::write(path, value)?;
-                self.environment = probe_environment(&self.machine, Path::new("/")).unwrap();
+                let environment = probe_environment(&self.machine, Path::new("/"));
+                self.environment = environment.map_err(io::Error::other)?;
                 self.some(random)?;
             }
         }
@@ -196,10 +195,9 @@ impl Trial {
         Ok(())
     }
 
-    fn end(&mut self) {
-        for finding in
-            check(&generate::known_good(self.field.region).candidate(0), &self.known()).unwrap().findings
-        {
+    fn end(&mut self) -> io::Result<()> {
+        let candidate = generate::known_good(self.field.region).candidate(0);
+        for finding in check(&candidate, &self.known()).map_err(io::Error::other)?.findings {
             // What this kernel does not have cannot refuse anything.
             let absent = finding.rule == "load_limit" && !fs::exists(LOAD_LIMIT).unwrap_or(true);
             if !absent {
@@ -210,6 +208,7 @@ impl Trial {
             println!("soak: tally {count} {what}");
         }
         println!("soak: done");
+        Ok(())
     }
 }
 
