@@ -171,6 +171,25 @@ fn a_record_that_cannot_be_read_keeps_its_page() {
     assert_eq!((left_out.pages(), left_out.unreadable), (0, PAGES));
 }
 
+/// Memory in a section below a root that is not there, and behind the last section there can be.
+#[test]
+fn memory_that_the_kernel_has_no_record_of_is_kept() {
+    let memory = machine(usual);
+    let (at, all) = (ARRAY as usize, PAGES as usize * 64);
+    let page = |paddr| Segment::load(paddr, &[7; PAGE]);
+    let file = CoreFile { align: 0x1000, ..CoreFile::x86_64() }
+        .with(Segment::notes(&note(Wire::LE64, "VMCOREINFO", 0, info().as_bytes())))
+        .with(Segment { p_vaddr: LINEAR, ..Segment::load(0, &memory) })
+        .with(Segment { p_vaddr: VMEMMAP, ..Segment::load(ARRAY, &memory[at..at + all]) })
+        .with(page(1 << 35))
+        .with(page(1 << 46));
+    let source = Dump::open(file.build()).unwrap();
+    let options = ElfOptions { exclude: Classes::from_level(31), threads: 1 };
+    let left_out = SavePlan::with(&source, options).unwrap().left_out();
+    assert_eq!((left_out.without, left_out.unreadable), (2, 0));
+    assert!(left_out.pages() > 0);
+}
+
 #[test]
 fn an_elf_core_leaves_out_rows_of_pages() {
     // Free blocks of 512 pages, and rows of 128 pages of user memory, too short to be left out.
@@ -353,6 +372,7 @@ fn what_cannot_be_told_is_refused_by_name_and_value() {
         ("OFFSET(page._mapcount)=48", "OFFSET(page._mapcount)", u64::MAX),
         ("OFFSET(page.private)=40", "OFFSET(page.private)", 8),
         ("OFFSET(page.compound_head)=8", "OFFSET(page.compound_head)", 57),
+        ("OFFSET(page.compound_head)=8", "OFFSET(page.compound_head)", 12),
         ("NUMBER(PG_lru)=4", "NUMBER(PG_lru)", 13),
     ] {
         let info = info().replace(from, &format!("{key}={wrong}"));

@@ -112,6 +112,15 @@ pub(crate) fn ones(count: u64) -> u64 {
 mod tests {
     use super::*;
 
+    /// By words it would take minutes.
+    #[test]
+    #[cfg_attr(miri, ignore)]
+    fn pages_that_are_not_there_are_passed_over_by_parts() {
+        let mut set = PageSet::new(1 << 20).unwrap();
+        assert_eq!(set.add(5..6).unwrap(), 1);
+        assert_eq!((set.next(true, 0, 1 << 41), set.next(true, 6, 1 << 41)), (5, 1 << 41));
+    }
+
     proptest::proptest! {
         #[test]
         fn it_has_what_was_added(
