@@ -68,7 +68,7 @@ fn dump(memory: &[u8], info: &str, array: usize) -> Vec<u8> {
 }
 
 fn saved(dump: &Dump<'_>, level: u8, threads: u16) -> (Vec<u8>, LeftOut) {
-    let options = KdumpOptions { exclude: Classes::from_level(level), threads, ..KdumpOptions::default() };
+    let options = KdumpOptions::default().exclude(Classes::from_level(level)).threads(threads);
     let mut file = Vec::new();
     let plan = KdumpPlan::new(dump, options).unwrap();
     let report = plan.copy(&mut file, &mut |_| ControlFlow::Continue(())).unwrap();
@@ -202,7 +202,9 @@ fn an_elf_core_leaves_out_rows_of_pages() {
     let memory = machine(kind);
     let source = Dump::open(dump(&memory, &info(), PAGES as usize * 64)).unwrap();
     for threads in [1, 3] {
-        let plan = SavePlan::with(&source, ElfOptions { exclude: Classes::from_level(24), threads }).unwrap();
+        let plan =
+            SavePlan::with(&source, ElfOptions::default().exclude(Classes::from_level(24)).threads(threads))
+                .unwrap();
         let mut file = Vec::new();
         let report = plan.copy(&mut file, &mut |_| ControlFlow::Continue(())).unwrap();
         assert!(report.is_whole(), "{report:?}");
@@ -274,7 +276,7 @@ fn every_page_has_its_class() {
     }
     // Pages the dump lacks have their class: the kernel's records are there.
     let mut file = Vec::new();
-    let options = ElfOptions { exclude: Classes::from_level(16), threads: 1 };
+    let options = ElfOptions::default().exclude(Classes::from_level(16)).threads(1);
     let plan = SavePlan::with(&source, options).unwrap();
     plan.copy(&mut file, &mut |_| ControlFlow::Continue(())).unwrap();
     let map = ClassMap::new(&Dump::open(file).unwrap(), 1).unwrap();
@@ -294,16 +296,16 @@ fn what_is_told_before_is_what_is_written() {
     std::fs::create_dir_all(&dir).unwrap();
     for level in [0, 31] {
         let exclude = Classes::from_level(level);
-        let kdump = KdumpOptions { exclude, ..KdumpOptions::default() };
+        let kdump = KdumpOptions::default().exclude(exclude);
         let formats = [
-            SaveFormat::Elf(ElfOptions { exclude, threads: 1 }),
+            SaveFormat::Elf(ElfOptions::default().exclude(exclude).threads(1)),
             SaveFormat::Raw,
             SaveFormat::Kdump(kdump),
             SaveFormat::Flattened(kdump),
         ];
         for format in formats {
             let told = estimate(&source, format).unwrap();
-            let options = SaveOptions { format, ..SaveOptions::default() };
+            let options = SaveOptions::default().format(format);
             let file = dir.join("dump");
             let report = save(&source, &file, options, &mut |_| ControlFlow::Continue(())).unwrap();
             assert_eq!((told.memory, told.left_out), (report.memory, report.left_out), "{format:?}");
@@ -359,7 +361,7 @@ fn records_that_cannot_be_keep_everything() {
 #[test]
 fn what_cannot_be_told_is_refused_by_name_and_value() {
     let memory = machine(usual);
-    let options = KdumpOptions { exclude: Classes::from_level(31), ..KdumpOptions::default() };
+    let options = KdumpOptions::default().exclude(Classes::from_level(31));
     for (from, key, wrong) in [
         ("SIZE(page)=64", "SIZE(page)", 60_u64),
         ("SIZE(page)=64", "SIZE(page)", 8),
@@ -387,7 +389,7 @@ fn what_cannot_be_told_is_refused_by_name_and_value() {
 #[test]
 fn what_is_not_told_is_refused_by_name() {
     let memory = machine(usual);
-    let options = KdumpOptions { exclude: Classes::from_level(31), ..KdumpOptions::default() };
+    let options = KdumpOptions::default().exclude(Classes::from_level(31));
     for key in
         ["SIZE(page)", "SYMBOL(mem_section)", "SIZE(mem_section)", "OFFSET(mem_section.section_mem_map)"]
     {

@@ -78,13 +78,28 @@ impl Default for SaveFormat {
     }
 }
 
-/// What the caller of [`save`] asks for and allows.
+/// What the caller of [`save`] asks for and allows: [`SaveOptions::default`], and what differs from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SaveOptions {
     /// Write over a device that holds something else than zeros or a dump.
     pub force: bool,
     /// What is written.
     pub format: SaveFormat,
+}
+
+impl SaveOptions {
+    /// Sets `force`.
+    #[must_use]
+    pub fn force(self, force: bool) -> Self {
+        Self { force, ..self }
+    }
+
+    /// Sets `format`.
+    #[must_use]
+    pub fn format(self, format: SaveFormat) -> Self {
+        Self { format, ..self }
+    }
 }
 
 /// What would be saved.
