@@ -184,10 +184,44 @@ fn memory_that_the_kernel_has_no_record_of_is_kept() {
         .with(page(1 << 35))
         .with(page(1 << 46));
     let source = Dump::open(file.build()).unwrap();
-    let options = ElfOptions { exclude: Classes::from_level(31), threads: 1 };
+    let options = ElfOptions::default().exclude(Classes::from_level(31));
     let left_out = SavePlan::with(&source, options).unwrap().left_out();
     assert_eq!((left_out.without, left_out.unreadable), (2, 0));
     assert!(left_out.pages() > 0);
+}
+
+/// Notes have no address, also where the first pages of memory are left out.
+#[test]
+fn what_is_left_out_is_cut_from_memory_and_not_from_notes() {
+    let memory = machine(|pfn| if pfn < 256 { (1 << 4, LINEAR | 0x1001, 0, 0) } else { usual(pfn) });
+    let source = Dump::open(dump(&memory, &info(), PAGES as usize * 64)).unwrap();
+    let plan = SavePlan::with(&source, ElfOptions::default().exclude(Classes::from_level(31))).unwrap();
+    let mut file = Vec::new();
+    plan.copy(&mut file, &mut |_| ControlFlow::Continue(())).unwrap();
+    let copy = Dump::open(file).unwrap();
+    assert!(matches!(copy.span(Paddr(0)).unwrap().kind, SpanKind::Excluded(_)));
+    let notes = |dump: &Dump<'_>| dump.phdrs().iter().filter(|phdr| phdr.p_type == 4).count();
+    assert_eq!((notes(&source), notes(&copy)), (1, 1));
+    assert_eq!(copy.vmcoreinfo().unwrap().as_bytes(), source.vmcoreinfo().unwrap().as_bytes());
+}
+
+/// RAM that a dump lists in two pieces, which share a page, is one piece of pages.
+#[test]
+fn a_page_in_two_pieces_is_counted_once() {
+    let (memory, at, all) = (machine(usual), ARRAY as usize, PAGES as usize * 64);
+    let border = 0x50_0800;
+    let file = CoreFile { align: 0x1000, ..CoreFile::x86_64() }
+        .with(Segment::notes(&note(Wire::LE64, "VMCOREINFO", 0, info().as_bytes())))
+        .with(Segment { p_vaddr: LINEAR, ..Segment::load(0, &memory[..border]) })
+        .with(Segment { p_vaddr: VMEMMAP, ..Segment::load(ARRAY, &memory[at..at + all]) })
+        .with(Segment { p_vaddr: LINEAR + border as u64, ..Segment::load(border as u64, &memory[border..]) });
+    let pieces = Dump::open(file.build()).unwrap();
+    let whole = Dump::open(dump(&memory, &info(), all)).unwrap();
+    let ranges = |dump: &Dump<'_>| {
+        let map = ClassMap::new(dump, 1).unwrap();
+        (map.ranges().collect::<Vec<_>>(), PageClass::ALL.map(|class| map.pages(class)))
+    };
+    assert_eq!(ranges(&pieces), ranges(&whole));
 }
 
 #[test]

@@ -119,11 +119,28 @@ fn whole_pages_take_no_room_from_those_that_are_kept() {
     let (dump, asked) = open(file.build());
     let mut reader = dump.reader();
     let mut page = vec![0; 4096];
-    for pfn in [7, 7, 7, 300] {
+    for pfn in [7, 300, 7, 301] {
         reader.read_phys(Paddr(pfn * 4096), &mut page).unwrap();
         assert_eq!(page, file.content(pfn));
     }
     asked.take();
     reader.read_phys(Paddr(7 * 4096 + 64), &mut [0; 8]).unwrap();
     assert!(asked.take().0 > 0, "page 7 was kept");
+}
+
+/// Bitmaps that are put together from those of several parts are read by the piece, but where parts meet.
+#[test]
+fn the_bitmaps_of_a_set_are_few_reads() {
+    let file = KdumpFile::new(Wire::LE64, 8000).with_pages((3..100).chain(300..650), &[PageCodec::Raw]);
+    let mut parts = [0..40, 40..320, 320..8000].map(|pfns| file.part(pfns).build());
+    let bits = file.layout().bitmap_2 as usize;
+    parts[0][bits + 60..bits + 80].fill(0);
+    let asked = Arc::new(Asked::default());
+    let parts = parts.map(|part| Box::new(Watched(part, Arc::clone(&asked))) as Box<dyn ReadAt>);
+    let dump = Dump::open_parts(parts.into()).unwrap();
+    let mut page = [0; 4096];
+    dump.reader().read_phys(Paddr(500 * 4096), &mut page).unwrap();
+    assert_eq!(page[..], file.content(500));
+    let (reads, ..) = asked.take();
+    assert!(reads < 400, "{reads} reads");
 }

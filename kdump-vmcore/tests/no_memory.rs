@@ -14,8 +14,8 @@ use core::ptr::null_mut;
 use std::alloc::System;
 
 use dumpgen::{CoreFile, Flattened, KdumpFile, PageCodec, Segment, Wire};
-use kdump_elf::Paddr;
-use kdump_vmcore::{Dump, Error, PhysMemory, ReadAt, ReadOptions};
+use kdump_elf::{Paddr, Vaddr};
+use kdump_vmcore::{Dump, Error, KernelMemory, PhysMemory, ReadAt, ReadOptions};
 
 /// What is smaller is of no size that a file chooses.
 const LARGE: usize = 4096;
@@ -153,6 +153,36 @@ fn reading_bears_the_refusal_of_the_last_byte() {
             break;
         }
     }
+}
+
+/// Without its list of addresses a kernel's memory is not translated by less than all that the dump tells.
+#[test]
+fn addresses_are_not_said_to_be_none_for_want_of_memory() {
+    const DIRECT: u64 = 0xffff_8880_0000_0000;
+    let file = (0..100_u64).fold(CoreFile { align: 0x1000, ..CoreFile::x86_64() }, |file, at| {
+        let page = word(at).repeat(512);
+        file.with(Segment { p_vaddr: DIRECT + (at << 20), ..Segment::load(at << 20, &page) })
+    });
+    let dump = Dump::open(file.build()).unwrap();
+    let (mut refused, mut whole) = (0, false);
+    for nth in 1.. {
+        LEFT.with(|cell| cell.set(nth));
+        SMALLEST.with(|cell| cell.set(1500));
+        let mut kernel = KernelMemory::new(&dump);
+        SMALLEST.with(|cell| cell.set(LARGE));
+        whole |= LEFT.with(|cell| cell.replace(0)) > 1;
+        match kernel.read_u64(Vaddr(DIRECT + (70 << 20) + 64)) {
+            Ok(found) => assert_eq!(found.to_le_bytes(), word(70)),
+            Err(stopped) => {
+                assert!(matches!(stopped.error, Error::OutOfMemory { .. }), "{nth}: {stopped}");
+                refused += 1;
+            }
+        }
+        if whole {
+            break;
+        }
+    }
+    assert!(refused > 0);
 }
 
 /// Refuses one after the other; how many of them were borne without a page that was not read.

@@ -176,6 +176,19 @@ fn a_copy_of_a_copy_still_knows_what_was_left_out() {
     }
 }
 
+/// Where nothing is, nothing is written if that is zeros.
+#[test]
+fn memory_that_was_left_out_takes_no_room_in_a_copy() {
+    let size = 0x20_0000;
+    let file = CoreFile { align: 0x1000, ..CoreFile::x86_64() }
+        .with(Segment::notes(&ours(None, &[lost(0x2000, size - 0x1000, LossReason::Excluded(0))])))
+        .with(Segment::load(BASE, &vec![7; size as usize]));
+    let source = Dump::open(file.build()).unwrap();
+    let (copy, report) = saved(&source);
+    assert!(report.is_whole() && report.written < 0x1_0000, "{:#x} bytes written", report.written);
+    assert_eq!(kinds(&copy), kinds(&source));
+}
+
 #[test]
 fn ranges_that_overlap_hide_none_of_each_other() {
     let wide = lost(0, 0x7000, LossReason::Unreadable);

@@ -63,6 +63,13 @@ fn the_end_of_a_cut_stream_is_an_end() {
     let core = CoreFile::x86_64().with(Segment::load(0, &[7; 4096])).build();
     let mut stream = dumpgen::Flattened::of(&core, 512).build();
     stream.truncate(stream.len() - 16);
+    // Within the record that is the last one now.
+    let within = Flattened::open(&stream[..stream.len() - 5]).unwrap();
+    assert!(
+        matches!(within.cut(), Some(Error::Truncated { what: "a record of the flattened stream", .. })),
+        "{:?}",
+        within.cut()
+    );
     let stream = Flattened::open(stream).unwrap();
     assert!(stream.cut().is_some());
     let size = stream.size().unwrap();

@@ -256,9 +256,6 @@ impl Format for Kdump<'_> {
 
     fn look(&self, at: Paddr, scratch: &mut Scratch) -> Option<Span> {
         let span = self.span(at)?;
-        if self.remembered.around(at.0).is_ok() {
-            return Some(span);
-        }
         let end = span.range.end().saturating_sub(self.base).div_ceil(self.page_size);
         let first = self.pfn(at.0)?;
         let Some((file, place, mut index)) = self.described(first) else { return Some(span) };
