@@ -11,6 +11,9 @@ mod programs;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use programs::{Programs, SWITCHES};
 
@@ -40,6 +43,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     let only = args.value("--only")?;
     let least = args.number("--at-least")?.unwrap_or(0);
     let features = args.value("--features")?;
+    let jobs = args.number("--jobs")?.unwrap_or(2);
     args.finish()?;
     if !CRATES.contains(&name.as_str()) {
         return Err(usage(format!("--crate {name}: it may be {}", CRATES.join(", "))));
@@ -67,15 +71,45 @@ pub(crate) fn run(args: &[String]) -> Result {
     }
     let path = root.join(ACCEPTED);
     let accepted = list(&fs::read_to_string(&path).context(path.display())?);
+    let chosen: Vec<(usize, &Place)> = chosen.iter().filter_map(|&at| Some((at, places.get(at)?))).collect();
+    let known = |place: &Place| accepted.contains(&place.without_line(&sources));
+    try_all(&chosen, jobs, known, |at| programs.notice(at))?.conclude(&name, least)
+}
+
+/// Tries them, so many at a time, and tells of each that goes unnoticed when it is known to.
+fn try_all(
+    chosen: &[(usize, &Place)],
+    jobs: u64,
+    known: impl Fn(&Place) -> bool + Sync,
+    notice: impl Fn(usize) -> Result<bool> + Sync,
+) -> Result<Count> {
     let clock = Clock::start();
-    let mut count = Count::default();
-    for (done, &at) in chosen.iter().enumerate() {
-        let Some(place) = places.get(at) else { continue };
-        let (noticed, known) = (programs.notice(at)?, accepted.contains(&place.without_line(&sources)));
-        let Some(word) = count.add(place, noticed, known) else { continue };
-        clock.say(&format!("{} of {}: {word}: {place}", done.saturating_add(1), chosen.len()));
-    }
-    count.conclude(&name, least)
+    let (next, count) = (AtomicUsize::new(0), Mutex::new(Ok(Count::default())));
+    let work = || {
+        while let Some((number, place)) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let noticed = notice(*number);
+            let mut all = count.lock().unwrap_or_else(PoisonError::into_inner);
+            let word = match (noticed, &mut *all) {
+                (Ok(noticed), Ok(count)) => count.add(place, noticed, known(place)),
+                (Err(error), all) => {
+                    *all = Err(error);
+                    return;
+                }
+                // Another one failed.
+                (_, Err(_)) => return,
+            };
+            if let (Some(word), Ok(count)) = (word, &*all) {
+                clock.say(&format!("{} of {}: {word}: {place}", count.tried(), chosen.len()));
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..jobs {
+            scope.spawn(work);
+        }
+        work();
+    });
+    count.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What became of the guards that were tried.
@@ -103,10 +137,13 @@ impl Count {
         (!noticed).then_some(if known { "accepted" } else { "not noticed" })
     }
 
+    fn tried(&self) -> u64 {
+        self.noticed.saturating_add(self.accepted).saturating_add(self.missed.len() as u64)
+    }
+
     /// Accepted guards are not noticed ones: they lower the percentage like all others.
     fn conclude(&self, name: &str, least: u64) -> Result {
-        let known = self.noticed.saturating_add(self.accepted);
-        let tried = known.saturating_add(self.missed.len() as u64);
+        let (known, tried) = (self.noticed.saturating_add(self.accepted), self.tried());
         let percent = |part: u64| part.saturating_mul(100).checked_div(tried);
         let Some((noticed, known)) = percent(self.noticed).zip(percent(known)) else {
             return Err(failed(format!("{name}: no guard was tried: --only or --sample leaves none")));
@@ -224,7 +261,8 @@ fn install_switches(src: &Path, copy: &Path) -> Result<(Vec<Place>, usize)> {
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use super::{CRATES, Count, Place, list, mix};
+    use super::{CRATES, Count, Place, list, mix, try_all};
+    use crate::error::failed;
 
     #[test]
     fn too_few_noticed_is_a_failure() {
@@ -248,5 +286,17 @@ mod tests {
         assert_eq!(count.add(&place, true, true), None);
         assert_eq!((count.missed.len(), count.stale.len()), (0, 1));
         assert!(count.conclude("c", 50).is_ok() && count.conclude("c", 51).is_err());
+    }
+
+    #[test]
+    fn all_are_tried_by_any_number_of_jobs_and_a_failure_is_told() {
+        let place = Place { file: PathBuf::from("a.rs"), line: 3, condition: "b > 1".to_owned() };
+        let all: Vec<_> = (0..50).map(|number| (number, &place)).collect();
+        for jobs in [0, 1, 2, 5] {
+            let count = try_all(&all, jobs, |_| false, |number| Ok(number % 5 != 0)).unwrap();
+            assert_eq!((count.noticed, count.missed.len()), (40, 10), "{jobs}");
+            let fails = |number| if number == 30 { Err(failed("no program")) } else { Ok(true) };
+            assert!(try_all(&all, jobs, |_| false, fails).is_err(), "{jobs}");
+        }
     }
 }
