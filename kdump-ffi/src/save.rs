@@ -144,7 +144,7 @@ pub(crate) fn check(options: libkdump_save_options) -> Result<SaveOptions, Failu
     if exclude != 0 {
         return refuse("pages cannot be excluded");
     }
-    Ok(SaveOptions { force: flags & LIBKDUMP_SAVE_FORCE != 0, ..SaveOptions::default() })
+    Ok(SaveOptions::default().force(flags & LIBKDUMP_SAVE_FORCE != 0))
 }
 
 pub(crate) fn convert(report: &SaveReport) -> libkdump_save_report {

@@ -190,14 +190,14 @@ fn saving_takes_a_few_mebibytes_a_thread() {
     }
     let go_on = &mut |_| core::ops::ControlFlow::Continue(());
     let mut packed = Vec::new();
-    let options = KdumpOptions { codec: Some(Codec::Zstd), ..KdumpOptions::default() };
+    let options = KdumpOptions::default().codec(Some(Codec::Zstd));
     KdumpPlan::new(&dump, options).unwrap().copy(&mut packed, go_on).unwrap();
     // How the dump is to be read otherwise is not how it is saved.
     let packed = Dump::open(packed).unwrap().read_options(ReadOptions::default().threads(8));
     for source in [&dump, &packed] {
         for codec in [None, Some(Codec::Lzo), Some(Codec::Zstd)] {
             for threads in [1, 2, 4] {
-                let options = KdumpOptions { codec, threads, ..KdumpOptions::default() };
+                let options = KdumpOptions::default().codec(codec).threads(threads);
                 let peak = peak(|| {
                     let plan = KdumpPlan::new(source, options).unwrap();
                     plan.copy(&mut Nowhere, go_on).unwrap();
@@ -220,7 +220,7 @@ fn saving_a_small_dump_takes_little_whatever_threads_are_asked_for() {
     let dump = Dump::open(file).unwrap();
     let mut out = Vec::with_capacity(4 << 20);
     for codec in [None, Some(Codec::Lzo)] {
-        let options = KdumpOptions { codec, threads: 1000, ..KdumpOptions::default() };
+        let options = KdumpOptions::default().codec(codec).threads(1000);
         out.clear();
         let peak = peak(|| {
             let plan = KdumpPlan::new(&dump, options).unwrap();

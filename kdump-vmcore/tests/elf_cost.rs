@@ -40,6 +40,18 @@ fn program_headers_in_use_are_counted() {
     assert_eq!(error, Error::TooLarge { what, value: u64::from(MOST) + 1, limit: u64::from(MOST) });
 }
 
+/// A machine's memory may be listed in pieces that no reader has a use for.
+#[test]
+fn pieces_that_go_on_in_memory_and_in_the_file_are_one() {
+    let pieces = (0..64_u64).fold(CoreFile { align: 1, ..CoreFile::x86_64() }, |file, at| {
+        file.with(Segment::load(at * 0x1000, &[at as u8; 0x1000]))
+    });
+    // One that lies elsewhere in the file is another.
+    let dump = Dump::open(pieces.with(Segment::load(0x4_1000, &[7; 0x1000])).build()).unwrap();
+    let ends: Vec<_> = dump.spans().map(|span| span.range.end()).collect();
+    assert_eq!(ends, [0x4_0000, 0x4_1000, 0x4_2000]);
+}
+
 /// Few bytes are not the memory of a large machine.
 #[test]
 fn one_byte_is_not_listed_for_many_addresses() {

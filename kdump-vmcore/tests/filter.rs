@@ -68,7 +68,7 @@ fn dump(memory: &[u8], info: &str, array: usize) -> Vec<u8> {
 }
 
 fn saved(dump: &Dump<'_>, level: u8, threads: u16) -> (Vec<u8>, LeftOut) {
-    let options = KdumpOptions { exclude: Classes::from_level(level), threads, ..KdumpOptions::default() };
+    let options = KdumpOptions::default().exclude(Classes::from_level(level)).threads(threads);
     let mut file = Vec::new();
     let plan = KdumpPlan::new(dump, options).unwrap();
     let report = plan.copy(&mut file, &mut |_| ControlFlow::Continue(())).unwrap();
@@ -171,6 +171,59 @@ fn a_record_that_cannot_be_read_keeps_its_page() {
     assert_eq!((left_out.pages(), left_out.unreadable), (0, PAGES));
 }
 
+/// Memory in a section below a root that is not there, and behind the last section there can be.
+#[test]
+fn memory_that_the_kernel_has_no_record_of_is_kept() {
+    let memory = machine(usual);
+    let (at, all) = (ARRAY as usize, PAGES as usize * 64);
+    let page = |paddr| Segment::load(paddr, &[7; PAGE]);
+    let file = CoreFile { align: 0x1000, ..CoreFile::x86_64() }
+        .with(Segment::notes(&note(Wire::LE64, "VMCOREINFO", 0, info().as_bytes())))
+        .with(Segment { p_vaddr: LINEAR, ..Segment::load(0, &memory) })
+        .with(Segment { p_vaddr: VMEMMAP, ..Segment::load(ARRAY, &memory[at..at + all]) })
+        .with(page(1 << 35))
+        .with(page(1 << 46));
+    let source = Dump::open(file.build()).unwrap();
+    let options = ElfOptions::default().exclude(Classes::from_level(31));
+    let left_out = SavePlan::with(&source, options).unwrap().left_out();
+    assert_eq!((left_out.without, left_out.unreadable), (2, 0));
+    assert!(left_out.pages() > 0);
+}
+
+/// Notes have no address, also where the first pages of memory are left out.
+#[test]
+fn what_is_left_out_is_cut_from_memory_and_not_from_notes() {
+    let memory = machine(|pfn| if pfn < 256 { (1 << 4, LINEAR | 0x1001, 0, 0) } else { usual(pfn) });
+    let source = Dump::open(dump(&memory, &info(), PAGES as usize * 64)).unwrap();
+    let plan = SavePlan::with(&source, ElfOptions::default().exclude(Classes::from_level(31))).unwrap();
+    let mut file = Vec::new();
+    plan.copy(&mut file, &mut |_| ControlFlow::Continue(())).unwrap();
+    let copy = Dump::open(file).unwrap();
+    assert!(matches!(copy.span(Paddr(0)).unwrap().kind, SpanKind::Excluded(_)));
+    let notes = |dump: &Dump<'_>| dump.phdrs().iter().filter(|phdr| phdr.p_type == 4).count();
+    assert_eq!((notes(&source), notes(&copy)), (1, 1));
+    assert_eq!(copy.vmcoreinfo().unwrap().as_bytes(), source.vmcoreinfo().unwrap().as_bytes());
+}
+
+/// RAM that a dump lists in two pieces, which share a page, is one piece of pages.
+#[test]
+fn a_page_in_two_pieces_is_counted_once() {
+    let (memory, at, all) = (machine(usual), ARRAY as usize, PAGES as usize * 64);
+    let border = 0x50_0800;
+    let file = CoreFile { align: 0x1000, ..CoreFile::x86_64() }
+        .with(Segment::notes(&note(Wire::LE64, "VMCOREINFO", 0, info().as_bytes())))
+        .with(Segment { p_vaddr: LINEAR, ..Segment::load(0, &memory[..border]) })
+        .with(Segment { p_vaddr: VMEMMAP, ..Segment::load(ARRAY, &memory[at..at + all]) })
+        .with(Segment { p_vaddr: LINEAR + border as u64, ..Segment::load(border as u64, &memory[border..]) });
+    let pieces = Dump::open(file.build()).unwrap();
+    let whole = Dump::open(dump(&memory, &info(), all)).unwrap();
+    let ranges = |dump: &Dump<'_>| {
+        let map = ClassMap::new(dump, 1).unwrap();
+        (map.ranges().collect::<Vec<_>>(), PageClass::ALL.map(|class| map.pages(class)))
+    };
+    assert_eq!(ranges(&pieces), ranges(&whole));
+}
+
 #[test]
 fn an_elf_core_leaves_out_rows_of_pages() {
     // Free blocks of 512 pages, and rows of 128 pages of user memory, too short to be left out.
@@ -183,7 +236,9 @@ fn an_elf_core_leaves_out_rows_of_pages() {
     let memory = machine(kind);
     let source = Dump::open(dump(&memory, &info(), PAGES as usize * 64)).unwrap();
     for threads in [1, 3] {
-        let plan = SavePlan::with(&source, ElfOptions { exclude: Classes::from_level(24), threads }).unwrap();
+        let plan =
+            SavePlan::with(&source, ElfOptions::default().exclude(Classes::from_level(24)).threads(threads))
+                .unwrap();
         let mut file = Vec::new();
         let report = plan.copy(&mut file, &mut |_| ControlFlow::Continue(())).unwrap();
         assert!(report.is_whole(), "{report:?}");
@@ -255,7 +310,7 @@ fn every_page_has_its_class() {
     }
     // Pages the dump lacks have their class: the kernel's records are there.
     let mut file = Vec::new();
-    let options = ElfOptions { exclude: Classes::from_level(16), threads: 1 };
+    let options = ElfOptions::default().exclude(Classes::from_level(16)).threads(1);
     let plan = SavePlan::with(&source, options).unwrap();
     plan.copy(&mut file, &mut |_| ControlFlow::Continue(())).unwrap();
     let map = ClassMap::new(&Dump::open(file).unwrap(), 1).unwrap();
@@ -275,16 +330,16 @@ fn what_is_told_before_is_what_is_written() {
     std::fs::create_dir_all(&dir).unwrap();
     for level in [0, 31] {
         let exclude = Classes::from_level(level);
-        let kdump = KdumpOptions { exclude, ..KdumpOptions::default() };
+        let kdump = KdumpOptions::default().exclude(exclude);
         let formats = [
-            SaveFormat::Elf(ElfOptions { exclude, threads: 1 }),
+            SaveFormat::Elf(ElfOptions::default().exclude(exclude).threads(1)),
             SaveFormat::Raw,
             SaveFormat::Kdump(kdump),
             SaveFormat::Flattened(kdump),
         ];
         for format in formats {
             let told = estimate(&source, format).unwrap();
-            let options = SaveOptions { format, ..SaveOptions::default() };
+            let options = SaveOptions::default().format(format);
             let file = dir.join("dump");
             let report = save(&source, &file, options, &mut |_| ControlFlow::Continue(())).unwrap();
             assert_eq!((told.memory, told.left_out), (report.memory, report.left_out), "{format:?}");
@@ -340,7 +395,7 @@ fn records_that_cannot_be_keep_everything() {
 #[test]
 fn what_cannot_be_told_is_refused_by_name_and_value() {
     let memory = machine(usual);
-    let options = KdumpOptions { exclude: Classes::from_level(31), ..KdumpOptions::default() };
+    let options = KdumpOptions::default().exclude(Classes::from_level(31));
     for (from, key, wrong) in [
         ("SIZE(page)=64", "SIZE(page)", 60_u64),
         ("SIZE(page)=64", "SIZE(page)", 8),
@@ -353,6 +408,7 @@ fn what_cannot_be_told_is_refused_by_name_and_value() {
         ("OFFSET(page._mapcount)=48", "OFFSET(page._mapcount)", u64::MAX),
         ("OFFSET(page.private)=40", "OFFSET(page.private)", 8),
         ("OFFSET(page.compound_head)=8", "OFFSET(page.compound_head)", 57),
+        ("OFFSET(page.compound_head)=8", "OFFSET(page.compound_head)", 12),
         ("NUMBER(PG_lru)=4", "NUMBER(PG_lru)", 13),
     ] {
         let info = info().replace(from, &format!("{key}={wrong}"));
@@ -367,7 +423,7 @@ fn what_cannot_be_told_is_refused_by_name_and_value() {
 #[test]
 fn what_is_not_told_is_refused_by_name() {
     let memory = machine(usual);
-    let options = KdumpOptions { exclude: Classes::from_level(31), ..KdumpOptions::default() };
+    let options = KdumpOptions::default().exclude(Classes::from_level(31));
     for key in
         ["SIZE(page)", "SYMBOL(mem_section)", "SIZE(mem_section)", "OFFSET(mem_section.section_mem_map)"]
     {

@@ -153,6 +153,22 @@ fn a_wrong_bit_is_told_of_each_part_of_a_set() {
     check_pages(&file, &dump, 40..700);
 }
 
+/// Threads may write the first pages in another order, and none of them comes 80 pages late.
+#[test]
+fn data_of_the_first_pages_that_lies_far_behind_is_told() {
+    let file = KdumpFile::new(Wire::LE64, 100).with_pages(0..100, &[PageCodec::Raw]);
+    let swapped = |first: usize, other: usize| {
+        let (table, mut bytes) = (file.layout().descriptors as usize, file.build());
+        for at in 0..24 {
+            bytes.swap(table + first * 24 + at, table + other * 24 + at);
+        }
+        told(bytes)
+    };
+    assert_eq!(swapped(0, 40), [""; 0]);
+    let told = swapped(0, 80);
+    assert!(told[0].starts_with("the offset of the first page's data"), "{told:?}");
+}
+
 #[test]
 fn a_wrong_length_of_the_sub_header_is_told() {
     let file = sample(Wire::LE64, false);
@@ -369,6 +385,12 @@ fn one_bitmap_of_an_old_full_dump_lists_all_ram() {
     assert_eq!(kinds(&dump), [(1, 4500, "stored")]);
     assert_eq!(page(&dump, 4499).unwrap(), file.content(4499));
     assert!(matches!(page(&dump, 4500), Err(Error::Hole { next: None, .. })));
+    // That it ends early is told once.
+    let mut cut = file.build();
+    cut.truncate(file.layout().bitmap_2 as usize + 100);
+    let defects = open(cut).completeness().defects.clone();
+    let bitmap = |error: &&Error| matches!(error, Error::Truncated { what: "bitmap", .. });
+    assert_eq!(defects.iter().filter(bitmap).count(), 1, "{defects:?}");
     // The same with both bitmaps has excluded pages.
     file.one_bitmap = false;
     assert_eq!(
@@ -612,6 +634,33 @@ fn a_part_is_read_by_its_own_bitmap_where_another_lacks_bits() {
             assert_eq!(lacking.span(Paddr(500 * 4096)).unwrap().kind, SpanKind::Missing);
         }
     }
+}
+
+/// What a part says of page frames of others counts for nothing, and a bitmap that is not whole for no page.
+#[test]
+fn damage_to_the_bitmap_of_a_part_is_its_own() {
+    let file = sample(Wire::LE64, false);
+    let bits = file.layout().bitmap_2 as usize;
+    let parts = [0..40, 40..320, 320..700].map(|pfns| file.part(pfns).build());
+    // Page 50 is of the part that is not given.
+    let mut third = parts[2].clone();
+    third[bits + 50 / 8] ^= 1 << (50 % 8);
+    let dump = set(&[parts[0].clone(), third]).unwrap();
+    assert!(matches!(page(&dump, 50), Err(Error::PartNotGiven { start: 40, end: 320 })));
+    assert_eq!(dump.span(Paddr(50 * 4096)).unwrap().kind, SpanKind::Missing);
+    check_pages(&file, &dump, 320..700);
+    // The second part ends inside a long bitmap, of which a bit is wrong far in front of that.
+    let pages = (3..90).chain(700_000..700_020).chain(1_000_000..1_000_020);
+    let file = KdumpFile::new(Wire::LE64, 1_100_000).with_pages(pages, &[PageCodec::Raw]);
+    let bits = file.layout().bitmap_2 as usize;
+    let [first, mut second, third] =
+        [0..40, 40..900_000, 900_000..1_100_000].map(|pfns| file.part(pfns).build());
+    second[bits + 100 / 8] ^= 1 << (100 % 8);
+    second.truncate(bits + 800_000 / 8);
+    let dump = set(&[first, second, third]).unwrap();
+    assert!(dump.completeness().defects.contains(&Error::PartBitmap { part: 2, pfn: 100 }));
+    check_pages(&file, &dump, 0..40);
+    check_pages(&file, &dump, 999_990..1_000_030);
 }
 
 /// The disk of one was full.

@@ -7,8 +7,11 @@
     reason = "a test may panic"
 )]
 
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::Arc;
+
 use dumpgen::{CoreFile, Kallsyms, LogBuf, PrintkRing, Record, Segment, Wire, note};
-use kdump_vmcore::{Dmesg, Dump, Error, KernelMemory, cpu_registers};
+use kdump_vmcore::{Dmesg, Dump, Error, KernelMemory, ReadAt, cpu_registers};
 
 const BASE: u64 = 0xffff_ffff_8000_0000;
 
@@ -66,6 +69,42 @@ fn names_are_read_as_far_as_they_are_wanted() {
     image[..4].copy_from_slice(&(1_u32 << 20).to_le_bytes());
     assert_eq!(addresses(&image, &info, &["first"]), Ok(vec![Some(BASE + 0x10)]));
     assert!(addresses(&image, &info, &["none"]).is_err());
+}
+
+/// A file that counts how often it is asked.
+struct Counted(Vec<u8>, Arc<AtomicUsize>);
+
+impl ReadAt for Counted {
+    fn size(&self) -> Result<u64, Error> {
+        self.0.size()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+        self.1.fetch_add(1, Relaxed);
+        self.0.read_at(offset, buf)
+    }
+}
+
+/// Names are read by the piece, not by the name.
+#[test]
+fn thousands_of_names_are_few_reads() {
+    let mut table = Kallsyms::new(BASE, BASE);
+    table.symbols = (0..3000_u64).map(|at| (format!("Tsymbol_{at}"), BASE + at * 16)).collect();
+    table.symbols.push(("T_stext".to_owned(), BASE + 0x40));
+    let (mut image, info) = table.build();
+    image.resize(4 << 20, 0);
+    let info = format!("OSRELEASE=6.12\nSYMBOL(_stext)={:x}\n{info}", BASE + 0x40);
+    let notes = note(Wire::LE64, "VMCOREINFO", 0, info.as_bytes());
+    let load = Segment { p_vaddr: BASE, ..Segment::load(0x10_0000, &image) };
+    let file = CoreFile::x86_64().with(Segment::notes(&notes)).with(load).build();
+    let reads = Arc::new(AtomicUsize::new(0));
+    let dump = Dump::open(Counted(file, Arc::clone(&reads))).unwrap();
+    let mut kernel = KernelMemory::new(&dump);
+    let table = kdump_vmcore::Kallsyms::read(&mut kernel, dump.vmcoreinfo().unwrap()).unwrap();
+    reads.store(0, Relaxed);
+    let found = table.addresses(&mut kernel, &["symbol_2999", "none"]);
+    assert_eq!(found, Ok(vec![Some(BASE + 2999 * 16), None]));
+    assert!(reads.load(Relaxed) <= 16, "{reads:?} reads");
 }
 
 /// One byte for 512 characters, half a million times.

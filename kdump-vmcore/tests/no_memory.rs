@@ -14,8 +14,8 @@ use core::ptr::null_mut;
 use std::alloc::System;
 
 use dumpgen::{CoreFile, Flattened, KdumpFile, PageCodec, Segment, Wire};
-use kdump_elf::Paddr;
-use kdump_vmcore::{Dump, Error, PhysMemory, ReadAt, ReadOptions};
+use kdump_elf::{Paddr, Vaddr};
+use kdump_vmcore::{Dump, Error, KernelMemory, PhysMemory, ReadAt, ReadOptions};
 
 /// What is smaller is of no size that a file chooses.
 const LARGE: usize = 4096;
@@ -23,6 +23,8 @@ const LARGE: usize = 4096;
 std::thread_local! {
     /// Large allocations of this thread until one fails; 0 for none.
     static LEFT: Cell<usize> = const { Cell::new(0) };
+    /// What is smaller is given.
+    static SMALLEST: Cell<usize> = const { Cell::new(LARGE) };
     /// Whether all behind it fail too.
     static FOR_GOOD: Cell<bool> = const { Cell::new(false) };
 }
@@ -31,7 +33,7 @@ struct Failing;
 
 fn fails(layout: Layout) -> bool {
     let left = LEFT.with(Cell::get);
-    if layout.size() < LARGE || left == 0 {
+    if layout.size() < SMALLEST.with(Cell::get) || left == 0 {
         return false;
     }
     let stays = left == 1 && FOR_GOOD.with(Cell::get);
@@ -118,6 +120,69 @@ fn no_refusal_of_memory_ends_the_process_or_gives_wrong_bytes() {
             assert!(borne > 0, "{name}: {borne} refusals without harm");
         }
     }
+}
+
+/// Of a reader that is there nothing depends on memory that is not, however little.
+#[test]
+fn reading_bears_the_refusal_of_the_last_byte() {
+    let page = |pfn| word(pfn).repeat(512);
+    let file = (0..PAGES).fold(KdumpFile::new(Wire::LE64, PAGES), |file, pfn| {
+        let codec = if pfn % 2 == 0 { PageCodec::Raw } else { PageCodec::Lzo };
+        file.with(pfn, dumpgen::Stored::Page(codec, page(pfn)))
+    });
+    let file = file.build();
+    let dump = Dump::open(Kept(&file)).unwrap();
+    let dump = dump.read_options(ReadOptions::default().cache_size(64 << 20).threads(1));
+    for nth in 1.. {
+        let mut reader = dump.reader();
+        LEFT.with(|cell| cell.set(nth));
+        SMALLEST.with(|cell| cell.set(1));
+        let mut refused = 0;
+        for pfn in (0..PAGES).flat_map(|pfn| [pfn; 3]) {
+            let mut found = [0; 8];
+            match reader.read_phys(Paddr(pfn * 4096 + 64), &mut found) {
+                Ok(()) => assert_eq!(found, word(pfn), "{pfn}"),
+                Err(stopped) => refused += u64::from(matches!(stopped.error, Error::OutOfMemory { .. })),
+            }
+        }
+        SMALLEST.with(|cell| cell.set(LARGE));
+        let left = LEFT.with(|cell| cell.replace(0));
+        assert!(refused <= 1, "{nth}: {refused}");
+        if left > 1 {
+            assert!(nth > 4, "nothing was refused");
+            break;
+        }
+    }
+}
+
+/// Without its list of addresses a kernel's memory is not translated by less than all that the dump tells.
+#[test]
+fn addresses_are_not_said_to_be_none_for_want_of_memory() {
+    const DIRECT: u64 = 0xffff_8880_0000_0000;
+    let file = (0..100_u64).fold(CoreFile { align: 0x1000, ..CoreFile::x86_64() }, |file, at| {
+        let page = word(at).repeat(512);
+        file.with(Segment { p_vaddr: DIRECT + (at << 20), ..Segment::load(at << 20, &page) })
+    });
+    let dump = Dump::open(file.build()).unwrap();
+    let (mut refused, mut whole) = (0, false);
+    for nth in 1.. {
+        LEFT.with(|cell| cell.set(nth));
+        SMALLEST.with(|cell| cell.set(1500));
+        let mut kernel = KernelMemory::new(&dump);
+        SMALLEST.with(|cell| cell.set(LARGE));
+        whole |= LEFT.with(|cell| cell.replace(0)) > 1;
+        match kernel.read_u64(Vaddr(DIRECT + (70 << 20) + 64)) {
+            Ok(found) => assert_eq!(found.to_le_bytes(), word(70)),
+            Err(stopped) => {
+                assert!(matches!(stopped.error, Error::OutOfMemory { .. }), "{nth}: {stopped}");
+                refused += 1;
+            }
+        }
+        if whole {
+            break;
+        }
+    }
+    assert!(refused > 0);
 }
 
 /// Refuses one after the other; how many of them were borne without a page that was not read.

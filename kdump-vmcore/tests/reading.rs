@@ -8,7 +8,10 @@
 )]
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use core::time::Duration;
+use std::collections::HashSet;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, ThreadId};
 
 use dumpgen::{CoreFile, KdumpFile, PageCodec, Segment, Stored, Wire};
 use kdump_elf::Paddr;
@@ -148,6 +151,45 @@ fn every_number_of_threads_reads_the_same_and_stops_at_the_same_byte() {
             assert!(page == expected, "{pfn}");
         }
     }
+}
+
+/// A file that gives nothing to a thread alone, once it is told so.
+#[derive(Default)]
+struct Meeting {
+    bytes: Vec<u8>,
+    wanted: AtomicBool,
+    came: Mutex<HashSet<ThreadId>>,
+    more: Condvar,
+}
+
+impl ReadAt for &Meeting {
+    fn size(&self) -> Result<u64, Error> {
+        self.bytes.as_slice().size()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
+        if self.wanted.load(Relaxed) {
+            let mut came = self.came.lock().unwrap();
+            came.insert(thread::current().id());
+            self.more.notify_all();
+            let wait = self.more.wait_timeout_while(came, Duration::from_secs(20), |came| came.len() < 2);
+            if wait.unwrap().1.timed_out() {
+                return Err(Error::Cancelled);
+            }
+        }
+        self.bytes.as_slice().read_at(offset, buf)
+    }
+}
+
+#[test]
+fn a_large_read_has_helpers() {
+    let file = KdumpFile::new(Wire::LE64, 256).with_pages(0..256, &PageCodec::ALL);
+    let source = Meeting { bytes: file.build(), ..Meeting::default() };
+    let dump = Dump::open(&source).unwrap().read_options(ReadOptions::default().threads(2));
+    source.wanted.store(true, Relaxed);
+    let (bytes, outcome) = read(&mut dump.reader(), 0, 256 * 4096);
+    assert_eq!(outcome, Ok(()), "no other thread came");
+    assert_eq!(bytes[255 * 4096..], file.content(255));
 }
 
 #[test]

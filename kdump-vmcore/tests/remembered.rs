@@ -3,13 +3,15 @@
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test may panic"
 )]
 
+use core::mem::discriminant;
 use core::ops::ControlFlow;
 
-use dumpgen::{CoreFile, Segment, Wire, note};
+use dumpgen::{CoreFile, KdumpFile, PageCodec, Segment, Stored, Wire, note};
 use kdump_elf::{
     Class, Encoding, Endian, LIBKDUMP_NOTE_NAME, LossReason, LostRange, NT_LIBKDUMP_SAVE, PT_LOAD, Paddr,
     Phdr, PhysRange, SAVE_NOTE_ENTRY, SAVE_NOTE_HEAD, SaveState,
@@ -106,6 +108,59 @@ fn what_cannot_be_understood_leaves_no_memory_to_trust() {
     assert!(!cut.completeness().is_complete());
 }
 
+/// A page that could not be read has zeros in the copy, in a format that looks into records of pages, too.
+#[test]
+fn pages_that_were_lost_are_not_found_again_in_their_descriptors() {
+    let file = |good, ranges: &[LostRange]| {
+        let mut file = KdumpFile::new(Wire::LE64, 0x108).with_pages(0x100..0x108, &[PageCodec::Raw]);
+        file.notes = ours(good, ranges);
+        file.with(0x106, Stored::Zero)
+    };
+    for reason in [LossReason::Missing, LossReason::Unreadable, LossReason::Excluded(3), LossReason::Corrupt]
+    {
+        let dump = Dump::open(file(None, &[lost(0x2000, 0x3000, reason)]).build()).unwrap();
+        let mut reader = dump.reader();
+        let at = Paddr(BASE + 0x2000);
+        let kind = dump.span(at).unwrap().kind;
+        assert!(!kind.is_readable(), "{reason:?}");
+        assert_eq!((reader.kind(at), reader.look(at).unwrap().kind), (Some(kind), kind));
+        let before = Paddr(BASE + 0x1000);
+        assert_eq!(reader.kind(before), Some(SpanKind::Stored));
+        assert_eq!(reader.look(before).unwrap().range.end(), at.0);
+        reader.read_phys(at, &mut [0; 8]).unwrap_err();
+        let found = verify(&dump, &mut go_on).unwrap().unreadable;
+        let error = reader.read_phys(at, &mut [0; 8]).unwrap_err().error;
+        let told: Vec<_> = found.ranges.iter().map(|lost| discriminant(&lost.error)).collect();
+        assert_eq!(told, if kind.is_lost() { vec![discriminant(&error)] } else { vec![] }, "{reason:?}");
+    }
+}
+
+/// Zeros stand where nothing was written yet, and in descriptors, too.
+#[test]
+fn nothing_behind_what_was_written_is_taken_for_a_page() {
+    let mut file = KdumpFile::new(Wire::LE64, 0x108).with_pages(0x100..0x108, &[PageCodec::Raw]);
+    file.dump_level = 1;
+    file.notes = ours(None, &[]);
+    file.pages.insert(0x106, Stored::Zero);
+    let layout = file.layout();
+    let mut stopped_at = |good: u64| {
+        file.notes = ours(Some(good), &[]);
+        let dump = Dump::open(file.build()).unwrap();
+        [0x100, 0x105, 0x106_u64].map(|pfn| {
+            let read = dump.reader().read_phys(Paddr(pfn << 12), &mut vec![0; 4096]);
+            read.map_err(|stopped| match stopped.error {
+                Error::Truncated { what, .. } => what,
+                other => panic!("{other}"),
+            })
+        })
+    };
+    let page = Err("page that was not written before saving ended");
+    // Behind the shared zeros and one page, and behind five descriptors.
+    assert_eq!(stopped_at(layout.data + 2 * 4096), [Ok(()), page, Ok(())]);
+    let descriptor = Err("page descriptor");
+    assert_eq!(stopped_at(layout.descriptors + 5 * 24), [page, descriptor, descriptor]);
+}
+
 #[test]
 fn a_copy_of_a_copy_still_knows_what_was_left_out() {
     let source = dump(&ours(None, &[lost(0x2000, 0x3000, LossReason::Excluded(0))]));
@@ -119,6 +174,19 @@ fn a_copy_of_a_copy_still_knows_what_was_left_out() {
         let stopped = copy.reader().read_phys(Paddr(BASE + 0x2000), &mut [0]).unwrap_err();
         assert!(matches!(stopped.error, Error::Excluded { .. }), "{stopped}");
     }
+}
+
+/// Where nothing is, nothing is written if that is zeros.
+#[test]
+fn memory_that_was_left_out_takes_no_room_in_a_copy() {
+    let size = 0x20_0000;
+    let file = CoreFile { align: 0x1000, ..CoreFile::x86_64() }
+        .with(Segment::notes(&ours(None, &[lost(0x2000, size - 0x1000, LossReason::Excluded(0))])))
+        .with(Segment::load(BASE, &vec![7; size as usize]));
+    let source = Dump::open(file.build()).unwrap();
+    let (copy, report) = saved(&source);
+    assert!(report.is_whole() && report.written < 0x1_0000, "{:#x} bytes written", report.written);
+    assert_eq!(kinds(&copy), kinds(&source));
 }
 
 #[test]

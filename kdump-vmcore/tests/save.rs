@@ -153,8 +153,7 @@ fn saved_as_a_file() {
     let partial = Dump::open(std::fs::File::open(&kept).unwrap()).unwrap();
     assert!(partial.completeness().missing > 0 && partial.vmcoreinfo().is_some());
     assert!(path.exists(), "what was there stays until the new file is complete");
-    let flat =
-        SaveOptions { format: SaveFormat::Flattened(KdumpOptions::default()), ..SaveOptions::default() };
+    let flat = SaveOptions::default().format(SaveFormat::Flattened(KdumpOptions::default()));
     let stopped = save(&source, &path, flat, &mut |_| ControlFlow::Break(())).unwrap_err();
     // Not an offset of the file that the stream describes.
     let length = std::fs::metadata(stopped.kept.as_ref().unwrap()).unwrap().len();

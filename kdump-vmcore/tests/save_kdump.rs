@@ -65,7 +65,7 @@ fn sample(wire: Wire) -> CoreFile {
 }
 
 fn options(codec: Option<Codec>, threads: u16) -> KdumpOptions {
-    KdumpOptions { codec, threads, ..KdumpOptions::default() }
+    KdumpOptions::default().codec(codec).threads(threads)
 }
 
 fn saved(dump: &Dump<'_>, options: KdumpOptions) -> (Vec<u8>, SaveReport) {
@@ -581,6 +581,6 @@ fn what_the_format_cannot_have_is_refused() {
     let error = KdumpPlan::new(&Dump::open(far).unwrap(), options(None, 1)).unwrap_err();
     assert!(matches!(error, Error::TooLarge { what: "number of pages", .. }), "{error}");
     let source = Dump::open(sample(Wire::LE64).build()).unwrap();
-    let level = KdumpOptions { level: Some(99), ..options(Some(Codec::Zlib), 1) };
+    let level = options(Some(Codec::Zlib), 1).level(Some(99));
     assert!(KdumpPlan::new(&source, level).is_err());
 }

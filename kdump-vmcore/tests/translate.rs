@@ -297,6 +297,18 @@ fn a_p_vaddr_stands_in_for_a_lost_table_only_when_others_confirm_it() {
     assert!(matches!(error, Error::PageTable { cause: TableFault::Excluded, .. }), "{error}");
 }
 
+/// No PT_LOAD tells of the image here.
+#[test]
+fn the_linear_map_of_the_image_stands_in_for_a_lost_table() {
+    let mut tables = tables(4);
+    tables.map(image(0), 0, 1);
+    let file = without_last_table(&tables, 0, Some(excluded()));
+    let dump = Dump::open(file.build()).unwrap();
+    assert_eq!(KernelMemory::new(&dump).read_u64(Vaddr(image(0x1230))).unwrap(), 0x1230);
+    let error = KernelMemory::new(&dump).read_u64(Vaddr(DIRECT)).unwrap_err().error;
+    assert!(matches!(error, Error::NotMapped { .. }), "{error}");
+}
+
 /// A source that fails where page tables are, until it is mended.
 struct Flaky<'a> {
     bytes: Vec<u8>,
@@ -392,6 +404,22 @@ fn neighbours_are_translated_without_reading_tables_again() {
         assert_eq!(kernel.read_u64(Vaddr(VMALLOC + page * 0x1000 + 8)).unwrap(), (7 - page) * 0x1000 + 8);
     }
     assert_eq!(reads.load(Ordering::Relaxed) - before, 8);
+    // Of pages that lie far apart more are remembered than pieces of tables are.
+    let mut sparse = self::tables(4);
+    (0..128).for_each(|page| sparse.map(VMALLOC + page * 0x4_0000, page % 32 * 0x1000, 1));
+    let far = Dump::open(Counting(dump_file(&sparse, 0, "").build(), &reads)).unwrap();
+    let (mut cache, mut reader) = (TranslationCache::default(), far.reader());
+    let root = KernelMemory::new(&far).space().page_tables().unwrap();
+    let mut pass = || {
+        let before = reads.load(Ordering::Relaxed);
+        for page in 0..128 {
+            let found = root.walk(&mut reader, &mut cache, VMALLOC + page * 0x4_0000 + 8).unwrap();
+            assert_eq!(found.paddr, Paddr(page % 32 * 0x1000 + 8));
+        }
+        reads.load(Ordering::Relaxed) - before
+    };
+    let (first, second) = (pass(), pass());
+    assert!(first >= 128 && second <= 64, "{first} reads, then {second}");
     // Other tables have other pages.
     let other = kernel.space().page_tables().unwrap().with_root(Paddr(0x1000));
     let (mut cache, mut reader) = (TranslationCache::default(), dump.reader());

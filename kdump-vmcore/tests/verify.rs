@@ -13,10 +13,19 @@ fn dump() -> Dump<'static> {
     Dump::open(file.build()).unwrap()
 }
 
+/// Pages 1 to 3, 4 to 6 behind the end of the file, 9 and 10 behind it, too.
+fn cut() -> Dump<'static> {
+    let file = CoreFile { align: 0x1000, ..CoreFile::x86_64() };
+    let file = file.with(Segment::load(0x1000, &[7; 0x6000])).with(Segment::load(0x9000, &[7; 0x2000]));
+    let mut bytes = file.build();
+    bytes.truncate(bytes.len() - 0x5000);
+    Dump::open(bytes).unwrap()
+}
+
 /// What verifying gives when it may call back `times` times, and how often it did.
-fn verified(times: usize) -> (Result<Vec<(u64, u64)>, Error>, usize) {
+fn verified(dump: &Dump<'_>, times: usize) -> (Result<Vec<(u64, u64)>, Error>, usize) {
     let mut calls = 0;
-    let found = verify(&dump(), &mut |_| {
+    let found = verify(dump, &mut |_| {
         calls += 1;
         if calls == times { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
@@ -29,11 +38,13 @@ fn verified(times: usize) -> (Result<Vec<(u64, u64)>, Error>, usize) {
 
 #[test]
 fn it_ends_at_once_wherever_it_is() {
-    let (found, all) = verified(0);
-    assert_eq!(found, Ok(vec![(4, 7), (10, 11)]));
-    assert!(all >= 3, "{all}");
-    for times in 1..=all {
-        assert_eq!(verified(times), (Err(Error::Cancelled), times));
+    for (dump, lost) in [(dump(), [(4, 7), (10, 11)]), (cut(), [(4, 7), (9, 11)])] {
+        let (found, all) = verified(&dump, 0);
+        assert_eq!(found, Ok(lost.to_vec()));
+        assert!(all >= 3, "{all}");
+        for times in 1..=all {
+            assert_eq!(verified(&dump, times), (Err(Error::Cancelled), times));
+        }
     }
 }
 
@@ -52,6 +63,13 @@ fn the_end_of_a_cut_stream_is_an_end() {
     let core = CoreFile::x86_64().with(Segment::load(0, &[7; 4096])).build();
     let mut stream = dumpgen::Flattened::of(&core, 512).build();
     stream.truncate(stream.len() - 16);
+    // Within the record that is the last one now.
+    let within = Flattened::open(&stream[..stream.len() - 5]).unwrap();
+    assert!(
+        matches!(within.cut(), Some(Error::Truncated { what: "a record of the flattened stream", .. })),
+        "{:?}",
+        within.cut()
+    );
     let stream = Flattened::open(stream).unwrap();
     assert!(stream.cut().is_some());
     let size = stream.size().unwrap();

@@ -19,6 +19,10 @@ struct Wishes {
     seconds: u64,
     /// Guards of each crate; all when `None`.
     sample: Option<u64>,
+    /// The part of the mutants of each crate, as cargo-mutants has it: `0/200` is the first of 200.
+    shard: Option<String>,
+    /// Of [`CRATES`], those whose guards and mutants are looked at.
+    crates: Vec<&'static str>,
 }
 
 /// A part: its name, what it does, and its code.
@@ -41,8 +45,8 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "mutants",
-        about: "cargo-mutants on the libraries; survivors must be in xtask/mutants-accepted.txt",
-        run: |_| mutants::run(CRATES),
+        about: "cargo-mutants on the libraries; --shard N/OF takes a part; survivors must be in xtask/mutants-accepted.txt",
+        run: |wishes| mutants::run(&wishes.crates, wishes.shard.as_deref()),
     },
     Part {
         name: "miri",
@@ -109,8 +113,12 @@ pub(crate) fn run(args: &[String]) -> Result {
         return Ok(());
     }
     let only = args.value("--only")?;
-    let wishes =
-        Wishes { seconds: args.number("--seconds")?.unwrap_or(SECONDS), sample: args.number("--sample")? };
+    let wishes = Wishes {
+        seconds: args.number("--seconds")?.unwrap_or(SECONDS),
+        sample: args.number("--sample")?,
+        shard: args.value("--shard")?,
+        crates: crates(args.value("--crate")?.as_deref())?,
+    };
     args.finish()?;
     let chosen = chosen(only.as_deref())?;
     let clock = Clock::start();
@@ -127,8 +135,23 @@ pub(crate) fn run(args: &[String]) -> Result {
 }
 
 fn help() {
-    println!("Usage: cargo xtask nightly [--only PART,PART…] [--seconds N] [--sample N]\n\nParts:");
+    println!(
+        "Usage: cargo xtask nightly [--only PART,PART…] [--seconds N] [--sample N] \
+         [--shard N/OF] [--crate NAME]\n\nParts:"
+    );
     PARTS.iter().for_each(|part| println!("  {:14} {}", part.name, part.about));
+}
+
+/// The crate that is named; all when none is.
+fn crates(only: Option<&str>) -> Result<Vec<&'static str>> {
+    let crates: Vec<_> =
+        CRATES.iter().copied().filter(|name| only.is_none_or(|only| only == *name)).collect();
+    match only {
+        Some(only) if crates.is_empty() => {
+            Err(usage(format!("--crate {only}: it may be {}", CRATES.join(", "))))
+        }
+        _ => Ok(crates),
+    }
 }
 
 /// The parts that are named, in the order of the list; all when none is.
@@ -153,7 +176,7 @@ fn each(lists: &[&[&str]], command: fn(&[String]) -> Result) -> Result {
 }
 
 fn all_guards(wishes: &Wishes) -> Result {
-    let rows = CRATES.iter().map(|name| {
+    let rows = wishes.crates.iter().map(|name| {
         let mut args = ["--crate", name, "--at-least", GUARDS].map(str::to_owned).to_vec();
         args.extend(wishes.sample.map(|sample| format!("--sample={sample}")));
         Row::of(name, guards::run(&args).map(|()| String::new()))
@@ -163,7 +186,7 @@ fn all_guards(wishes: &Wishes) -> Result {
 
 #[cfg(test)]
 mod tests {
-    use super::{PARTS, chosen};
+    use super::{CRATES, PARTS, chosen, crates};
 
     #[test]
     fn parts_are_chosen_by_name() {
@@ -171,6 +194,9 @@ mod tests {
         assert_eq!(names(None).len(), PARTS.len());
         assert_eq!(names(Some("soak,fuzz")), ["fuzz", "soak"]);
         assert!(chosen(Some("fuzz,sleep")).is_err());
+        assert_eq!(crates(None).unwrap(), CRATES);
+        assert_eq!(crates(Some("kdump-elf")).unwrap(), ["kdump-elf"]);
+        assert!(crates(Some("kdump")).is_err());
     }
 
     /// What would be refused only hours later.

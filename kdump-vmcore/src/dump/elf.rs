@@ -223,9 +223,6 @@ impl ElfDump<'_> {
     /// As much of `range`, whose first byte is at `start` of the file, as is like the memory at `at`: given
     /// by the stream that the file is in, or not.
     fn given(&self, range: PhysRange, start: u64, at: u64) -> Span {
-        if self.holes.is_empty() {
-            return Span { range, kind: SpanKind::Stored };
-        }
         let found = self.holes.around(start.saturating_add(at.saturating_sub(range.start())));
         let kind = if found.is_ok() { SpanKind::Missing } else { SpanKind::Stored };
         let (Ok(alike) | Err(alike)) = found;

@@ -112,6 +112,32 @@ pub(crate) fn ones(count: u64) -> u64 {
 mod tests {
     use super::*;
 
+    /// By words it would take minutes.
+    #[test]
+    #[cfg_attr(miri, ignore)]
+    fn pages_that_are_not_there_are_passed_over_by_parts() {
+        let mut set = PageSet::new(1 << 20).unwrap();
+        assert_eq!(set.add(5..6).unwrap(), 1);
+        assert_eq!((set.next(true, 0, 1 << 41), set.next(true, 6, 1 << 41)), (5, 1 << 41));
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn what_is_taken_of_another_comes_to_what_is_there() {
+        let set = |pages: &[u64]| {
+            let mut set = PageSet::new(2 * PART).unwrap();
+            pages.iter().for_each(|pfn| assert_eq!(set.add(*pfn..*pfn + 1).unwrap(), 1));
+            set
+        };
+        // Into a part that is empty, from one that is, and into one with others.
+        for (mine, theirs) in [(&[7][..], &[PART + 9][..]), (&[PART + 9], &[7]), (&[7], &[8])] {
+            let mut all = set(mine);
+            all.take(set(theirs));
+            assert_eq!(all.count(0..2 * PART), 2);
+            assert!(mine.iter().chain(theirs).all(|pfn| all.count(*pfn..*pfn + 1) == 1));
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn it_has_what_was_added(

@@ -34,9 +34,6 @@ impl Cuts {
         spans: &[Span],
         phdrs: &[Phdr],
     ) -> Result<Self, Error> {
-        if options.exclude.is_empty() {
-            return Ok(Self::default());
-        }
         let page = dump.page_size().unwrap_or(USUAL_PAGE);
         let readable = pages_of(spans, page, SpanKind::is_readable)?;
         let end = readable.last().map_or(0, |last| last.end);
@@ -61,8 +58,9 @@ impl Cuts {
             }
             told.short = all.saturating_sub(pages);
             let cuts = Self { ranges, told };
-            // No reader opens what has more; one entry is left for our note.
-            if cuts.pieces(phdrs).saturating_add(2) <= MAX_PHDRS {
+            // No reader opens what has more; one entry is left for our note. What has more of itself no longer
+            // runs make less.
+            if cuts.ranges.is_empty() || cuts.pieces(phdrs).saturating_add(2) <= MAX_PHDRS {
                 return Ok(cuts);
             }
             run = run.saturating_mul(2);
@@ -86,9 +84,6 @@ impl Cuts {
 
     /// `spans` with what is left out.
     pub(super) fn cut_spans(&self, spans: Vec<Span>) -> Result<Vec<Span>, Error> {
-        if self.ranges.is_empty() {
-            return Ok(spans);
-        }
         let what = "the pieces of memory that are left";
         let mut left = Vec::new();
         for span in spans {
@@ -113,9 +108,6 @@ impl Cuts {
     /// `phdrs`, each PT_LOAD in as many pieces as it has memory between what is left out. What follows a piece
     /// and is left out is RAM of it without bytes.
     pub(super) fn cut_phdrs(&self, phdrs: Vec<Phdr>) -> Result<Vec<Phdr>, Error> {
-        if self.ranges.is_empty() {
-            return Ok(phdrs);
-        }
         let what = "the program headers of the new file";
         let mut pieces = Vec::new();
         for phdr in phdrs {

@@ -72,19 +72,46 @@ pub enum SaveFormat {
     Flattened(KdumpOptions),
 }
 
+impl SaveFormat {
+    /// Whether a block device can hold it, of which the content before stands behind the end and in every gap.
+    fn fits_a_device(self) -> Result<(), Error> {
+        let what = match self {
+            Self::Elf(_) | Self::Kdump(_) => return Ok(()),
+            Self::Flattened(_) => "a flattened stream on a block device, where nothing would tell its end",
+            Self::Raw => "a raw image on a block device, where what was there would be taken for memory",
+        };
+        Err(Error::Unsupported { what })
+    }
+}
+
 impl Default for SaveFormat {
     fn default() -> Self {
         Self::Elf(ElfOptions::default())
     }
 }
 
-/// What the caller of [`save`] asks for and allows.
+/// What the caller of [`save`] asks for and allows: [`SaveOptions::default`], and what differs from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SaveOptions {
     /// Write over a device that holds something else than zeros or a dump.
     pub force: bool,
     /// What is written.
     pub format: SaveFormat,
+}
+
+impl SaveOptions {
+    /// Sets `force`.
+    #[must_use]
+    pub fn force(self, force: bool) -> Self {
+        Self { force, ..self }
+    }
+
+    /// Sets `format`.
+    #[must_use]
+    pub fn format(self, format: SaveFormat) -> Self {
+        Self { format, ..self }
+    }
 }
 
 /// What would be saved.
@@ -247,15 +274,7 @@ pub fn save(
 ) -> Result<SaveReport, SaveFailure> {
     match std::fs::metadata(destination) {
         Ok(found) if found.file_type().is_block_device() => {
-            if matches!(options.format, SaveFormat::Flattened(_)) {
-                // Nothing would tell what it holds behind a stream that was cut.
-                let what = "a flattened stream on a block device, where nothing would tell its end";
-                return Err(SaveFailure::early(Error::Unsupported { what }));
-            }
-            if options.format == SaveFormat::Raw {
-                let what = "a raw image on a block device, where what was there would be taken for memory";
-                return Err(SaveFailure::early(Error::Unsupported { what }));
-            }
+            options.format.fits_a_device().map_err(SaveFailure::early)?;
             let plan = Plan::new(dump, options.format).map_err(SaveFailure::early)?;
             save_to_device(&plan, dump.files(), destination, options, progress)
         }
@@ -326,6 +345,21 @@ fn save_to_device(
         Err(error) => {
             let (kept, size, report) = (Some(destination.to_owned()), report.file_size, Box::new(report));
             Err(SaveFailure { error, kept, good: 0, size, report })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_gets_what_tells_its_end_and_its_gaps() {
+        let kdump = KdumpOptions::default();
+        assert_eq!(SaveFormat::default().fits_a_device(), Ok(()));
+        assert_eq!(SaveFormat::Kdump(kdump).fits_a_device(), Ok(()));
+        for format in [SaveFormat::Raw, SaveFormat::Flattened(kdump)] {
+            assert!(matches!(format.fits_a_device(), Err(Error::Unsupported { .. })), "{format:?}");
         }
     }
 }

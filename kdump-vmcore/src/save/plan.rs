@@ -14,8 +14,9 @@ use crate::error::{Error, elf};
 use crate::filter::Classes;
 use crate::room::{collect, push, zeroed};
 
-/// What an ELF core is to have.
+/// What an ELF core is to have: [`ElfOptions::default`], and what differs from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ElfOptions {
     /// Pages that are left out, where 256 or more stand in a row: each row ends a PT_LOAD. Shorter rows are
     /// saved as they are ([`LeftOut::short`]), as makedumpfile does.
@@ -24,7 +25,22 @@ pub struct ElfOptions {
     pub threads: u16,
 }
 
+impl ElfOptions {
+    /// Sets `exclude`.
+    #[must_use]
+    pub fn exclude(self, exclude: Classes) -> Self {
+        Self { exclude, ..self }
+    }
+
+    /// Sets `threads`.
+    #[must_use]
+    pub fn threads(self, threads: u16) -> Self {
+        Self { threads, ..self }
+    }
+}
+
 impl Default for ElfOptions {
+    /// All that the source has, by no thread but the caller's.
     fn default() -> Self {
         Self { exclude: Classes::NONE, threads: 1 }
     }

@@ -285,11 +285,9 @@ fn index<S: ReadAt>(stream: &S, size: u64, max: u64, records: &mut Vec<Piece>) -
 /// one begins that overlaps another without being in its very place.
 fn resolve(records: Vec<Piece>) -> Result<(Vec<Piece>, Option<u64>), Error> {
     let ascending = |pieces: &[Piece]| pieces.is_sorted_by(|a, b| a.end() <= b.at);
-    if ascending(&records) {
-        return Ok((records, None));
-    }
     let mut sorted = records;
-    // Later records lie behind earlier ones in the stream, so `from` is the order in time.
+    // Later records lie behind earlier ones in the stream, so `from` is the order in time. Most come in order
+    // of their places, which the sort finds at once.
     sorted.sort_unstable_by_key(|piece| (piece.at, piece.from));
     if ascending(&sorted) {
         return Ok((sorted, None));

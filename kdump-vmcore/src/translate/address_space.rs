@@ -35,7 +35,7 @@ const CHECKED_LOADS: usize = 256;
 pub struct AddressSpace {
     /// By `p_vaddr`.
     loads: ExtentMap,
-    /// Why `loads` is empty.
+    /// Why `loads` and `listed` are empty.
     no_loads: Option<Error>,
     linear: Vec<Linear>,
     /// Or why there are none.
@@ -65,17 +65,13 @@ impl AddressSpace {
         let listed = || facts.phdrs.iter().filter(|phdr| phdr.p_type == PT_LOAD && (row.has_vaddr)(phdr));
         let extents: Result<Vec<Extent>, Error> =
             collect("the ranges of virtual addresses", listed().filter_map(by_vaddr));
-        let (loads, no_loads) = match extents.and_then(|extents| ExtentMap::build(&extents)) {
-            Ok(loads) => (loads, None),
-            Err(error) => (ExtentMap::default(), Some(error)),
+        let checked = collect("the ranges of virtual addresses", listed().take(CHECKED_LOADS).copied());
+        let loads = extents.and_then(|extents| ExtentMap::build(&extents));
+        let (loads, listed, no_loads) = match loads.and_then(|loads| Ok((loads, checked?))) {
+            Ok((loads, listed)) => (loads, listed, None),
+            Err(error) => (ExtentMap::default(), Vec::new(), Some(error)),
         };
-        Self {
-            loads,
-            no_loads,
-            linear: (row.linear)(facts),
-            tables: (row.tables)(facts),
-            listed: listed().take(CHECKED_LOADS).copied().collect(),
-        }
+        Self { loads, no_loads, linear: (row.linear)(facts), tables: (row.tables)(facts), listed }
     }
 
     /// Without any translation.

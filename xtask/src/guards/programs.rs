@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::Instant;
 
@@ -57,6 +58,8 @@ struct Program {
     /// The tests that come past a guard. Nothing is known of a program that fails while it is watched.
     seen: Option<BTreeMap<usize, Seen>>,
     takes: Duration,
+    /// Held while it runs: it may have files of its own.
+    alone: Mutex<()>,
 }
 
 /// What comes past a guard.
@@ -98,17 +101,15 @@ impl Programs {
             let own = Instant::now();
             let seen = programs.watch(&path)?;
             // Watching itself may be too much for it.
-            if seen.is_none() && !programs.passes(&path, &[], None)? {
+            if seen.is_none() && !programs.passes(&path, &[], None, programs.limit)? {
                 return Err(failed(format!("{} fails with all guards on", path.display())));
             }
             let takes = own.elapsed();
-            programs.all.push(Program { path, seen, takes });
+            programs.all.push(Program { path, seen, takes, alone: Mutex::new(()) });
         }
         // What ends the search soonest goes first.
         programs.all.sort_by_key(|program| program.takes);
         println!("{} test programs pass in {:.1} s", programs.all.len(), start.elapsed().as_secs_f32());
-        let slowest = programs.all.last().map(|program| program.takes).unwrap_or_default();
-        programs.limit = slowest.saturating_mul(4).saturating_add(Duration::from_secs(20));
         Ok(programs)
     }
 
@@ -119,7 +120,7 @@ impl Programs {
             fs::remove_dir_all(&dir).context(dir.display())?;
         }
         fs::create_dir_all(&dir).context(dir.display())?;
-        if !self.passes(path, &[], Some((SEEN, &dir.display().to_string())))? {
+        if !self.passes(path, &[], Some((SEEN, &dir.display().to_string())), self.limit)? {
             return Ok(None);
         }
         let mut listing = Command::new(path);
@@ -146,7 +147,10 @@ impl Programs {
                 Some(Some(Seen::By(tests))) => tests.iter().map(String::as_str).collect(),
                 Some(Some(Seen::Whole)) | None => Vec::new(),
             };
-            if !self.passes(&program.path, &tests, Some((OFF, &number.to_string())))? {
+            let _alone = program.alone.lock().unwrap_or_else(PoisonError::into_inner);
+            // What ends late without a guard ends never, as a rule.
+            let limit = program.takes.saturating_mul(4).saturating_add(Duration::from_secs(20));
+            if !self.passes(&program.path, &tests, Some((OFF, &number.to_string())), limit)? {
                 return Ok(true);
             }
         }
@@ -154,25 +158,36 @@ impl Programs {
     }
 
     /// Whether these tests of a program pass, or all of them if none is named.
-    fn passes(&self, program: &Path, tests: &[&str], variable: Option<(&str, &str)>) -> Result<bool> {
+    fn passes(
+        &self,
+        program: &Path,
+        tests: &[&str],
+        variable: Option<(&str, &str)>,
+        limit: Duration,
+    ) -> Result<bool> {
         let mut command = Command::new("sh");
         command.args(["-c", "ulimit -v $0; ulimit -c 0; exec \"$@\"", &MEMORY.to_string()]).arg(program);
         command.arg("--exact").args(tests).current_dir(&self.dir).stdin(Stdio::null());
         command.env("PROPTEST_CASES", "32").env("RUST_BACKTRACE", "0");
-        let said = repo::scratch("guards")?.join("said");
+        // One for each guard that is tried at the same time.
+        let said =
+            format!("said-{}", variable.map_or("", |(_, value)| value).rsplit('/').next().unwrap_or(""));
+        let said = repo::scratch("guards")?.join(said);
         let out = fs::File::create(&said).context(said.display())?;
         command.stdout(out).stderr(Stdio::null()).process_group(0).envs(variable);
         let mut child = command.spawn().context(program.display())?;
         let start = Instant::now();
         loop {
             if let Some(status) = child.try_wait().context(program.display())? {
+                fs::remove_file(&said).context(said.display())?;
                 return Ok(status.success());
             }
             // One test that fails is enough; the others may take long.
-            let said = fs::read(&said).context(said.display())?;
-            if start.elapsed() > self.limit || String::from_utf8_lossy(&said).contains("... FAILED\n") {
+            let text = fs::read(&said).context(said.display())?;
+            if start.elapsed() > limit || String::from_utf8_lossy(&text).contains("... FAILED\n") {
                 child.kill().context(program.display())?;
                 child.wait().context(program.display())?;
+                fs::remove_file(&said).context(said.display())?;
                 return Ok(false);
             }
             sleep(Duration::from_millis(10));

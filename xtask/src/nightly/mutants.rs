@@ -12,22 +12,23 @@ const ACCEPTED: &str = "xtask/mutants-accepted.txt";
 /// How cargo-mutants ends when mutants were missed, and when some of them did not end in time.
 const MISSED: [i32; 2] = [2, 3];
 
-pub(super) fn run(crates: &[&str]) -> Result {
+pub(super) fn run(crates: &[&str], shard: Option<&str>) -> Result {
     if shell::find("cargo-mutants").is_none() {
         println!("installing cargo-mutants");
         shell::run(rust::cargo()?.args(["install", "--quiet", "--locked", "cargo-mutants"]))?;
     }
     let path = repo::root()?.join(ACCEPTED);
     let accepted = list(&fs::read_to_string(&path).context(path.display())?);
-    let rows = crates.iter().map(|name| Row::of(name, one(name, &accepted)));
+    let rows = crates.iter().map(|name| Row::of(name, one(name, shard, &accepted)));
     progress::close("mutants", &rows.collect::<Vec<_>>())
 }
 
-fn one(name: &str, accepted: &BTreeSet<String>) -> Result<String> {
+fn one(name: &str, shard: Option<&str>, accepted: &BTreeSet<String>) -> Result<String> {
     let dir = repo::scratch("mutants")?.join(name);
     fs::create_dir_all(&dir).context(dir.display())?;
     let mut cargo = rust::cargo()?;
     cargo.args(["mutants", "--package", name, "--test-package", name, "--no-shuffle", "--colors=never"]);
+    cargo.args(shard.map(|shard| format!("--shard={shard}")));
     let status = cargo.arg("--output").arg(&dir).status().context("cargo mutants")?;
     if !status.success() && !status.code().is_some_and(|code| MISSED.contains(&code)) {
         return Err(failed(format!("cargo mutants: {status}")));
@@ -39,7 +40,10 @@ fn one(name: &str, accepted: &BTreeSet<String>) -> Result<String> {
     let missed: BTreeSet<String> = read("missed.txt")?.lines().filter_map(without_place).collect();
     let caught = read("caught.txt")?.lines().count();
     let (new, gone) = judge(name, &missed, accepted);
-    gone.iter().for_each(|gone| println!("{ACCEPTED}: no longer survives: {gone}"));
+    // Of a part of the mutants nothing is known of the others.
+    gone.iter()
+        .filter(|_| shard.is_none())
+        .for_each(|gone| println!("{ACCEPTED}: no longer survives: {gone}"));
     if new.is_empty() {
         return Ok(format!("{caught} noticed, {} accepted survivors", missed.len()));
     }

@@ -144,7 +144,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     if matches.get_flag("dry-run") {
         return dry_run(matches, &dump, format);
     }
-    let options = SaveOptions { force: matches.get_flag("force"), format };
+    let options = SaveOptions::default().force(matches.get_flag("force")).format(format);
     if !is_stdout(destination) {
         space::warn(&dump, format, destination);
     }
@@ -308,7 +308,7 @@ fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
     let exclude = classes(matches);
     let level = matches.get_one::<i32>("level").copied();
     check_level(codec, level)?;
-    let options = KdumpOptions { codec, level, threads, exclude };
+    let options = KdumpOptions::default().codec(codec).level(level).threads(threads).exclude(exclude);
     let usual = match (stdout, codec) {
         (true, _) => "flattened",
         (_, None) if exclude.is_empty() => "elf",
@@ -326,7 +326,7 @@ fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
             let why = "--format raw cannot tell what is left out: use --format kdump or elf";
             Err(Failure::new(why))
         }
-        "elf" => Ok(SaveFormat::Elf(ElfOptions { exclude, threads })),
+        "elf" => Ok(SaveFormat::Elf(ElfOptions::default().exclude(exclude).threads(threads))),
         "raw" => Ok(SaveFormat::Raw),
         "flattened" if stdout && std::io::stdout().is_terminal() => {
             Err(Failure::new("standard output is a terminal: a dump is not for reading there"))

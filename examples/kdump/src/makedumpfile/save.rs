@@ -77,11 +77,9 @@ pub(super) fn reassemble(options: &Options, from: &[PathBuf], to: &Path) -> Comm
     }
     let codecs = dump.facts().details.iter().find(|(name, _)| *name == "codecs");
     let used = codecs.and_then(|(_, text)| Codec::ALL.into_iter().find(|codec| text.contains(codec.name())));
-    let kdump = KdumpOptions {
-        codec: options.codec.or(used).map(|codec| writable(options, codec)),
-        threads: options.threads,
-        ..KdumpOptions::default()
-    };
+    let kdump = KdumpOptions::default()
+        .codec(options.codec.or(used).map(|codec| writable(options, codec)))
+        .threads(options.threads);
     let report = to_file(options, &dump, to, SaveFormat::Kdump(kdump));
     end(
         options,
@@ -94,15 +92,10 @@ pub(super) fn reassemble(options: &Options, from: &[PathBuf], to: &Path) -> Comm
 fn format(options: &Options, level: u8) -> Result<SaveFormat, Failure> {
     let exclude = Classes::from_level(level);
     if options.elf {
-        return Ok(SaveFormat::Elf(ElfOptions { exclude, threads: options.threads }));
+        return Ok(SaveFormat::Elf(ElfOptions::default().exclude(exclude).threads(options.threads)));
     }
     let codec = options.codec.map(|codec| writable(options, codec));
-    Ok(SaveFormat::Kdump(KdumpOptions {
-        codec,
-        exclude,
-        threads: options.threads,
-        ..KdumpOptions::default()
-    }))
+    Ok(SaveFormat::Kdump(KdumpOptions::default().codec(codec).exclude(exclude).threads(options.threads)))
 }
 
 /// The codec, or one that every reader knows in its place: no dump is worse than one that is
@@ -147,7 +140,7 @@ fn to_file(
         meter.show(state);
         ControlFlow::Continue(())
     };
-    let how = SaveOptions { force: options.force, format };
+    let how = SaveOptions::default().force(options.force).format(format);
     let result = kdump_vmcore::save(dump, to, how, &mut progress);
     meter.finish();
     result

@@ -107,9 +107,6 @@ impl Kdump<'_> {
             near_start |= start.is_some();
             near_end |= end.is_some();
         }
-        if near_start && near_end {
-            return run;
-        }
         for bitmap in bitmaps.into_iter().flatten().filter(|bitmap| pfn < bitmap.len()) {
             let start = if near_start { run.start } else { bitmap.run_start(pfn, run.start) };
             let end = if near_end { run.end } else { bitmap.run_end(pfn, run.end) };
@@ -248,9 +245,6 @@ impl Format for Kdump<'_> {
 
     fn kind(&self, at: Paddr, scratch: &mut Scratch) -> Option<SpanKind> {
         let span = self.span(at)?;
-        if span.kind != SpanKind::Stored && span.kind != SpanKind::Missing {
-            return Some(span.kind);
-        }
         if self.remembered.around(at.0).is_ok() {
             return Some(span.kind);
         }
@@ -262,11 +256,6 @@ impl Format for Kdump<'_> {
 
     fn look(&self, at: Paddr, scratch: &mut Scratch) -> Option<Span> {
         let span = self.span(at)?;
-        if span.kind != SpanKind::Stored && span.kind != SpanKind::Missing
-            || self.remembered.around(at.0).is_ok()
-        {
-            return Some(span);
-        }
         let end = span.range.end().saturating_sub(self.base).div_ceil(self.page_size);
         let first = self.pfn(at.0)?;
         let Some((file, place, mut index)) = self.described(first) else { return Some(span) };

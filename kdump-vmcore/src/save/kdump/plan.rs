@@ -21,8 +21,9 @@ use crate::filter::{Classes, PageSet, pages_of};
 /// Bytes of a page where the dump does not say and the machine has one size only.
 const USUAL_PAGE: u64 = 4096;
 
-/// How pages are stored.
+/// How pages are stored: [`KdumpOptions::default`], and what differs from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct KdumpOptions {
     /// The compression; `None` stores pages as they are.
     pub codec: Option<Codec>,
@@ -38,12 +39,37 @@ pub struct KdumpOptions {
 }
 
 impl Default for KdumpOptions {
+    /// Nothing is compressed or left out, by no thread but the caller's.
     fn default() -> Self {
         Self { codec: None, level: None, exclude: Classes::NONE, threads: 1 }
     }
 }
 
 impl KdumpOptions {
+    /// Sets `codec`.
+    #[must_use]
+    pub fn codec(self, codec: Option<Codec>) -> Self {
+        Self { codec, ..self }
+    }
+
+    /// Sets `level`.
+    #[must_use]
+    pub fn level(self, level: Option<i32>) -> Self {
+        Self { level, ..self }
+    }
+
+    /// Sets `exclude`.
+    #[must_use]
+    pub fn exclude(self, exclude: Classes) -> Self {
+        Self { exclude, ..self }
+    }
+
+    /// Sets `threads`.
+    #[must_use]
+    pub fn threads(self, threads: u16) -> Self {
+        Self { threads, ..self }
+    }
+
     pub(super) fn encoder(&self) -> Result<Option<Encoder>, Error> {
         let Some(codec) = self.codec else { return Ok(None) };
         let level = self.level.unwrap_or(codec.levels().default);

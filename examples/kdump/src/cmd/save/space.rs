@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kdump_vmcore::{Classes, Dump, KdumpOptions, SaveFormat};
+use kdump_vmcore::{Classes, Dump, SaveFormat};
 
 use super::info;
 
@@ -29,10 +29,8 @@ fn unfiltered(format: SaveFormat) -> SaveFormat {
     match format {
         SaveFormat::Elf(_) => SaveFormat::default(),
         SaveFormat::Raw => SaveFormat::Raw,
-        SaveFormat::Kdump(options) => SaveFormat::Kdump(KdumpOptions { exclude: Classes::NONE, ..options }),
-        SaveFormat::Flattened(options) => {
-            SaveFormat::Flattened(KdumpOptions { exclude: Classes::NONE, ..options })
-        }
+        SaveFormat::Kdump(options) => SaveFormat::Kdump(options.exclude(Classes::NONE)),
+        SaveFormat::Flattened(options) => SaveFormat::Flattened(options.exclude(Classes::NONE)),
     }
 }
 
