@@ -725,6 +725,32 @@ fn formats_that_are_refused() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("terminal"), "{output:?}");
 }
 
+/// Room that is to stay free is not written to, and who wants all or nothing gets nothing.
+#[test]
+fn room_that_others_need() {
+    let case = Case::new("room");
+    let (stop, all) = (["--on-full", "stop"], ["--min-free", "16383T"]);
+    for format in [&[] as &[&str], &["--format", "kdump"], &["--format", "flattened"], &["--format", "raw"]] {
+        // What an earlier save left is not lost for one that cannot begin.
+        case.put("copy.incomplete", b"left");
+        for args in [&all as &[&str], &[all, stop].concat()] {
+            let output = saves(&case, "no room", &[format, args, &["src", "copy"]].concat(), 1);
+            assert!(said(&output).contains("are to stay free"), "{format:?}: {}", said(&output));
+            // A warning is for those who go on.
+            let warned = said(&output).contains("may need");
+            assert_eq!(warned, args.len() == 2, "{format:?}: {}", said(&output));
+            assert_eq!(names(&case), ["copy.incomplete", "src"], "{format:?}");
+        }
+        saves(&case, "room", &[format, &stop, &["src", "copy"]].concat(), 0);
+        fs::remove_file(case.at("copy")).unwrap();
+    }
+    for args in [&stop as &[&str], &["--min-free", "1"]] {
+        let output = saves(&case, "of a stream", &[args, &["src", "-"]].concat(), 2);
+        assert!(said(&output).contains(args[0]), "{}", said(&output));
+    }
+    saves(&case, "no number", &["--min-free", "much", "src", "copy"], 2);
+}
+
 /// A file that the shim calls a block device, of one MiB.
 fn device(case: &mut Case, content: &[u8]) {
     let mut bytes = content.to_vec();

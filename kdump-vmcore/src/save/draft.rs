@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags};
@@ -156,6 +156,13 @@ fn draft_name(place: &Path) -> Result<PathBuf, Error> {
     }
     draft.push(SUFFIX);
     Ok(place.with_file_name(draft))
+}
+
+/// Bytes of the file system that a draft of an earlier attempt takes.
+pub(super) fn room_of_leftover(place: &Path) -> u64 {
+    let found = draft_name(place).ok().and_then(|name| name.symlink_metadata().ok());
+    // st_blocks counts 512 bytes (stat(2)).
+    found.filter(fs::Metadata::is_file).map_or(0, |found| found.blocks().saturating_mul(512))
 }
 
 /// Whether the name still means this file.

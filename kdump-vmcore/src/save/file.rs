@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::device::{self, Device};
-use super::draft::{Draft, check, failed};
+use super::draft::{self, Draft, check, failed};
+use super::space::{self, Bounded, OnFull, free_space};
 use super::{
     ElfOptions, Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, RawPlan, SavePlan, SaveReport,
     WriteAt,
@@ -86,6 +87,11 @@ pub struct SaveOptions {
     pub force: bool,
     /// What is written.
     pub format: SaveFormat,
+    /// Bytes of the file system that stay free, of those that are not set aside for root; of no meaning for a
+    /// device. A file that would take more is not finished.
+    pub min_free: u64,
+    /// What is done when the file may be too large.
+    pub on_full: OnFull,
 }
 
 impl SaveOptions {
@@ -99,6 +105,18 @@ impl SaveOptions {
     #[must_use]
     pub fn format(self, format: SaveFormat) -> Self {
         Self { format, ..self }
+    }
+
+    /// Sets `min_free`.
+    #[must_use]
+    pub fn min_free(self, min_free: u64) -> Self {
+        Self { min_free, ..self }
+    }
+
+    /// Sets `on_full`.
+    #[must_use]
+    pub fn on_full(self, on_full: OnFull) -> Self {
+        Self { on_full, ..self }
     }
 }
 
@@ -148,6 +166,15 @@ impl<'d> Plan<'d> {
         match self {
             Self::Elf(plan) => plan.size(),
             Self::Raw(plan) => plan.size(),
+            Self::Kdump(plan) | Self::Flattened(plan) => plan.size(),
+        }
+    }
+
+    /// The bytes that are written in any case.
+    fn least(&self) -> u64 {
+        match self {
+            Self::Elf(plan) => plan.head.len() as u64,
+            Self::Raw(_) => 0,
             Self::Kdump(plan) | Self::Flattened(plan) => plan.size(),
         }
     }
@@ -274,22 +301,23 @@ pub fn save(
             let plan = Plan::new(dump, options.format).map_err(SaveFailure::early)?;
             save_to_device(&plan, dump.files(), destination, options, progress)
         }
-        _ => save_to_file(dump, destination, options.format, progress),
+        _ => save_to_file(dump, destination, options, progress),
     }
 }
 
 fn save_to_file(
     dump: &Dump<'_>,
     destination: &Path,
-    format: SaveFormat,
+    options: SaveOptions,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<SaveReport, SaveFailure> {
     // First, so that nothing long is done for a name that cannot be used.
     check(destination, dump.files()).map_err(SaveFailure::early)?;
     // Before the draft: it takes the place of one that may be all there is of an earlier dump.
-    let plan = Plan::new(dump, format).map_err(SaveFailure::early)?;
+    let plan = Plan::new(dump, options.format).map_err(SaveFailure::early)?;
+    check_space(&plan, destination, options).map_err(SaveFailure::early)?;
     let mut draft = Draft::create(destination, dump.files()).map_err(SaveFailure::early)?;
-    let mut report = match plan.copy(&mut draft.file(), progress) {
+    let mut report = match plan.copy(&mut Bounded::new(draft.file(), options.min_free), progress) {
         Ok(report) => report,
         Err(interrupted) => return Err(keep(draft, interrupted, plan.is_cut())),
     };
@@ -305,6 +333,14 @@ fn save_to_file(
             Err(SaveFailure { error, kept, good, size, report: Box::new(report) })
         }
     }
+}
+
+/// Whether the file may be begun where it is to be.
+fn check_space(plan: &Plan<'_>, destination: &Path, options: SaveOptions) -> Result<(), Error> {
+    let Some(free) = free_space(destination) else { return Ok(()) };
+    // What an earlier attempt left is removed first.
+    let free = free.saturating_add(draft::room_of_leftover(destination));
+    space::check(plan.least(), plan.estimate().max_size, free, options.min_free, options.on_full)
 }
 
 /// Cuts the file to its good part, or removes it when there is none.

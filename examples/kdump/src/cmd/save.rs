@@ -8,15 +8,17 @@ use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use kdump_vmcore::codec::Codec;
 use kdump_vmcore::{
-    Classes, Dump, ElfOptions, KdumpOptions, LeftOut, PageClass, ReadOptions, SaveFormat, SaveOptions,
-    SaveReport,
+    Classes, Dump, ElfOptions, KdumpOptions, LeftOut, OnFull, PageClass, ReadOptions, SaveFormat,
+    SaveOptions, SaveReport,
 };
 use serde_json::{Value, json};
 
 use super::info;
+use crate::args;
 use crate::failure::{CommandResult, Failure};
 use crate::new_file;
 use crate::progress::{self, Reporter};
@@ -45,6 +47,10 @@ VMCOREINFO describes it, of x86_64: with any class also those with memory errors
 hypervisor; --format elf leaves out rows of 256 pages and more. A page of which the record cannot be read is
 kept and counted. What the kernel does not tell enough for, or cannot have told, is refused by the name of the
 key, before anything is written. Where the records contradict it, all pages are kept. --split is refused. --dry-run tells what would be saved, and writes nothing.
+
+Where DST may need more than its file system has free, a message says so and what fits is saved; with
+--on-full stop nothing is written then. --min-free SIZE is left to others: saving ends in front of it as on a
+full disk, and DST.incomplete has what was saved.
 
 Exit status: 0 saved; 3 saved, but SRC lacked something; 1 not saved.
 
@@ -106,6 +112,16 @@ pub(crate) fn command() -> Command {
             )
             .value_parser(value_parser!(u16).range(1..)),
         )
+        .arg(
+            option("min-free", "SIZE", "Leave so many bytes of DST's file system free: 64M, 1G")
+                .value_parser(args::parse_size)
+                .default_value("0"),
+        )
+        .arg(
+            option("on-full", "WHAT", "When DST may not fit: keep what fits, or stop before the first byte")
+                .value_parser(["keep", "stop"])
+                .default_value("keep"),
+        )
         .arg(option("split", "N", "Split into N files; 1 only").value_parser(value_parser!(u16).range(1..)))
         .arg(
             Arg::new("dry-run")
@@ -144,9 +160,11 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     if matches.get_flag("dry-run") {
         return dry_run(matches, &dump, format);
     }
-    let options = SaveOptions::default().force(matches.get_flag("force")).format(format);
-    if !is_stdout(destination) {
-        space::warn(&dump, format, destination);
+    let options = options(matches, format);
+    if is_stdout(destination) {
+        refuse_of_stream(matches)?;
+    } else {
+        space::warn(&dump, options, destination);
     }
     let begun = std::time::Instant::now();
     let mut reporter = Reporter::new(matches);
@@ -176,6 +194,25 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
         return Ok(());
     }
     Err(Failure::lacking(format!("{} is saved, but {}", destination.display(), lacking(&report))))
+}
+
+/// What is asked for and allowed.
+fn options(matches: &ArgMatches, format: SaveFormat) -> SaveOptions {
+    let stop = matches.get_one::<String>("on-full").is_some_and(|what| what == "stop");
+    let on_full = if stop { OnFull::Stop } else { OnFull::Keep };
+    let min_free = matches.get_one::<u64>("min-free").copied().unwrap_or(0);
+    SaveOptions::default().force(matches.get_flag("force")).format(format).min_free(min_free).on_full(on_full)
+}
+
+/// Options about a file system make no sense where there is none.
+fn refuse_of_stream(matches: &ArgMatches) -> CommandResult {
+    let given = |name: &&str| matches.value_source(name) == Some(ValueSource::CommandLine);
+    match ["min-free", "on-full"].iter().find(|name| given(name)) {
+        Some(name) => {
+            Err(Failure::usage(format!("--{name} is about the file system of DST, which - has not")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Tells what would be saved. Pages of zeros are known when they are read only: the size is the most there
