@@ -69,8 +69,8 @@ pub use kernel::{
 };
 pub use progress::Progress;
 pub use save::{
-    Doubt, ElfOptions, Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, RawPlan, SavePlan, SaveReport,
-    StoredPages, WriteAt,
+    Doubt, ElfOptions, Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, RawPlan, SaveOrder, SavePlan,
+    SaveReport, StoredPages, WriteAt, WrittenOrder,
 };
 #[cfg(feature = "std")]
 pub use save::{

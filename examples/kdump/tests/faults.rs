@@ -696,6 +696,8 @@ fn formats_that_are_refused() {
         (&["--dry-run", "-d", "31", "src", "copy"], "SIZE(page)"),
         (&["--exclude", "zero,free", "src", "copy"], "SIZE(page)"),
         (&["--split", "2", "src", "copy"], "--split 2"),
+        (&["--format", "elf", "--order", "kernel-first", "src", "copy"], "--format kdump"),
+        (&["--format", "raw", "--order", "kernel-first", "src", "copy"], "--format kdump"),
     ] {
         let output = saves(&case, "refused", args, 1);
         assert!(said(&output).contains(part), "{args:?}: {}", said(&output));

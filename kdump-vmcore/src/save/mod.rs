@@ -28,10 +28,10 @@ pub use draft::Draft;
 #[cfg(feature = "std")]
 pub use file::{Estimate, SaveFailure, SaveFormat, SaveOptions, estimate, save, save_stream};
 pub use flatten::Flatten;
-pub use kdump::{KdumpOptions, KdumpPlan};
+pub use kdump::{KdumpOptions, KdumpPlan, SaveOrder};
 pub use plan::{ElfOptions, SavePlan};
 pub use raw::RawPlan;
-pub use report::{Doubt, LeftOut, SaveReport, StoredPages};
+pub use report::{Doubt, LeftOut, SaveReport, StoredPages, WrittenOrder};
 pub use sink::WriteAt;
 #[cfg(feature = "std")]
 pub use space::{OnFull, free_space};

@@ -13,7 +13,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use kdump_vmcore::codec::Codec;
 use kdump_vmcore::{
     Classes, Dump, ElfOptions, KdumpOptions, LeftOut, OnFull, PageClass, ReadOptions, SaveFormat,
-    SaveOptions, SaveReport,
+    SaveOptions, SaveOrder, SaveReport, WrittenOrder,
 };
 use serde_json::{Value, json};
 
@@ -47,6 +47,11 @@ VMCOREINFO describes it, of x86_64: with any class also those with memory errors
 hypervisor; --format elf leaves out rows of 256 pages and more. A page of which the record cannot be read is
 kept and counted. What the kernel does not tell enough for, or cannot have told, is refused by the name of the
 key, before anything is written. Where the records contradict it, all pages are kept. --split is refused. --dry-run tells what would be saved, and writes nothing.
+
+--order kernel-first (of kdump and flattened) writes the kernel's own memory before the rest: its text and
+data, page tables, stacks and slab, which is all that its array of struct page has neither as free, nor as user
+memory, nor as page cache. A disk that becomes full has these then. Where the array does not tell, the
+order is that of addresses, and a message says so.
 
 Where DST may need more than its file system has free, a message says so and what fits is saved; with
 --on-full stop nothing is written then. --min-free SIZE is left to others: saving ends in front of it as on a
@@ -111,6 +116,11 @@ pub(crate) fn command() -> Command {
                 "This many threads read and compress, one for each CPU at most; for elf they read",
             )
             .value_parser(value_parser!(u16).range(1..)),
+        )
+        .arg(
+            option("order", "ORDER", "Which pages are written first; of kdump and flattened only")
+                .value_parser(["address", "kernel-first"])
+                .default_value("address"),
         )
         .arg(
             option("min-free", "SIZE", "Leave so many bytes of DST's file system free: 64M, 1G")
@@ -345,10 +355,13 @@ fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
     let exclude = classes(matches);
     let level = matches.get_one::<i32>("level").copied();
     check_level(codec, level)?;
-    let options = KdumpOptions::default().codec(codec).level(level).threads(threads).exclude(exclude);
+    let kernel_first = text("order") == Some("kernel-first");
+    let order = if kernel_first { SaveOrder::KernelFirst } else { SaveOrder::ByAddress };
+    let options =
+        KdumpOptions::default().codec(codec).level(level).threads(threads).exclude(exclude).order(order);
     let usual = match (stdout, codec) {
         (true, _) => "flattened",
-        (_, None) if exclude.is_empty() => "elf",
+        (_, None) if exclude.is_empty() && !kernel_first => "elf",
         _ => "kdump",
     };
     let name = text("format").unwrap_or(usual);
@@ -358,6 +371,10 @@ fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
         }
         "elf" | "raw" if codec.is_some() => {
             Err(Failure::new(format!("--format {name} has no compression: use --format kdump")))
+        }
+        "elf" | "raw" if kernel_first => {
+            let why = "is written by address, as it tells only how far it is: use --format kdump";
+            Err(Failure::new(format!("--format {name} {why}")))
         }
         "raw" if !exclude.is_empty() => {
             let why = "--format raw cannot tell what is left out: use --format kdump or elf";
@@ -437,6 +454,17 @@ fn left_out(left_out: &LeftOut) -> Vec<String> {
     lines
 }
 
+/// In which order pages were written, where another one was asked for.
+fn order(order: WrittenOrder) -> Option<String> {
+    let because = match order {
+        WrittenOrder::ByAddress => return None,
+        WrittenOrder::KernelFirst { pages } => return Some(format!("first {pages} pages of the kernel")),
+        WrittenOrder::Unknown(error) => error.to_string(),
+        WrittenOrder::Doubtful(_) => "the kernel's records (struct page) contradict themselves".to_owned(),
+    };
+    Some(format!("all pages in the order of their addresses, not the kernel's first: {because}"))
+}
+
 /// What a reader of the log must know about the file.
 fn tell(report: &SaveReport) {
     let size = info::human_size;
@@ -446,7 +474,7 @@ fn tell(report: &SaveReport) {
         size(report.written),
         report.file_size
     );
-    for line in left_out(&report.left_out) {
+    for line in left_out(&report.left_out).into_iter().chain(order(report.order)) {
         crate::terminal::tell!("{line}");
     }
     if report.shared > 0 {
