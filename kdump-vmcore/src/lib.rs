@@ -70,7 +70,7 @@ pub use kernel::{
 pub use progress::Progress;
 pub use save::{
     Doubt, ElfOptions, Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, RawPlan, SaveOrder, SavePlan,
-    SaveReport, StoredPages, WriteAt, WrittenOrder,
+    SaveReport, StageTimes, StoredPages, WriteAt, WrittenOrder,
 };
 #[cfg(feature = "std")]
 pub use save::{

@@ -18,9 +18,12 @@ mod pages;
 mod plan;
 mod raw;
 mod report;
+#[cfg(feature = "std")]
+mod resume;
 mod sink;
 #[cfg(feature = "std")]
 mod space;
+mod times;
 
 pub use copy::Interrupted;
 #[cfg(feature = "std")]
@@ -35,3 +38,4 @@ pub use report::{Doubt, LeftOut, SaveReport, StoredPages, WrittenOrder};
 pub use sink::WriteAt;
 #[cfg(feature = "std")]
 pub use space::{OnFull, free_space};
+pub use times::StageTimes;

@@ -253,6 +253,18 @@ impl NotePlace {
         self.desc_at..self.at.saturating_add(self.size)
     }
 
+    /// Of these, the ranges that were known before: they never change.
+    #[cfg(feature = "std")]
+    pub(super) fn alike(&self) -> core::ops::Range<usize> {
+        let start = self.desc_at.saturating_add(SAVE_NOTE_HEAD);
+        start..start.saturating_add(self.known.saturating_mul(SAVE_NOTE_ENTRY))
+    }
+
+    #[cfg(feature = "std")]
+    pub(super) fn endian(&self) -> Endian {
+        self.encoding.endian
+    }
+
     /// Takes the note out of `bytes`, which stand at offset `start` of the file.
     pub(super) fn erase(&self, bytes: &mut [u8], start: usize) {
         let at = self.at.saturating_sub(start);

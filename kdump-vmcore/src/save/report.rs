@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::times::StageTimes;
 use crate::dump::{PageClass, Span, SpanKind, Unreadable};
 use crate::error::Error;
 
@@ -115,8 +116,12 @@ pub struct SaveReport {
     pub order: WrittenOrder,
     /// How the pages of a kdump-compressed file are stored; none of another file.
     pub stored: StoredPages,
+    /// How long each stage took.
+    pub times: StageTimes,
     /// Other defects the source had; its completeness lists them.
     pub source_defects: u32,
+    /// Bytes of an unfinished file that was gone on with, which are as they should be.
+    pub resumed: u64,
     /// Whether the unfinished file of a process that was killed was removed.
     pub removed_leftover: bool,
     /// Bytes that several PT_LOADs of the source list and the saved file holds once.

@@ -69,6 +69,11 @@ impl<'a> Bounded<'a, fn(&File) -> Option<u64>> {
 }
 
 impl<F: Fn(&File) -> Option<u64>> Bounded<'_, F> {
+    /// The same of a file that has `end` bytes already.
+    pub(super) fn behind(self, end: u64) -> Self {
+        Self { end, ..self }
+    }
+
     /// Asks for room for `need` bytes.
     fn grant(&mut self, need: u64) -> Result<(), Error> {
         if self.min_free == 0 {

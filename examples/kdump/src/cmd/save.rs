@@ -1,5 +1,6 @@
 //! `kdump save`: copies a dump, or /proc/vmcore, to a safe place.
 
+mod outcome;
 mod space;
 
 use core::time::Duration;
@@ -17,6 +18,7 @@ use kdump_vmcore::{
 };
 use serde_json::{Value, json};
 
+use self::outcome::Outcome;
 use super::info;
 use crate::args;
 use crate::failure::{CommandResult, Failure};
@@ -57,7 +59,12 @@ Where DST may need more than its file system has free, a message says so and wha
 --on-full stop nothing is written then. --min-free SIZE is left to others: saving ends in front of it as on a
 full disk, and DST.incomplete has what was saved.
 
-Exit status: 0 saved; 3 saved, but SRC lacked something; 1 not saved.
+--resume goes on with DST.incomplete (elf and kdump): what is there is compared with what SRC gives, byte for
+byte, and the file becomes what it had been without a break. Where there is none it begins one; where it is of another
+dump, or was begun with other options, that is told and nothing is changed.
+
+Exit status: 0 saved; 3 saved, but SRC lacked something; 4 not saved to the end, DST.incomplete or what arrived
+has a part; 1 nothing saved; 2 the command line makes no sense. --json tells the same and what was done.
 
 Examples:
   kdump save /proc/vmcore /var/crash/vmcore
@@ -145,6 +152,13 @@ pub(crate) fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Write over a device even if it holds something else than zeros or a dump"),
         )
+        .arg(
+            Arg::new("resume")
+                .long("resume")
+                .action(ArgAction::SetTrue)
+                .help("Go on with DST.incomplete, once what is there is found to be what SRC gives"),
+        )
+        .arg(info::json_arg().help("Print what was done as a JSON document; not with DST -"))
         .arg(progress::arg())
 }
 
@@ -195,15 +209,20 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
         name.push(".incomplete");
         new_file::leftover(&PathBuf::from(name));
     }
-    let report = result.map_err(|failure| Failure::from(failure).of(destination.display()))?;
-    tell(&report);
+    let time = begun.elapsed();
+    let outcome = Outcome::of(result, destination);
+    if let Outcome::Whole(report) | Outcome::Lacking(report) = &outcome {
+        tell(report);
+    }
     if matches.get_one::<String>("progress").is_some_and(|how| how == "json") {
-        crate::terminal::tell!("{}", document(&report, begun.elapsed()));
+        if let Some(report) = outcome.report() {
+            crate::terminal::tell!("{}", document(report, time));
+        }
     }
-    if report.is_whole() {
-        return Ok(());
+    if matches.get_flag("json") {
+        crate::json::print(&outcome.document(format, destination, time))?;
     }
-    Err(Failure::lacking(format!("{} is saved, but {}", destination.display(), lacking(&report))))
+    outcome.end(destination)
 }
 
 /// What is asked for and allowed.
@@ -211,15 +230,16 @@ fn options(matches: &ArgMatches, format: SaveFormat) -> SaveOptions {
     let stop = matches.get_one::<String>("on-full").is_some_and(|what| what == "stop");
     let on_full = if stop { OnFull::Stop } else { OnFull::Keep };
     let min_free = matches.get_one::<u64>("min-free").copied().unwrap_or(0);
-    SaveOptions::default().force(matches.get_flag("force")).format(format).min_free(min_free).on_full(on_full)
+    let options = SaveOptions::default().format(format).min_free(min_free).on_full(on_full);
+    options.force(matches.get_flag("force")).resume(matches.get_flag("resume"))
 }
 
 /// Options about a file system make no sense where there is none.
 fn refuse_of_stream(matches: &ArgMatches) -> CommandResult {
     let given = |name: &&str| matches.value_source(name) == Some(ValueSource::CommandLine);
-    match ["min-free", "on-full"].iter().find(|name| given(name)) {
+    match ["min-free", "on-full", "resume", "json"].iter().find(|name| given(name)) {
         Some(name) => {
-            Err(Failure::usage(format!("--{name} is about the file system of DST, which - has not")))
+            Err(Failure::usage(format!("--{name} is for a DST that is a file: - is standard output")))
         }
         None => Ok(()),
     }
@@ -229,7 +249,8 @@ fn refuse_of_stream(matches: &ArgMatches) -> CommandResult {
 /// can be.
 fn dry_run(matches: &ArgMatches, dump: &Dump<'_>, format: SaveFormat) -> CommandResult {
     let estimate = kdump_vmcore::estimate(dump, format).map_err(|error| Failure::new(error.to_string()))?;
-    if matches.get_one::<String>("progress").is_some_and(|how| how == "json") {
+    let to_stdout = matches.get_flag("json");
+    if to_stdout || matches.get_one::<String>("progress").is_some_and(|how| how == "json") {
         let document = json!({
             "saved": false,
             "memory": estimate.memory,
@@ -238,7 +259,11 @@ fn dry_run(matches: &ArgMatches, dump: &Dump<'_>, format: SaveFormat) -> Command
             "undecided_pages": estimate.left_out.unreadable,
             "pages_without_record": estimate.left_out.without,
         });
-        crate::terminal::tell!("{document}");
+        if to_stdout {
+            crate::json::print(&document)?;
+        } else {
+            crate::terminal::tell!("{document}");
+        }
         return Ok(());
     }
     for line in left_out(&estimate.left_out) {
@@ -289,6 +314,14 @@ fn document(report: &SaveReport, time: Duration) -> Value {
         "milliseconds": u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
         "bytes_per_second": u64::try_from(rate).unwrap_or(u64::MAX),
         "written": report.written,
+        "resumed": report.resumed,
+        "stage_milliseconds": {
+            "read": report.times.read / 1_000_000,
+            "zero_test": report.times.zero_test / 1_000_000,
+            "compress": report.times.compress / 1_000_000,
+            "write": report.times.write / 1_000_000,
+            "sync": report.times.sync / 1_000_000,
+        },
         "stored_pages": {
             "zero": report.stored.zero,
             "plain": report.stored.plain,
@@ -454,6 +487,11 @@ fn left_out(left_out: &LeftOut) -> Vec<String> {
     lines
 }
 
+/// Whether pages were written in the order that was asked for.
+fn is_followed(order: WrittenOrder) -> bool {
+    matches!(order, WrittenOrder::ByAddress | WrittenOrder::KernelFirst { .. })
+}
+
 /// In which order pages were written, where another one was asked for.
 fn order(order: WrittenOrder) -> Option<String> {
     let because = match order {
@@ -474,6 +512,12 @@ fn tell(report: &SaveReport) {
         size(report.written),
         report.file_size
     );
+    if report.resumed > 0 {
+        crate::terminal::tell!(
+            "went on with what was there: {} bytes of it are as they should be",
+            report.resumed
+        );
+    }
     for line in left_out(&report.left_out).into_iter().chain(order(report.order)) {
         crate::terminal::tell!("{line}");
     }

@@ -11,6 +11,8 @@ use super::super::losses::{FOUND_ROOM, Losses};
 use super::super::note::{BLOCK, stub};
 use super::super::plan::source_defects;
 use super::super::report::WrittenOrder;
+#[cfg(feature = "std")]
+use super::super::resume::Fixed;
 use super::super::{Interrupted, SaveReport, WriteAt};
 use super::batch::Batches;
 use super::block::{Block, Page, Worker, flag};
@@ -50,12 +52,30 @@ impl KdumpPlan<'_> {
         sink: &mut W,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<SaveReport, Interrupted> {
-        let early = |error| Interrupted { error, good: 0, size: self.size(), report: Box::default() };
-        let mut writer = Writer::new(self, sink, progress).map_err(early)?;
+        self.copy_behind(0, sink, progress)
+    }
+
+    /// What a file that is gone on with is to begin with.
+    #[cfg(feature = "std")]
+    pub(in super::super) fn fixed(&self) -> Result<Fixed<'_>, Error> {
+        let stub = stub(self.dump.encoding(), self.dump.facts().e_machine)?;
+        Ok(Fixed { head: &self.head, note: &self.note, stub, data: self.data() })
+    }
+
+    /// As [`KdumpPlan::copy`] into a file that says to be written up to `resumed`; 0 is a new one. `sink` takes
+    /// what is there for written.
+    pub(in super::super) fn copy_behind<W: WriteAt + ?Sized>(
+        &self,
+        resumed: u64,
+        sink: &mut W,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<SaveReport, Interrupted> {
+        let early = |error| Interrupted { error, good: resumed, size: self.size(), report: Box::default() };
+        let mut writer = Writer::new(self, resumed, sink, progress).map_err(early)?;
         match writer.run() {
             Ok(()) => Ok(writer.report),
             Err(error) => {
-                if writer.begun && !writer.unsure {
+                if writer.begun && !writer.unsure && writer.data.written() >= resumed {
                     // The error that ended the work is the one to tell.
                     let _ = writer.checkpoint();
                 }
@@ -64,6 +84,7 @@ impl KdumpPlan<'_> {
                     (true, false) => writer.data.written(),
                     (true, true) => writer.noted,
                 };
+                let good = good.max(resumed);
                 let size = self.max_size();
                 Err(Interrupted { error, good, size, report: Box::new(writer.report) })
             }
@@ -94,6 +115,8 @@ pub(super) struct Writer<'a, 'd, W: ?Sized> {
     descs: Vec<(u64, Desc)>,
     /// What the file says is good.
     noted: u64,
+    /// What it said before; 0 of a new one.
+    resumed: u64,
     done: u64,
     /// Bytes of the bitmaps that may yet be left out: a reader of a stream takes more zeros than these for
     /// an attack.
@@ -107,6 +130,7 @@ pub(super) struct Writer<'a, 'd, W: ?Sized> {
 impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
     fn new(
         plan: &'a KdumpPlan<'d>,
+        resumed: u64,
         sink: &'a mut W,
         progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Self, Error> {
@@ -145,7 +169,8 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
             note,
             data,
             descs,
-            noted: plan.data(),
+            noted: resumed.max(plan.data()),
+            resumed,
             done: 0,
             gaps,
             begun: false,
@@ -187,6 +212,7 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
         let mut at = self.data.end();
         self.data.push(self.sink, block.data())?;
         self.report.written = self.report.written.saturating_add(block.data().len() as u64);
+        self.report.times.add(block.times);
         let mut lost = block.lost.iter();
         for (pfn, state) in block.runs.iter().cloned().flatten().zip(&block.pages) {
             if pfn != self.next {
@@ -261,7 +287,9 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
     /// Takes the place of what was there: from the first write on there is no older dump.
     fn begin(&mut self) -> Result<(), Error> {
         let plan = self.plan;
-        if self.sink.rewrites() {
+        if self.resumed > 0 {
+            self.tables()?;
+        } else if self.sink.rewrites() {
             let machine = plan.dump.facts().e_machine;
             self.sink.write_all_at(0, &stub(plan.dump.encoding(), machine)?)?;
             self.sync()?;
