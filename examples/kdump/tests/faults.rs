@@ -11,6 +11,9 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "faults/matrix.rs"]
+mod matrix;
+
 use core::cell::Cell;
 use core::time::Duration;
 use std::fs;
@@ -331,7 +334,7 @@ fn sources_that_go_away_or_are_none_in_one() {
 
 /// Places in the middle of what is written of the sample: the first block, the header, memory, the
 /// last writes.
-const POINTS: [u64; 9] = [0, 100, 512, 4096, 30_000, 60_000, 200_000, 299_000, 302_000];
+const POINTS: [u64; 5] = [0, 600, 30_000, 200_000, 302_000];
 
 /// A file that is told to be unfinished by all commands, and whose bytes are the sample's. Returns
 /// whether its header was written.
@@ -844,7 +847,8 @@ fn devices_that_are_interrupted() {
 fn devices_that_are_interrupted_in_one() {
     for fault in ["kill", "int", "eio"] {
         for point in [1, 512, 513, 5000, 30_000, 60_000, 200_000, 299_000, 302_000, 320_000] {
-            for old in [older(), vec![]] {
+            // What was there does not matter to how it ends.
+            for old in if fault == "kill" { vec![older(), vec![]] } else { vec![older()] } {
                 let what = format!("{fault} at {point}");
                 let mut case = Case::new("devices-interrupted");
                 device(&mut case, &old);

@@ -29,6 +29,14 @@ pub(super) struct Fixed<'p> {
 }
 
 impl Fixed<'_> {
+    /// Whether the first block is that of a file with nothing in it: the stub, as far as it was written, or with the
+    /// beginning of what was to replace it.
+    fn is_stub(&self, first: &[u8]) -> bool {
+        let replaced = first.iter().zip(self.head).take_while(|(found, new)| found == new).count();
+        let rest = |skip: usize| first.get(skip..) == self.stub.get(skip..first.len());
+        rest(0) || first.len() == BLOCK && replaced < BLOCK && rest(replaced)
+    }
+
     /// The offset up to which `file` says that it is written, if it is a beginning of this file; `None` when
     /// there is nothing in it as yet.
     ///
@@ -39,8 +47,8 @@ impl Fixed<'_> {
         let size = file.metadata().map_err(failed)?.len();
         let mut found = zeroed("the header of the unfinished file", size.min(self.head.len() as u64))?;
         file.read_exact_at(&mut found, 0).map_err(failed)?;
-        let first = found.get(..BLOCK).unwrap_or_default();
-        if is_zero(&found) || first == self.stub {
+        let first = found.get(..BLOCK.min(found.len())).unwrap_or_default();
+        if is_zero(&found) || self.is_stub(first) {
             return Ok(None);
         }
         let refuse = |reason| Err(Error::Refused { reason });
