@@ -229,24 +229,24 @@ fn where_there_is_nothing_it_begins() {
         let place = Place::new("nothing");
         assert_eq!(place.save(&source, of(format).resume(true), u64::MAX).unwrap().resumed, 0);
         let expected = fs::read(place.at("copy")).unwrap();
-        // As a process leaves it that was killed before it wrote, or behind its first write.
-        let stub = {
+        let damaged = {
             place.save(&source, of(format), 0).unwrap_err();
             let mut stub = place.left();
             stub.truncate(512);
-            stub[48..].fill(0);
+            stub[48..].fill(0xee);
             stub
         };
+        // As a process leaves it that was killed before it wrote.
         for left in [vec![], vec![0; 4096]] {
             fs::write(place.at("copy.incomplete"), left).unwrap();
             let report = place.save(&source, of(format).resume(true), u64::MAX).unwrap();
             assert_eq!(report.resumed, 0, "{format:?}");
             assert!(fs::read(place.at("copy")).unwrap() == expected, "{format:?}");
         }
-        fs::write(place.at("copy.incomplete"), &stub).unwrap();
+        fs::write(place.at("copy.incomplete"), &damaged).unwrap();
         assert!(
             place.save(&source, of(format).resume(true), u64::MAX).is_err(),
-            "a header alone says nothing"
+            "a damaged header says nothing"
         );
     }
 }
