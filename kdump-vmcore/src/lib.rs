@@ -69,11 +69,13 @@ pub use kernel::{
 };
 pub use progress::Progress;
 pub use save::{
-    Doubt, ElfOptions, Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, RawPlan, SavePlan, SaveReport,
-    StoredPages, WriteAt,
+    Doubt, ElfOptions, Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, RawPlan, SaveOrder, SavePlan,
+    SaveReport, StageTimes, StoredPages, WriteAt, WrittenOrder,
 };
 #[cfg(feature = "std")]
-pub use save::{Draft, Estimate, SaveFailure, SaveFormat, SaveOptions, estimate, save, save_stream};
+pub use save::{
+    Draft, Estimate, OnFull, SaveFailure, SaveFormat, SaveOptions, estimate, free_space, save, save_stream,
+};
 pub use source::{FileId, Flattened, MemoryImage, OldMemory, PhysMemory, ReadAt};
 #[cfg(feature = "std")]
 pub use source::{MappedFile, open_dump_file};

@@ -8,10 +8,12 @@
 mod batch;
 mod block;
 mod head;
+mod order;
 mod plan;
 mod stream;
 #[cfg(feature = "std")]
 mod threads;
 mod write;
 
+pub use order::SaveOrder;
 pub use plan::{KdumpOptions, KdumpPlan};

@@ -10,6 +10,9 @@ use super::super::copy::{CHECKPOINT, note_loss};
 use super::super::losses::{FOUND_ROOM, Losses};
 use super::super::note::{BLOCK, stub};
 use super::super::plan::source_defects;
+use super::super::report::WrittenOrder;
+#[cfg(feature = "std")]
+use super::super::resume::Fixed;
 use super::super::{Interrupted, SaveReport, WriteAt};
 use super::batch::Batches;
 use super::block::{Block, Page, Worker, flag};
@@ -49,12 +52,30 @@ impl KdumpPlan<'_> {
         sink: &mut W,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<SaveReport, Interrupted> {
-        let early = |error| Interrupted { error, good: 0, size: self.size(), report: Box::default() };
-        let mut writer = Writer::new(self, sink, progress).map_err(early)?;
+        self.copy_behind(0, sink, progress)
+    }
+
+    /// What a file that is gone on with is to begin with.
+    #[cfg(feature = "std")]
+    pub(in super::super) fn fixed(&self) -> Result<Fixed<'_>, Error> {
+        let stub = stub(self.dump.encoding(), self.dump.facts().e_machine)?;
+        Ok(Fixed { head: &self.head, note: &self.note, stub, data: self.data() })
+    }
+
+    /// As [`KdumpPlan::copy`] into a file that says to be written up to `resumed`; 0 is a new one. `sink` takes
+    /// what is there for written.
+    pub(in super::super) fn copy_behind<W: WriteAt + ?Sized>(
+        &self,
+        resumed: u64,
+        sink: &mut W,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<SaveReport, Interrupted> {
+        let early = |error| Interrupted { error, good: resumed, size: self.size(), report: Box::default() };
+        let mut writer = Writer::new(self, resumed, sink, progress).map_err(early)?;
         match writer.run() {
             Ok(()) => Ok(writer.report),
             Err(error) => {
-                if writer.begun && !writer.unsure {
+                if writer.begun && !writer.unsure && writer.data.written() >= resumed {
                     // The error that ended the work is the one to tell.
                     let _ = writer.checkpoint();
                 }
@@ -63,12 +84,16 @@ impl KdumpPlan<'_> {
                     (true, false) => writer.data.written(),
                     (true, true) => writer.noted,
                 };
+                let good = good.max(resumed);
                 let size = self.max_size();
                 Err(Interrupted { error, good, size, report: Box::new(writer.report) })
             }
         }
     }
 }
+
+/// A descriptor: offset, bytes, flags.
+type Desc = (u64, u32, u32);
 
 /// The state of one copy.
 pub(super) struct Writer<'a, 'd, W: ?Sized> {
@@ -78,17 +103,20 @@ pub(super) struct Writer<'a, 'd, W: ?Sized> {
     report: SaveReport,
     /// What could not be read.
     found: Losses,
-    /// The page behind the last one.
+    /// The page behind the last one, and the number of its descriptor.
     next: u64,
+    slot: u64,
+    /// Whether the pages are those of the second pass.
+    second: bool,
     /// The blocks of the header with the note.
     note: Vec<u8>,
     data: Stream,
-    /// Descriptors that are not written: offset, bytes, flags.
-    descs: Vec<(u64, u32, u32)>,
-    /// Where the next one is written.
-    desc_at: u64,
+    /// Descriptors that are not written: number, and offset, bytes, flags.
+    descs: Vec<(u64, Desc)>,
     /// What the file says is good.
     noted: u64,
+    /// What it said before; 0 of a new one.
+    resumed: u64,
     done: u64,
     /// Bytes of the bitmaps that may yet be left out: a reader of a stream takes more zeros than these for
     /// an attack.
@@ -102,6 +130,7 @@ pub(super) struct Writer<'a, 'd, W: ?Sized> {
 impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
     fn new(
         plan: &'a KdumpPlan<'d>,
+        resumed: u64,
         sink: &'a mut W,
         progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Self, Error> {
@@ -109,7 +138,7 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
         let blocks = plan.head.get(plan.note.blocks()).unwrap_or_default();
         append(&mut note, "the note of the new file", blocks)?;
         let mut descs = Vec::new();
-        let need = DESCS.saturating_mul(size_of::<(u64, u32, u32)>()) as u64;
+        let need = DESCS.saturating_mul(size_of::<(u64, Desc)>()) as u64;
         descs.try_reserve(DESCS).map_err(|_| Error::OutOfMemory { what: "descriptors of pages", need })?;
         let ranges = collect("the memory the source lacks", plan.known.ranges.iter().copied())?;
         let report = SaveReport {
@@ -118,12 +147,16 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
             missing: plan.missing,
             corrupt: plan.corrupt,
             left_out: plan.scan,
+            order: plan.order,
             source_defects: source_defects(plan.dump),
             ..SaveReport::default()
         };
         let data = Stream::new(plan.data())?;
         let gaps = if sink.rewrites() { u64::MAX } else { MAX_GAPS };
-        let (found, desc_at, noted) = (Losses::with_room(FOUND_ROOM)?, plan.table(), plan.data());
+        let mut found = Losses::with_room(FOUND_ROOM)?;
+        if plan.later.is_some() {
+            found.keep_half();
+        }
         Ok(Self {
             plan,
             sink,
@@ -131,11 +164,13 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
             report,
             found,
             next: 0,
+            slot: 0,
+            second: false,
             note,
             data,
             descs,
-            desc_at,
-            noted,
+            noted: resumed.max(plan.data()),
+            resumed,
             done: 0,
             gaps,
             begun: false,
@@ -146,7 +181,7 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
     fn run(&mut self) -> Result<(), Error> {
         self.begin()?;
         let plan = self.plan;
-        let batches = Batches::new(&plan.readable, &plan.left_out, plan.batch_pages());
+        let batches = Batches::new(&plan.readable, plan.chosen(), plan.batch_pages());
         #[cfg(feature = "std")]
         if plan.options.threads > 1 && plan.pages > plan.batch_pages() {
             super::threads::run(self, plan, batches)?;
@@ -177,11 +212,11 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
         let mut at = self.data.end();
         self.data.push(self.sink, block.data())?;
         self.report.written = self.report.written.saturating_add(block.data().len() as u64);
+        self.report.times.add(block.times);
         let mut lost = block.lost.iter();
         for (pfn, state) in block.runs.iter().cloned().flatten().zip(&block.pages) {
             if pfn != self.next {
-                // What lies between is a hole, listed already, or left out.
-                self.found.pass(1, false);
+                self.go_to(pfn);
             }
             self.next = pfn.saturating_add(1);
             let desc = match *state {
@@ -210,7 +245,11 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
                 self.data.flush(self.sink)?;
                 self.flush_descs()?;
             }
-            self.descs.push(desc);
+            if let (WrittenOrder::KernelFirst { pages }, false) = (&mut self.report.order, self.second) {
+                *pages = pages.saturating_add(1);
+            }
+            self.descs.push((self.slot, desc));
+            self.slot = self.slot.saturating_add(1);
         }
         self.done = self.done.saturating_add((block.pages.len() as u64).saturating_mul(plan.page_size()));
         if self.data.written().saturating_sub(self.noted) >= CHECKPOINT && self.sink.rewrites() {
@@ -218,6 +257,22 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
         }
         let state = Progress { done: self.done, total: plan.memory(), written: self.report.written };
         if (self.progress)(state).is_break() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// Goes on with page `pfn`.
+    fn go_to(&mut self, pfn: u64) {
+        if pfn < self.next {
+            // The second pass.
+            self.found.restart();
+            (self.next, self.slot, self.second) = (0, 0, true);
+        }
+        // What lies between is a hole, listed already, or left out, and of two passes the pages of the other.
+        self.found.pass(1, false);
+        if self.plan.later.is_some() {
+            let between = self.plan.stored(self.next, pfn);
+            self.slot = self.slot.saturating_add(between);
+            self.found.pass(between.saturating_mul(self.plan.page_size()), true);
+        }
     }
 
     fn lose(&mut self, pfn: u64, error: Option<Error>) {
@@ -232,7 +287,9 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
     /// Takes the place of what was there: from the first write on there is no older dump.
     fn begin(&mut self) -> Result<(), Error> {
         let plan = self.plan;
-        if self.sink.rewrites() {
+        if self.resumed > 0 {
+            self.tables()?;
+        } else if self.sink.rewrites() {
             let machine = plan.dump.facts().e_machine;
             self.sink.write_all_at(0, &stub(plan.dump.encoding(), machine)?)?;
             self.sync()?;
@@ -327,17 +384,25 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
     /// Writes the descriptors of pages that are written.
     fn flush_descs(&mut self) -> Result<(), Error> {
         let written = self.data.written();
-        let good = |(at, len, _): &&(u64, u32, u32)| at.saturating_add((*len).into()) <= written;
+        let good = |(_, (at, len, _)): &&(u64, Desc)| at.saturating_add((*len).into()) <= written;
         let count = self.descs.iter().take_while(good).count();
         let endian = self.plan.encoding().endian;
         let mut bytes = zeroed("descriptors of pages", (count as u64).saturating_mul(DESC_LEN as u64))?;
-        for (place, desc) in bytes.chunks_exact_mut(DESC_LEN).zip(&self.descs) {
-            place.copy_from_slice(&encode_desc(endian, *desc));
+        let mut done = 0;
+        // Those that follow each other are written together.
+        while let Some(&(first, _)) = self.descs.get(done).filter(|_| done < count) {
+            let rest = self.descs.get(done..count).unwrap_or_default();
+            let run =
+                (first..).zip(rest).take_while(|(slot, (other, _))| slot == other).map(|(_, found)| found);
+            let mut size = 0_usize;
+            for (place, (_, desc)) in bytes.chunks_exact_mut(DESC_LEN).zip(run) {
+                place.copy_from_slice(&encode_desc(endian, *desc));
+                size = size.saturating_add(DESC_LEN);
+            }
+            let at = self.plan.table().saturating_add(first.saturating_mul(DESC_LEN as u64));
+            self.write(at, bytes.get(..size).unwrap_or_default())?;
+            done = done.saturating_add(size / DESC_LEN);
         }
-        if !bytes.is_empty() {
-            self.write(self.desc_at, &bytes)?;
-        }
-        self.desc_at = self.desc_at.saturating_add(bytes.len() as u64);
         self.descs.drain(..count);
         Ok(())
     }
@@ -371,7 +436,9 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
         let mut head = Vec::new();
         append(&mut head, "the header of the new file", &plan.head)?;
         let given_up = self.report.given_up;
-        plan.note.fill(&mut head, 0, None, &self.found.ranges, given_up);
+        let mut note = plan.note.clone();
+        note.scattered = note.scattered.map(|_| self.data.end());
+        note.fill(&mut head, 0, None, &self.found.ranges, given_up);
         if !self.sink.rewrites() {
             let changing = plan.note.changing();
             let bytes = head.get(changing.clone()).unwrap_or_default();
