@@ -73,7 +73,9 @@ pub use save::{
     StoredPages, WriteAt,
 };
 #[cfg(feature = "std")]
-pub use save::{Draft, Estimate, SaveFailure, SaveFormat, SaveOptions, estimate, save, save_stream};
+pub use save::{
+    Draft, Estimate, SaveFailure, SaveFormat, SaveOptions, estimate, save, save_split, save_stream,
+};
 pub use source::{FileId, Flattened, MemoryImage, OldMemory, PhysMemory, ReadAt};
 #[cfg(feature = "std")]
 pub use source::{MappedFile, open_dump_file};

@@ -54,7 +54,7 @@ impl SaveFailure {
         }
     }
 
-    fn early(error: Error) -> Self {
+    pub(super) fn early(error: Error) -> Self {
         Self { error, kept: None, good: 0, size: 0, report: Box::default() }
     }
 }
@@ -308,7 +308,7 @@ fn save_to_file(
 }
 
 /// Cuts the file to its good part, or removes it when there is none.
-fn keep(draft: Draft, interrupted: Interrupted, cut: bool) -> SaveFailure {
+pub(super) fn keep(draft: Draft, interrupted: Interrupted, cut: bool) -> SaveFailure {
     let Interrupted { error, good, size, mut report } = interrupted;
     report.removed_leftover = draft.removed_leftover();
     if good == 0 {

@@ -19,6 +19,8 @@ mod plan;
 mod raw;
 mod report;
 mod sink;
+#[cfg(feature = "std")]
+mod split;
 
 pub use copy::Interrupted;
 #[cfg(feature = "std")]
@@ -31,3 +33,5 @@ pub use plan::{ElfOptions, SavePlan};
 pub use raw::RawPlan;
 pub use report::{Doubt, LeftOut, SaveReport, StoredPages};
 pub use sink::WriteAt;
+#[cfg(feature = "std")]
+pub use split::save_split;

@@ -8,7 +8,10 @@
 mod batch;
 mod block;
 mod head;
+mod part;
 mod plan;
+#[cfg(feature = "std")]
+mod set;
 mod stream;
 #[cfg(feature = "std")]
 mod threads;
