@@ -74,7 +74,8 @@ pub use save::{
 };
 #[cfg(feature = "std")]
 pub use save::{
-    Draft, Estimate, SaveFailure, SaveFormat, SaveOptions, estimate, save, save_split, save_stream,
+    Draft, Estimate, SaveFailure, SaveFormat, SaveOptions, SplitFailure, estimate, save, save_split,
+    save_stream,
 };
 pub use source::{FileId, Flattened, MemoryImage, OldMemory, PhysMemory, ReadAt};
 #[cfg(feature = "std")]

@@ -336,11 +336,12 @@ fn files_get_their_names_when_they_are_whole() {
         names.iter().map(|name| Box::new(kdump_vmcore::open_dump_file(name).unwrap()) as Box<dyn ReadAt>);
     let set = Dump::open_parts(parts.collect()).unwrap();
     let failure = save_split(&set, &names[2..], options(None, 1), &mut go_on).unwrap_err();
-    assert!(matches!(failure.error, Error::Refused { .. }), "{failure}");
+    assert!(matches!(failure.failure.error, Error::Refused { .. }), "{failure}");
+    assert_eq!(failure.destination.as_ref(), Some(&names[2]));
     // What fails keeps its part; what does not is in its place.
     std::fs::remove_file(&names[1]).unwrap();
     std::fs::create_dir(&names[1]).unwrap();
     let failure = save_split(&source, &names, options(None, 1), &mut go_on).unwrap_err();
-    assert!(failure.kept.is_none(), "{failure}");
+    assert_eq!((failure.destination.as_ref(), failure.failure.kept), (Some(&names[1]), None));
     std::fs::remove_dir_all(&directory).unwrap();
 }

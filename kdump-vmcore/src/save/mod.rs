@@ -34,4 +34,4 @@ pub use raw::RawPlan;
 pub use report::{Doubt, LeftOut, SaveReport, StoredPages};
 pub use sink::WriteAt;
 #[cfg(feature = "std")]
-pub use split::save_split;
+pub use split::{SplitFailure, save_split};

@@ -3,6 +3,8 @@
 use core::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use thiserror::Error;
+
 use super::draft::{Draft, check};
 use super::file::keep;
 use super::{Interrupted, KdumpOptions, KdumpPlan, LeftOut, SaveFailure, SaveReport};
@@ -14,6 +16,26 @@ use crate::room::push;
 /// What takes room for each file.
 const WHAT: &str = "the parts of the dump";
 
+/// Saving a set of files that failed: one of them did first, or all cannot be begun.
+#[derive(Clone, Debug, Error)]
+#[error("{failure}")]
+pub struct SplitFailure {
+    /// Which of the destinations failed; `None` where it is no matter of one.
+    pub destination: Option<PathBuf>,
+    /// How, and what is left of it. The report is that of all files.
+    pub failure: Box<SaveFailure>,
+}
+
+impl SplitFailure {
+    fn early(destination: Option<&Path>, error: Error) -> Self {
+        Self { destination: destination.map(Path::to_owned), failure: Box::new(SaveFailure::early(error)) }
+    }
+
+    fn all(error: Error) -> Self {
+        Self::early(None, error)
+    }
+}
+
 /// Saves `dump` as a set of kdump-compressed files, one at each of `destinations`, which must be given together to
 /// read them ([`Dump::open_parts`]): here, to crash, to libkdumpfile, to `makedumpfile --reassemble`.
 ///
@@ -24,30 +46,32 @@ const WHAT: &str = "the parts of the dump";
 /// The report is that of all files.
 ///
 /// # Errors
-/// [`SaveFailure`] of the first file that failed by itself.
+/// [`SplitFailure`] of the first file that failed by itself.
 pub fn save_split(
     dump: &Dump<'_>,
     destinations: &[PathBuf],
     options: KdumpOptions,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<SaveReport, SaveFailure> {
+) -> Result<SaveReport, SplitFailure> {
     if let Some(reason) = unlike_files(destinations) {
-        return Err(SaveFailure::early(Error::Refused { reason }));
+        return Err(SplitFailure::all(Error::Refused { reason }));
     }
     for destination in destinations {
-        check(destination, dump.files()).map_err(SaveFailure::early)?;
+        check(destination, dump.files()).map_err(|error| SplitFailure::early(Some(destination), error))?;
     }
-    let plan = KdumpPlan::new(dump, options).map_err(SaveFailure::early)?;
+    let plan = KdumpPlan::new(dump, options).map_err(SplitFailure::all)?;
+    plan.split(u16::try_from(destinations.len()).unwrap_or(u16::MAX)).map_err(SplitFailure::all)?;
     let mut drafts = Vec::new();
     for destination in destinations {
         let draft = Draft::create(destination, dump.files());
-        push(&mut drafts, WHAT, draft.map_err(SaveFailure::early)?).map_err(SaveFailure::early)?;
+        let draft = draft.map_err(|error| SplitFailure::early(Some(destination), error))?;
+        push(&mut drafts, WHAT, draft).map_err(SplitFailure::all)?;
     }
     let mut sinks = Vec::new();
     for draft in &drafts {
-        push(&mut sinks, WHAT, draft.file()).map_err(SaveFailure::early)?;
+        push(&mut sinks, WHAT, draft.file()).map_err(SplitFailure::all)?;
     }
-    let outcomes = plan.copy_split(&mut sinks, progress).map_err(SaveFailure::early)?;
+    let outcomes = plan.copy_split(&mut sinks, progress).map_err(SplitFailure::all)?;
     let mut all = SaveReport::default();
     let mut failures = Vec::new();
     for ((draft, destination), outcome) in drafts.into_iter().zip(destinations).zip(outcomes) {
@@ -64,12 +88,16 @@ pub fn save_split(
                 Some(keep(draft, Interrupted { error, good, size, report }, true))
             }
         };
-        failures.extend(failure);
+        let destination = Some(destination.clone());
+        failures.extend(failure.map(|failure| SplitFailure { destination, failure: Box::new(failure) }));
     }
-    // Those that were asked to end tell less than who asked.
-    let own = failures.iter().position(|failure| failure.error != Error::Cancelled).unwrap_or(0);
+    // Those that were asked to end tell less than one that failed by itself.
+    let own = failures.iter().position(|failed| failed.failure.error != Error::Cancelled).unwrap_or(0);
     match failures.into_iter().nth(own) {
-        Some(failure) => Err(SaveFailure { report: Box::new(all), ..failure }),
+        Some(mut failed) => {
+            failed.failure.report = Box::new(all);
+            Err(failed)
+        }
         None => Ok(all),
     }
 }
