@@ -27,6 +27,7 @@ const VERSION: u32 = 1;
 /// [`SAVE_NOTE_ENTRY`] as it stands in the note.
 const ENTRY_SIZE: u32 = 24;
 const UNFINISHED: u32 = 1;
+const SCATTERED: u32 = 2;
 const MISSING: u32 = 1;
 const UNREADABLE: u32 = 2;
 const EXCLUDED: u32 = 3;
@@ -42,7 +43,8 @@ struct Head<O: ByteOrder> {
     entry_size: U32<O>,
     given_up: U64<O>,
     defects: U32<O>,
-    reserved: [u8; 12],
+    reserved: [u8; 4],
+    file_size: U64<O>,
 }
 
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -128,6 +130,9 @@ pub struct SaveState {
     pub given_up: u64,
     /// Other defects the source had.
     pub defects: u32,
+    /// Where the data of pages does not stand in the order of their addresses: the bytes of the whole file, 0
+    /// in one that is not written to its end.
+    pub scattered: Option<u64>,
 }
 
 impl SaveState {
@@ -140,15 +145,18 @@ impl SaveState {
     }
 
     fn raw<O: ByteOrder>(&self) -> Head<O> {
+        let unfinished = if self.good.is_some() { UNFINISHED } else { 0 };
+        let flags = unfinished | if self.scattered.is_some() { SCATTERED } else { 0 };
         Head {
             version: VERSION.into(),
-            flags: if self.good.is_some() { UNFINISHED } else { 0 }.into(),
+            flags: flags.into(),
             good: self.good.unwrap_or(0).into(),
             count: self.count.into(),
             entry_size: ENTRY_SIZE.into(),
             given_up: self.given_up.into(),
             defects: self.defects.into(),
-            reserved: [0; 12],
+            reserved: [0; 4],
+            file_size: self.scattered.unwrap_or(0).into(),
         }
     }
 }
@@ -192,6 +200,7 @@ impl<'a> SaveNote<'a> {
             count: raw.count.get(),
             given_up: raw.given_up.get(),
             defects: raw.defects.get(),
+            scattered: (raw.flags.get() & SCATTERED != 0).then(|| raw.file_size.get()),
         };
         Some(Ok(Self { state, entry_size, entries, endian }))
     }
@@ -250,7 +259,8 @@ mod tests {
         ];
         for endian in [Endian::Little, Endian::Big] {
             for good in [None, Some(7)] {
-                let state = SaveState { good, count: 4, given_up: 3, defects: 4 };
+                let scattered = good.map(|good| good << 40);
+                let state = SaveState { good, count: 4, given_up: 3, defects: 4, scattered };
                 let bytes = written(endian, &state, &ranges);
                 let note = SaveNote::parse(&bytes, endian).unwrap();
                 assert_eq!((*note.state(), note.is_cut()), (state, false));
@@ -265,7 +275,7 @@ mod tests {
     /// The places docs/dump-note.md gives.
     #[test]
     fn the_layout_is_the_documented_one() {
-        let state = SaveState { good: Some(5), count: 1, given_up: 8, defects: 9 };
+        let state = SaveState { good: Some(5), count: 1, given_up: 8, defects: 9, scattered: None };
         let bytes = written(Endian::Little, &state, &[lost(0x10, 0x20, LossReason::Excluded(2))]);
         let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
         let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());

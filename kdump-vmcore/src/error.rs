@@ -225,6 +225,16 @@ pub enum Error {
         /// What was found.
         found: &'static str,
     },
+    /// A file is not begun, or not gone on with, because too little would be left free on its file system.
+    #[error("{}", no_space(*need, *free, *min_free))]
+    NoSpace {
+        /// Bytes that were to be written, at most.
+        need: u64,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes of them that are to stay free.
+        min_free: u64,
+    },
     /// A file could not be made or put in its place.
     #[error("cannot {action}: {cause}")]
     File {
@@ -341,6 +351,13 @@ impl Stopped {
 
 fn up_to(good: Option<u64>) -> String {
     good.map(|good| format!(": it is written up to offset {good:#x}")).unwrap_or_default()
+}
+
+fn no_space(need: u64, free: u64, min_free: u64) -> String {
+    let kept = if min_free == 0 { String::new() } else { format!(", of which {min_free} are to stay free") };
+    format!(
+        "there is no room for {need} bytes: the file system has {free} bytes free{kept}; give it more, or leave out more pages"
+    )
 }
 
 pub(crate) const fn elf(what: &'static str) -> impl Fn(kdump_elf::Error) -> Error {

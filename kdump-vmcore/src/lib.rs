@@ -69,13 +69,13 @@ pub use kernel::{
 };
 pub use progress::Progress;
 pub use save::{
-    Doubt, ElfOptions, Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, RawPlan, SavePlan, SaveReport,
-    StoredPages, WriteAt,
+    Doubt, ElfOptions, Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, RawPlan, SaveOrder, SavePlan,
+    SaveReport, StageTimes, StoredPages, WriteAt, WrittenOrder,
 };
 #[cfg(feature = "std")]
 pub use save::{
-    Draft, Estimate, SaveFailure, SaveFormat, SaveOptions, SplitFailure, estimate, save, save_split,
-    save_stream,
+    Draft, Estimate, OnFull, SaveFailure, SaveFormat, SaveOptions, SplitFailure, estimate, free_space, save,
+    save_split, save_stream,
 };
 pub use source::{FileId, Flattened, MemoryImage, OldMemory, PhysMemory, ReadAt};
 #[cfg(feature = "std")]

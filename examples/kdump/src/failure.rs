@@ -33,6 +33,16 @@ impl Failure {
         Self { message: message.to_string(), status: 3, silent: false }
     }
 
+    /// The command is done in part, and what it left is of use; exit status 4.
+    pub(crate) fn in_part(self) -> Self {
+        Self { status: 4, ..self }
+    }
+
+    /// The exit status.
+    pub(crate) fn status(&self) -> u8 {
+        self.status
+    }
+
     /// The same failure with more to say about it.
     pub(crate) fn and_says(self, more: &str) -> Self {
         self.followed_by("; ").followed_by(more)

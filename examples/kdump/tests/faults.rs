@@ -377,10 +377,10 @@ fn files_that_cannot_be_written_to_the_end_in_one() {
                 assert!(point > MEMORY, "{what}");
                 continue;
             }
-            assert_eq!(output.status.code(), Some(1), "{what}");
             assert!(case.get("copy") == older(), "{what}: the older dump is lost");
             let plain = case.plainly();
             let kept = case.at("copy.incomplete").exists();
+            assert_eq!(output.status.code(), Some(if kept { 4 } else { 1 }), "{what}");
             assert_eq!(kept, said(&output).contains("copy.incomplete"), "{what}: {}", said(&output));
             if kept {
                 unfinished(&plain, &what, "copy.incomplete");
@@ -414,7 +414,7 @@ fn a_save_that_fails_tells_what_it_removed() {
     assert!(!said(&output).contains("left unfinished"), "{}", said(&output));
     assert!(case.get("copy.incomplete") == left, "the unfinished dump is lost for nothing");
     plain.fault("FAULT_WRITE", "enospc:60000");
-    let output = saves(&plain, "full", &["src", "copy"], 1);
+    let output = saves(&plain, "full", &["src", "copy"], 4);
     assert!(said(&output).contains("left unfinished"), "{}", said(&output));
 }
 
@@ -698,6 +698,11 @@ fn formats_that_are_refused() {
         (&["--split", "2", "--format", "elf", "src", "copy"], "--format kdump"),
         (&["--split", "2", "--format", "raw", "src", "copy"], "--format kdump"),
         (&["--split", "2", "src", "-"], "no set of files"),
+        (&["--split", "2", "--resume", "src", "copy"], "--resume"),
+        (&["--split", "2", "--min-free", "1", "src", "copy"], "--min-free"),
+        (&["--split", "2", "--order", "kernel-first", "src", "copy"], "--order"),
+        (&["--format", "elf", "--order", "kernel-first", "src", "copy"], "--format kdump"),
+        (&["--format", "raw", "--order", "kernel-first", "src", "copy"], "--format kdump"),
     ] {
         let output = saves(&case, "refused", args, 1);
         assert!(said(&output).contains(part), "{args:?}: {}", said(&output));
@@ -744,6 +749,32 @@ fn formats_that_are_refused() {
     let output = terminal.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stdout).contains("terminal"), "{output:?}");
+}
+
+/// Room that is to stay free is not written to, and who wants all or nothing gets nothing.
+#[test]
+fn room_that_others_need() {
+    let case = Case::new("room");
+    let (stop, all) = (["--on-full", "stop"], ["--min-free", "16383T"]);
+    for format in [&[] as &[&str], &["--format", "kdump"], &["--format", "flattened"], &["--format", "raw"]] {
+        // What an earlier save left is not lost for one that cannot begin.
+        case.put("copy.incomplete", b"left");
+        for args in [&all as &[&str], &[all, stop].concat()] {
+            let output = saves(&case, "no room", &[format, args, &["src", "copy"]].concat(), 1);
+            assert!(said(&output).contains("are to stay free"), "{format:?}: {}", said(&output));
+            // A warning is for those who go on.
+            let warned = said(&output).contains("may need");
+            assert_eq!(warned, args.len() == 2, "{format:?}: {}", said(&output));
+            assert_eq!(names(&case), ["copy.incomplete", "src"], "{format:?}");
+        }
+        saves(&case, "room", &[format, &stop, &["src", "copy"]].concat(), 0);
+        fs::remove_file(case.at("copy")).unwrap();
+    }
+    for args in [&stop as &[&str], &["--min-free", "1"]] {
+        let output = saves(&case, "of a stream", &[args, &["src", "-"]].concat(), 2);
+        assert!(said(&output).contains(args[0]), "{}", said(&output));
+    }
+    saves(&case, "no number", &["--min-free", "much", "src", "copy"], 2);
 }
 
 /// A file that the shim calls a block device, of one MiB.

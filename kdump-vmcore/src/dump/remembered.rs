@@ -22,6 +22,8 @@ pub(super) struct Remembered {
     ranges: Vec<Span>,
     /// The offset, exclusive, up to which an unfinished file is written.
     pub(super) good: Option<u64>,
+    /// Where the data of pages stands in no order: the size of the whole file, 0 where that is not known.
+    pub(super) scattered: Option<u64>,
     /// Bytes of the ranges that could be read when they were listed.
     pub(super) given_up: u64,
 }
@@ -90,6 +92,7 @@ impl Remembered {
         if let Some(good) = state.good {
             self.good = Some(self.good.map_or(good, |other| other.min(good)));
         }
+        self.scattered = self.scattered.max(state.scattered);
         self.given_up = self.given_up.saturating_add(state.given_up);
         if state.defects != 0 {
             tell(defects, Error::SourceDefects { count: state.defects })?;

@@ -7,7 +7,7 @@ use core::ops::Range;
 use super::judge::{Gather, judge};
 use super::page_set::PageSet;
 use super::pages::touched;
-use super::{Classes, ScanReport, is_whole};
+use super::{Classes, ScanReport, contradicts_itself};
 use crate::dump::{Dump, PageClass, SpanKind};
 use crate::error::Error;
 use crate::room::push;
@@ -73,7 +73,7 @@ impl ClassMap {
             Ok(Found(sets))
         };
         let (Found(mut sets), report) = judge(dump, Classes::from_level(31), &ram, threads, none)?;
-        let is_doubtful = report.is_doubtful(true) && report.is_doubtful(is_whole(dump));
+        let is_doubtful = contradicts_itself(dump, &report);
         if is_doubtful {
             sets = array::from_fn(|_| PageSet::default());
         }

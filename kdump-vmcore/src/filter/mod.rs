@@ -24,7 +24,14 @@ pub use scan::{Scan, ScanReport};
 
 use crate::dump::{Dump, SpanKind};
 
+/// Whether the kernel's records of its pages, of which `report` tells, are not to be believed. A dump that has
+/// not all pages of its machine need not have free ones.
+pub(crate) fn contradicts_itself(dump: &Dump<'_>, report: &ScanReport) -> bool {
+    // The pieces of the dump, of which there may be millions, are for those only whose answer depends on them.
+    report.is_doubtful(true) && report.is_doubtful(is_whole(dump))
+}
+
 /// Whether a dump has all pages of its machine.
-pub(crate) fn is_whole(dump: &Dump<'_>) -> bool {
+fn is_whole(dump: &Dump<'_>) -> bool {
     dump.spans_to_the_end().all(|span| span.kind == SpanKind::Hole || span.kind.is_readable())
 }

@@ -13,6 +13,9 @@ use super::layout::Region;
 use super::losses::{FOUND_ROOM, Losses, reason_for};
 use super::note::{BLOCK, mark, stub};
 use super::plan::source_defects;
+#[cfg(feature = "std")]
+use super::resume::Fixed;
+use super::times::Clock;
 use super::{SavePlan, SaveReport, WriteAt};
 use crate::dump::scan::{is_zero, offset_in, read_or_zero};
 use crate::dump::{Reader, Unreadable};
@@ -66,6 +69,27 @@ impl SavePlan<'_> {
         }
     }
 
+    /// What a file that is gone on with is to begin with.
+    #[cfg(feature = "std")]
+    pub(super) fn fixed(&self) -> Result<Fixed<'_>, Error> {
+        let stub = stub(self.dump.encoding(), self.dump.facts().e_machine)?;
+        Ok(Fixed { head: &self.head, note: &self.note, stub, data: self.head.len() as u64 })
+    }
+
+    /// As [`SavePlan::copy`], into a file that is written up to `good`.
+    #[cfg(feature = "std")]
+    pub(super) fn resume<W: WriteAt + ?Sized>(
+        &self,
+        good: u64,
+        sink: &mut W,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<SaveReport, Interrupted> {
+        match zeroed("a batch of the copy", BATCH as u64) {
+            Ok(mut buffer) => self.copy_behind(good, &mut buffer, sink, progress),
+            Err(error) => Err(self.interrupted(error)),
+        }
+    }
+
     /// As [`SavePlan::copy`] with a buffer of the caller, at least a page of 4096 bytes, which
     /// is also how much is read at once.
     ///
@@ -73,6 +97,18 @@ impl SavePlan<'_> {
     /// [`Interrupted`] when `sink` fails, `progress` breaks or the buffer is too small.
     pub fn copy_with<W: WriteAt + ?Sized>(
         &self,
+        buffer: &mut [u8],
+        sink: &mut W,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<SaveReport, Interrupted> {
+        self.copy_behind(0, buffer, sink, progress)
+    }
+
+    /// As [`SavePlan::copy_with`] into a file that says to be written up to `resumed`; 0 is a new one. `sink` takes
+    /// what is there for written.
+    pub(super) fn copy_behind<W: WriteAt + ?Sized>(
+        &self,
+        resumed: u64,
         buffer: &mut [u8],
         sink: &mut W,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
@@ -89,7 +125,7 @@ impl SavePlan<'_> {
         append(&mut note, "the note of the new file", blocks).map_err(|error| self.interrupted(error))?;
         let found = Losses::with_room(FOUND_ROOM).map_err(|error| self.interrupted(error))?;
         let reader = self.dump.reader();
-        let (good, done, noted) = (0, 0, self.head.len() as u64);
+        let (good, done, noted) = (0, 0, resumed.max(self.head.len() as u64));
         let (at, filled, unsure) = (0, 0, false);
         let mut copy = Copy {
             plan: self,
@@ -100,6 +136,7 @@ impl SavePlan<'_> {
             note,
             good,
             noted,
+            resumed,
             unsure,
             done,
             buffer,
@@ -111,10 +148,11 @@ impl SavePlan<'_> {
             Err(error) => {
                 // The error that ended the work is the one to tell; without the note the file
                 // says less than it could, and nothing wrong.
-                if copy.good >= self.head.len() as u64 && !copy.unsure {
+                if copy.good >= resumed.max(self.head.len() as u64) && !copy.unsure {
                     let _ = copy.checkpoint();
                 }
                 let good = if copy.unsure { copy.good.min(copy.noted) } else { copy.good };
+                let good = good.max(resumed);
                 Err(Interrupted { error, good, size: self.size, report: Box::new(copy.report) })
             }
         }
@@ -158,6 +196,8 @@ struct Copy<'a, 'd, W: ?Sized> {
     good: u64,
     /// The same, as the file says.
     noted: u64,
+    /// What it said before; 0 of a new one.
+    resumed: u64,
     /// A sync failed: nobody knows what of the writes before it is on the medium, and the next sync does not
     /// tell (fsync(2): an error is reported once).
     unsure: bool,
@@ -194,6 +234,10 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
     /// Takes the place of what was there: from the first write on there is no older dump.
     fn begin(&mut self) -> Result<(), Error> {
         let plan = self.plan;
+        if self.resumed > 0 {
+            self.good = plan.head.len() as u64;
+            return Ok(());
+        }
         self.sink.write_all_at(0, &stub(plan.dump.encoding(), plan.dump.facts().e_machine)?)?;
         self.sync()?;
         let (first, rest) = plan.head.split_at_checked(BLOCK).unwrap_or_default();
@@ -295,11 +339,13 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
         let (report, found) = (&mut self.report, &mut self.found);
         let mut reached = paddr;
         let unit = self.plan.dump.page_size().unwrap_or(PAGE as u64);
+        let mut clock = Clock::start();
         read_or_zero(&mut self.reader, paddr, bytes, unit, &mut |range, error| {
             found.pass(range.start().saturating_sub(reached), true);
             reached = range.end();
             note_loss(report, found, range, error);
         });
+        clock.lap(&mut self.report.times.read);
         let advance = bytes.len() as u64;
         found.pass(paddr.saturating_add(advance).saturating_sub(reached), true);
         self.filled = end;
@@ -331,6 +377,7 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
         if !self.sink.is_sparse() {
             return self.write(offset, bytes);
         }
+        let mut clock = Clock::start();
         let mut run: Option<usize> = None;
         let mut position = 0_usize;
         while position < bytes.len() {
@@ -340,12 +387,17 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
             let next = position.saturating_add(count);
             let page = bytes.get(position..next).unwrap_or_default();
             if is_zero(page) {
-                self.write_run(offset, bytes, run.take(), position)?;
+                if run.is_some() {
+                    clock.lap(&mut self.report.times.zero_test);
+                    self.write_run(offset, bytes, run.take(), position)?;
+                    clock = Clock::start();
+                }
             } else {
                 run.get_or_insert(position);
             }
             position = next;
         }
+        clock.lap(&mut self.report.times.zero_test);
         self.write_run(offset, bytes, run, position)?;
         self.good = self.good.max(offset.saturating_add(bytes.len() as u64));
         Ok(())

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags};
@@ -34,6 +34,7 @@ pub struct Draft {
     id: FileId,
     removed_leftover: bool,
     stays: bool,
+    placed: bool,
 }
 
 impl Draft {
@@ -47,7 +48,21 @@ impl Draft {
         let name = draft_name(place)?;
         let (file, removed_leftover) = exclusive(&name, sources)?;
         let id = file.metadata().map_err(failed("look at the .incomplete file"))?;
-        Ok(Self { file, place: place.to_owned(), name, id: FileId::of(&id), removed_leftover, stays: false })
+        let (place, id) = (place.to_owned(), FileId::of(&id));
+        Ok(Self { file, place, name, id, removed_leftover, stays: false, placed: false })
+    }
+
+    /// Goes on with the draft that an earlier attempt has left at `place`, which stays whatever becomes of this one;
+    /// `None` when there is none.
+    ///
+    /// # Errors
+    /// Those of [`Draft::create`].
+    pub(super) fn leftover(place: &Path, sources: &[FileId]) -> Result<Option<Self>, Error> {
+        check(place, sources)?;
+        let name = draft_name(place)?;
+        let Some((file, id)) = open_leftover(&name, sources, true)? else { return Ok(None) };
+        let place = place.to_owned();
+        Ok(Some(Self { file, place, name, id, removed_leftover: false, stays: true, placed: false }))
     }
 
     /// The file to write.
@@ -85,9 +100,14 @@ impl Draft {
         self.name.clone()
     }
 
+    /// As [`Draft::leave`]; `None` when its name means another file, or none.
+    pub(super) fn leave_if_named(self) -> Option<PathBuf> {
+        is_named(&self.name, self.id).then(|| self.leave())
+    }
+
     /// Whether the file has its name.
     pub(super) fn is_placed(&self) -> bool {
-        self.stays
+        self.placed
     }
 
     pub(super) fn sync(&self) -> Result<(), Error> {
@@ -101,7 +121,7 @@ impl Draft {
             return Err(Error::Refused { reason });
         }
         fs::rename(&self.name, &self.place).map_err(failed("rename the .incomplete file"))?;
-        self.stays = true;
+        (self.stays, self.placed) = (true, true);
         let parent = self.place.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = File::open(parent.unwrap_or(Path::new(".")));
         directory.and_then(|directory| directory.sync_all()).map_err(failed("sync the directory"))
@@ -158,6 +178,13 @@ fn draft_name(place: &Path) -> Result<PathBuf, Error> {
     Ok(place.with_file_name(draft))
 }
 
+/// Bytes of the file system that a draft of an earlier attempt takes.
+pub(super) fn room_of_leftover(place: &Path) -> u64 {
+    let found = draft_name(place).ok().and_then(|name| name.symlink_metadata().ok());
+    // st_blocks counts 512 bytes (stat(2)).
+    found.filter(fs::Metadata::is_file).map_or(0, |found| found.blocks().saturating_mul(512))
+}
+
 /// Whether the name still means this file.
 fn is_named(name: &Path, id: FileId) -> bool {
     name.symlink_metadata().is_ok_and(|found| FileId::of(&found) == id)
@@ -193,6 +220,13 @@ fn exclusive(name: &Path, sources: &[FileId]) -> Result<(File, bool), Error> {
 
 /// Removes a draft nobody works on; returns it, locked, when it was there.
 fn remove_leftover(name: &Path, sources: &[FileId]) -> Result<Option<File>, Error> {
+    let Some((file, _)) = open_leftover(name, sources, false)? else { return Ok(None) };
+    fs::remove_file(name).map_err(failed("remove the .incomplete file of an earlier attempt"))?;
+    Ok(Some(file))
+}
+
+/// Opens a draft nobody works on and locks it.
+fn open_leftover(name: &Path, sources: &[FileId], write: bool) -> Result<Option<(File, FileId)>, Error> {
     let taken = "the name with .incomplete appended is taken by something that is no file; move it away";
     match name.symlink_metadata() {
         Err(_) => return Ok(None),
@@ -200,7 +234,7 @@ fn remove_leftover(name: &Path, sources: &[FileId]) -> Result<Option<File>, Erro
         Ok(_) => {}
     }
     let flags = custom(OFlags::NOFOLLOW | OFlags::NONBLOCK);
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(name) {
+    let file = match OpenOptions::new().read(true).write(write).custom_flags(flags).open(name) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed("open the .incomplete file of an earlier attempt")(error)),
@@ -212,11 +246,7 @@ fn remove_leftover(name: &Path, sources: &[FileId]) -> Result<Option<File>, Erro
         return Err(Error::Refused { reason });
     }
     lock(&file).map_err(|_| busy())?;
-    if !is_named(name, id) {
-        return Ok(None);
-    }
-    fs::remove_file(name).map_err(failed("remove the .incomplete file of an earlier attempt"))?;
-    Ok(Some(file))
+    Ok(is_named(name, id).then_some((file, id)))
 }
 
 fn lock(file: &File) -> Result<(), Errno> {

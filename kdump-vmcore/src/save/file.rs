@@ -2,13 +2,17 @@
 //! looks complete.
 
 use core::ops::ControlFlow;
+use std::fs::File;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use super::device::{self, Device};
-use super::draft::{Draft, check, failed};
+use super::draft::{self, Draft, check, failed};
+use super::resume::{Continued, Fixed};
+use super::space::{self, Bounded, OnFull, free_space};
+use super::times::{StageTimes, Timed};
 use super::{
     ElfOptions, Flatten, Interrupted, KdumpOptions, KdumpPlan, LeftOut, RawPlan, SavePlan, SaveReport,
     WriteAt,
@@ -86,6 +90,15 @@ pub struct SaveOptions {
     pub force: bool,
     /// What is written.
     pub format: SaveFormat,
+    /// Bytes of the file system that stay free, of those that are not set aside for root; of no meaning for a
+    /// device. A file that would take more is not finished.
+    pub min_free: u64,
+    /// Go on with what an earlier attempt left, if there is something: what is there is compared with what the
+    /// source gives, and the file becomes the same as without a break. Of ELF cores and kdump-compressed
+    /// files; not of devices.
+    pub resume: bool,
+    /// What is done when the file may be too large.
+    pub on_full: OnFull,
 }
 
 impl SaveOptions {
@@ -99,6 +112,24 @@ impl SaveOptions {
     #[must_use]
     pub fn format(self, format: SaveFormat) -> Self {
         Self { format, ..self }
+    }
+
+    /// Sets `min_free`.
+    #[must_use]
+    pub fn min_free(self, min_free: u64) -> Self {
+        Self { min_free, ..self }
+    }
+
+    /// Sets `resume`.
+    #[must_use]
+    pub fn resume(self, resume: bool) -> Self {
+        Self { resume, ..self }
+    }
+
+    /// Sets `on_full`.
+    #[must_use]
+    pub fn on_full(self, on_full: OnFull) -> Self {
+        Self { on_full, ..self }
     }
 }
 
@@ -124,6 +155,10 @@ pub fn estimate(dump: &Dump<'_>, format: SaveFormat) -> Result<Estimate, Error> 
 /// Bytes in front of each record of a flattened stream, and of its head and its end.
 const FLATTENED_HEADS: u64 = 16;
 const FLATTENED_ENDS: u64 = 8192;
+
+/// What tells nothing of how far it is cannot be gone on with.
+const NO_RESUME: &str =
+    "going on with a raw image or a flattened stream, in which nothing tells how far it is";
 
 /// A file that is planned, in any format.
 enum Plan<'d> {
@@ -152,6 +187,15 @@ impl<'d> Plan<'d> {
         }
     }
 
+    /// The bytes that are written in any case.
+    fn least(&self) -> u64 {
+        match self {
+            Self::Elf(plan) => plan.head.len() as u64,
+            Self::Raw(_) => 0,
+            Self::Kdump(plan) | Self::Flattened(plan) => plan.size(),
+        }
+    }
+
     /// What is known before a byte is written.
     fn estimate(&self) -> Estimate {
         match self {
@@ -174,7 +218,20 @@ impl<'d> Plan<'d> {
         }
     }
 
+    /// Writes it, by the clock.
     fn copy<W: WriteAt + ?Sized>(
+        &self,
+        sink: &mut W,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<SaveReport, Interrupted> {
+        let mut sink = Timed { sink, write: 0, sync: 0 };
+        let mut copied = self.copy_to(&mut sink, progress);
+        let times = times_of(&mut copied);
+        (times.write, times.sync) = (sink.write, sink.sync);
+        copied
+    }
+
+    fn copy_to<W: WriteAt + ?Sized>(
         &self,
         sink: &mut W,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
@@ -200,9 +257,61 @@ impl<'d> Plan<'d> {
         }
     }
 
+    /// Goes on with a file that is written up to `good`.
+    fn resume(
+        &self,
+        (file, good): (&File, u64),
+        options: SaveOptions,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<SaveReport, Interrupted> {
+        let early = |error| Interrupted { error, good, size: self.size(), report: Box::default() };
+        let Fixed { head, data, .. } = self.fixed().map_err(early)?;
+        // What nothing vouches for is none.
+        file.set_len(good)
+            .map_err(|error| early(failed("cut the .incomplete file to what is good")(error)))?;
+        let (head, sink) = (head.len() as u64, Bounded::new(file, options.min_free).behind(good));
+        let mut sink = Continued { file, sink, head, data, good, kept: 0, written: 0, misfit: None };
+        let mut timed = Timed { sink: &mut sink, write: 0, sync: 0 };
+        let mut copied = match self {
+            Self::Elf(plan) => plan.resume(good, &mut timed, progress),
+            Self::Kdump(plan) => plan.copy_behind(good, &mut timed, progress),
+            Self::Raw(_) | Self::Flattened(_) => Err(early(Error::Unsupported { what: NO_RESUME })),
+        };
+        let times = times_of(&mut copied);
+        (times.write, times.sync) = (timed.write, timed.sync);
+        let report = match &mut copied {
+            Ok(report) => report,
+            Err(interrupted) => {
+                if sink.misfit.is_some() {
+                    interrupted.good = good;
+                }
+                &mut interrupted.report
+            }
+        };
+        (report.resumed, report.written) = (sink.kept, sink.written);
+        copied
+    }
+
+    /// What a file that is gone on with is to begin with.
+    fn fixed(&self) -> Result<Fixed<'_>, Error> {
+        match self {
+            Self::Elf(plan) => plan.fixed(),
+            Self::Kdump(plan) => plan.fixed(),
+            Self::Raw(_) | Self::Flattened(_) => Err(Error::Unsupported { what: NO_RESUME }),
+        }
+    }
+
     /// Whether a file that ends where it is good is better than one that does not.
     fn is_cut(&self) -> bool {
         !matches!(self, Self::Flattened(_))
+    }
+}
+
+/// Those of what was done, to its end or not.
+fn times_of(copied: &mut Result<SaveReport, Interrupted>) -> &mut StageTimes {
+    match copied {
+        Ok(report) => &mut report.times,
+        Err(interrupted) => &mut interrupted.report.times,
     }
 }
 
@@ -225,7 +334,9 @@ pub fn save_stream(
         at = at.saturating_add(bytes.len() as u64);
         Ok(())
     });
-    let copied = plan.copy(&mut stream, progress);
+    let mut timed = Timed { sink: &mut stream, write: 0, sync: 0 };
+    let mut copied = plan.copy(&mut timed, progress);
+    times_of(&mut copied).write = timed.write;
     let good = stream.written();
     let lost = |error, size, report| SaveFailure { error, kept: None, good, size, report };
     match copied {
@@ -271,25 +382,41 @@ pub fn save(
                 let what = "a raw image on a block device, where what was there would be taken for memory";
                 return Err(SaveFailure::early(Error::Unsupported { what }));
             }
+            if options.resume {
+                let what = "going on with a dump on a block device: save it anew";
+                return Err(SaveFailure::early(Error::Unsupported { what }));
+            }
             let plan = Plan::new(dump, options.format).map_err(SaveFailure::early)?;
             save_to_device(&plan, dump.files(), destination, options, progress)
         }
-        _ => save_to_file(dump, destination, options.format, progress),
+        _ => save_to_file(dump, destination, options, progress),
     }
 }
 
 fn save_to_file(
     dump: &Dump<'_>,
     destination: &Path,
-    format: SaveFormat,
+    options: SaveOptions,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<SaveReport, SaveFailure> {
     // First, so that nothing long is done for a name that cannot be used.
     check(destination, dump.files()).map_err(SaveFailure::early)?;
     // Before the draft: it takes the place of one that may be all there is of an earlier dump.
-    let plan = Plan::new(dump, format).map_err(SaveFailure::early)?;
-    let mut draft = Draft::create(destination, dump.files()).map_err(SaveFailure::early)?;
-    let mut report = match plan.copy(&mut draft.file(), progress) {
+    let plan = Plan::new(dump, options.format).map_err(SaveFailure::early)?;
+    check_space(&plan, destination, options).map_err(SaveFailure::early)?;
+    let left = if options.resume { left(&plan, destination, dump.files()) } else { Ok(None) };
+    let (mut draft, copied) = match left.map_err(SaveFailure::early)? {
+        Some((draft, good)) => {
+            let copied = plan.resume((draft.file(), good), options, progress);
+            (draft, copied)
+        }
+        None => {
+            let draft = Draft::create(destination, dump.files()).map_err(SaveFailure::early)?;
+            let copied = plan.copy(&mut Bounded::new(draft.file(), options.min_free), progress);
+            (draft, copied)
+        }
+    };
+    let mut report = match copied {
         Ok(report) => report,
         Err(interrupted) => return Err(keep(draft, interrupted, plan.is_cut())),
     };
@@ -299,12 +426,29 @@ fn save_to_file(
     match synced.and_then(|()| draft.place_it()) {
         Ok(()) => Ok(report),
         Err(error) => {
-            let placed = draft.is_placed();
-            let kept = Some(if placed { destination.to_owned() } else { draft.leave() });
+            let kept = if draft.is_placed() { Some(destination.to_owned()) } else { draft.leave_if_named() };
+            // What somebody has taken away is nowhere.
+            let good = if kept.is_some() { good } else { 0 };
             let size = report.file_size;
             Err(SaveFailure { error, kept, good, size, report: Box::new(report) })
         }
     }
+}
+
+/// What an earlier attempt left of the planned file, and up to where it is good.
+fn left(plan: &Plan<'_>, destination: &Path, sources: &[FileId]) -> Result<Option<(Draft, u64)>, Error> {
+    let fixed = plan.fixed()?;
+    let Some(draft) = Draft::leftover(destination, sources)? else { return Ok(None) };
+    let good = fixed.good(draft.file())?;
+    Ok(good.map(|good| (draft, good)))
+}
+
+/// Whether the file may be begun where it is to be.
+fn check_space(plan: &Plan<'_>, destination: &Path, options: SaveOptions) -> Result<(), Error> {
+    let Some(free) = free_space(destination) else { return Ok(()) };
+    // What an earlier attempt left is removed first.
+    let free = free.saturating_add(draft::room_of_leftover(destination));
+    space::check(plan.least(), plan.estimate().max_size, free, options.min_free, options.on_full)
 }
 
 /// Cuts the file to its good part, or removes it when there is none.

@@ -5,7 +5,7 @@ use core::ops::Range;
 use super::report::{Doubt, LeftOut};
 use crate::dump::{Dump, PageClass};
 use crate::error::Error;
-use crate::filter::{Classes, Gather, PageSet, is_whole, judge};
+use crate::filter::{Classes, Gather, PageSet, contradicts_itself, judge};
 
 /// What one thread found.
 struct Found {
@@ -39,7 +39,7 @@ pub(super) fn leave_out(
     }
     let new = || Ok(Found { set: PageSet::new(end)?, told: LeftOut::default() });
     let (Found { set, mut told }, report) = judge(dump, classes, readable, threads, new)?;
-    if report.is_doubtful(true) && report.is_doubtful(is_whole(dump)) {
+    if contradicts_itself(dump, &report) {
         told = LeftOut::default();
         told.doubt = Some(Doubt { blocks: report.blocks, impossible: report.impossible });
         return Ok((PageSet::default(), told));

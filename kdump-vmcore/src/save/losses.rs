@@ -21,6 +21,8 @@ pub(super) const FOUND_ROOM: usize = 1024;
 pub(super) struct Losses {
     pub(super) ranges: Vec<LostRange>,
     room: usize,
+    /// The first range since the last [`Losses::restart`]: what comes is behind those that follow only.
+    first: usize,
     /// Bytes that are readable, and in a range for want of room.
     pub(super) given_up: u64,
     /// Bytes of RAM, and of these readable ones, behind the last range.
@@ -31,7 +33,7 @@ pub(super) struct Losses {
 impl Losses {
     /// None, with room for so many.
     pub(super) const fn new(room: usize) -> Self {
-        Self { ranges: Vec::new(), room, given_up: 0, passed: 0, readable: 0 }
+        Self { ranges: Vec::new(), room, first: 0, given_up: 0, passed: 0, readable: 0 }
     }
 
     /// The same, with the room taken at once: adding never fails.
@@ -41,6 +43,18 @@ impl Losses {
         let failed = |_| Error::OutOfMemory { what: LIST, need };
         this.ranges.try_reserve_exact(room).map_err(failed)?;
         Ok(this)
+    }
+
+    /// Leaves half of the room to what comes behind [`Losses::restart`].
+    pub(super) fn keep_half(&mut self) {
+        self.room /= 2;
+    }
+
+    /// What comes is sorted again, and may lie in front of what is listed; it gets the half that was kept.
+    pub(super) fn restart(&mut self) {
+        self.room = self.room.saturating_mul(2);
+        self.first = self.ranges.len();
+        (self.passed, self.readable) = (0, 0);
     }
 
     /// RAM that is not lost, or not listed here.
@@ -56,7 +70,7 @@ impl Losses {
     /// [`Error::OutOfMemory`] when it is not added.
     pub(super) fn add(&mut self, lost: LostRange) -> Result<(), Error> {
         let full = self.ranges.len() >= self.room;
-        if let Some(last) = self.ranges.last_mut() {
+        if let Some(last) = self.ranges.get_mut(self.first..).and_then(<[_]>::last_mut) {
             let alike = last.reason == lost.reason && self.passed == 0;
             let joined = PhysRange::from_half_open(last.range.start(), lost.range.end());
             if let (true, Ok(joined)) = (alike || full, joined) {

@@ -110,6 +110,8 @@ pub(super) struct NotePlace {
     pub(super) whole: Phdr,
     /// Defects of the source.
     pub(super) defects: u32,
+    /// Where pages are not written in the order of their addresses: the size of the file once it is known.
+    pub(super) scattered: Option<u64>,
 }
 
 impl NotePlace {
@@ -165,6 +167,7 @@ impl NotePlace {
             phdr_at: 0,
             whole,
             defects,
+            scattered: None,
         };
         for (index, lost) in known.iter().enumerate() {
             place.put(head, 0, index, lost);
@@ -174,7 +177,7 @@ impl NotePlace {
 
     /// Whether there is nothing to remember.
     pub(super) fn is_empty(&self, found: &[LostRange]) -> bool {
-        self.known == 0 && found.is_empty() && self.defects == 0
+        self.known == 0 && found.is_empty() && self.defects == 0 && self.scattered.is_none()
     }
 
     /// The blocks of the file that hold the note, exclusive end.
@@ -220,7 +223,7 @@ impl NotePlace {
             self.put(bytes, start, index, lost);
         }
         let count = u32::try_from(self.known.saturating_add(found.len())).unwrap_or(u32::MAX);
-        let state = SaveState { good, count, given_up, defects: self.defects };
+        let state = SaveState { good, count, given_up, defects: self.defects, scattered: self.scattered };
         let at = self.desc_at.saturating_sub(start);
         let _ = state.encode(self.encoding.endian, bytes.get_mut(at..).unwrap_or_default());
     }
@@ -248,6 +251,18 @@ impl NotePlace {
     /// The bytes of the note that change while the file is written, exclusive end.
     pub(super) fn changing(&self) -> core::ops::Range<usize> {
         self.desc_at..self.at.saturating_add(self.size)
+    }
+
+    /// Of these, the ranges that were known before: they never change.
+    #[cfg(feature = "std")]
+    pub(super) fn alike(&self) -> core::ops::Range<usize> {
+        let start = self.desc_at.saturating_add(SAVE_NOTE_HEAD);
+        start..start.saturating_add(self.known.saturating_mul(SAVE_NOTE_ENTRY))
+    }
+
+    #[cfg(feature = "std")]
+    pub(super) fn endian(&self) -> Endian {
+        self.encoding.endian
     }
 
     /// Takes the note out of `bytes`, which stand at offset `start` of the file.

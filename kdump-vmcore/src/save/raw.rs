@@ -102,6 +102,9 @@ impl<'d> RawPlan<'d> {
         report: &mut SaveReport,
         good: &mut u64,
     ) -> Result<(), Error> {
+        if !sink.is_sparse() {
+            return Err(Error::Unsupported { what: "a raw image where what is not written is not zero" });
+        }
         let mut buffer = zeroed("a batch of the copy", BATCH as u64)?;
         let mut found = Losses::with_room(FOUND_ROOM)?;
         let mut reader = self.dump.reader();
@@ -109,9 +112,6 @@ impl<'d> RawPlan<'d> {
         let mut done = 0_u64;
         for region in &self.regions {
             let mut paddr = region.range.start();
-            if !sink.is_sparse() {
-                return Err(Error::Unsupported { what: "a raw image where what is not written is not zero" });
-            }
             while paddr < region.range.end() {
                 // Batches end at multiples of their size, pages of the file at multiples of theirs.
                 let inside = paddr & (BATCH as u64).wrapping_sub(1);

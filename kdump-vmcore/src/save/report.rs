@@ -2,7 +2,9 @@
 
 use alloc::vec::Vec;
 
+use super::times::StageTimes;
 use crate::dump::{PageClass, Span, SpanKind, Unreadable};
+use crate::error::Error;
 
 /// Pages that were left out because that was asked for, and what is to be known of the choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +63,23 @@ impl LeftOut {
     }
 }
 
+/// The order in which the pages of a kdump-compressed file were written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WrittenOrder {
+    /// That of their addresses, which nobody asked to change.
+    #[default]
+    ByAddress,
+    /// First so many pages of the kernel, or fewer where saving ended early.
+    KernelFirst {
+        /// The pages, those of zeros included.
+        pages: u64,
+    },
+    /// That of their addresses although the kernel's were to come first: which these are is not told.
+    Unknown(Error),
+    /// The same: the records that tell it contradict themselves.
+    Doubtful(Doubt),
+}
+
 /// How pages are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoredPages {
@@ -93,10 +112,16 @@ pub struct SaveReport {
     pub given_up: u64,
     /// Pages that were left out because that was asked for.
     pub left_out: LeftOut,
+    /// In which order pages were written.
+    pub order: WrittenOrder,
     /// How the pages of a kdump-compressed file are stored; none of another file.
     pub stored: StoredPages,
+    /// How long each stage took.
+    pub times: StageTimes,
     /// Other defects the source had; its completeness lists them.
     pub source_defects: u32,
+    /// Bytes of an unfinished file that was gone on with, which are as they should be.
+    pub resumed: u64,
     /// Whether the unfinished file of a process that was killed was removed.
     pub removed_leftover: bool,
     /// Bytes that several PT_LOADs of the source list and the saved file holds once.

@@ -132,6 +132,7 @@ fn joined(mut all: SaveReport, other: SaveReport) -> SaveReport {
     for (sum, other) in sums {
         *sum = sum.saturating_add(other);
     }
+    all.times.add(other.times);
     all.source_defects = all.source_defects.max(other.source_defects);
     if all.left_out == LeftOut::default() {
         all.left_out = other.left_out;

@@ -1,5 +1,6 @@
 //! `kdump save`: copies a dump, or /proc/vmcore, to a safe place.
 
+mod outcome;
 mod space;
 pub(crate) mod split;
 
@@ -9,15 +10,18 @@ use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use kdump_vmcore::codec::Codec;
 use kdump_vmcore::{
-    Classes, Dump, ElfOptions, KdumpOptions, LeftOut, PageClass, ReadOptions, SaveFormat, SaveOptions,
-    SaveReport,
+    Classes, Dump, ElfOptions, KdumpOptions, LeftOut, OnFull, PageClass, ReadOptions, SaveFormat,
+    SaveOptions, SaveOrder, SaveReport, WrittenOrder,
 };
 use serde_json::{Value, json};
 
+use self::outcome::Outcome;
 use super::info;
+use crate::args;
 use crate::failure::{CommandResult, Failure};
 use crate::new_file;
 use crate::progress::{self, Reporter};
@@ -52,7 +56,21 @@ pages: for several disks, or where one thread does not keep up. They are read by
 `makedumpfile --reassemble` or `kdump save DST-1 DST-2 … NEW` make one file of them. A part that cannot be finished stays as
 DST-N.incomplete, and is read in its place; the others are finished.
 
-Exit status: 0 saved; 3 saved, but SRC lacked something; 1 not saved.
+--order kernel-first (of kdump and flattened) writes the kernel's own memory before the rest: its text and
+data, page tables, stacks and slab, which is all that its array of struct page has neither as free, nor as user
+memory, nor as page cache. A disk that becomes full has these then. Where the array does not tell, the
+order is that of addresses, and a message says so.
+
+Where DST may need more than its file system has free, a message says so and what fits is saved; with
+--on-full stop nothing is written then. --min-free SIZE is left to others: saving ends in front of it as on a
+full disk, and DST.incomplete has what was saved.
+
+--resume goes on with DST.incomplete (elf and kdump): what is there is compared with what SRC gives, byte for
+byte, and the file becomes what it had been without a break. Where there is none it begins one; where it is of another
+dump, or was begun with other options, that is told and nothing is changed.
+
+Exit status: 0 saved; 3 saved, but SRC lacked something; 4 not saved to the end, DST.incomplete or what arrived
+has a part; 1 nothing saved; 2 the command line makes no sense. --json tells the same and what was done.
 
 Examples:
   kdump save /proc/vmcore /var/crash/vmcore
@@ -114,6 +132,21 @@ pub(crate) fn command() -> Command {
             .value_parser(value_parser!(u16).range(1..)),
         )
         .arg(
+            option("order", "ORDER", "Which pages are written first; of kdump and flattened only")
+                .value_parser(["address", "kernel-first"])
+                .default_value("address"),
+        )
+        .arg(
+            option("min-free", "SIZE", "Leave so many bytes of DST's file system free: 64M, 1G")
+                .value_parser(args::parse_size)
+                .default_value("0"),
+        )
+        .arg(
+            option("on-full", "WHAT", "When DST may not fit: keep what fits, or stop before the first byte")
+                .value_parser(["keep", "stop"])
+                .default_value("keep"),
+        )
+        .arg(
             option("split", "N", "Save as a set of N files, DST-1 to DST-N, at the same time")
                 .value_parser(value_parser!(u16).range(1..)),
         )
@@ -129,6 +162,13 @@ pub(crate) fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Write over a device even if it holds something else than zeros or a dump"),
         )
+        .arg(
+            Arg::new("resume")
+                .long("resume")
+                .action(ArgAction::SetTrue)
+                .help("Go on with DST.incomplete, once what is there is found to be what SRC gives"),
+        )
+        .arg(info::json_arg().help("Print what was done as a JSON document; not with DST -"))
         .arg(progress::arg())
 }
 
@@ -154,10 +194,12 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     if matches.get_flag("dry-run") {
         return dry_run(matches, &dump, format);
     }
-    let options = SaveOptions::default().force(matches.get_flag("force")).format(format);
+    let options = options(matches, format);
     let parts = split::destinations(matches, destination);
-    if !is_stdout(destination) {
-        space::warn(&dump, format, destination);
+    if is_stdout(destination) {
+        refuse_of_stream(matches)?;
+    } else {
+        space::warn(&dump, options, destination);
     }
     let begun = std::time::Instant::now();
     let mut reporter = Reporter::new(matches);
@@ -183,22 +225,48 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
         name.push(".incomplete");
         new_file::leftover(&PathBuf::from(name));
     }
-    let report = result.map_err(|failure| Failure::from(failure).of(place.display()))?;
-    tell(&report);
+    let time = begun.elapsed();
+    let outcome = Outcome::of(result, &place, parts.is_empty());
+    if let Outcome::Whole(report) | Outcome::Lacking(report) = &outcome {
+        tell(report);
+    }
     if matches.get_one::<String>("progress").is_some_and(|how| how == "json") {
-        crate::terminal::tell!("{}", document(&report, begun.elapsed()));
+        if let Some(report) = outcome.report() {
+            crate::terminal::tell!("{}", document(report, time));
+        }
     }
-    if report.is_whole() {
-        return Ok(());
+    if matches.get_flag("json") {
+        crate::json::print(&outcome.document(format, destination, time))?;
     }
-    Err(Failure::lacking(format!("{} is saved, but {}", destination.display(), lacking(&report))))
+    outcome.end(destination)
+}
+
+/// What is asked for and allowed.
+fn options(matches: &ArgMatches, format: SaveFormat) -> SaveOptions {
+    let stop = matches.get_one::<String>("on-full").is_some_and(|what| what == "stop");
+    let on_full = if stop { OnFull::Stop } else { OnFull::Keep };
+    let min_free = matches.get_one::<u64>("min-free").copied().unwrap_or(0);
+    let options = SaveOptions::default().format(format).min_free(min_free).on_full(on_full);
+    options.force(matches.get_flag("force")).resume(matches.get_flag("resume"))
+}
+
+/// Options about a file system make no sense where there is none.
+fn refuse_of_stream(matches: &ArgMatches) -> CommandResult {
+    let given = |name: &&str| matches.value_source(name) == Some(ValueSource::CommandLine);
+    match ["min-free", "on-full", "resume", "json"].iter().find(|name| given(name)) {
+        Some(name) => {
+            Err(Failure::usage(format!("--{name} is for a DST that is a file: - is standard output")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Tells what would be saved. Pages of zeros are known when they are read only: the size is the most there
 /// can be.
 fn dry_run(matches: &ArgMatches, dump: &Dump<'_>, format: SaveFormat) -> CommandResult {
     let estimate = kdump_vmcore::estimate(dump, format).map_err(|error| Failure::new(error.to_string()))?;
-    if matches.get_one::<String>("progress").is_some_and(|how| how == "json") {
+    let to_stdout = matches.get_flag("json");
+    if to_stdout || matches.get_one::<String>("progress").is_some_and(|how| how == "json") {
         let document = json!({
             "saved": false,
             "memory": estimate.memory,
@@ -207,7 +275,11 @@ fn dry_run(matches: &ArgMatches, dump: &Dump<'_>, format: SaveFormat) -> Command
             "undecided_pages": estimate.left_out.unreadable,
             "pages_without_record": estimate.left_out.without,
         });
-        crate::terminal::tell!("{document}");
+        if to_stdout {
+            crate::json::print(&document)?;
+        } else {
+            crate::terminal::tell!("{document}");
+        }
         return Ok(());
     }
     for line in left_out(&estimate.left_out) {
@@ -259,6 +331,14 @@ fn document(report: &SaveReport, time: Duration) -> Value {
         "milliseconds": u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
         "bytes_per_second": u64::try_from(rate).unwrap_or(u64::MAX),
         "written": report.written,
+        "resumed": report.resumed,
+        "stage_milliseconds": {
+            "read": report.times.read / 1_000_000,
+            "zero_test": report.times.zero_test / 1_000_000,
+            "compress": report.times.compress / 1_000_000,
+            "write": report.times.write / 1_000_000,
+            "sync": report.times.sync / 1_000_000,
+        },
         "stored_pages": {
             "zero": report.stored.zero,
             "plain": report.stored.plain,
@@ -325,10 +405,13 @@ fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
     let exclude = classes(matches);
     let level = matches.get_one::<i32>("level").copied();
     check_level(codec, level)?;
-    let options = KdumpOptions::default().codec(codec).level(level).threads(threads).exclude(exclude);
+    let kernel_first = text("order") == Some("kernel-first");
+    let order = if kernel_first { SaveOrder::KernelFirst } else { SaveOrder::ByAddress };
+    let options =
+        KdumpOptions::default().codec(codec).level(level).threads(threads).exclude(exclude).order(order);
     let usual = match (stdout, codec) {
         (true, _) => "flattened",
-        (_, None) if exclude.is_empty() && !split::is_asked(matches) => "elf",
+        (_, None) if exclude.is_empty() && !kernel_first && !split::is_asked(matches) => "elf",
         _ => "kdump",
     };
     let name = text("format").unwrap_or(usual);
@@ -338,6 +421,10 @@ fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
         }
         "elf" | "raw" if codec.is_some() => {
             Err(Failure::new(format!("--format {name} has no compression: use --format kdump")))
+        }
+        "elf" | "raw" if kernel_first => {
+            let why = "is written by address, as it tells only how far it is: use --format kdump";
+            Err(Failure::new(format!("--format {name} {why}")))
         }
         "raw" if !exclude.is_empty() => {
             let why = "--format raw cannot tell what is left out: use --format kdump or elf";
@@ -409,6 +496,22 @@ fn left_out(left_out: &LeftOut) -> Vec<String> {
     lines
 }
 
+/// Whether pages were written in the order that was asked for.
+fn is_followed(order: WrittenOrder) -> bool {
+    matches!(order, WrittenOrder::ByAddress | WrittenOrder::KernelFirst { .. })
+}
+
+/// In which order pages were written, where another one was asked for.
+fn order(order: WrittenOrder) -> Option<String> {
+    let because = match order {
+        WrittenOrder::ByAddress => return None,
+        WrittenOrder::KernelFirst { pages } => return Some(format!("first {pages} pages of the kernel")),
+        WrittenOrder::Unknown(error) => error.to_string(),
+        WrittenOrder::Doubtful(_) => "the kernel's records (struct page) contradict themselves".to_owned(),
+    };
+    Some(format!("all pages in the order of their addresses, not the kernel's first: {because}"))
+}
+
 /// What a reader of the log must know about the file.
 fn tell(report: &SaveReport) {
     let size = info::human_size;
@@ -418,7 +521,13 @@ fn tell(report: &SaveReport) {
         size(report.written),
         report.file_size
     );
-    for line in left_out(&report.left_out) {
+    if report.resumed > 0 {
+        crate::terminal::tell!(
+            "went on with what was there: {} bytes of it are as they should be",
+            report.resumed
+        );
+    }
+    for line in left_out(&report.left_out).into_iter().chain(order(report.order)) {
         crate::terminal::tell!("{line}");
     }
     if report.shared > 0 {

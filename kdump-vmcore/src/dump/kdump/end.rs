@@ -98,6 +98,12 @@ impl Pages<'_> {
         lost
     }
 
+    /// The first of `count` pages that is not in the file, as far as the descriptors tell.
+    pub(super) fn first_lost(&self, file: usize, count: u64, scratch: &mut PageScratch) -> u64 {
+        let listed = self.listed(count);
+        (0..listed).find(|index| !self.kind(file, *index, 0, scratch).is_readable()).unwrap_or(listed)
+    }
+
     /// How many of the first `count` pages are not in the file, of which all behind `readable` that have data
     /// are lost. Zeros that are shared lie in front of the end of a cut file.
     pub(super) fn lost(&self, file: usize, count: u64, readable: u64, scratch: &mut PageScratch) -> u64 {

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use kdump_elf::{Arch, Endian, PT_NOTE, Phdr};
+use kdump_elf::{Arch, Endian, PT_NOTE, Phdr, PhysRange};
 
 use super::Kdump;
 use super::bitmap::Bitmap;
@@ -37,6 +37,8 @@ pub(super) struct File<'s> {
     pub(super) readable: u64,
     /// Those that tell where it ends.
     pub(super) last: Last,
+    /// Bytes it should have where its pages stand in no order; 0 where that is not known.
+    whole_size: u64,
 }
 
 /// A file of which the headers were read.
@@ -97,6 +99,8 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
     }
     let mut files = Vec::new();
     let mut end = 0;
+    // The note is that of the first file.
+    let scattered = remembered.scattered.filter(|_| opened.len() == 1);
     for (index, part) in opened.into_iter().enumerate() {
         let pfns = part.pfns();
         if pfns.is_empty() {
@@ -107,12 +111,15 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
         end = pfns.end;
         let part_header = part.header.clone();
         let good = good.get(index).copied().flatten();
-        let file = File::new(index, part, pfns, (&header, good), &stored, &mut scratch)?;
+        let file = File::new(index, part, pfns, (&header, good, scattered), &stored, &mut scratch)?;
         // Where a writer stopped, or had pages it could not read, the first ones may have no data.
         let partial = header.main.status & INCOMPLETE != 0 || !remembered.is_empty();
         defects.extend(file.misplaced(&stored, (index, &header), partial, &mut scratch));
         defects.extend(file.hole(&stored, (index, &part_header), &notes, &mut scratch));
-        let lost = file.expect(&stored, &mut completeness, &mut scratch, index);
+        let mut lost = file.expect(&stored, &mut completeness, &mut scratch, index);
+        if scattered.is_some() {
+            lost = lost.saturating_sub(file.noted(&stored, &remembered, header.block_size()));
+        }
         completeness.missing = completeness.missing.saturating_add(lost.saturating_mul(header.block_size()));
         files.push(file);
     }
@@ -243,7 +250,7 @@ impl<'s> File<'s> {
         index: usize,
         part: Opened<'s>,
         pfns: Range<u64>,
-        (set, good): (&Header, Option<u64>),
+        (set, good, scattered): (&Header, Option<u64>, Option<u64>),
         stored: &Bitmap,
         scratch: &mut PageScratch,
     ) -> Result<Self, Error> {
@@ -259,13 +266,26 @@ impl<'s> File<'s> {
         let rank = stored.rank(pfns.start);
         let count = stored.rank(pfns.end).saturating_sub(rank);
         let last = pages.last(index, count, scratch);
-        let readable = pages.readable(index, count, last, scratch);
-        Ok(Self { pages, pfns, rank, readable, last })
+        let readable = match scattered {
+            // Any page may be behind the end.
+            Some(size) if pages.unfinished || pages.size < size => pages.first_lost(index, count, scratch),
+            _ => pages.readable(index, count, last, scratch),
+        };
+        Ok(Self { pages, pfns, rank, readable, last, whole_size: scattered.unwrap_or(0) })
     }
 
     /// Pages that have a descriptor in this file.
     pub(super) fn count(&self, stored: &Bitmap) -> u64 {
         stored.rank(self.pfns.end).saturating_sub(self.rank)
+    }
+
+    /// Pages that are not among the first readable ones and lost for a reason that is remembered.
+    fn noted(&self, stored: &Bitmap, remembered: &Remembered, page: u64) -> u64 {
+        let behind = self.rank.saturating_add(self.readable);
+        let rank = |paddr: u64| stored.rank(paddr.checked_div(page).unwrap_or(0)).max(behind);
+        let spans = remembered.ranges().iter().filter(|span| span.kind.is_lost());
+        let count = |range: PhysRange| rank(range.end()).saturating_sub(rank(range.start()));
+        spans.map(|span| count(span.range)).fold(0, u64::saturating_add)
     }
 
     /// Adds the file's size to what is there and what should be; returns how many of its pages
@@ -278,7 +298,7 @@ impl<'s> File<'s> {
         index: usize,
     ) -> u64 {
         let count = self.count(stored);
-        let end = self.pages.end(index, count, self.last, scratch);
+        let end = self.pages.end(index, count, self.last, scratch).max(self.whole_size);
         sum.file_size = sum.file_size.saturating_add(self.pages.size);
         sum.expected_size = sum.expected_size.saturating_add(end);
         self.pages.lost(index, count, self.readable, scratch)

@@ -5,6 +5,7 @@ use core::ops::Range;
 
 use kdump_elf::Paddr;
 
+use super::super::times::{Clock, StageTimes};
 use super::plan::KdumpPlan;
 use crate::codec::{Codec, Encoder};
 use crate::dump::scan::is_zero;
@@ -40,6 +41,8 @@ pub(super) struct Block {
     pub(super) pages: Vec<Page>,
     /// The pages that are lost, and why.
     pub(super) lost: Vec<(u64, Error)>,
+    /// How long it took.
+    pub(super) times: StageTimes,
     input: Vec<u8>,
     output: Vec<u8>,
     /// Which bytes of `output`, or of `input` where nothing is compressed, are to be written.
@@ -62,6 +65,7 @@ impl Block {
             runs: Vec::new(),
             pages: Vec::new(),
             lost: Vec::new(),
+            times: StageTimes::default(),
             input,
             output,
             data: 0..0,
@@ -101,9 +105,11 @@ impl<'p> Worker<'p> {
 
     /// Reads the pages of `block` and makes of them what is written.
     pub(super) fn work(&mut self, block: &mut Block) {
-        let Block { runs, pages, lost, input, output, data, .. } = block;
+        let Block { runs, pages, lost, times, input, output, data, .. } = block;
         pages.clear();
         lost.clear();
+        *times = StageTimes::default();
+        let mut clock = Clock::start();
         let start = input.as_ptr().align_offset(ALIGN).min(ALIGN);
         let mut at = start;
         for run in runs.iter() {
@@ -113,8 +119,8 @@ impl<'p> Worker<'p> {
             self.read(run.start, place, lost);
             at = at.saturating_add(len);
         }
-        let (mut from, mut to) = (start, if self.encoder.is_some() { 0 } else { start });
-        *data = to..to;
+        clock.lap(&mut times.read);
+        let mut from = start;
         let mut missing = lost.iter().map(|(pfn, _)| *pfn).peekable();
         for pfn in runs.iter().cloned().flatten() {
             let next = from.saturating_add(self.page);
@@ -123,21 +129,32 @@ impl<'p> Worker<'p> {
                 Page::Lost
             } else if is_zero(page) {
                 Page::Zero
-            } else if let Some(encoder) = &mut self.encoder {
-                let (state, len) = pack(encoder, page, output.get_mut(to..).unwrap_or_default());
-                to = to.saturating_add(len);
-                state
             } else {
-                if from != to {
-                    input.copy_within(from..next, to);
-                }
-                to = to.saturating_add(self.page);
                 Page::Raw
             };
             pages.push(state);
             from = next;
         }
+        clock.lap(&mut times.zero_test);
+        let (mut from, mut to) = (start, if self.encoder.is_some() { 0 } else { start });
+        *data = to..to;
+        for state in pages.iter_mut() {
+            let next = from.saturating_add(self.page);
+            if let (Page::Raw, Some(encoder)) = (*state, &mut self.encoder) {
+                let page = input.get(from..next).unwrap_or_default();
+                let (packed, len) = pack(encoder, page, output.get_mut(to..).unwrap_or_default());
+                to = to.saturating_add(len);
+                *state = packed;
+            } else if *state == Page::Raw {
+                if from != to {
+                    input.copy_within(from..next, to);
+                }
+                to = to.saturating_add(self.page);
+            }
+            from = next;
+        }
         data.end = to;
+        clock.lap(&mut times.compress);
     }
 
     /// Fills `bytes` with the pages from `pfn` on.

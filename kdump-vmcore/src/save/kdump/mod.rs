@@ -8,6 +8,7 @@
 mod batch;
 mod block;
 mod head;
+mod order;
 mod part;
 mod plan;
 #[cfg(feature = "std")]
@@ -17,4 +18,5 @@ mod stream;
 mod threads;
 mod write;
 
+pub use order::SaveOrder;
 pub use plan::{KdumpOptions, KdumpPlan};

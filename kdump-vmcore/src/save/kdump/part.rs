@@ -91,24 +91,12 @@ impl KdumpPlan<'_> {
         (pfn, before)
     }
 
-    /// Pages of these that have a descriptor.
-    pub(super) fn stored(&self, pfns: &Range<u64>) -> u64 {
-        let skip = self.readable.partition_point(|range| range.end <= pfns.start);
-        let near = self.readable.get(skip..).unwrap_or_default();
-        let near = near.iter().take_while(|range| range.start < pfns.end);
-        let count = |range: &Range<u64>| {
-            let run = range.start.max(pfns.start)..range.end.min(pfns.end);
-            run.end.saturating_sub(run.start).saturating_sub(self.left_out.count(run))
-        };
-        near.map(count).fold(0, u64::saturating_add)
-    }
-
     /// A file of a set.
     #[cfg(feature = "std")]
     pub(super) fn part(&self, pfns: Range<u64>, first: bool) -> Result<Part<'static>, Error> {
         let mut head = Vec::new();
         append(&mut head, "the header of the new file", &self.head)?;
         self.headers(&mut head, Some(&pfns), true, self.note_size(true));
-        Ok(Part { pages: self.stored(&pfns), pfns, head: Cow::Owned(head), first, set: true })
+        Ok(Part { pages: self.stored(pfns.start, pfns.end), pfns, head: Cow::Owned(head), first, set: true })
     }
 }

@@ -9,9 +9,10 @@ use super::super::layout;
 use super::super::leave_out::leave_out;
 use super::super::note::NotePlace;
 use super::super::pages::{known, partly, without};
-use super::super::report::LeftOut;
+use super::super::report::{LeftOut, WrittenOrder};
 use super::block::BATCH;
 use super::head::{head_of, headers};
+use super::order::{Chosen, SaveOrder, later};
 use crate::codec::{Codec, CodecError, Encoder};
 use crate::dump::kdump::{DESC_LEN, INCOMPLETE, MAX_MAPNR, Main, SATURATED, Sub};
 use crate::dump::{Dump, SpanKind, Unreadable};
@@ -20,6 +21,10 @@ use crate::filter::{Classes, PageSet, pages_of};
 
 /// Bytes of a page where the dump does not say and the machine has one size only.
 const USUAL_PAGE: u64 = 4096;
+
+/// So many pages are written first in any order: by the place of the first one's data among these a reader sees
+/// whether descriptors and bitmaps fit each other.
+const FIRST: u64 = 512;
 
 /// How pages are stored: [`KdumpOptions::default`], and what differs from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +41,14 @@ pub struct KdumpOptions {
     /// number of them. No more than four for each CPU are started, or 16 where that is more, and no more than
     /// there are batches. Without `std` there is one.
     pub threads: u16,
+    /// Which pages are written first.
+    pub order: SaveOrder,
 }
 
 impl Default for KdumpOptions {
     /// Nothing is compressed or left out, by no thread but the caller's.
     fn default() -> Self {
-        Self { codec: None, level: None, exclude: Classes::NONE, threads: 1 }
+        Self { codec: None, level: None, exclude: Classes::NONE, threads: 1, order: SaveOrder::ByAddress }
     }
 }
 
@@ -68,6 +75,12 @@ impl KdumpOptions {
     #[must_use]
     pub fn threads(self, threads: u16) -> Self {
         Self { threads, ..self }
+    }
+
+    /// Sets `order`.
+    #[must_use]
+    pub fn order(self, order: SaveOrder) -> Self {
+        Self { order, ..self }
     }
 
     pub(super) fn encoder(&self) -> Result<Option<Encoder>, Error> {
@@ -105,6 +118,11 @@ pub struct KdumpPlan<'d> {
     pub(super) readable: Vec<Range<u64>>,
     /// Pages that are left out.
     pub(super) left_out: PageSet,
+    /// Pages that are written behind all others; `None` where all are written in their order.
+    pub(super) later: Option<PageSet>,
+    /// All pages below this one are written first.
+    first_end: u64,
+    pub(super) order: WrittenOrder,
     page_size: u64,
     /// First page frame number behind all memory.
     pub(super) max_mapnr: u64,
@@ -146,14 +164,13 @@ impl<'d> KdumpPlan<'d> {
         let losses = known(&spans, &partly, page_size)?;
         let encoding = Encoding { class: dump.word_class(), endian: dump.endian() };
         let (left_out, scan) = leave_out(dump, options.exclude, &readable, max_mapnr, options.threads)?;
+        let (later, order) = later(dump, options, scan.doubt, &readable, max_mapnr);
         let (mut main, mut sub) = headers(dump, page_size, max_mapnr);
         if scan.doubt.is_none() {
             sub.dump_level |= i32::from(options.exclude.level());
         }
-        let (head, note) = head_of(dump, encoding, &mut main, &mut sub, &losses, page_size)?;
-        let count =
-            |run: &Range<u64>| run.end.saturating_sub(run.start).saturating_sub(left_out.count(run.clone()));
-        let pages = readable.iter().map(count).fold(0, u64::saturating_add);
+        let (head, mut note) = head_of(dump, encoding, &mut main, &mut sub, &losses, page_size)?;
+        note.scattered = later.as_ref().map(|_| 0);
         let given_up = losses.given_up;
         let mut plan = Self {
             dump,
@@ -166,15 +183,22 @@ impl<'d> KdumpPlan<'d> {
             ram,
             readable,
             left_out,
+            later,
+            first_end: 0,
+            order,
             scan,
             page_size,
             max_mapnr,
-            pages,
+            pages: 0,
             known: Unreadable::default(),
             missing: 0,
             corrupt: 0,
             given_up,
         };
+        plan.pages = plan.stored(0, max_mapnr);
+        if plan.later.is_some() {
+            plan.first_end = plan.nth_page(FIRST);
+        }
         for &span in spans.iter().filter(|span| span.kind.is_lost()) {
             match span.kind {
                 SpanKind::Missing => plan.missing = plan.missing.saturating_add(span.range.size()),
@@ -211,6 +235,41 @@ impl<'d> KdumpPlan<'d> {
     #[must_use]
     pub fn memory(&self) -> u64 {
         self.pages.saturating_mul(self.page_size)
+    }
+
+    /// Pages from `start` to `end`, exclusive, that have a descriptor.
+    pub(super) fn stored(&self, start: u64, end: u64) -> u64 {
+        let skip = self.readable.partition_point(|run| run.end <= start);
+        let runs = self.readable.get(skip..).unwrap_or_default().iter();
+        let count = |run: &Range<u64>| {
+            let (start, end) = (run.start.max(start), run.end.min(end));
+            end.saturating_sub(start).saturating_sub(self.left_out.count(start..end))
+        };
+        runs.take_while(|run| run.start < end).map(count).fold(0, u64::saturating_add)
+    }
+
+    /// The page in front of which so many have a descriptor.
+    fn nth_page(&self, count: u64) -> u64 {
+        let (mut low, mut high) = (0, self.max_mapnr);
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.stored(0, middle) < count {
+                low = middle.saturating_add(1);
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    /// The pages of the first pass.
+    pub(super) fn chosen(&self) -> Chosen<'_> {
+        Chosen {
+            left_out: &self.left_out,
+            later: self.later.as_ref(),
+            first_end: self.first_end,
+            second: false,
+        }
     }
 
     pub(super) fn page_size(&self) -> u64 {

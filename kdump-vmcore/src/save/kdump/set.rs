@@ -67,6 +67,10 @@ impl KdumpPlan<'_> {
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Vec<Result<SaveReport, Interrupted>>, Error> {
         let what = "the parts of the dump";
+        if self.later.is_some() {
+            let what = "a set of files with pages in another order than that of their addresses";
+            return Err(Error::Unsupported { what });
+        }
         let parts = self.split(u16::try_from(sinks.len()).unwrap_or(u16::MAX))?;
         let sum = Sum::default();
         let mut meters = Vec::new();
@@ -76,7 +80,7 @@ impl KdumpPlan<'_> {
         let mut jobs = Vec::new();
         for (index, ((pfns, sink), meter)) in parts.into_iter().zip(sinks).zip(&mut meters).enumerate() {
             let part = self.part(pfns, index == 0);
-            let writer = part.and_then(|part| Writer::new(self, part, sink, meter));
+            let writer = part.and_then(|part| Writer::new(self, part, 0, sink, meter));
             push(&mut jobs, what, Mutex::new(Job { writer, done: Ok(()) }))?;
         }
         let mut tick = || {
@@ -92,7 +96,7 @@ impl KdumpPlan<'_> {
             let Job { writer, done } = job.into_inner().unwrap_or_else(PoisonError::into_inner);
             let outcome = match writer {
                 Ok(writer) => writer.close(done),
-                Err(error) => Err(self.early(error)),
+                Err(error) => Err(self.early(error, 0)),
             };
             push(&mut outcomes, what, outcome)?;
         }
@@ -109,7 +113,7 @@ impl KdumpPlan<'_> {
             all.given_up = all.given_up.saturating_add(writer.found.given_up);
             for lost in &writer.found.ranges {
                 let pfn = lost.range.start().checked_div(self.page_size()).unwrap_or(0);
-                let pages = self.stored(&(end..pfn));
+                let pages = self.stored(end, pfn);
                 if pfn != end {
                     all.pass(pages.saturating_mul(self.page_size()).max(1), pages > 0);
                 }

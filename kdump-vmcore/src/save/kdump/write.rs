@@ -10,6 +10,9 @@ use super::super::copy::{CHECKPOINT, note_loss};
 use super::super::losses::{FOUND_ROOM, Losses};
 use super::super::note::{BLOCK, stub};
 use super::super::plan::source_defects;
+use super::super::report::WrittenOrder;
+#[cfg(feature = "std")]
+use super::super::resume::Fixed;
 use super::super::{Interrupted, SaveReport, WriteAt};
 use super::batch::Batches;
 use super::block::{Block, Page, Worker, flag};
@@ -50,15 +53,33 @@ impl KdumpPlan<'_> {
         sink: &mut W,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<SaveReport, Interrupted> {
-        let mut writer =
-            Writer::new(self, self.whole(), sink, progress).map_err(|error| self.early(error))?;
+        self.copy_behind(0, sink, progress)
+    }
+
+    /// What a file that is gone on with is to begin with.
+    #[cfg(feature = "std")]
+    pub(in super::super) fn fixed(&self) -> Result<Fixed<'_>, Error> {
+        let stub = stub(self.dump.encoding(), self.dump.facts().e_machine)?;
+        Ok(Fixed { head: &self.head, note: &self.note, stub, data: self.data() })
+    }
+
+    /// As [`KdumpPlan::copy`] into a file that says to be written up to `resumed`; 0 is a new one. `sink` takes
+    /// what is there for written.
+    pub(in super::super) fn copy_behind<W: WriteAt + ?Sized>(
+        &self,
+        resumed: u64,
+        sink: &mut W,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<SaveReport, Interrupted> {
+        let mut writer = Writer::new(self, self.whole(), resumed, sink, progress)
+            .map_err(|error| self.early(error, resumed))?;
         let done = writer.run();
         writer.close(done)
     }
 
-    /// Of a file that was not begun.
-    pub(super) fn early(&self, error: Error) -> Interrupted {
-        Interrupted { error, good: 0, size: self.size(), report: Box::default() }
+    /// Of a file in which so many bytes were good before.
+    pub(super) fn early(&self, error: Error, good: u64) -> Interrupted {
+        Interrupted { error, good, size: self.size(), report: Box::default() }
     }
 
     /// What is known before the first byte is written, of a file with `memory` bytes.
@@ -70,11 +91,15 @@ impl KdumpPlan<'_> {
             missing: self.missing,
             corrupt: self.corrupt,
             left_out: self.scan,
+            order: self.order,
             source_defects: source_defects(self.dump),
             ..SaveReport::default()
         })
     }
 }
+
+/// A descriptor: offset, bytes, flags.
+type Desc = (u64, u32, u32);
 
 /// The state of one copy.
 pub(super) struct Writer<'a, 'd, W: ?Sized, P: ?Sized> {
@@ -86,17 +111,20 @@ pub(super) struct Writer<'a, 'd, W: ?Sized, P: ?Sized> {
     report: SaveReport,
     /// What could not be read.
     pub(super) found: Losses,
-    /// The page behind the last one.
+    /// The page behind the last one, and the number of its descriptor.
     next: u64,
+    slot: u64,
+    /// Whether the pages are those of the second pass.
+    second: bool,
     /// The blocks of the header with the note.
     note: Vec<u8>,
     data: Stream,
-    /// Descriptors that are not written: offset, bytes, flags.
-    descs: Vec<(u64, u32, u32)>,
-    /// Where the next one is written.
-    desc_at: u64,
+    /// Descriptors that are not written: number, and offset, bytes, flags.
+    descs: Vec<(u64, Desc)>,
     /// What the file says is good.
     noted: u64,
+    /// What it said before; 0 of a new one.
+    resumed: u64,
     done: u64,
     /// Bytes of the bitmaps that may yet be left out: a reader of a stream takes more zeros than these for
     /// an attack.
@@ -115,6 +143,7 @@ where
     pub(super) fn new(
         plan: &'a KdumpPlan<'d>,
         part: Part<'a>,
+        resumed: u64,
         sink: &'a mut W,
         progress: &'a mut P,
     ) -> Result<Self, Error> {
@@ -122,7 +151,7 @@ where
         let blocks = plan.head.get(plan.note.blocks()).unwrap_or_default();
         append(&mut note, "the note of the new file", blocks)?;
         let mut descs = Vec::new();
-        let need = DESCS.saturating_mul(size_of::<(u64, u32, u32)>()) as u64;
+        let need = DESCS.saturating_mul(size_of::<(u64, Desc)>()) as u64;
         descs.try_reserve(DESCS).map_err(|_| Error::OutOfMemory { what: "descriptors of pages", need })?;
         let memory = part.pages.saturating_mul(plan.page_size());
         // Of a set the first file tells what all of them lack.
@@ -133,7 +162,10 @@ where
         };
         let data = Stream::new(plan.data())?;
         let gaps = if sink.rewrites() { u64::MAX } else { MAX_GAPS };
-        let (found, desc_at, noted) = (Losses::with_room(FOUND_ROOM)?, plan.table(), plan.data());
+        let mut found = Losses::with_room(FOUND_ROOM)?;
+        if plan.later.is_some() {
+            found.keep_half();
+        }
         Ok(Self {
             plan,
             part,
@@ -142,11 +174,13 @@ where
             report,
             found,
             next: 0,
+            slot: 0,
+            second: false,
             note,
             data,
             descs,
-            desc_at,
-            noted,
+            noted: resumed.max(plan.data()),
+            resumed,
             done: 0,
             gaps,
             begun: false,
@@ -175,13 +209,13 @@ where
 
     fn batches(&self) -> Batches<'a> {
         let plan = self.plan;
-        Batches::new(&plan.readable, &plan.left_out, self.part.pfns.clone(), plan.batch_pages())
+        Batches::new(&plan.readable, plan.chosen(), self.part.pfns.clone(), plan.batch_pages())
     }
 
     /// What is left of a file that came so far.
     pub(super) fn close(mut self, done: Result<(), Error>) -> Result<SaveReport, Interrupted> {
         let Err(error) = done else { return Ok(self.report) };
-        if self.begun && !self.unsure {
+        if self.begun && !self.unsure && self.data.written() >= self.resumed {
             // The error that ended the work is the one to tell.
             let _ = self.checkpoint();
         }
@@ -190,6 +224,7 @@ where
             (true, false) => self.data.written(),
             (true, true) => self.noted,
         };
+        let good = good.max(self.resumed);
         let size = self.plan.size().saturating_add(self.report.memory);
         Err(Interrupted { error, good, size, report: Box::new(self.report) })
     }
@@ -215,11 +250,11 @@ where
         let mut at = self.data.end();
         self.data.push(self.sink, block.data())?;
         self.report.written = self.report.written.saturating_add(block.data().len() as u64);
+        self.report.times.add(block.times);
         let mut lost = block.lost.iter();
         for (pfn, state) in block.runs.iter().cloned().flatten().zip(&block.pages) {
             if pfn != self.next {
-                // What lies between is a hole, listed already, or left out.
-                self.found.pass(1, false);
+                self.go_to(pfn);
             }
             self.next = pfn.saturating_add(1);
             let desc = match *state {
@@ -248,7 +283,11 @@ where
                 self.data.flush(self.sink)?;
                 self.flush_descs()?;
             }
-            self.descs.push(desc);
+            if let (WrittenOrder::KernelFirst { pages }, false) = (&mut self.report.order, self.second) {
+                *pages = pages.saturating_add(1);
+            }
+            self.descs.push((self.slot, desc));
+            self.slot = self.slot.saturating_add(1);
         }
         self.done = self.done.saturating_add((block.pages.len() as u64).saturating_mul(plan.page_size()));
         if self.data.written().saturating_sub(self.noted) >= CHECKPOINT && self.sink.rewrites() {
@@ -256,6 +295,22 @@ where
         }
         let state = Progress { done: self.done, total: self.report.memory, written: self.report.written };
         if (self.progress)(state).is_break() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// Goes on with page `pfn`.
+    fn go_to(&mut self, pfn: u64) {
+        if pfn < self.next {
+            // The second pass.
+            self.found.restart();
+            (self.next, self.slot, self.second) = (0, 0, true);
+        }
+        // What lies between is a hole, listed already, or left out, and of two passes the pages of the other.
+        self.found.pass(1, false);
+        if self.plan.later.is_some() {
+            let between = self.plan.stored(self.next, pfn);
+            self.slot = self.slot.saturating_add(between);
+            self.found.pass(between.saturating_mul(self.plan.page_size()), true);
+        }
     }
 
     fn lose(&mut self, pfn: u64, error: Option<Error>) {
@@ -270,7 +325,9 @@ where
     /// Takes the place of what was there: from the first write on there is no older dump.
     fn begin(&mut self) -> Result<(), Error> {
         let plan = self.plan;
-        if self.sink.rewrites() {
+        if self.resumed > 0 {
+            self.tables()?;
+        } else if self.sink.rewrites() {
             let machine = plan.dump.facts().e_machine;
             self.sink.write_all_at(0, &stub(plan.dump.encoding(), machine)?)?;
             self.sync()?;
@@ -366,17 +423,25 @@ where
     /// Writes the descriptors of pages that are written.
     fn flush_descs(&mut self) -> Result<(), Error> {
         let written = self.data.written();
-        let good = |(at, len, _): &&(u64, u32, u32)| at.saturating_add((*len).into()) <= written;
+        let good = |(_, (at, len, _)): &&(u64, Desc)| at.saturating_add((*len).into()) <= written;
         let count = self.descs.iter().take_while(good).count();
         let endian = self.plan.encoding().endian;
         let mut bytes = zeroed("descriptors of pages", (count as u64).saturating_mul(DESC_LEN as u64))?;
-        for (place, desc) in bytes.chunks_exact_mut(DESC_LEN).zip(&self.descs) {
-            place.copy_from_slice(&encode_desc(endian, *desc));
+        let mut done = 0;
+        // Those that follow each other are written together.
+        while let Some(&(first, _)) = self.descs.get(done).filter(|_| done < count) {
+            let rest = self.descs.get(done..count).unwrap_or_default();
+            let run =
+                (first..).zip(rest).take_while(|(slot, (other, _))| slot == other).map(|(_, found)| found);
+            let mut size = 0_usize;
+            for (place, (_, desc)) in bytes.chunks_exact_mut(DESC_LEN).zip(run) {
+                place.copy_from_slice(&encode_desc(endian, *desc));
+                size = size.saturating_add(DESC_LEN);
+            }
+            let at = self.plan.table().saturating_add(first.saturating_mul(DESC_LEN as u64));
+            self.write(at, bytes.get(..size).unwrap_or_default())?;
+            done = done.saturating_add(size / DESC_LEN);
         }
-        if !bytes.is_empty() {
-            self.write(self.desc_at, &bytes)?;
-        }
-        self.desc_at = self.desc_at.saturating_add(bytes.len() as u64);
         self.descs.drain(..count);
         Ok(())
     }
@@ -412,7 +477,9 @@ where
         self.report.file_size = self.data.end();
         let mut head = Vec::new();
         append(&mut head, "the header of the new file", &self.part.head)?;
-        plan.note.fill(&mut head, 0, None, &found.ranges, given_up);
+        let mut note = plan.note.clone();
+        note.scattered = note.scattered.map(|_| self.data.end());
+        note.fill(&mut head, 0, None, &found.ranges, given_up);
         let empty = given_up == 0 && plan.note.is_empty(&found.ranges);
         if !self.sink.rewrites() {
             let changing = plan.note.changing();

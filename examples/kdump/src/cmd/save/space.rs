@@ -2,18 +2,19 @@
 
 use std::path::Path;
 
-use kdump_vmcore::{Classes, Dump, SaveFormat};
+use kdump_vmcore::{Classes, Dump, OnFull, SaveFormat, SaveOptions};
 
 use super::info;
 
 /// Says when the file might not fit, and goes on: most dumps compress well, and what fits is worth having.
-pub(super) fn warn(dump: &Dump<'_>, format: SaveFormat, destination: &Path) {
-    if destination.metadata().is_ok_and(|found| !found.is_file()) {
+/// Whoever asked that nothing be written then is told so by the failure.
+pub(super) fn warn(dump: &Dump<'_>, options: SaveOptions, destination: &Path) {
+    if options.on_full == OnFull::Stop || destination.metadata().is_ok_and(|found| !found.is_file()) {
         return;
     }
-    let directory = destination.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let Ok(system) = rustix::fs::statvfs(directory.unwrap_or(Path::new("."))) else { return };
-    let free = system.f_bavail.saturating_mul(system.f_frsize);
+    let format = options.format;
+    let Some(free) = kdump_vmcore::free_space(destination) else { return };
+    let free = free.saturating_sub(options.min_free);
     // Looking at every page is for those only who might need to know.
     if kdump_vmcore::estimate(dump, unfiltered(format)).is_ok_and(|most| most.max_size <= free) {
         return;
@@ -38,8 +39,8 @@ fn unfiltered(format: SaveFormat) -> SaveFormat {
 fn space_warning(need: u64, free: u64) -> Option<String> {
     let (most, there) = (info::human_size(need), info::human_size(free));
     let text = format!(
-        "the file may need {most} and the file system has {there} free; if it becomes full, what was saved \
-         until then is kept as .incomplete"
+        "the file may need {most} and the file system has {there} free for it; if that is too little, what was \
+         saved until then is kept as .incomplete"
     );
     (need > free).then_some(text)
 }

@@ -4,6 +4,7 @@ use core::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
+use clap::parser::ValueSource;
 use kdump_vmcore::{
     Dump, KdumpOptions, Progress, SaveFailure, SaveFormat, SaveReport, SplitFailure, save_split,
 };
@@ -22,7 +23,14 @@ pub(super) fn is_asked(matches: &ArgMatches) -> bool {
 
 /// Refuses what cannot be a set.
 pub(super) fn check(matches: &ArgMatches, format: SaveFormat) -> CommandResult {
-    if !is_asked(matches) || matches!(format, SaveFormat::Kdump(_)) {
+    if !is_asked(matches) {
+        return Ok(());
+    }
+    let given = |name: &&&str| matches.value_source(name) == Some(ValueSource::CommandLine);
+    if let Some(name) = ["resume", "min-free", "on-full", "order"].iter().find(given) {
+        return Err(Failure::new(format!("--{name} is of one file: leave it out, or --split")));
+    }
+    if matches!(format, SaveFormat::Kdump(_)) {
         return Ok(());
     }
     let (name, instead) = match format {
