@@ -27,6 +27,41 @@
 #define LIBKDUMP_LOW_AS_IS 3
 
 /**
+ * Not known, used by the kernel, or no RAM.
+ */
+#define LIBKDUMP_USE_OTHER 0
+
+/**
+ * Page cache.
+ */
+#define LIBKDUMP_USE_CACHE 1
+
+/**
+ * Page cache with data of a file system.
+ */
+#define LIBKDUMP_USE_CACHE_PRIVATE 2
+
+/**
+ * Memory of processes.
+ */
+#define LIBKDUMP_USE_USER 3
+
+/**
+ * Free.
+ */
+#define LIBKDUMP_USE_FREE 4
+
+/**
+ * Taken out of use after a memory error.
+ */
+#define LIBKDUMP_USE_HWPOISON 5
+
+/**
+ * Given back to a hypervisor.
+ */
+#define LIBKDUMP_USE_OFFLINE 6
+
+/**
  * `flags` of struct libkdump_crashkernel: `base` is set.
  */
 #define LIBKDUMP_CRASHKERNEL_BASE 1
@@ -167,22 +202,22 @@
 #define LIBKDUMP_FEATURE_SAVE_EXCLUDE 19
 
 /**
- * zlib.
+ * Reads and writes pages in zlib.
  */
 #define LIBKDUMP_FEATURE_CODEC_ZLIB 32
 
 /**
- * LZO1X.
+ * The same of LZO1X.
  */
 #define LIBKDUMP_FEATURE_CODEC_LZO 33
 
 /**
- * Snappy.
+ * The same of Snappy.
  */
 #define LIBKDUMP_FEATURE_CODEC_SNAPPY 34
 
 /**
- * Zstandard.
+ * The same of Zstandard.
  */
 #define LIBKDUMP_FEATURE_CODEC_ZSTD 35
 
@@ -475,6 +510,62 @@
 #define LIBKDUMP_SAVE_FORCE 1
 
 /**
+ * `flags` of struct libkdump_save_options: write the file as a flattened stream, which `makedumpfile -R` and
+ * this library put together.
+ */
+#define LIBKDUMP_SAVE_FLATTEN 2
+
+/**
+ * `compression` of struct libkdump_save_options: pages as they are.
+ */
+#define LIBKDUMP_COMPRESSION_NONE 0
+
+/**
+ * zlib, levels 1 to 9.
+ */
+#define LIBKDUMP_COMPRESSION_ZLIB 1
+
+/**
+ * LZO1X.
+ */
+#define LIBKDUMP_COMPRESSION_LZO 2
+
+/**
+ * Snappy.
+ */
+#define LIBKDUMP_COMPRESSION_SNAPPY 3
+
+/**
+ * Zstandard, levels 1 to 22.
+ */
+#define LIBKDUMP_COMPRESSION_ZSTD 4
+
+/**
+ * `exclude` of struct libkdump_save_options, as makedumpfile counts: pages of the page cache.
+ */
+#define LIBKDUMP_EXCLUDE_CACHE 2
+
+/**
+ * All pages of the page cache, also those with data of a file system.
+ */
+#define LIBKDUMP_EXCLUDE_CACHE_PRIVATE 4
+
+/**
+ * Pages of processes.
+ */
+#define LIBKDUMP_EXCLUDE_USER 8
+
+/**
+ * Free pages.
+ */
+#define LIBKDUMP_EXCLUDE_FREE 16
+
+/**
+ * What each page of a machine was used for. Any number of threads may use one at the same time.
+ */
+struct libkdump_classes;
+
+/**
  * The log of a dead kernel, read out of a dump. It does not need the dump any more. Any number of
  * threads may use one at the same time.
  */
@@ -559,6 +650,78 @@ struct libkdump_extent {
      * Zero.
      */
     uint32_t reserved;
+};
+
+/**
+ * The sum of a classification.
+ */
+struct libkdump_classes_info {
+    /**
+     * `sizeof (struct libkdump_classes_info)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * 1 when the kernel's records contradict what VMCOREINFO says of them: no page has a use then. Else 0.
+     */
+    uint32_t doubtful;
+    /**
+     * Bytes of a page.
+     */
+    uint64_t page_size;
+    /**
+     * Pages by their use.
+     */
+    uint64_t cache;
+    /**
+     * Page cache with data of a file system.
+     */
+    uint64_t cache_private;
+    /**
+     * Memory of processes.
+     */
+    uint64_t user;
+    /**
+     * Free.
+     */
+    uint64_t free;
+    /**
+     * Taken out of use after a memory error.
+     */
+    uint64_t hwpoison;
+    /**
+     * Given back to a hypervisor.
+     */
+    uint64_t offline;
+    /**
+     * Pages of which the kernel's record cannot be read.
+     */
+    uint64_t undecided;
+    /**
+     * Pages of which the kernel has no record.
+     */
+    uint64_t without_record;
+};
+
+/**
+ * Pages of one use, one behind the other.
+ */
+struct libkdump_classes_range {
+    /**
+     * `sizeof (struct libkdump_classes_range)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * LIBKDUMP_USE_ number.
+     */
+    uint32_t used_for;
+    /**
+     * Page frame number of the first page.
+     */
+    uint64_t first;
+    /**
+     * Pages, never 0.
+     */
+    uint64_t pages;
 };
 
 /**
@@ -1262,15 +1425,16 @@ struct libkdump_save_options {
      */
     uint32_t size;
     /**
-     * LIBKDUMP_FORMAT_ number; 0 is ELF.
+     * LIBKDUMP_FORMAT_ELF, which 0 is as well, LIBKDUMP_FORMAT_KDUMP or LIBKDUMP_FORMAT_RAW.
      */
     uint32_t format;
     /**
-     * 0: store pages as they are.
+     * LIBKDUMP_COMPRESSION_ number, for LIBKDUMP_FORMAT_KDUMP.
      */
     uint32_t compression;
     /**
-     * 0: leave nothing out.
+     * Sum of LIBKDUMP_EXCLUDE_ numbers, not for LIBKDUMP_FORMAT_RAW; 0 leaves nothing out. 1, pages of zeros, may be
+     * among them and changes nothing: they share one place.
      */
     uint32_t exclude;
     /**
@@ -1278,9 +1442,17 @@ struct libkdump_save_options {
      */
     uint32_t threads;
     /**
-     * 0 or LIBKDUMP_SAVE_FORCE.
+     * 0, or a sum of LIBKDUMP_SAVE_ numbers.
      */
     uint32_t flags;
+    /**
+     * Level of the compression; 0 is the fastest one.
+     */
+    uint32_t level;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
 };
 
 /**
@@ -1369,12 +1541,68 @@ struct libkdump_save_report {
      * could not be read was full.
      */
     uint64_t given_up;
+    /**
+     * Pages of a kdump-compressed file that are zeros and share one place.
+     */
+    uint64_t pages_zero;
+    /**
+     * Pages of such a file that are stored as they are.
+     */
+    uint64_t pages_plain;
+    /**
+     * Pages of such a file that are compressed.
+     */
+    uint64_t pages_compressed;
+    /**
+     * Pages that were left out because that was asked for: of the page cache.
+     */
+    uint64_t excluded_cache;
+    /**
+     * Of the page cache with data of a file system.
+     */
+    uint64_t excluded_cache_private;
+    /**
+     * Of processes.
+     */
+    uint64_t excluded_user;
+    /**
+     * Free.
+     */
+    uint64_t excluded_free;
+    /**
+     * With memory errors.
+     */
+    uint64_t excluded_hwpoison;
+    /**
+     * Given back to a hypervisor.
+     */
+    uint64_t excluded_offline;
+    /**
+     * Of those that were left out, pages that are saved even so: an ELF core leaves out long runs only.
+     */
+    uint64_t short_runs;
+    /**
+     * Pages that were kept because the kernel's record of them cannot be read.
+     */
+    uint64_t undecided;
+    /**
+     * Pages that were kept because the kernel has no record of them.
+     */
+    uint64_t without_record;
+    /**
+     * 1 when all pages were kept because the kernel's records contradict what VMCOREINFO says of them, else 0.
+     */
+    uint32_t doubtful;
+    /**
+     * Zero.
+     */
+    uint32_t reserved;
 };
 
 /**
  * Writes all `len` bytes of `buf` at the offset `offset` of the file that is made and returns 0, or
  * returns an errno value to end the work. The head of the file is written again later; behind it the
- * offsets ascend. The last call, which only a dump that is saved whole gets, has NULL in `buf` and the
+ * offsets ascend, those of tables and those of pages each for themselves. The last call, which only a dump that is saved whole gets, has NULL in `buf` and the
  * size of the file in `offset`: what was never written below it reads as zeros. Called on the calling
  * thread. Must not longjmp or throw.
  */
@@ -1464,6 +1692,59 @@ int libkdump_machine_capture_map(const struct libkdump_machine *machine,
                                  size_t capacity,
                                  size_t *count,
                                  struct libkdump_error *error);
+
+/**
+ * Looks at the dead kernel's record of every page, also of pages the dump does not have.
+ *
+ * Takes a bit for each page and use, where there are pages of that use nearby.
+ *
+ * Parameters: `dump` the dump; `threads` how many threads may work, 0 and 1 meaning the calling one; `classes`
+ * receives the handle, to be freed with libkdump_classes_free(), which needs the dump no more; `error` may be NULL. Errors:
+ * LIBKDUMP_ERR_NOT_FOUND where VMCOREINFO lacks a key, LIBKDUMP_ERR_CORRUPT where it has one that no kernel
+ * can have told, LIBKDUMP_ERR_UNSUPPORTED.
+ */
+int libkdump_dump_classify(const struct libkdump_dump *dump,
+                           uint32_t threads,
+                           struct libkdump_classes **classes,
+                           struct libkdump_error *error);
+
+/**
+ * Frees a classification.
+ *
+ * Parameters: `classes` may be NULL.
+ */
+void libkdump_classes_free(struct libkdump_classes *classes);
+
+/**
+ * The sum of a classification.
+ *
+ * Parameters: `classes` the classification; `out` receives the numbers; `error` may be NULL.
+ */
+int libkdump_classes_get_info(const struct libkdump_classes *classes,
+                              struct libkdump_classes_info *out,
+                              struct libkdump_error *error);
+
+/**
+ * What a page was used for.
+ *
+ * Parameters: `classes` the classification; `pfn` the page frame number; `used_for` receives a LIBKDUMP_USE_ number;
+ * `error` may be NULL.
+ */
+int libkdump_classes_page(const struct libkdump_classes *classes,
+                          uint64_t pfn,
+                          uint32_t *used_for,
+                          struct libkdump_error *error);
+
+/**
+ * The next pages of one use, by address; what is no RAM is left out.
+ *
+ * Parameters: `classes` the classification; `cursor` the page frame number to go on with, 0 or any other at first, which the
+ * call moves behind the range; `out` receives the range; `error` may be NULL. Returns LIBKDUMP_END behind the last.
+ */
+int libkdump_classes_next(const struct libkdump_classes *classes,
+                          uint64_t *cursor,
+                          struct libkdump_classes_range *out,
+                          struct libkdump_error *error);
 
 /**
  * Reads a command line as a kernel does.
@@ -2227,7 +2508,8 @@ int libkdump_purgatory_set(const struct libkdump_purgatory *purgatory,
  * NULL) is called with `user` about every 2 MiB; `report` (may be NULL) receives what was done,
  * also on failure as far as it went; `error` may be NULL. Errors: LIBKDUMP_ERR_IO with `os_errno`
  * (ENOSPC: what is usable is in the message), LIBKDUMP_ERR_REFUSED, LIBKDUMP_ERR_CANCELLED,
- * LIBKDUMP_ERR_UNSUPPORTED. In all of these there is no saved dump.
+ * LIBKDUMP_ERR_INVALID for options that contradict each other, LIBKDUMP_ERR_NOT_FOUND where VMCOREINFO lacks a key that
+ * `exclude` needs, LIBKDUMP_ERR_UNSUPPORTED. In all of these there is no saved dump.
  */
 int libkdump_dump_save(const struct libkdump_dump *dump,
                        const char *path,
@@ -2238,11 +2520,43 @@ int libkdump_dump_save(const struct libkdump_dump *dump,
                        struct libkdump_error *error);
 
 /**
+ * Saves a dump as a set of kdump-compressed files, each with a share of the pages, which are read together
+ * (libkdump_dump_open() with all of them).
+ *
+ * Each file is written by a thread of its own, and as libkdump_dump_save() writes one. One that fails stays as far
+ * as it came and ends none of the others.
+ *
+ * Parameters: `dump` the source; `paths` and `count` the destinations, 1 to 256; `options` as for
+ * libkdump_dump_save(), with LIBKDUMP_FORMAT_KDUMP; the others as for it, the report being that of all files. Returns
+ * LIBKDUMP_OK or LIBKDUMP_LACKING as libkdump_dump_save(). Errors: those of libkdump_dump_save().
+ */
+int libkdump_dump_save_split(const struct libkdump_dump *dump,
+                             const char *const *paths,
+                             size_t count,
+                             const struct libkdump_save_options *options,
+                             libkdump_progress_fn progress,
+                             void *user,
+                             struct libkdump_save_report *report,
+                             struct libkdump_error *error);
+
+/**
+ * What saving would do, as far as that is known without reading the memory.
+ *
+ * Parameters: `dump` the source; `options` as for libkdump_dump_save(), or NULL; `report` receives the bytes of
+ * memory, the bytes of the file at most, and the pages that would be left out or kept in doubt, the other numbers being zero;
+ * `error` may be NULL. Errors: those of libkdump_dump_save() that do not come from writing.
+ */
+int libkdump_dump_save_estimate(const struct libkdump_dump *dump,
+                                const struct libkdump_save_options *options,
+                                struct libkdump_save_report *report,
+                                struct libkdump_error *error);
+
+/**
  * Saves a dump by a descriptor, which stays the caller's.
  *
  * A regular file is written from its start on, whatever its offset, and should be empty. Nothing
  * is made to last, nothing renamed: until the call returns the file says that it is unfinished. What
- * cannot be written at offsets, such as a pipe or a socket, takes LIBKDUMP_FORMAT_FLATTENED only: a
+ * cannot be written at offsets, such as a pipe or a socket, takes LIBKDUMP_SAVE_FLATTEN only: a
  * stream that `makedumpfile -R` and this library put in order.
  *
  * Parameters: `dump` the source; `fd` a descriptor open for writing; `options` as for

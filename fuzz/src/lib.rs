@@ -5,8 +5,8 @@ pub mod codec;
 use std::sync::LazyLock;
 
 use dumpgen::{
-    CoreFile, Flattened, Kallsyms, KdumpFile, LogBuf, PageCodec, PageTableImage, PrintkRing, Record, Segment,
-    Stored, Wire, note, prstatus_x86_64,
+    CoreFile, Flattened, Kallsyms, KdumpFile, LogBuf, PageArray, PageCodec, PageRecord, PageTableImage,
+    PrintkRing, Record, Segment, Stored, Wire, note, prstatus_x86_64,
 };
 use kdump_elf::Paddr;
 use kdump_vmcore::{Dump, PhysMemory, ReadAt, ReadOptions, SpanKind};
@@ -62,6 +62,69 @@ static ELF: Seeds = LazyLock::new(|| {
     seeds.extend([4, 5].map(|levels| vec![paged(levels)]));
     seeds
 });
+
+/// Machines of 8 MiB whose kernel tells of each page what it is: of every kind, free alone, and with huge pages.
+static PAGES: LazyLock<Vec<PageArray>> = LazyLock::new(|| {
+    const PAGES: u64 = 0x800;
+    let usual = |pfn: u64| match (pfn, pfn / 64 % 4) {
+        (..0x400, _) => PageRecord::KERNEL,
+        (_, 0) if pfn % 64 == 0 => PageRecord::free(6),
+        (_, 1) => PageRecord::USER,
+        (_, 2) => PageRecord::CACHE,
+        _ => PageRecord::KERNEL,
+    };
+    let free = |pfn: u64| match pfn {
+        ..0x400 => PageRecord::KERNEL,
+        _ if pfn % 512 == 0 => PageRecord::free(9),
+        _ => PageRecord::KERNEL,
+    };
+    let compound = |pfn: u64| match pfn {
+        ..0x400 => PageRecord::KERNEL,
+        // PG_head, and tails that lead to it (bit 0 of compound_head).
+        _ if pfn % 512 == 0 => PageRecord { flags: 1 << 4 | 1 << 16, ..PageRecord::USER },
+        _ => PageRecord { private: 0, ..PageRecord::KERNEL },
+    };
+    vec![PageArray::new(PAGES, usual), PageArray::new(PAGES, free), PageArray::new(PAGES, compound)]
+});
+
+/// Numbers that VMCOREINFO may tell and no kernel means.
+const ODD: [&str; 8] = ["0", "1", "7", "63", "4096", "-1", "18446744073709551615", "99999999999999999999"];
+
+/// An ELF core of a machine with records of pages. The first byte of an input chooses the machine, the second a line of
+/// its VMCOREINFO that is gone or has an odd value; each further four a record, a place in it, a byte and how many records
+/// behind it get the same.
+#[must_use]
+pub fn pages(input: &[u8]) -> Vec<u8> {
+    let (&[which, line], edits) = input.split_first_chunk().unwrap_or((&[0, 0], &[]));
+    let mut array = PAGES[usize::from(which) % PAGES.len()].clone();
+    let line = usize::from(line);
+    let lines: Vec<String> = array
+        .info
+        .lines()
+        .enumerate()
+        .map(|(index, text)| {
+            // Those past the lines change nothing.
+            let (at, how) = (line / 9, line % 9);
+            match text.split_once('=') {
+                Some((key, _)) if index == at && how > 0 => format!("{key}={}\n", ODD[how - 1]),
+                Some((key, _)) if index + 28 == line => format!("X{key}=0\n"),
+                _ => format!("{text}\n"),
+            }
+        })
+        .collect();
+    if which >= 128 {
+        array.info = lines.concat();
+    }
+    let count = array.memory.len() / 4096;
+    for edit in edits.chunks_exact(4) {
+        let first = (usize::from(edit[0]) << 4) % count;
+        for pfn in first..(first + 1 + usize::from(edit[3] % 32)).min(count) {
+            let at = PageArray::record_at(pfn as u64) + usize::from(edit[1] % 64);
+            array.memory[at] = edit[2];
+        }
+    }
+    array.build()
+}
 
 /// Where the kernel of x86_64 lies in the cores.
 const KERNEL: u64 = 0xffff_8880_0010_0000;

@@ -5,6 +5,7 @@ use core::ffi::c_int;
 
 use kdump_elf::Arch;
 use kdump_purgatory::ObjectPurgatory;
+use kdump_vmcore::codec::Codec;
 
 /// Reads ELF cores.
 pub const LIBKDUMP_FEATURE_READ_ELF: u32 = 1;
@@ -22,13 +23,13 @@ pub const LIBKDUMP_FEATURE_SAVE_KDUMP: u32 = 17;
 pub const LIBKDUMP_FEATURE_SAVE_FLATTENED: u32 = 18;
 /// Leaves pages out by what they are used for.
 pub const LIBKDUMP_FEATURE_SAVE_EXCLUDE: u32 = 19;
-/// zlib.
+/// Reads and writes pages in zlib.
 pub const LIBKDUMP_FEATURE_CODEC_ZLIB: u32 = 32;
-/// LZO1X.
+/// The same of LZO1X.
 pub const LIBKDUMP_FEATURE_CODEC_LZO: u32 = 33;
-/// Snappy.
+/// The same of Snappy.
 pub const LIBKDUMP_FEATURE_CODEC_SNAPPY: u32 = 34;
-/// Zstandard.
+/// The same of Zstandard.
 pub const LIBKDUMP_FEATURE_CODEC_ZSTD: u32 = 35;
 /// Plans a load for an architecture: this number plus its LIBKDUMP_ARCH_ constant.
 pub const LIBKDUMP_FEATURE_PLAN_ARCH: u32 = 256;
@@ -40,7 +41,18 @@ pub const LIBKDUMP_FEATURE_PLAN_ARCH: u32 = 256;
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_has(feature: u32) -> c_int {
     let has = match feature {
-        LIBKDUMP_FEATURE_READ_ELF | LIBKDUMP_FEATURE_SAVE_ELF => true,
+        LIBKDUMP_FEATURE_READ_ELF
+        | LIBKDUMP_FEATURE_READ_KDUMP
+        | LIBKDUMP_FEATURE_READ_FLATTENED
+        | LIBKDUMP_FEATURE_READ_SPLIT
+        | LIBKDUMP_FEATURE_SAVE_ELF
+        | LIBKDUMP_FEATURE_SAVE_KDUMP
+        | LIBKDUMP_FEATURE_SAVE_FLATTENED
+        | LIBKDUMP_FEATURE_SAVE_EXCLUDE => true,
+        LIBKDUMP_FEATURE_CODEC_ZLIB => Codec::Zlib.can_encode(),
+        LIBKDUMP_FEATURE_CODEC_LZO => Codec::Lzo.can_encode(),
+        LIBKDUMP_FEATURE_CODEC_SNAPPY => Codec::Snappy.can_encode(),
+        LIBKDUMP_FEATURE_CODEC_ZSTD => Codec::Zstd.can_encode(),
         other => other
             .checked_sub(LIBKDUMP_FEATURE_PLAN_ARCH)
             .and_then(|number| kdump_ffi_core::arch(number).ok())

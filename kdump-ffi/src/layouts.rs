@@ -28,6 +28,8 @@ pub fn layouts() -> impl Iterator<Item = StructLayout> {
         StructLayout::of::<crate::progress::libkdump_progress>(),
         StructLayout::of::<crate::save::libkdump_save_options>(),
         StructLayout::of::<crate::save::libkdump_save_report>(),
+        StructLayout::of::<crate::classes::libkdump_classes_info>(),
+        StructLayout::of::<crate::classes::libkdump_classes_range>(),
         StructLayout::of::<crate::verify::libkdump_verification_info>(),
     ])
 }

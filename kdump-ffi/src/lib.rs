@@ -20,6 +20,7 @@
 
 mod boundary;
 mod capture;
+mod classes;
 mod crashkernel;
 mod dmesg;
 mod dump;
@@ -54,6 +55,7 @@ mod verify;
 mod tests;
 
 pub use capture::*;
+pub use classes::*;
 pub use crashkernel::*;
 pub use dmesg::*;
 pub use dump::*;

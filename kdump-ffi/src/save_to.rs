@@ -8,18 +8,18 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 use kdump_ffi_core::{Flow, In, InOut, libkdump_error};
-use kdump_vmcore::{Error, IoError, SavePlan, WriteAt};
+use kdump_vmcore::{Error, Flatten, IoError, KdumpPlan, RawPlan, SaveFormat, SavePlan, WriteAt};
 
 use crate::boundary::call;
-use crate::dump::{LIBKDUMP_FORMAT_FLATTENED, libkdump_dump};
+use crate::dump::libkdump_dump;
 use crate::failure::Failure;
 use crate::handle::{Lent, enter};
 use crate::progress::{libkdump_progress_fn, tell};
-use crate::save::{check, convert, libkdump_save_options, libkdump_save_report};
+use crate::save::{LIBKDUMP_SAVE_FLATTEN, check, convert, libkdump_save_options, libkdump_save_report};
 
 /// Writes all `len` bytes of `buf` at the offset `offset` of the file that is made and returns 0, or
 /// returns an errno value to end the work. The head of the file is written again later; behind it the
-/// offsets ascend. The last call, which only a dump that is saved whole gets, has NULL in `buf` and the
+/// offsets ascend, those of tables and those of pages each for themselves. The last call, which only a dump that is saved whole gets, has NULL in `buf` and the
 /// size of the file in `offset`: what was never written below it reads as zeros. Called on the calling
 /// thread. Must not longjmp or throw.
 pub type libkdump_write_fn =
@@ -29,7 +29,7 @@ pub type libkdump_write_fn =
 ///
 /// A regular file is written from its start on, whatever its offset, and should be empty. Nothing
 /// is made to last, nothing renamed: until the call returns the file says that it is unfinished. What
-/// cannot be written at offsets, such as a pipe or a socket, takes LIBKDUMP_FORMAT_FLATTENED only: a
+/// cannot be written at offsets, such as a pipe or a socket, takes LIBKDUMP_SAVE_FLATTEN only: a
 /// stream that `makedumpfile -R` and this library put in order.
 ///
 /// Parameters: `dump` the source; `fd` a descriptor open for writing; `options` as for
@@ -56,17 +56,31 @@ pub extern "C" fn libkdump_dump_save_fd(
         let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
         let failed = |error| Failure::Io { path: PathBuf::from("the descriptor"), error };
         let file = File::from(borrowed.try_clone_to_owned().map_err(failed)?);
-        let mut options = options.or_default("options")?;
-        if options.format == LIBKDUMP_FORMAT_FLATTENED {
-            options.format = 0;
-            let sink = Stream::begin(&file).map_err(Failure::Vmcore)?;
-            return save(dump, options, sink, progress, user, report);
+        let options = options.or_default("options")?;
+        let format = check(options)?.format;
+        let flatten = options.flags & LIBKDUMP_SAVE_FLATTEN != 0;
+        let regular = file.metadata().map_err(failed)?.is_file();
+        match format {
+            SaveFormat::Elf(_) if flatten => {
+                let sink = Stream::begin(&file).map_err(Failure::Vmcore)?;
+                save(dump, format, sink, progress, user, report)
+            }
+            SaveFormat::Flattened(kdump) => {
+                let mut at = 0_u64;
+                let sink = Flatten::new(|bytes: &[u8]| {
+                    let written = (&file).write_all(bytes);
+                    written.map_err(|error| Error::Io { offset: at, cause: (&error).into() })?;
+                    at = at.saturating_add(bytes.len() as u64);
+                    Ok(())
+                });
+                save(dump, SaveFormat::Kdump(kdump), sink, progress, user, report)
+            }
+            _ if !regular => {
+                let what = "only LIBKDUMP_SAVE_FLATTEN can go into what is no regular file";
+                Err(Failure::Unsupported { what })
+            }
+            format => save(dump, format, &file, progress, user, report),
         }
-        if !file.metadata().map_err(failed)?.is_file() {
-            let what = "only LIBKDUMP_FORMAT_FLATTENED can go into what is no regular file";
-            return Err(Failure::Unsupported { what });
-        }
-        save(dump, options, &file, progress, user, report)
     })
 }
 
@@ -89,22 +103,33 @@ pub extern "C" fn libkdump_dump_save_callback(
     call(error, || {
         let function = write.ok_or(kdump_ffi_core::Failure::Null { name: "write" })?;
         let sink = Callback { function, user: write_user };
-        save(dump, options.or_default("options")?, sink, progress, user, report)
+        let options = options.or_default("options")?;
+        if options.flags & LIBKDUMP_SAVE_FLATTEN != 0 {
+            let what = "LIBKDUMP_SAVE_FLATTEN, which a function that is given offsets has no need of";
+            return Err(Failure::Unsupported { what });
+        }
+        save(dump, check(options)?.format, sink, progress, user, report)
     })
 }
 
 fn save(
     dump: Lent<'_, libkdump_dump>,
-    options: libkdump_save_options,
+    format: SaveFormat,
     mut sink: impl WriteAt,
     progress: libkdump_progress_fn,
     user: *mut c_void,
     report: InOut<'_, libkdump_save_report>,
 ) -> Result<Flow, Failure> {
     let handle = enter(dump, "dump")?;
-    check(options)?;
     let place = if report.is_given() { Some(report.place("report")?) } else { None };
-    let outcome = SavePlan::elf(&handle.dump)?.copy(&mut sink, &mut tell(progress, user));
+    let (sink, mut tell) = (&mut sink, tell(progress, user));
+    let outcome = match format {
+        SaveFormat::Elf(options) => SavePlan::with(&handle.dump, options)?.copy(sink, &mut tell),
+        SaveFormat::Raw => RawPlan::new(&handle.dump)?.copy(sink, &mut tell),
+        SaveFormat::Kdump(options) | SaveFormat::Flattened(options) => {
+            KdumpPlan::new(&handle.dump, options)?.copy(sink, &mut tell)
+        }
+    };
     let done = outcome.as_ref().unwrap_or_else(|stopped| &*stopped.report);
     if let Some(place) = place {
         place.set(convert(done));

@@ -63,6 +63,9 @@ declare! {
     libkdump_dump_verify(dump: Any, progress: Any, user: Any, verification: *mut Any, error: Any);
     libkdump_dump_save(dump: Any, path: *const c_char, options: Any, progress: Any, user: Any, report: Any, error: Any);
     libkdump_verification_get_info(verification: Any, out: Any, error: Any);
+    libkdump_dump_classify(dump: Any, threads: u32, classes: *mut Any, error: Any);
+    libkdump_classes_get_info(classes: Any, out: Any, error: Any);
+    libkdump_classes_next(classes: Any, cursor: *mut u64, out: Any, error: Any);
     libkdump_dmesg_get_info(dmesg: Any, out: Any, error: Any);
     libkdump_dmesg_record(dmesg: Any, index: u32, out: Any, error: Any);
     libkdump_dmesg_read(dump: Any, dmesg: *mut Any, error: Any);
@@ -93,6 +96,7 @@ struct World {
     dump: Any,
     verification: Any,
     dmesg: Any,
+    classes: Any,
     machine: Any,
     plan: Any,
     preflight: Any,
@@ -112,6 +116,12 @@ impl World {
             libkdump_dump_open_callback(size, read, user, null_mut(), &raw mut world.dump, null_mut()),
             "dump",
         );
+        let array = dumpgen::PageArray::new(0x400, |_| dumpgen::PageRecord::KERNEL);
+        let (array, mut dump) = (Memory::new(array.build()), null_mut());
+        let (size, user) = (array.bytes.len() as u64, array.user());
+        ok(libkdump_dump_open_callback(size, read, user, null_mut(), &raw mut dump, null_mut()), "array");
+        ok(libkdump_dump_classify(dump, 1, &raw mut world.classes, null_mut()), "classes");
+        common::libkdump_dump_free(dump.cast());
         ok(libkdump_dmesg_read(world.dump, &raw mut world.dmesg, null_mut()), "dmesg");
         let verification = &raw mut world.verification;
         ok(libkdump_dump_verify(world.dump, null_mut(), null_mut(), verification, null_mut()), "verify");
@@ -141,6 +151,7 @@ impl World {
             dump: none,
             verification: none,
             dmesg: none,
+            classes: none,
             machine: none,
             plan: none,
             preflight: none,
@@ -210,6 +221,11 @@ impl World {
                 Box::new(move |s| libkdump_purgatory_get_info(self.purgatory, s, none)),
             ),
             ("libkdump_save_report", Box::new(move |s| self.save(null_mut(), s))),
+            ("libkdump_classes_info", Box::new(move |s| libkdump_classes_get_info(self.classes, s, none))),
+            (
+                "libkdump_classes_range",
+                Box::new(move |s| libkdump_classes_next(self.classes, &mut 0, s, none)),
+            ),
         ]
     }
 
@@ -354,7 +370,8 @@ fn no_call_takes_flags_it_does_not_know() {
 impl World {
     fn known(&self, name: &str) -> u32 {
         match name {
-            "libkdump_elf_params" | "libkdump_save_options" => 1,
+            "libkdump_elf_params" => 1,
+            "libkdump_save_options" => 3,
             "libkdump_open_options" => 15,
             "libkdump_crashkernel" => 7,
             "libkdump_plan_options" => 511,

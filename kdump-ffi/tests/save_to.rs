@@ -17,7 +17,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::AsRawFd;
 
 use common::{Memory, libkdump_dump, libkdump_save_options, sized};
-use kdump_ffi::LIBKDUMP_FORMAT_FLATTENED;
+use kdump_ffi::LIBKDUMP_SAVE_FLATTEN;
 use kdump_ffi_core::{LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_IO, LIBKDUMP_ERR_UNSUPPORTED, LIBKDUMP_OK};
 
 struct Source {
@@ -158,7 +158,7 @@ fn arranged(stream: &[u8]) -> Vec<u8> {
 fn a_pipe_gets_a_stream_that_can_be_put_in_order() {
     let source = source();
     let (mut reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
-    let flattened = libkdump_save_options { format: LIBKDUMP_FORMAT_FLATTENED, ..sized() };
+    let flattened = libkdump_save_options { flags: LIBKDUMP_SAVE_FLATTEN, ..sized() };
     let save = |options: *const libkdump_save_options| {
         common::libkdump_dump_save_fd(
             source.dump,

@@ -74,7 +74,8 @@ pub use save::{
 };
 #[cfg(feature = "std")]
 pub use save::{
-    Draft, Estimate, OnFull, SaveFailure, SaveFormat, SaveOptions, estimate, free_space, save, save_stream,
+    Draft, Estimate, OnFull, SaveFailure, SaveFormat, SaveOptions, SplitFailure, estimate, free_space, save,
+    save_split, save_stream,
 };
 pub use source::{FileId, Flattened, MemoryImage, OldMemory, PhysMemory, ReadAt};
 #[cfg(feature = "std")]

@@ -89,6 +89,8 @@ impl Lab {
             runs.push((strings(&["read", &dump, "phys", "0x100000", "8192"]), vec![0]));
             runs.push((strings(&["read", &dump, "phys", "0xfffffffffff000", "16"]), vec![1]));
             runs.push((strings(&["save", &dump, &text(&saved)]), vec![0]));
+            runs.push((strings(&["classes", &dump, &text(&saved)]), vec![0]));
+            runs.push((strings(&["info", &text(&saved)]), vec![0]));
             runs.push((strings(&["integrate", &dump, &text(&machine), &text(&self.kernel)]), vec![0]));
         }
         for (words, expected) in &runs {

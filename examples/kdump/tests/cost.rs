@@ -108,6 +108,37 @@ fn a_vmcoreinfo_of_megabytes_is_cut_off() {
 }
 
 #[test]
+fn records_of_pages_of_a_machine_that_cannot_be() {
+    // 4 TiB of RAM, all records of which are those of its first 8 MiB; and records that are all free blocks.
+    for (name, record) in [
+        ("kernel", dumpgen::PageRecord::KERNEL),
+        ("free", dumpgen::PageRecord::free(0)),
+        ("user", dumpgen::PageRecord::USER),
+    ] {
+        let mut array = dumpgen::PageArray::new(0x800, |pfn| match pfn {
+            _ if pfn % 2 == 0 => record,
+            _ => dumpgen::PageRecord::KERNEL,
+        });
+        array.repeat_sections();
+        array.ram = Some(1 << 42);
+        let case = Case::new(&format!("records-{name}"));
+        case.put("dump", &array.build());
+        for words in [
+            &["map", "--classes", "dump"] as &[&str],
+            &["save", "--progress", "none", "-d", "31", "dump", "copy"],
+            &["save", "--progress", "none", "-d", "31", "--format", "elf", "dump", "copy"],
+            &["save", "--progress", "none", "--dry-run", "-d", "31", "dump", "copy"],
+        ] {
+            case.run(words);
+        }
+        case.run(&["save", "--progress", "none", "--split", "3", "-d", "31", "dump", "copy"]);
+        for part in ["copy-1", "copy-2", "copy-3"] {
+            case.remove(part);
+        }
+    }
+}
+
+#[test]
 fn program_headers_that_are_not_used_cost_nothing() {
     let case = Case::new("phdrs-sparse");
     case.put_sparse("dump", &files::empty_table(1 << 23), 64 + 64 + (56 << 23));

@@ -698,7 +698,12 @@ fn formats_that_are_refused() {
         (&["--format", "elf", "-d", "31", "src", "copy"], "SIZE(page)"),
         (&["--dry-run", "-d", "31", "src", "copy"], "SIZE(page)"),
         (&["--exclude", "zero,free", "src", "copy"], "SIZE(page)"),
-        (&["--split", "2", "src", "copy"], "--split 2"),
+        (&["--split", "2", "--format", "elf", "src", "copy"], "--format kdump"),
+        (&["--split", "2", "--format", "raw", "src", "copy"], "--format kdump"),
+        (&["--split", "2", "src", "-"], "no set of files"),
+        (&["--split", "2", "--resume", "src", "copy"], "--resume"),
+        (&["--split", "2", "--min-free", "1", "src", "copy"], "--min-free"),
+        (&["--split", "2", "--order", "kernel-first", "src", "copy"], "--order"),
         (&["--format", "elf", "--order", "kernel-first", "src", "copy"], "--format kdump"),
         (&["--format", "raw", "--order", "kernel-first", "src", "copy"], "--format kdump"),
     ] {
@@ -706,6 +711,25 @@ fn formats_that_are_refused() {
         assert!(said(&output).contains(part), "{args:?}: {}", said(&output));
         assert!(output.stdout.is_empty());
         assert_eq!(names(&case), ["src"], "{args:?}");
+    }
+    // Parts have names of their own, and are the dump together.
+    let output = saves(&case, "split", &["--split", "3", "src", "copy"], 0);
+    assert!(said(&output).contains("saved "), "{}", said(&output));
+    assert_eq!(names(&case), ["copy-1", "copy-2", "copy-3", "src"]);
+    let info = case.run(&["info", "copy-2", "copy-3", "copy-1"]);
+    assert!(
+        String::from_utf8_lossy(&info.stdout).contains("complete     yes"),
+        "{}",
+        String::from_utf8_lossy(&info.stdout)
+    );
+    let info = case.run(&["info", "copy-3", "copy-1"]);
+    assert!(
+        String::from_utf8_lossy(&info.stdout).contains("was not given"),
+        "{}",
+        String::from_utf8_lossy(&info.stdout)
+    );
+    for name in ["copy-1", "copy-2", "copy-3"] {
+        fs::remove_file(case.at(name)).unwrap();
     }
     // Levels that a compression does not have make no sense, nor does one without a compression.
     for args in [

@@ -76,6 +76,8 @@ const BAD: &[&str] = &[
     "--reassemble OUT",
     "--split CORE OUT",
     "-F --split CORE OUT OUT2",
+    "--split -E CORE OUT OUT2",
+    "--split -c CORE OUT OLD",
     "-E -c CORE OUT",
     "-E -l CORE OUT",
     "-E -p CORE OUT",
@@ -190,6 +192,10 @@ fn a_dump_is_saved_under_the_other_name() {
         let info = text(&info.unwrap().stdout);
         assert!(info.contains("complete     yes") && info.contains(format), "{line}: {info}");
     }
+    let saved = end(Command::new(&program), &dir, "--split -c CORE OUT OUT2");
+    assert_eq!(saved.status.code(), Some(0), "{}", text(&saved.stderr));
+    let ending = "\nThe dumpfiles are saved to OUT, and OUT2.\n\nmakedumpfile Completed.\n";
+    assert!(text(&saved.stdout).ends_with(ending), "{}", text(&saved.stdout));
     // Nothing is said where nothing is asked for, and errors are no messages.
     let quiet = end(Command::new(&program), &dir, "--message-level 0 -c CORE OUT");
     assert!(quiet.status.success() && quiet.stdout.is_empty() && quiet.stderr.is_empty());
@@ -202,7 +208,6 @@ fn what_it_cannot_do_is_refused_by_name() {
     let dir = scratch("refused");
     inputs(&dir);
     for (line, name) in [
-        ("--split -c CORE OUT OUT2", "--split"),
         ("-F -E CORE", "-F with -E"),
         ("-L 100 -c CORE OUT", "-L"),
         ("--dry-run -c CORE OUT", "--dry-run"),
@@ -213,6 +218,42 @@ fn what_it_cannot_do_is_refused_by_name() {
         assert!(text(&refused.stderr).contains(name), "{line}: {}", text(&refused.stderr));
         assert!(!dir.join("OUT").exists() && !dir.join("OUT.incomplete").exists(), "{line}");
     }
+}
+
+/// What one program splits the other one puts together.
+#[test]
+fn parts_are_put_together_by_the_other() {
+    let dir = scratch("split");
+    inputs(&dir);
+    let info = |name: &str| {
+        let info = Command::new(env!("CARGO_BIN_EXE_kdump")).current_dir(&dir).args(["info", name]).output();
+        text(&info.unwrap().stdout)
+    };
+    let pages = |names: &[&str]| {
+        let read = ["read", "--phys", "0x100000", "--len", "0xa40"];
+        let read = Command::new(env!("CARGO_BIN_EXE_kdump"))
+            .current_dir(&dir)
+            .arg(read[0])
+            .args(names)
+            .args(&read[1..])
+            .output();
+        let read = read.unwrap();
+        assert!(read.status.success(), "{}", text(&read.stderr));
+        read.stdout
+    };
+    let expected = pages(&["CORE"]);
+    let split = ours(&dir, "--split -c CORE OUT OUT2");
+    assert!(split.status.success(), "{}", text(&split.stderr));
+    assert!(pages(&["OUT2", "OUT"]) == expected);
+    fs::rename(dir.join("OUT"), dir.join("A")).unwrap();
+    fs::rename(dir.join("OUT2"), dir.join("B")).unwrap();
+    for program in [ours, theirs] {
+        let whole = program(&dir, "--reassemble A B OUT");
+        assert!(whole.status.success(), "{}{}", text(&whole.stdout), text(&whole.stderr));
+        assert!(info("OUT").contains("complete     yes"), "{}", info("OUT"));
+        assert!(pages(&["OUT"]) == expected);
+    }
+    assert!(info("A").contains("was not given"), "{}", info("A"));
 }
 
 /// Standard output is the dump alone, and both programs put it together to the same file.

@@ -103,6 +103,20 @@ declare! {
     libkdump_dump_save_callback(dump: *const libkdump_dump, write: libkdump_write_fn, write_user: *mut c_void,
         options: *const libkdump_save_options, progress: libkdump_progress_fn, user: *mut c_void,
         report: *mut c_void, error: *mut libkdump_error) -> c_int;
+    libkdump_dump_save_split(dump: *const libkdump_dump, paths: *const *const c_char, count: usize,
+        options: *const libkdump_save_options, progress: libkdump_progress_fn, user: *mut c_void,
+        report: *mut libkdump_save_report, error: *mut libkdump_error) -> c_int;
+    libkdump_dump_save_estimate(dump: *const libkdump_dump, options: *const libkdump_save_options,
+        report: *mut libkdump_save_report, error: *mut libkdump_error) -> c_int;
+    libkdump_dump_classify(dump: *const libkdump_dump, threads: u32,
+        classes: *mut *mut kdump_ffi::libkdump_classes, error: *mut libkdump_error) -> c_int;
+    libkdump_classes_free(classes: *mut kdump_ffi::libkdump_classes);
+    libkdump_classes_get_info(classes: *const kdump_ffi::libkdump_classes,
+        out: *mut kdump_ffi::libkdump_classes_info, error: *mut libkdump_error) -> c_int;
+    libkdump_classes_page(classes: *const kdump_ffi::libkdump_classes, pfn: u64, used_for: *mut u32,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_classes_next(classes: *const kdump_ffi::libkdump_classes, cursor: *mut u64,
+        out: *mut kdump_ffi::libkdump_classes_range, error: *mut libkdump_error) -> c_int;
     libkdump_machine_low_memory(machine: *const libkdump_machine, backup: u32, out: *mut libkdump_low_memory,
         error: *mut libkdump_error) -> c_int;
     libkdump_machine_elfcorehdr(machine: *const libkdump_machine, low: *const libkdump_low_memory,

@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 
 use kdump_elf::{
-    EF_INCOMPLETE, Endian, LIBKDUMP_NOTE_NAME, LossReason, LostRange, NT_LIBKDUMP_SAVE, PhysRange, SaveNote,
+    EF_INCOMPLETE, Endian, LIBKDUMP_NOTE_NAME, LossReason, LostRange, NT_LIBKDUMP_SAVE, Note, PhysRange,
+    SaveNote,
 };
 
 use super::{NoteTable, PageClass, Span, SpanKind};
@@ -39,7 +40,7 @@ impl Remembered {
         let mut this = Self::default();
         let mut unfinished = e_flags & EF_INCOMPLETE != 0;
         for note in notes.iter() {
-            if note.name != LIBKDUMP_NOTE_NAME || note.n_type != NT_LIBKDUMP_SAVE {
+            if !is_ours(&note) {
                 continue;
             }
             match SaveNote::parse(note.desc, endian) {
@@ -56,16 +57,34 @@ impl Remembered {
         if unfinished {
             defects.insert(0, Error::Unfinished { good: this.good });
         }
-        this.ranges.sort_by_key(|span| span.range.start());
+        this.put_in_order();
+        Ok(this)
+    }
+
+    /// Adds what another file of a set remembers, which may be the same. How far that file came is its own matter.
+    pub(super) fn join(&mut self, other: Self) -> Result<(), Error> {
+        self.given_up = self.given_up.max(other.given_up);
+        for span in other.ranges {
+            push(&mut self.ranges, "ranges of a saved dump", span)?;
+        }
+        self.put_in_order();
+        if self.ranges.len() > MAX_RANGES {
+            self.ranges.clear();
+            self.trust_none_from(0)?;
+        }
+        Ok(())
+    }
+
+    fn put_in_order(&mut self) {
+        self.ranges.sort_by_key(|span| span.range.start());
         let mut end = 0;
-        this.ranges.retain_mut(|span| {
+        self.ranges.retain_mut(|span| {
             let rest = PhysRange::from_half_open(span.range.start().max(end), span.range.end());
             let Ok(rest) = rest else { return false };
             span.range = rest;
             end = rest.end();
             true
         });
-        Ok(this)
     }
 
     fn add(&mut self, note: &SaveNote<'_>, defects: &mut Vec<Error>) -> Result<(), Error> {
@@ -137,6 +156,11 @@ impl Remembered {
             Err((start, end)) => Span { range: clip(start, end), ..base },
         }
     }
+}
+
+/// Whether a note is that of a saved dump.
+pub(super) fn is_ours(note: &Note<'_>) -> bool {
+    note.name == LIBKDUMP_NOTE_NAME && note.n_type == NT_LIBKDUMP_SAVE
 }
 
 /// Why a byte of a remembered range cannot be read.

@@ -16,6 +16,8 @@ use crate::room::push;
 const COUNT: usize = PageClass::ALL.len();
 /// Bytes of a page where the dump does not say.
 const USUAL_PAGE: u64 = 4096;
+/// Pages that are looked at first for the end of a range.
+const STEP: u64 = 256;
 /// The most pieces of RAM.
 const MAX_RAM: usize = 1 << 21;
 
@@ -90,29 +92,36 @@ impl ClassMap {
 
     /// Page frame numbers by class, ascending; neighbours differ in it. What is no RAM is left out.
     pub fn ranges(&self) -> impl Iterator<Item = (Range<u64>, Option<PageClass>)> {
-        self.ram.iter().flat_map(move |range| {
-            // Of each class the first page that is not behind `pfn`, where that is known.
-            let (mut pfn, mut next) = (range.start, [None; COUNT]);
-            core::iter::from_fn(move || {
-                if pfn >= range.end {
-                    return None;
-                }
-                let start = pfn;
-                let (mut behind, mut found) = (range.end, None);
-                for ((set, class), known) in self.sets.iter().zip(PageClass::ALL).zip(&mut next) {
-                    let at = known.filter(|at| *at >= start);
-                    let at = at.unwrap_or_else(|| set.next(true, start, range.end));
-                    *known = Some(at);
-                    if at == start {
-                        (behind, found) = (set.next(false, start, range.end), Some(class));
-                        break;
-                    }
-                    behind = behind.min(at);
-                }
-                pfn = behind;
-                Some((start..behind, found))
-            })
+        let mut pfn = 0;
+        core::iter::from_fn(move || {
+            let found = self.range_from(pfn)?;
+            pfn = found.0.end;
+            Some(found)
         })
+    }
+
+    /// The pages of one class that begin with page `pfn`, or with the next one that is RAM; `None` when there is none.
+    #[must_use]
+    pub fn range_from(&self, pfn: u64) -> Option<(Range<u64>, Option<PageClass>)> {
+        let index = self.ram.partition_point(|range| range.end <= pfn);
+        let ram = self.ram.get(index)?;
+        let start = pfn.max(ram.start);
+        let all = || self.sets.iter().zip(PageClass::ALL);
+        if let Some((set, class)) =
+            all().find(|(set, _)| set.next(true, start, start.saturating_add(1)) == start)
+        {
+            return Some((start..set.next(false, start, ram.end), Some(class)));
+        }
+        // A look at all of what lies behind would be taken again for each range: it goes twice as far each time.
+        let mut step = STEP;
+        loop {
+            let limit = start.saturating_add(step).min(ram.end);
+            let end = all().fold(limit, |end, (set, _)| set.next(true, start, end));
+            if end < limit || limit == ram.end {
+                return Some((start..end, None));
+            }
+            step = step.saturating_mul(2);
+        }
     }
 
     /// Pages of a class.

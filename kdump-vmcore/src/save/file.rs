@@ -58,7 +58,7 @@ impl SaveFailure {
         }
     }
 
-    fn early(error: Error) -> Self {
+    pub(super) fn early(error: Error) -> Self {
         Self { error, kept: None, good: 0, size: 0, report: Box::default() }
     }
 }
@@ -456,7 +456,7 @@ fn check_space(plan: &Plan<'_>, destination: &Path, options: SaveOptions) -> Res
 }
 
 /// Cuts the file to its good part, or removes it when there is none.
-fn keep(draft: Draft, interrupted: Interrupted, cut: bool) -> SaveFailure {
+pub(super) fn keep(draft: Draft, interrupted: Interrupted, cut: bool) -> SaveFailure {
     let Interrupted { error, good, size, mut report } = interrupted;
     report.removed_leftover = draft.removed_leftover();
     if good == 0 {

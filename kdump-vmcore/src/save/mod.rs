@@ -23,6 +23,8 @@ mod resume;
 mod sink;
 #[cfg(feature = "std")]
 mod space;
+#[cfg(feature = "std")]
+mod split;
 mod times;
 
 pub use copy::Interrupted;
@@ -38,4 +40,6 @@ pub use report::{Doubt, LeftOut, SaveReport, StoredPages, WrittenOrder};
 pub use sink::WriteAt;
 #[cfg(feature = "std")]
 pub use space::{OnFull, free_space};
+#[cfg(feature = "std")]
+pub use split::{SplitFailure, save_split};
 pub use times::StageTimes;

@@ -52,11 +52,30 @@ pub(super) fn rows(readers: &Readers, dump: &Path, dir: &Path, clock: Clock) -> 
         }
         remove(&files)?;
     }
+    rows.push(Row::of("kdump save --split", split(readers, dump, dir, &source)));
     for level in LEVELS {
         clock.say(&format!("saved with -d {level}"));
         rows.push(Row::of(&format!("kdump save -d {level}"), filtered(readers, dump, dir, level, &source)));
     }
     Ok(rows)
+}
+
+/// The parts are the dump: for us, for libkdumpfile, and as one file that makedumpfile makes of them.
+fn split(readers: &Readers, dump: &Path, dir: &Path, source: &Pages) -> Result<String> {
+    let (base, whole) = (at(dir, "saved.set"), at(dir, "saved.set.whole"));
+    let parts: Vec<PathBuf> = (1..=3).map(|index| at(dir, &format!("saved.set-{index}"))).collect();
+    save(&readers.kdump, dump, &["--split", "3", "--compress", "lzo", "-d", "31"], &base)?;
+    let mut command = shell::tool("makedumpfile")?;
+    shell::stdout(command.args(["-f", "--reassemble"]).args(&parts).arg(&whole))?;
+    let reversed: Vec<PathBuf> = parts.iter().rev().cloned().collect();
+    let read = compare::ours(&readers.kdump, &reversed, source)?;
+    let said = compare::same_bytes("the source", source, &read)?;
+    compare::same_states(&read, &peer::read(&readers.libkdumpfile, &parts, source)?)?;
+    compare::same_states(&read, &peer::read(&readers.libkdumpfile, from_ref(&whole), source)?)?;
+    let sizes = parts.iter().map(|part| fs::metadata(part).context(part.display()).map(|found| found.len()));
+    let sizes = sizes.collect::<Result<Vec<u64>>>()?;
+    remove(&[parts.as_slice(), &[whole]].concat())?;
+    Ok(format!("{said} in parts of {sizes:?} bytes; all as libkdumpfile, also of makedumpfile --reassemble"))
 }
 
 /// What is left out is what makedumpfile leaves out, page by page, also for libkdumpfile.

@@ -2,6 +2,7 @@
 
 mod outcome;
 mod space;
+pub(crate) mod split;
 
 use core::time::Duration;
 use std::fs::File;
@@ -48,7 +49,12 @@ its address: what is no RAM or could not be read is zero there, and only the mes
 VMCOREINFO describes it, of x86_64: with any class also those with memory errors and those given back to a
 hypervisor; --format elf leaves out rows of 256 pages and more. A page of which the record cannot be read is
 kept and counted. What the kernel does not tell enough for, or cannot have told, is refused by the name of the
-key, before anything is written. Where the records contradict it, all pages are kept. --split is refused. --dry-run tells what would be saved, and writes nothing.
+key, before anything is written. Where the records contradict it, all pages are kept. --dry-run tells what would be saved, and writes nothing.
+
+--split N writes N files of format kdump, DST-1 to DST-N, each by a thread of its own and with its share of the
+pages: for several disks, or where one thread does not keep up. They are read by all readers when given together, and
+`makedumpfile --reassemble` or `kdump save DST-1 DST-2 … NEW` make one file of them. A part that cannot be finished stays as
+DST-N.incomplete, and is read in its place; the others are finished.
 
 --order kernel-first (of kdump and flattened) writes the kernel's own memory before the rest: its text and
 data, page tables, stacks and slab, which is all that its array of struct page has neither as free, nor as user
@@ -70,6 +76,7 @@ Examples:
   kdump save /proc/vmcore /var/crash/vmcore
   kdump save -d 31 --compress zstd --threads 4 /proc/vmcore /var/crash/vmcore
   kdump save --compress lzo /proc/vmcore - | ssh host 'cat > vmcore.flat'
+  kdump save --compress zstd --split 4 /proc/vmcore /var/crash/vmcore
   kdump save --progress json /proc/vmcore /dev/vdb";
 
 pub(crate) fn command() -> Command {
@@ -139,7 +146,10 @@ pub(crate) fn command() -> Command {
                 .value_parser(["keep", "stop"])
                 .default_value("keep"),
         )
-        .arg(option("split", "N", "Split into N files; 1 only").value_parser(value_parser!(u16).range(1..)))
+        .arg(
+            option("split", "N", "Save as a set of N files, DST-1 to DST-N, at the same time")
+                .value_parser(value_parser!(u16).range(1..)),
+        )
         .arg(
             Arg::new("dry-run")
                 .long("dry-run")
@@ -167,8 +177,8 @@ fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
 }
 
 pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
-    refuse_unsupported(matches)?;
     let format = format(matches)?;
+    split::check(matches, format)?;
     let mut dump = info::open(matches)?;
     if let Some(threads) = threads(matches) {
         dump = dump.read_options(ReadOptions::default().threads(threads.into()));
@@ -185,6 +195,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
         return dry_run(matches, &dump, format);
     }
     let options = options(matches, format);
+    let parts = split::destinations(matches, destination);
     if is_stdout(destination) {
         refuse_of_stream(matches)?;
     } else {
@@ -193,7 +204,11 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let begun = std::time::Instant::now();
     let mut reporter = Reporter::new(matches);
     let mut progress = |state| reporter.show(state);
+    let mut place = destination.clone();
     let result = match format {
+        SaveFormat::Kdump(options) if !parts.is_empty() => {
+            split::save(&dump, &parts, options, &mut place, &mut progress)
+        }
         SaveFormat::Flattened(options) if is_stdout(destination) => {
             kdump_vmcore::save_stream(&dump, options, &mut stdout()?, &mut progress)
         }
@@ -205,12 +220,13 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
         Err(failure) => failure.report.removed_leftover,
     };
     if removed {
-        let mut name = destination.clone().into_os_string();
+        let name = if parts.is_empty() { destination.clone() } else { split::any(destination) };
+        let mut name = name.into_os_string();
         name.push(".incomplete");
         new_file::leftover(&PathBuf::from(name));
     }
     let time = begun.elapsed();
-    let outcome = Outcome::of(result, destination);
+    let outcome = Outcome::of(result, &place, parts.is_empty());
     if let Outcome::Whole(report) | Outcome::Lacking(report) = &outcome {
         tell(report);
     }
@@ -254,7 +270,7 @@ fn dry_run(matches: &ArgMatches, dump: &Dump<'_>, format: SaveFormat) -> Command
         let document = json!({
             "saved": false,
             "memory": estimate.memory,
-            "max_size": estimate.max_size,
+            "max_size": split::max_size(matches, estimate.max_size, estimate.memory),
             "left_out_pages": left_out_pages(&estimate.left_out),
             "undecided_pages": estimate.left_out.unreadable,
             "pages_without_record": estimate.left_out.without,
@@ -269,7 +285,8 @@ fn dry_run(matches: &ArgMatches, dump: &Dump<'_>, format: SaveFormat) -> Command
     for line in left_out(&estimate.left_out) {
         crate::terminal::tell!("{line}");
     }
-    let (memory, size) = (info::human_size(estimate.memory), estimate.max_size);
+    let size = split::max_size(matches, estimate.max_size, estimate.memory);
+    let memory = info::human_size(estimate.memory);
     crate::terminal::tell!("would save {memory} of memory in at most {size} bytes; nothing is written");
     Ok(())
 }
@@ -394,7 +411,7 @@ fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
         KdumpOptions::default().codec(codec).level(level).threads(threads).exclude(exclude).order(order);
     let usual = match (stdout, codec) {
         (true, _) => "flattened",
-        (_, None) if exclude.is_empty() && !kernel_first => "elf",
+        (_, None) if exclude.is_empty() && !kernel_first && !split::is_asked(matches) => "elf",
         _ => "kdump",
     };
     let name = text("format").unwrap_or(usual);
@@ -444,14 +461,6 @@ fn classes(matches: &ArgMatches) -> Classes {
     let names = matches.get_many::<String>("exclude").into_iter().flatten();
     let classes = names.filter_map(|name| PageClass::ALL.into_iter().find(|class| class.name() == name));
     classes.fold(Classes::from_level(level), Classes::with)
-}
-
-/// What this version does not do ends here, before anything is written.
-fn refuse_unsupported(matches: &ArgMatches) -> CommandResult {
-    match matches.get_one::<u16>("split") {
-        None | Some(1) => Ok(()),
-        Some(parts) => Err(Failure::new(format!("--split {parts} is unsupported"))),
-    }
 }
 
 /// What was left out, and what was kept because nothing could be told of it.

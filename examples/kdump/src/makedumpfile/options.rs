@@ -238,6 +238,9 @@ impl Options {
         if options.elf && codec.is_some() {
             return Err("-E has no compression: leave out -c, -l, -p and -z".to_owned());
         }
+        if options.elf && set("split") {
+            return Err("--split has no ELF cores: leave out -E or --split".to_owned());
+        }
         match given(matches, &REFUSED).first() {
             Some(name) => Err(format!("{name}: not possible with this makedumpfile; leave it out")),
             None => Ok(options),
@@ -361,6 +364,7 @@ mod tests {
             ("--dry-run a b", "--dry-run"),
             ("--check-params --eppic x a b", "--eppic"),
             ("--split a b", "--split"),
+            ("--split -E a b c", "-E"),
             ("a b c", "3 files"),
             ("", "0 files"),
             ("-F a b", "-F"),

@@ -11,7 +11,7 @@ use kdump_vmcore::{
 use super::options::Options;
 use super::usage;
 use super::{open, refuse_existing, translate};
-use crate::cmd::save::{lacking, stdout};
+use crate::cmd::save::{lacking, split, stdout};
 use crate::failure::{CommandResult, Failure};
 
 /// Lines about defects of the source; the rest is counted.
@@ -20,31 +20,52 @@ const LINES: usize = 16;
 /// The codec in the place of one that this build cannot write.
 const INSTEAD: Codec = Codec::Lzo;
 
-/// Into a file.
+/// Into a file, or into the files of a set.
 pub(super) fn dump(options: &Options, from: &PathBuf, to: &[PathBuf]) -> CommandResult {
-    let to = match to {
-        [to] => to,
-        _ => return Err(unsupported("--split", "leave it out and give one DUMPFILE")),
-    };
-    refuse_existing(options, to)?;
+    to.iter().try_for_each(|to| refuse_existing(options, to))?;
     let dump = open(core::slice::from_ref(from), options.threads)?;
     begin(options, &dump);
     let mut levels = options.levels.iter().copied().peekable();
     while let Some(level) = levels.next() {
         let format = format(options, level)?;
-        let failure = match to_file(options, &dump, to, format) {
-            Ok(report) => return end(options, &report, &to.display().to_string()),
+        let mut place = to.first().cloned().unwrap_or_default();
+        let result = match (to, format) {
+            ([to], format) => to_file(options, &dump, to, format),
+            (parts, SaveFormat::Kdump(kdump)) => to_parts(options, &dump, parts, kdump, &mut place),
+            // Refused with the command line.
+            _ => return Err(unsupported("--split with -E", "leave out one of them")),
+        };
+        let failure = match result {
+            Ok(report) => return end(options, &report, to),
             Err(failure) => failure,
         };
         // makedumpfile(8), "-d": the next level is for a disk that is full.
         let full = is_out_of_space(&failure.error);
-        let said = Failure::from(failure).of(to.display());
+        let said = Failure::from(failure).of(place.display());
         match levels.peek() {
             Some(next) if full => options.voice.warn(&format!("makedumpfile: {said}; trying -d {next}")),
             _ => return Err(said),
         }
     }
     Ok(())
+}
+
+/// Into the files of a set.
+fn to_parts(
+    options: &Options,
+    dump: &Dump<'_>,
+    parts: &[PathBuf],
+    kdump: KdumpOptions,
+    place: &mut PathBuf,
+) -> Result<SaveReport, SaveFailure> {
+    let mut meter = options.voice.meter();
+    let mut progress = |state| {
+        meter.show(state);
+        ControlFlow::Continue(())
+    };
+    let result = split::save(dump, parts, kdump, place, &mut progress);
+    meter.finish();
+    result
 }
 
 /// To standard output.
@@ -63,11 +84,11 @@ pub(super) fn stream(options: &Options, from: &PathBuf) -> CommandResult {
     };
     let result = kdump_vmcore::save_stream(&dump, kdump, &mut stdout()?, &mut progress);
     meter.finish();
-    end(options, &result?, "STDOUT")
+    end(options, &result?, &[PathBuf::from("STDOUT")])
 }
 
 /// One file of the parts of a dump.
-pub(super) fn reassemble(options: &Options, from: &[PathBuf], to: &Path) -> CommandResult {
+pub(super) fn reassemble(options: &Options, from: &[PathBuf], to: &PathBuf) -> CommandResult {
     refuse_existing(options, to)?;
     let dump = open(from, options.threads)?;
     // Whoever forgets a part has it: nothing is lost by asking for it.
@@ -84,7 +105,7 @@ pub(super) fn reassemble(options: &Options, from: &[PathBuf], to: &Path) -> Comm
     end(
         options,
         &report.map_err(|failure| Failure::from(failure).of(to.display()))?,
-        &to.display().to_string(),
+        core::slice::from_ref(to),
     )
 }
 
@@ -148,13 +169,24 @@ fn to_file(
 
 /// The ending that scripts look for. What the source lacked is told, and is no failure: scripts throw
 /// away what they are told has failed.
-fn end(options: &Options, report: &SaveReport, place: &str) -> CommandResult {
+fn end(options: &Options, report: &SaveReport, places: &[PathBuf]) -> CommandResult {
+    let place = listed(places);
     options.voice.report(&usage::statistics(report));
     if !report.is_whole() {
         options.voice.warn(&format!("makedumpfile: {place} is saved, but {}", lacking(report)));
     }
-    options.voice.say(&format!("\nThe dumpfile is saved to {place}."));
+    let files = if places.len() == 1 { "dumpfile is" } else { "dumpfiles are" };
+    options.voice.say(&format!("\nThe {files} saved to {place}."));
     Ok(())
+}
+
+/// Names in a sentence.
+fn listed(places: &[PathBuf]) -> String {
+    let names: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{}, and {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
 }
 
 /// Whether a disk was full.

@@ -172,7 +172,7 @@ impl Case {
         file.write_all(line.as_bytes()).unwrap();
     }
 
-    fn remove(&self, name: &str) {
+    pub(crate) fn remove(&self, name: &str) {
         let path = self.dir.join(name);
         if path.is_dir() {
             fs::remove_dir_all(path).unwrap();

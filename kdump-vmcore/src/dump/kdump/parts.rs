@@ -92,8 +92,9 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
     let mut scratch = PageScratch::default();
     let missing = unknown(ram.as_ref(), &stored, header.max_mapnr).saturating_mul(header.block_size());
     let mut completeness = Completeness { missing, ..Completeness::default() };
-    let remembered = Remembered::read(&notes, header.encoding.endian, 0, &mut defects)?;
-    if header.main.status & INCOMPLETE != 0 && remembered.good.is_none() {
+    let mut remembered = Remembered::read(&notes, header.encoding.endian, 0, &mut defects)?;
+    let good = set::remembered(&opened, &mut remembered, &mut defects)?;
+    if header.main.status & INCOMPLETE != 0 && good.iter().all(Option::is_none) {
         defects.push(Error::Incomplete);
     }
     let mut files = Vec::new();
@@ -109,8 +110,8 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
         missing_part(end..pfns.start, &stored, &header, &mut completeness, &mut defects);
         end = pfns.end;
         let part_header = part.header.clone();
-        let file =
-            File::new(index, part, pfns, (&header, remembered.good, scattered), &stored, &mut scratch)?;
+        let good = good.get(index).copied().flatten();
+        let file = File::new(index, part, pfns, (&header, good, scattered), &stored, &mut scratch)?;
         // Where a writer stopped, or had pages it could not read, the first ones may have no data.
         let partial = header.main.status & INCOMPLETE != 0 || !remembered.is_empty();
         defects.extend(file.misplaced(&stored, (index, &header), partial, &mut scratch));
@@ -193,7 +194,11 @@ fn count_remembered(
 }
 
 /// The notes; files of version 3 have the text of VMCOREINFO alone, which becomes a note.
-fn notes(source: &dyn ReadAt, header: &Header, defects: &mut Vec<Error>) -> Result<NoteTable, Error> {
+pub(super) fn notes(
+    source: &dyn ReadAt,
+    header: &Header,
+    defects: &mut Vec<Error>,
+) -> Result<NoteTable, Error> {
     let endian = header.encoding.endian;
     let phdr = |extent: Extent| Phdr {
         p_type: PT_NOTE,

@@ -8,10 +8,12 @@ use super::bitmap::Bitmap;
 use super::damage::unlike;
 use super::header::{Extent, Header};
 use super::page::{PageScratch, Pages};
-use super::parts::{INCOMPLETE, LEVEL_ZERO, Opened};
+use super::parts::{INCOMPLETE, LEVEL_ZERO, Opened, notes};
 use super::raw::Main;
+use crate::dump::NoteTable;
+use crate::dump::remembered::{Remembered, is_ours};
 use crate::error::Error;
-use crate::room::{tell, zeroed};
+use crate::room::{push, tell, zeroed};
 use crate::source::ReadAt;
 
 /// Whether several files are the parts of one set, each given once.
@@ -56,14 +58,66 @@ fn foreign(first: &Opened<'_>, part: &Opened<'_>) -> Result<Option<&'static str>
     if a.phys_base != b.phys_base || a.dump_level != b.dump_level {
         return Ok(Some("is of another dump: its phys_base or dump_level differs from that of part 1"));
     }
-    let texts = [(a.notes, b.notes), (a.vmcoreinfo, b.vmcoreinfo)];
-    for (ours, theirs) in texts {
-        if !alike((&*first.source, ours), (&*part.source, theirs))? {
-            return Ok(Some("is of another dump: its notes differ from those of part 1"));
+    let same = |ours, theirs| alike((&*first.source, ours), (&*part.source, theirs));
+    let notes = same(a.notes, b.notes)? || alike_but_ours(first, part)?;
+    if notes && same(a.vmcoreinfo, b.vmcoreinfo)? {
+        return Ok(None);
+    }
+    Ok(Some("is of another dump: its notes differ from those of part 1"))
+}
+
+/// Whether the notes of two files are the same but for what each remembers of being saved.
+fn alike_but_ours(first: &Opened<'_>, part: &Opened<'_>) -> Result<bool, Error> {
+    let (ours, theirs) = (own_notes(first)?, own_notes(part)?);
+    let (mut ours, mut theirs) =
+        (ours.iter().filter(|note| !is_ours(note)), theirs.iter().filter(|note| !is_ours(note)));
+    loop {
+        match (ours.next(), theirs.next()) {
+            (None, None) => return Ok(true),
+            (Some(one), Some(other)) => {
+                if one.name != other.name || one.n_type != other.n_type || one.desc != other.desc {
+                    return Ok(false);
+                }
+            }
+            _ => return Ok(false),
         }
     }
-    Ok(None)
 }
+
+/// The notes of one file of a set.
+fn own_notes(part: &Opened<'_>) -> Result<NoteTable, Error> {
+    // What is wrong with them is told of the first file.
+    notes(&*part.source, &part.header, &mut Vec::new())
+}
+
+/// What the files behind the first remember of being saved, where it is not what the first one does; for each file
+/// the offset up to which it was written.
+pub(super) fn remembered(
+    parts: &[Opened<'_>],
+    all: &mut Remembered,
+    defects: &mut Vec<Error>,
+) -> Result<Vec<Option<u64>>, Error> {
+    let mut good = Vec::new();
+    let Some((first, others)) = parts.split_first() else { return Ok(good) };
+    push(&mut good, PARTS, all.good)?;
+    for other in others {
+        if alike((&*first.source, first.header.notes), (&*other.source, other.header.notes))? {
+            push(&mut good, PARTS, all.good)?;
+            continue;
+        }
+        let mut told = Vec::new();
+        let own = Remembered::read(&own_notes(other)?, other.header.encoding.endian, 0, &mut told)?;
+        for error in told.into_iter().filter(|error| !matches!(error, Error::SourceDefects { .. })) {
+            tell(defects, error)?;
+        }
+        push(&mut good, PARTS, own.good)?;
+        all.join(own)?;
+    }
+    Ok(good)
+}
+
+/// What takes room for each file.
+const PARTS: &str = "the parts of the dump";
 
 /// Whether two files have the same bytes there, as far as both can be read: one that was cut is told elsewhere.
 fn alike(one: (&dyn ReadAt, Extent), other: (&dyn ReadAt, Extent)) -> Result<bool, Error> {

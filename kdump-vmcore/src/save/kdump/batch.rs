@@ -14,15 +14,16 @@ pub(super) struct Batches<'p> {
     chosen: Chosen<'p>,
     /// Pages of a batch at most.
     pages: u64,
-    /// The next page may be this one.
+    /// The next page may be this one; none is behind the end.
     pfn: u64,
+    end: u64,
     /// Number of the next batch.
     index: u64,
 }
 
 impl<'p> Batches<'p> {
-    pub(super) fn new(ranges: &'p [Range<u64>], chosen: Chosen<'p>, pages: u64) -> Self {
-        Self { all: ranges, ranges, chosen, pages, pfn: 0, index: 0 }
+    pub(super) fn new(ranges: &'p [Range<u64>], chosen: Chosen<'p>, pfns: Range<u64>, pages: u64) -> Self {
+        Self { all: ranges, ranges, chosen, pages, pfn: pfns.start, end: pfns.end, index: 0 }
     }
 
     /// Puts the pages of the next batch, which are of one pass, into `runs`, which has room for as many as a batch
@@ -46,12 +47,13 @@ impl<'p> Batches<'p> {
         runs.clear();
         let mut left = self.pages;
         while let Some(range) = self.ranges.first().filter(|_| left > 0) {
-            let start = self.chosen.next(self.pfn.max(range.start), range.end);
-            if start >= range.end {
+            let behind = range.end.min(self.end);
+            let start = self.chosen.next(self.pfn.max(range.start), behind);
+            if start >= behind {
                 self.ranges = self.ranges.get(1..).unwrap_or_default();
                 continue;
             }
-            let limit = start.saturating_add(left).min(range.end);
+            let limit = start.saturating_add(left).min(behind);
             let end = self.chosen.end(start, limit);
             runs.push(start..end);
             left = left.saturating_sub(end.saturating_sub(start));

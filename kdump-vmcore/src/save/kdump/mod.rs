@@ -9,7 +9,10 @@ mod batch;
 mod block;
 mod head;
 mod order;
+mod part;
 mod plan;
+#[cfg(feature = "std")]
+mod set;
 mod stream;
 #[cfg(feature = "std")]
 mod threads;

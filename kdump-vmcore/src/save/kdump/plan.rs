@@ -14,7 +14,7 @@ use super::block::BATCH;
 use super::head::{head_of, headers};
 use super::order::{Chosen, SaveOrder, later};
 use crate::codec::{Codec, CodecError, Encoder};
-use crate::dump::kdump::{DESC_LEN, INCOMPLETE, MAX_MAPNR, Main, Sub};
+use crate::dump::kdump::{DESC_LEN, INCOMPLETE, MAX_MAPNR, Main, SATURATED, Sub};
 use crate::dump::{Dump, SpanKind, Unreadable};
 use crate::error::Error;
 use crate::filter::{Classes, PageSet, pages_of};
@@ -124,7 +124,8 @@ pub struct KdumpPlan<'d> {
     first_end: u64,
     pub(super) order: WrittenOrder,
     page_size: u64,
-    max_mapnr: u64,
+    /// First page frame number behind all memory.
+    pub(super) max_mapnr: u64,
     /// What is told of them.
     pub(super) scan: LeftOut,
     /// Pages that have a descriptor.
@@ -306,12 +307,25 @@ impl<'d> KdumpPlan<'d> {
         if ours { with } else { self.note.whole.p_filesz }
     }
 
-    /// Writes both headers into `head`.
-    pub(super) fn headers(&self, head: &mut [u8], unfinished: bool, note_size: u64) {
+    /// Writes both headers into `head`; of a file of a set with the page frames it has.
+    pub(super) fn headers(
+        &self,
+        head: &mut [u8],
+        part: Option<&Range<u64>>,
+        unfinished: bool,
+        note_size: u64,
+    ) {
         let status = super::block::flag(self.options.codec) | if unfinished { INCOMPLETE } else { 0 };
         let main = Main { status, ..self.main.clone() }.encode(self.encoding);
         let packed = self.dump.arch() == Some(Arch::I386);
-        let sub = Sub { size_note: note_size, ..self.sub }.encode(self.encoding, packed);
+        let mut sub = Sub { size_note: note_size, ..self.sub };
+        if let Some(pfns) = part {
+            // The 32-bit numbers hold what fits.
+            sub.split = 1;
+            (sub.start_pfn, sub.end_pfn) = (pfns.start.min(SATURATED), pfns.end.min(SATURATED));
+            (sub.start_pfn_64, sub.end_pfn_64) = (pfns.start, pfns.end);
+        }
+        let sub = sub.encode(self.encoding, packed);
         let at = usize::try_from(self.page_size).unwrap_or(usize::MAX);
         for (at, bytes) in [(0, main), (at, sub)] {
             let place = head.get_mut(at..).and_then(|rest| rest.get_mut(..bytes.len()));
@@ -321,7 +335,7 @@ impl<'d> KdumpPlan<'d> {
 
     fn put_headers(&mut self, unfinished: bool, note_size: u64) -> Result<(), Error> {
         let mut head = core::mem::take(&mut self.head);
-        self.headers(&mut head, unfinished, note_size);
+        self.headers(&mut head, None, unfinished, note_size);
         self.head = head;
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::ops::ControlFlow;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -11,6 +12,7 @@ use super::block::{Block, Worker};
 use super::plan::KdumpPlan;
 use super::write::Writer;
 use crate::error::Error;
+use crate::progress::Progress;
 use crate::room::push;
 
 /// Batches on their way for each thread: one that is worked on, and some that wait to be written, so that a
@@ -23,7 +25,7 @@ const PER_CPU: usize = 4;
 const ALLOWED: usize = 16;
 
 /// As many threads as are asked for and the machine and `batches` have use for.
-fn bounded(threads: u16, batches: usize) -> usize {
+pub(super) fn bounded(threads: u16, batches: usize) -> usize {
     let cpus = thread::available_parallelism().map_or(1, usize::from);
     usize::from(threads).min(cpus.saturating_mul(PER_CPU).max(ALLOWED)).min(batches)
 }
@@ -110,11 +112,15 @@ impl Drop for Alarm<'_, '_> {
 }
 
 /// Reads, compresses and writes all batches.
-pub(super) fn run<W: WriteAt + ?Sized>(
-    writer: &mut Writer<'_, '_, W>,
+pub(super) fn run<W, P>(
+    writer: &mut Writer<'_, '_, W, P>,
     plan: &KdumpPlan<'_>,
     batches: Batches<'_>,
-) -> Result<(), Error> {
+) -> Result<(), Error>
+where
+    W: WriteAt + ?Sized,
+    P: FnMut(Progress) -> ControlFlow<()> + ?Sized,
+{
     let count = usize::try_from(plan.pages.div_ceil(plan.batch_pages())).unwrap_or(usize::MAX);
     let threads = bounded(plan.options.threads, count);
     // Without one nothing can be done.
@@ -159,11 +165,15 @@ fn help(plan: &KdumpPlan<'_>, shared: &Shared<'_>) {
 }
 
 /// Writes the batches in their order.
-fn write<W: WriteAt + ?Sized>(
-    writer: &mut Writer<'_, '_, W>,
+fn write<W, P>(
+    writer: &mut Writer<'_, '_, W, P>,
     plan: &KdumpPlan<'_>,
     shared: &Shared<'_>,
-) -> Result<(), Error> {
+) -> Result<(), Error>
+where
+    W: WriteAt + ?Sized,
+    P: FnMut(Progress) -> ControlFlow<()> + ?Sized,
+{
     let mut worker = Worker::new(plan)?;
     let mut next = 0_u64;
     let mut state = shared.lock();

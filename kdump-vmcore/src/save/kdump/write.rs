@@ -16,6 +16,7 @@ use super::super::resume::Fixed;
 use super::super::{Interrupted, SaveReport, WriteAt};
 use super::batch::Batches;
 use super::block::{Block, Page, Worker, flag};
+use super::part::Part;
 use super::plan::KdumpPlan;
 use super::stream::Stream;
 use crate::dump::Unreadable;
@@ -70,25 +71,30 @@ impl KdumpPlan<'_> {
         sink: &mut W,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<SaveReport, Interrupted> {
-        let early = |error| Interrupted { error, good: resumed, size: self.size(), report: Box::default() };
-        let mut writer = Writer::new(self, resumed, sink, progress).map_err(early)?;
-        match writer.run() {
-            Ok(()) => Ok(writer.report),
-            Err(error) => {
-                if writer.begun && !writer.unsure && writer.data.written() >= resumed {
-                    // The error that ended the work is the one to tell.
-                    let _ = writer.checkpoint();
-                }
-                let good = match (writer.begun, writer.unsure) {
-                    (false, _) => 0,
-                    (true, false) => writer.data.written(),
-                    (true, true) => writer.noted,
-                };
-                let good = good.max(resumed);
-                let size = self.max_size();
-                Err(Interrupted { error, good, size, report: Box::new(writer.report) })
-            }
-        }
+        let mut writer = Writer::new(self, self.whole(), resumed, sink, progress)
+            .map_err(|error| self.early(error, resumed))?;
+        let done = writer.run();
+        writer.close(done)
+    }
+
+    /// Of a file in which so many bytes were good before.
+    pub(super) fn early(&self, error: Error, good: u64) -> Interrupted {
+        Interrupted { error, good, size: self.size(), report: Box::default() }
+    }
+
+    /// What is known before the first byte is written, of a file with `memory` bytes.
+    fn known_report(&self, memory: u64) -> Result<SaveReport, Error> {
+        let ranges = collect("the memory the source lacks", self.known.ranges.iter().copied())?;
+        Ok(SaveReport {
+            memory,
+            unreadable: Unreadable { ranges, ..self.known },
+            missing: self.missing,
+            corrupt: self.corrupt,
+            left_out: self.scan,
+            order: self.order,
+            source_defects: source_defects(self.dump),
+            ..SaveReport::default()
+        })
     }
 }
 
@@ -96,13 +102,15 @@ impl KdumpPlan<'_> {
 type Desc = (u64, u32, u32);
 
 /// The state of one copy.
-pub(super) struct Writer<'a, 'd, W: ?Sized> {
+pub(super) struct Writer<'a, 'd, W: ?Sized, P: ?Sized> {
     plan: &'a KdumpPlan<'d>,
+    /// Which pages of the plan the file has, and what it begins with.
+    pub(super) part: Part<'a>,
     sink: &'a mut W,
-    progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
+    progress: &'a mut P,
     report: SaveReport,
     /// What could not be read.
-    found: Losses,
+    pub(super) found: Losses,
     /// The page behind the last one, and the number of its descriptor.
     next: u64,
     slot: u64,
@@ -127,12 +135,17 @@ pub(super) struct Writer<'a, 'd, W: ?Sized> {
     unsure: bool,
 }
 
-impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
-    fn new(
+impl<'a, 'd, W, P> Writer<'a, 'd, W, P>
+where
+    W: WriteAt + ?Sized,
+    P: FnMut(Progress) -> ControlFlow<()> + ?Sized,
+{
+    pub(super) fn new(
         plan: &'a KdumpPlan<'d>,
+        part: Part<'a>,
         resumed: u64,
         sink: &'a mut W,
-        progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
+        progress: &'a mut P,
     ) -> Result<Self, Error> {
         let mut note = Vec::new();
         let blocks = plan.head.get(plan.note.blocks()).unwrap_or_default();
@@ -140,16 +153,12 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
         let mut descs = Vec::new();
         let need = DESCS.saturating_mul(size_of::<(u64, Desc)>()) as u64;
         descs.try_reserve(DESCS).map_err(|_| Error::OutOfMemory { what: "descriptors of pages", need })?;
-        let ranges = collect("the memory the source lacks", plan.known.ranges.iter().copied())?;
-        let report = SaveReport {
-            memory: plan.memory(),
-            unreadable: Unreadable { ranges, ..plan.known },
-            missing: plan.missing,
-            corrupt: plan.corrupt,
-            left_out: plan.scan,
-            order: plan.order,
-            source_defects: source_defects(plan.dump),
-            ..SaveReport::default()
+        let memory = part.pages.saturating_mul(plan.page_size());
+        // Of a set the first file tells what all of them lack.
+        let report = if part.first {
+            plan.known_report(memory)?
+        } else {
+            SaveReport { memory, ..SaveReport::default() }
         };
         let data = Stream::new(plan.data())?;
         let gaps = if sink.rewrites() { u64::MAX } else { MAX_GAPS };
@@ -159,6 +168,7 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
         }
         Ok(Self {
             plan,
+            part,
             sink,
             progress,
             report,
@@ -179,16 +189,44 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
     }
 
     fn run(&mut self) -> Result<(), Error> {
-        self.begin()?;
-        let plan = self.plan;
-        let batches = Batches::new(&plan.readable, plan.chosen(), plan.batch_pages());
         #[cfg(feature = "std")]
-        if plan.options.threads > 1 && plan.pages > plan.batch_pages() {
-            super::threads::run(self, plan, batches)?;
-            return self.end();
+        if self.plan.options.threads > 1 && self.plan.pages > self.plan.batch_pages() {
+            self.begin()?;
+            let batches = self.batches();
+            super::threads::run(self, self.plan, batches)?;
+            return self.end(None);
         }
-        self.alone(batches)?;
-        self.end()
+        self.write_pages()?;
+        self.end(None)
+    }
+
+    /// Everything but the end, in this thread.
+    pub(super) fn write_pages(&mut self) -> Result<(), Error> {
+        self.begin()?;
+        let batches = self.batches();
+        self.alone(batches)
+    }
+
+    fn batches(&self) -> Batches<'a> {
+        let plan = self.plan;
+        Batches::new(&plan.readable, plan.chosen(), self.part.pfns.clone(), plan.batch_pages())
+    }
+
+    /// What is left of a file that came so far.
+    pub(super) fn close(mut self, done: Result<(), Error>) -> Result<SaveReport, Interrupted> {
+        let Err(error) = done else { return Ok(self.report) };
+        if self.begun && !self.unsure && self.data.written() >= self.resumed {
+            // The error that ended the work is the one to tell.
+            let _ = self.checkpoint();
+        }
+        let good = match (self.begun, self.unsure) {
+            (false, _) => 0,
+            (true, false) => self.data.written(),
+            (true, true) => self.noted,
+        };
+        let good = good.max(self.resumed);
+        let size = self.plan.size().saturating_add(self.report.memory);
+        Err(Interrupted { error, good, size, report: Box::new(self.report) })
     }
 
     /// Does everything in this thread.
@@ -255,7 +293,7 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
         if self.data.written().saturating_sub(self.noted) >= CHECKPOINT && self.sink.rewrites() {
             self.checkpoint()?;
         }
-        let state = Progress { done: self.done, total: plan.memory(), written: self.report.written };
+        let state = Progress { done: self.done, total: self.report.memory, written: self.report.written };
         if (self.progress)(state).is_break() { Err(Error::Cancelled) } else { Ok(()) }
     }
 
@@ -293,19 +331,20 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
             let machine = plan.dump.facts().e_machine;
             self.sink.write_all_at(0, &stub(plan.dump.encoding(), machine)?)?;
             self.sync()?;
-            let (first, rest) = plan.head.split_at_checked(BLOCK).unwrap_or_default();
-            self.sink.write_all_at(BLOCK as u64, rest)?;
+            self.sink.write_all_at(BLOCK as u64, self.part.head.get(BLOCK..).unwrap_or_default())?;
             self.tables()?;
             // Room for the descriptors: also a disk that becomes full has them then, and none is
             // taken for one that was there before.
-            self.zeros(plan.table(), plan.data())?;
+            self.zeros(plan.table(), plan.table().saturating_add(self.part.table_size()))?;
             self.sync()?;
-            self.write(0, first)?;
+            let first = self.part.head.get(..BLOCK).unwrap_or_default();
+            self.sink.write_all_at(0, first)?;
+            self.report.written = self.report.written.saturating_add(first.len() as u64);
         } else {
             // The end of such a file says that it is whole.
             let mut head = Vec::new();
-            append(&mut head, "the header of the new file", &plan.head)?;
-            plan.headers(&mut head, false, plan.note_size(true));
+            append(&mut head, "the header of the new file", &self.part.head)?;
+            plan.headers(&mut head, self.part.of_set(), false, plan.note_size(true));
             let changing = plan.note.changing();
             self.write(0, head.get(..changing.start).unwrap_or_default())?;
             self.write(changing.end as u64, head.get(changing.end..).unwrap_or_default())?;
@@ -427,18 +466,21 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
     }
 
     /// Makes the file a finished one. One that lacks nothing has no note, if it was not written already.
-    fn end(&mut self) -> Result<(), Error> {
+    /// Of a set every file tells what was not read of any: `all`.
+    pub(super) fn end(&mut self, all: Option<&Losses>) -> Result<(), Error> {
         let plan = self.plan;
         self.data.flush(self.sink)?;
         self.flush_descs()?;
-        self.report.given_up = plan.given_up.saturating_add(self.found.given_up);
+        let found = all.unwrap_or(&self.found);
+        let given_up = plan.given_up.saturating_add(found.given_up);
+        self.report.given_up = if self.part.first { given_up } else { 0 };
         self.report.file_size = self.data.end();
         let mut head = Vec::new();
-        append(&mut head, "the header of the new file", &plan.head)?;
-        let given_up = self.report.given_up;
+        append(&mut head, "the header of the new file", &self.part.head)?;
         let mut note = plan.note.clone();
         note.scattered = note.scattered.map(|_| self.data.end());
-        note.fill(&mut head, 0, None, &self.found.ranges, given_up);
+        note.fill(&mut head, 0, None, &found.ranges, given_up);
+        let empty = given_up == 0 && plan.note.is_empty(&found.ranges);
         if !self.sink.rewrites() {
             let changing = plan.note.changing();
             let bytes = head.get(changing.clone()).unwrap_or_default();
@@ -446,11 +488,11 @@ impl<'a, 'd, W: WriteAt + ?Sized> Writer<'a, 'd, W> {
             return self.sink.finish(self.data.end());
         }
         self.sync()?;
-        let whole = self.report.is_whole() && plan.note.is_empty(&self.found.ranges);
+        let whole = self.report.is_whole() && empty;
         if whole {
             plan.note.erase(&mut head, 0);
         }
-        plan.headers(&mut head, false, plan.note_size(!whole));
+        plan.headers(&mut head, self.part.of_set(), false, plan.note_size(!whole));
         let block = usize::try_from(plan.page_size()).unwrap_or(usize::MAX);
         self.sink.write_all_at(block as u64, head.get(block..).unwrap_or_default())?;
         self.sync()?;

@@ -47,6 +47,8 @@ const SAME: &[&str] = &[
     "--dump-dmesg --partial-dmesg DUMP OUT",
     "--check-params -l -d 31 DUMP OUT",
     "--check-params -l -E DUMP OUT",
+    "--split -l DUMP OUT OUT2",
+    "--split -E DUMP OUT OUT2",
     "--reassemble PART1 PART2 OUT",
     "--reassemble PART2 PART1 OUT",
     "--reassemble PART1 PART2 OLD",
@@ -78,7 +80,6 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("-E DUMP OUT", "an ELF core is made of any dump"),
     ("--non-mmap --num-threads 2 -E ELF OUT", "threads do no harm"),
     ("-L 1000000000 -l -d 31 DUMP OUT", "refused by name"),
-    ("--split -l DUMP OUT OUT2", "refused by name"),
     ("--non-mmap -F -E ELF", "refused by name"),
     ("--dry-run -l -d 31 DUMP OUT", "refused by name"),
 ];

@@ -23,8 +23,8 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// That of a save to `destination`.
-    pub(super) fn of(result: Result<SaveReport, SaveFailure>, destination: &Path) -> Self {
+    /// That of a save to `destination`, which --resume can go on with or not.
+    pub(super) fn of(result: Result<SaveReport, SaveFailure>, destination: &Path, can_resume: bool) -> Self {
         match result {
             Ok(report) if report.is_whole() => Self::Whole(report),
             Ok(report) => Self::Lacking(report),
@@ -35,7 +35,8 @@ impl Outcome {
                 }
                 // Streams have no size that is known; nothing in them tells how far they are.
                 let is_file = failure.kept.as_ref().is_some_and(|kept| kept != destination);
-                let hint = if is_file && failure.size > 0 { "; --resume goes on with it" } else { "" };
+                let hint =
+                    if can_resume && is_file && failure.size > 0 { "; --resume goes on with it" } else { "" };
                 Self::Part(told.in_part().followed_by(hint), failure)
             }
         }
