@@ -263,7 +263,7 @@ fn vmcore_code(error: &kdump_vmcore::Error) -> c_int {
         Error::UnknownFormat { .. } => LIBKDUMP_ERR_FORMAT,
         Error::Unsupported { .. } => LIBKDUMP_ERR_UNSUPPORTED,
         Error::TooLarge { .. } => LIBKDUMP_ERR_TOO_LARGE,
-        Error::Io { .. } | Error::File { .. } => LIBKDUMP_ERR_IO,
+        Error::Io { .. } | Error::File { .. } | Error::NoSpace { .. } => LIBKDUMP_ERR_IO,
         Error::OutOfMemory { .. } => LIBKDUMP_ERR_NO_MEMORY,
         Error::Cancelled => LIBKDUMP_ERR_CANCELLED,
         _ => LIBKDUMP_ERR_CORRUPT,
@@ -287,7 +287,9 @@ fn vmcore_place(error: &kdump_vmcore::Error) -> ErrorPlace {
         Error::Truncated { offset, need, .. } => {
             ErrorPlace { offset: Some(offset), need: Some(need), ..none }
         }
-        Error::OutOfMemory { need, .. } => ErrorPlace { need: Some(need), ..none },
+        Error::OutOfMemory { need, .. } | Error::NoSpace { need, .. } => {
+            ErrorPlace { need: Some(need), ..none }
+        }
         Error::Elf { error, .. } => elf_place(&error),
         Error::Io { offset, cause } => ErrorPlace { os_errno: cause.errno(), offset: Some(offset), ..none },
         Error::File { cause, .. } => ErrorPlace { os_errno: cause.errno(), ..none },

@@ -201,7 +201,7 @@ pub extern "C" fn libkdump_dump_save(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let options = check(options.or_default("options")?)?;
+        let options = of_a_file(options.or_default("options")?)?;
         let path = path_of(path, "path")?;
         let place = if report.is_given() { Some(report.place("report")?) } else { None };
         let outcome = kdump_vmcore::save(&handle.dump, &path, options, &mut tell(progress, user));
@@ -274,7 +274,7 @@ pub extern "C" fn libkdump_dump_save_estimate(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let options = check(options.or_default("options")?)?;
+        let options = of_a_file(options.or_default("options")?)?;
         let place = report.place("report")?;
         let found = kdump_vmcore::estimate(&handle.dump, options.format)?;
         let mut told = SaveReport::default();
@@ -282,6 +282,16 @@ pub extern "C" fn libkdump_dump_save_estimate(
         place.set(convert(&told));
         Ok::<_, Failure>(())
     })
+}
+
+fn of_a_file(options: libkdump_save_options) -> Result<SaveOptions, Failure> {
+    let flatten = options.flags & LIBKDUMP_SAVE_FLATTEN != 0;
+    let options = check(options)?;
+    if flatten && matches!(options.format, SaveFormat::Elf(_)) {
+        let what = "a file that is a stream of an ELF core: libkdump_dump_save_fd() writes one";
+        return Err(Failure::Unsupported { what });
+    }
+    Ok(options)
 }
 
 pub(crate) fn check(options: libkdump_save_options) -> Result<SaveOptions, Failure> {
