@@ -54,9 +54,6 @@ impl CommandLine {
         let kernel = self.words().map_while(|(word, at)| (word != "--").then_some((word, at)));
         let cuts: Vec<Range<usize>> =
             kernel.filter(|(word, _)| is_called(word, name)).map(|(_, at)| at).collect();
-        if cuts.is_empty() {
-            return 0;
-        }
         let mut text = String::with_capacity(self.text.len());
         let mut from = 0_usize;
         for cut in &cuts {
