@@ -104,6 +104,12 @@ fn the_window_is_that_of_the_header() {
     let window = |name| InitrdSize::of(&file(name)).window;
     // No window is larger than what it is for.
     assert!(window("long.zst") < 2 * MIB && window("text.xz") < MIB);
+    // LZMA2 (0x21) with one byte of properties: a dictionary of 4 KiB instead of more than the whole.
+    let mut small = file("text.xz");
+    let filter = 12 + small[12..30].windows(2).position(|pair| pair == [0x21, 1]).unwrap();
+    small[filter + 2] = 0;
+    let (small, whole) = (InitrdSize::of(&small), InitrdSize::of(&file("text.xz")));
+    assert_eq!(whole.window - small.window, TEXT - 4096, "{small:?}");
     let mut long = file("long.zst");
     // A frame of 2^24 bytes window, with as many raw-length blocks as make use of it.
     long.truncate(6);
