@@ -181,6 +181,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn addresses_are_shown_as_kernels_show_them() {
+        assert_eq!(
+            std::format!("{} {}", Paddr(0x1000), Vaddr(0xffff_8880_0000_0000)),
+            "0x1000 0xffff888000000000"
+        );
+    }
+
+    #[test]
     fn constructors_agree() {
         let range = PhysRange::from_inclusive(0x1000, 0x1fff).unwrap();
         assert_eq!(range, PhysRange::from_half_open(0x1000, 0x2000).unwrap());

@@ -96,6 +96,10 @@ fn loads_that_put_one_address_at_two_places_are_refused() {
     assert_eq!(judge(&[(0x1000, 0x1000), (0x1800, 0x1800)], 4), Ok(()));
     assert!(matches!(judge(&[(0x1000, 0x1000), (0x9000, 0x1800)], 4), Err(Error::Phdr { index: 2, .. })));
     assert_eq!(judge(&[(0x1000, 0x1000), (0x9000, 0x2000)], 4), Ok(()));
+    // One without memory is at no place.
+    let mut bytes = header(&[(0x1000, 0x1000), (0x9000, 0x1800)]);
+    put(&mut bytes, EHDR + 2 * PHDR + 32, &[0; 16]);
+    assert_eq!(CaptureHeader::parse(&bytes, None).unwrap().judge_loads(&mut [0; 4]), Ok(()));
     assert_eq!(judge(&[(0x1000, 0x1000)], 1), Err(Error::Buffer { need: 2, have: 1 }));
 }
 

@@ -68,9 +68,6 @@ impl CommandLine {
         let kernel = self.words().map_while(|(word, at)| (word != "--").then_some((word, at)));
         let cuts = kernel.filter(|(word, _)| is_called(word, name)).map(|(_, at)| at);
         let cuts: Vec<Range<usize>> = room::collect(WHAT, cuts)?;
-        if cuts.is_empty() {
-            return Ok(0);
-        }
         let mut text = String::new();
         let mut from = 0_usize;
         for cut in &cuts {

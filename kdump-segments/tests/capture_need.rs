@@ -104,6 +104,12 @@ fn the_window_is_that_of_the_header() {
     let window = |name| InitrdSize::of(&file(name)).window;
     // No window is larger than what it is for.
     assert!(window("long.zst") < 2 * MIB && window("text.xz") < MIB);
+    // LZMA2 (0x21) with one byte of properties: a dictionary of 4 KiB instead of more than the whole.
+    let mut small = file("text.xz");
+    let filter = 12 + small[12..30].windows(2).position(|pair| pair == [0x21, 1]).unwrap();
+    small[filter + 2] = 0;
+    let (small, whole) = (InitrdSize::of(&small), InitrdSize::of(&file("text.xz")));
+    assert_eq!(whole.window - small.window, TEXT - 4096, "{small:?}");
     let mut long = file("long.zst");
     // A frame of 2^24 bytes window, with as many raw-length blocks as make use of it.
     long.truncate(6);
@@ -130,6 +136,8 @@ fn archives_one_behind_the_other_add_up() {
     assert_eq!(size.source, "cpio + zstd, at most + zstd + lzop + gzip");
     let least = 3 * 4096 + 4 * TEXT;
     assert!((least..=least + (128 << 10)).contains(&size.unpacked), "{size:?}");
+    // Of several xz streams the last one lists itself alone.
+    assert_eq!(InitrdSize::of(&[file("text.xz"), file("text.xz")].concat()).basis, Basis::Estimated);
     assert_eq!(InitrdSize::of(&[]).unpacked, 0);
     assert_eq!(InitrdSize::of(&[0; 512]).unpacked, 0);
 }

@@ -228,6 +228,12 @@ fn images_of_other_architectures_are_not_judged() {
     });
     assert_eq!(report.failure(), None);
     assert!(report.findings.iter().any(|finding| finding.verdict == Verdict::Unknown));
+    // Also where another kernel would refuse it: where its signature stands is not known.
+    let locked = judged(|case| {
+        (case.machine.arch, case.environment.locked_down) = (Arch::Arm64, Some(true));
+    });
+    let signature = locked.findings.iter().find(|finding| finding.rule == "image_signature").unwrap();
+    assert_eq!(signature.verdict, Verdict::Unknown);
     let large = judged(|case| {
         (case.machine.arch, case.initrd) = (Arch::Arm64, 256 << 20);
     });

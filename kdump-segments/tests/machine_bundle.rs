@@ -88,7 +88,10 @@ fn a_recording_describes_the_same_machine() {
 fn recordings_do_not_mix() {
     let dir = Dir::small("mix");
     let error = Machine::record(&dir.0, &dir.0).unwrap_err();
-    assert!(matches!(error, Error::File { ref cause, .. } if cause.contains("not empty")), "{error}");
+    assert!(
+        matches!(error, Error::File { ref cause, .. } if cause.contains("an older recording would mix")),
+        "{error}"
+    );
     let mut files = MachineFiles::new();
     files.insert("../outside", "x");
     let error = files.write(&dir.0.join("new")).unwrap_err();
@@ -246,6 +249,15 @@ fn numbered_directories_are_walked() {
     dir.put("sys/devices/system/cpu/cpuidle/crash_notes", "1\n");
     let machine = Machine::collect(&dir.0).unwrap();
     assert_eq!(machine.cpu_notes.iter().map(|note| note.cpu).collect::<Vec<_>>(), [0, 3, 4095]);
+    // Registers that end behind the last address are nowhere.
+    dir.put("sys/devices/system/cpu/cpu3/crash_notes", "fffffffffffffff0\n");
+    let machine = Machine::collect(&dir.0).unwrap();
+    assert_eq!(machine.cpu_notes.iter().map(|note| note.cpu).collect::<Vec<_>>(), [0, 4095]);
+    assert!(
+        machine.remarks.iter().any(|note| note.text.contains("registers will be missing")),
+        "{:?}",
+        machine.remarks
+    );
 }
 
 /// The machine this test runs on: whatever it shows, there is an answer or a reason.

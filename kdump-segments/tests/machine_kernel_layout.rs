@@ -127,6 +127,13 @@ fn iomem_tells_the_length_when_kallsyms_does_not() {
 }
 
 #[test]
+fn an_end_in_front_of_the_text_is_none() {
+    let kallsyms = KALLSYMS.replace("ffffffff9dc30000", "ffffffff9a7fffff");
+    let sources = Sources { loads: None, kallsyms, ..Sources::complete() };
+    sources.no_text("not behind _text");
+}
+
+#[test]
 fn nothing_known_is_said() {
     let sources =
         Sources { loads: None, kallsyms: String::new(), values: String::new(), ..Sources::complete() };

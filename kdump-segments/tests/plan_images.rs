@@ -503,3 +503,31 @@ proptest! {
         })?;
     }
 }
+
+#[test]
+fn an_image_that_cannot_be_handed_over_is_refused_by_name() {
+    let said = |kernel: &[u8]| plan(kernel, |plan| plan.unwrap_err().to_string());
+    let nothing = said(&vmlinux(ET_EXEC, 0x100_0000, &[(0x100_0000, 0, &[])]));
+    assert!(nothing.contains("PT_LOAD") && nothing.contains("at least one"), "{nothing}");
+    let mut mute = bzimage(0x100_0000, 0x1000);
+    mute[0x238..0x23c].fill(0);
+    let mute = said(&mute);
+    assert!(mute.contains("cmdline_size"), "{mute}");
+    // However much of the header is there, all of it is asked for.
+    let whole = bzimage(0x100_0000, 0x1000);
+    let cut = [0x206, 0x220, 0x240].map(|len| kdump_segments::image::SetupHeader::parse(&whole[..len]));
+    let places = cut.map(|cut| {
+        cut.unwrap_err().to_string().replace("0x206", "").replace("0x220", "").replace("0x240", "")
+    });
+    assert_eq!(places[0], places[1], "{places:?}");
+    assert_eq!(places[0], places[2], "{places:?}");
+}
+
+#[test]
+fn an_empty_ramdisk_is_left_out() {
+    let (machine, options, kernel) =
+        (synthetic(2, 1), options(BackupPolicy::Always), bzimage(0x100_0000, 0x1000));
+    let plan = Plan::new(&inputs(&machine, &kernel, &options).initrd(Some(&[]))).unwrap();
+    assert!(plan.segment(SegmentKind::Initrd).is_none());
+    assert!(plan.remarks.iter().any(|remark| remark.contains("ramdisk is empty")), "{:?}", plan.remarks);
+}

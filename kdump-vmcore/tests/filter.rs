@@ -135,14 +135,23 @@ fn memory_that_the_kernel_has_no_record_of_is_kept() {
 #[test]
 fn what_is_left_out_is_cut_from_memory_and_not_from_notes() {
     let memory = machine(|pfn| if pfn < 256 { (1 << 4, LINEAR | 0x1001, 0, 0) } else { usual(pfn) });
-    let source = Dump::open(dump(&memory, &info(), PAGES as usize * 64)).unwrap();
+    let (at, all) = (ARRAY as usize, PAGES as usize * 64);
+    let info = note(Wire::LE64, "VMCOREINFO", 0, info().as_bytes());
+    let without_memory = |notes: &[u8]| Segment { p_memsz: Some(0), ..Segment::notes(notes) };
+    let file = CoreFile { align: 0x1000, ..CoreFile::x86_64() }
+        .with(without_memory(&note(Wire::LE64, "first", 9, &[1; 100])))
+        .with(without_memory(&info))
+        .with(Segment { p_vaddr: LINEAR, ..Segment::load(0, &memory) })
+        .with(Segment { p_vaddr: VMEMMAP, ..Segment::load(ARRAY, &memory[at..at + all]) });
+    let source = Dump::open(file.build()).unwrap();
     let plan = SavePlan::with(&source, ElfOptions::default().exclude(Classes::from_level(31))).unwrap();
     let mut file = Vec::new();
     plan.copy(&mut file, &mut |_| ControlFlow::Continue(())).unwrap();
     let copy = Dump::open(file).unwrap();
     assert!(matches!(copy.span(Paddr(0)).unwrap().kind, SpanKind::Excluded(_)));
     let notes = |dump: &Dump<'_>| dump.phdrs().iter().filter(|phdr| phdr.p_type == 4).count();
-    assert_eq!((notes(&source), notes(&copy)), (1, 1));
+    assert_eq!((notes(&source), notes(&copy)), (2, 2));
+    assert!(copy.completeness().is_complete(), "{:?}", copy.completeness());
     assert_eq!(copy.vmcoreinfo().unwrap().as_bytes(), source.vmcoreinfo().unwrap().as_bytes());
 }
 

@@ -188,6 +188,19 @@ mod tests {
 
     use super::*;
 
+    /// A file of terabytes is told from its length.
+    #[test]
+    fn a_file_that_says_that_it_is_too_long_is_not_read() {
+        let path = std::env::temp_dir().join(format!("kdump-long-{}", std::process::id()));
+        let long = |len: u64| {
+            File::create(&path).unwrap().set_len(len).unwrap();
+            read_limited(File::open(&path).unwrap(), 1000).unwrap()
+        };
+        assert!(matches!(long(1000), Content::Whole(content) if content.len() == 1000));
+        assert!(matches!(long(1001), Content::TooLong(0)));
+        fs::remove_file(&path).unwrap();
+    }
+
     /// What serves where the kernel cannot resolve inside a root.
     #[test]
     fn the_walk_follows_links_as_if_the_root_were_the_whole() {

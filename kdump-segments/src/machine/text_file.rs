@@ -78,3 +78,14 @@ pub(crate) fn parse_number_file(text: &[u8]) -> Option<u64> {
         None => core::str::from_utf8(text).ok()?.parse().ok(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::parse_hex;
+
+    #[test]
+    fn a_sign_is_no_digit() {
+        assert_eq!(parse_hex(b"1f"), Some(0x1f));
+        assert_eq!([&b"+1f"[..], b"-1", b"", b"1g", b" 1"].map(parse_hex), [None; 5]);
+    }
+}
