@@ -648,17 +648,19 @@ fn a_dump_as_a_stream() {
         }
         assert_ne!(case.run(&["verify", "cut"]).status.code(), Some(0), "cut at {cut}");
     }
-    let failures = [
-        (">/dev/full", "No space left"),
-        ("| exec true", "Broken pipe"),
-        (">&-", "standard output is closed"),
+    // How much a pipe took before its reader went away is not the writer's to choose: a part, or nothing.
+    let failures: [(&str, &str, &[i32]); 3] = [
+        (">/dev/full", "No space left", &[1]),
+        ("| exec true", "Broken pipe", &[1, 4]),
+        (">&-", "standard output is closed", &[1]),
     ];
-    for (redirect, why) in failures {
+    for (redirect, why, statuses) in failures {
         let script = format!("set -o pipefail; \"$0\" save --progress none src - {redirect}");
         let mut bash = Command::new("bash");
         bash.current_dir(&case.dir).args(["-c", &script, env!("CARGO_BIN_EXE_kdump")]);
         let output = bash.output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{redirect}: {}", said(&output));
+        let status = output.status.code().unwrap();
+        assert!(statuses.contains(&status), "{status} {redirect}: {}", said(&output));
         assert!(said(&output).contains(why), "{redirect}: {}", said(&output));
     }
     let some = "set -o pipefail; \"$0\" save --progress none src - | head -c 100000 >arrived";

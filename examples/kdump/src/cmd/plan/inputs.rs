@@ -53,7 +53,8 @@ impl Inputs {
             None => return Err(no_region(&machine, machine.why_no_region())),
         };
         let kernel = kernel.read_kernel(limit).map_err(|error| named(&kernel_path, error))?;
-        let initrd = initrd.map(|file| file.read(limit)).transpose()?;
+        let initrd =
+            initrd.map(|file| file.read(limit).map_err(|error| named(file.path(), error))).transpose()?;
         let purgatory = match path("purgatory") {
             Some(path) => purgatory(&path)?,
             None => ObjectPurgatory::builtin(machine.arch)?,
@@ -78,13 +79,14 @@ impl Inputs {
     }
 }
 
-/// An error about a kernel image, with the name of the file.
-pub(crate) fn named(kernel: &Path, error: Error) -> Failure {
+/// An error about an image, with the name of the file.
+pub(crate) fn named(path: &Path, error: Error) -> Failure {
     match &error {
         Error::NotAnImage { .. }
         | Error::ImageField { .. }
         | Error::ImageTruncated { .. }
-        | Error::Conflict { what: "kernel image", .. } => Failure::from(error).of(kernel.display()),
+        | Error::OutOfMemory { what: "image file", .. }
+        | Error::Conflict { what: "kernel image", .. } => Failure::from(error).of(path.display()),
         _ => error.into(),
     }
 }
