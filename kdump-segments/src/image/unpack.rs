@@ -71,9 +71,9 @@ pub fn unpack(bytes: &[u8], limit: u64) -> Result<Cow<'_, [u8]>, Error> {
 /// One member of a gzip file, checked against its trailer.
 fn gunzip(bytes: &[u8], limit: u64) -> Result<Vec<u8>, Error> {
     let cut = || damaged(format!("it is cut off: {:#x} bytes are no gzip file", bytes.len()));
-    let data = bytes.get(header_len(bytes).ok_or_else(cut)?..).ok_or_else(cut)?;
     // Without padding, which no build of a kernel adds, the trailer is the end of the file.
     let trailer = bytes.len().checked_sub(GZIP_TRAILER).ok_or_else(cut)?;
+    let data = bytes.get(header_len(bytes).ok_or_else(cut)?..trailer).ok_or_else(cut)?;
     let (crc, size) = u32_at(bytes, trailer)
         .zip(trailer.checked_add(4).and_then(|at| u32_at(bytes, at)))
         .ok_or_else(cut)?;

@@ -47,6 +47,9 @@ impl<'a> Arm64Image<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let have = bytes.len() as u64;
         let cut = || Error::ImageTruncated { what: "arm64 header", offset: 0, need: HEADER as u64, have };
+        if bytes.len() < HEADER {
+            return Err(cut());
+        }
         let field = |offset| u64_at(bytes, offset).ok_or_else(cut);
         let (text_offset, image_size, flags) = (field(8)?, field(16)?, field(24)?);
         let magic = array::<4>(bytes, MAGIC_AT).ok_or_else(cut)?;
