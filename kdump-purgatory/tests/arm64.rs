@@ -70,8 +70,20 @@ fn program(regions: &[&[u8]], sha: bool) -> Vec<u8> {
     let function = image.address("purgatory_digest").expect("there");
     // x0 to x2 and x9 from behind the code; blr x9; write(1, out, 32); exit(0).
     let mut stub = words(&[
-        0x5800_01c0, 0x5800_01e1, 0x5800_0202, 0x5800_0229, 0xd63f_0120, 0xd280_0020, 0x5800_0141,
-        0xd280_0402, 0xd280_0808, 0xd400_0001, 0xd280_0000, 0xd280_0ba8, 0xd400_0001, 0xd503_201f,
+        0x5800_01c0,
+        0x5800_01e1,
+        0x5800_0202,
+        0x5800_0229,
+        0xd63f_0120,
+        0xd280_0020,
+        0x5800_0141,
+        0xd280_0402,
+        0xd280_0808,
+        0xd400_0001,
+        0xd280_0000,
+        0xd280_0ba8,
+        0xd400_0001,
+        0xd503_201f,
     ]);
     for value in [BASE + TABLE as u64, BASE + OUT as u64, u64::from(sha), function] {
         stub.extend(value.to_le_bytes());
@@ -87,15 +99,9 @@ fn program(regions: &[&[u8]], sha: bool) -> Vec<u8> {
     }
     put(&mut file, 20, &1_u32.to_le_bytes());
     put(&mut file, 64, &words(&[1, 7]));
-    for (at, value) in [
-        (24, BASE + STUB as u64),
-        (32, 64),
-        (80, BASE),
-        (88, BASE),
-        (96, size),
-        (104, size),
-        (112, 0x1000),
-    ] {
+    for (at, value) in
+        [(24, BASE + STUB as u64), (32, 64), (80, BASE), (88, BASE), (96, size), (104, size), (112, 0x1000)]
+    {
         put(&mut file, at, &value.to_le_bytes());
     }
     file
@@ -210,8 +216,16 @@ fn image(case: &Case) -> Vec<u8> {
         &mut image,
         KERNEL,
         &words(&[
-            0xd2a1_2009, 0xaa02_002a, 0xaa03_014a, 0xb500_006a, 0x3940_000b, 0xb900_012b, 0x5280_0100,
-            0x72b0_8000, call, 0x1400_0000,
+            0xd2a1_2009,
+            0xaa02_002a,
+            0xaa03_014a,
+            0xb500_006a,
+            0x3940_000b,
+            0xb900_012b,
+            0x5280_0100,
+            0x72b0_8000,
+            call,
+            0x1400_0000,
         ]),
     );
     put(&mut image, DTB, b"K");
@@ -292,8 +306,12 @@ fn says_nothing_without_a_serial_port() {
 #[test]
 fn halts_on_a_changed_byte() {
     let (said, ended) = boot(&Case { name: "halt", damage: true, ..CASE });
-    let digests: Vec<_> = said.split(|c: char| !c.is_ascii_hexdigit()).filter(|word| word.len() == 64).collect();
-    assert!(said.starts_with("purgatory: digest mismatch, expected ") && said.ends_with("; halted\n"), "{said}");
+    let digests: Vec<_> =
+        said.split(|c: char| !c.is_ascii_hexdigit()).filter(|word| word.len() == 64).collect();
+    assert!(
+        said.starts_with("purgatory: digest mismatch, expected ") && said.ends_with("; halted\n"),
+        "{said}"
+    );
     assert!(digests.len() == 2 && digests[0] != digests[1] && !ended, "{said}");
 }
 
@@ -315,7 +333,8 @@ fn what_it_cannot_do_is_refused_by_name() {
         sha_instructions: false,
         on_mismatch: MismatchAction::Halt,
     };
-    let refused = |handover: &Handover<'_>| builtin().link(0x4000_0000, handover).expect_err("refused").to_string();
+    let refused =
+        |handover: &Handover<'_>| builtin().link(0x4000_0000, handover).expect_err("refused").to_string();
     assert!(builtin().link(0x4000_0000, &good).is_ok());
     let serial = |port, baud| Handover { serial: Some(Serial { port, baud }), ..good.clone() };
     assert!(refused(&serial(SerialPort::Port(0x3f8), None)).contains("I/O ports"));
