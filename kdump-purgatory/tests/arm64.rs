@@ -16,12 +16,12 @@
 
 mod common;
 
+use core::time::Duration;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
 
 use common::Random;
 use kdump_elf::Arch;
