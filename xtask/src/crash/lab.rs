@@ -67,10 +67,12 @@ const ARM64: Lab = Lab {
     makedumpfile: false,
 };
 
+pub(crate) const ALL: [&Lab; 2] = [&X86_64, &ARM64];
+pub(crate) const TARGETS: [&str; 2] = [X86_64.target, ARM64.target];
+
 impl Lab {
     /// The row of an architecture.
     pub(crate) fn of(arch: &str) -> Result<&'static Self> {
-        const ALL: [&Lab; 2] = [&X86_64, &ARM64];
         let known = || ALL.map(|lab| lab.arch).join(", ");
         let found = ALL.into_iter().find(|lab| lab.arch == arch);
         found.ok_or_else(|| usage(format!("--arch {arch}: no kernel of it is crashed, but of {}", known())))

@@ -53,8 +53,8 @@ pub(crate) const NEEDS: &[Need] = &[
     Need { what: "bzip2", package: "bzip2" },
 ];
 
-/// The target of the programs that run in the guest.
-pub(crate) const GUEST_TARGET: &str = programs::TARGET;
+/// The targets of the programs that run in guests.
+pub(crate) const GUEST_TARGETS: &[&str] = &lab::TARGETS;
 
 /// Everything a run and its checks need.
 pub(crate) fn needs() -> Vec<Need> {
@@ -65,7 +65,10 @@ pub(crate) fn needs() -> Vec<Need> {
 /// left aside.
 pub(crate) fn fetch_packages(clock: Clock) -> Result {
     for series in options::Series::ALL {
-        Kernel::fetch(series, clock)?;
+        for lab in lab::ALL {
+            Kernel::of(&lab.archive()?, &lab.meta_package(series), clock)?;
+            lab.busybox()?;
+        }
     }
     kdump_tools::fetch(clock)
 }

@@ -7,8 +7,6 @@ use super::lab::{self, Lab};
 use crate::error::{Context, Result};
 use crate::{repo, rust, shell};
 
-pub(crate) const TARGET: &str = lab::X86_64.target;
-
 #[derive(Debug)]
 pub(crate) struct Programs {
     /// Runs in the guest and, being static, on the host as well.
