@@ -503,3 +503,30 @@ fn the_region_of_the_recorded_machine_is_where_its_kernel_put_it() {
     let free = machine.ram().subtract(&RangeSet::from(taken));
     assert_eq!(request.would_reserve(&free, &limits).unwrap().main, machine.crash_regions[0]);
 }
+
+/// The tree that the EFI stub makes on a machine described by ACPI: how the capture kernel finds EFI and
+/// with it ACPI stays, and a boot loader that wanted no seed for the kernel's place gets none.
+#[test]
+fn what_the_efi_stub_told_is_handed_on() {
+    let dts = "/dts-v1/; / { #size-cells = <2>; #address-cells = <2>; chosen { linux,uefi-secure-boot = <2>; \
+        linux,uefi-mmap-desc-ver = <1>; linux,uefi-mmap-desc-size = <0x30>; linux,uefi-mmap-size = <0x630>; \
+        linux,uefi-mmap-start = <0 0x79b2d9c0>; linux,uefi-system-table = <0 0x7ffd0018>; \
+        linux,elfcorehdr = <0 1 0 1>; bootargs = \"console=ttyAMA0 initrd=initrd\"; }; };";
+    let (mut machine, kernel, options) = (machine(NAME), debian(), arm64_options());
+    machine.device_tree = Some(compiled(dts));
+    let plan = plan(&machine, &kernel, &options).unwrap();
+    assert_eq!(failing(&plan, &machine), None);
+    let (chosen, _) = split_chosen(&decompiled(&plan.segment(SegmentKind::Dtb).unwrap().data));
+    for line in [
+        "linux,uefi-mmap-start = <0x00 0x79b2d9c0>",
+        "linux,uefi-mmap-size = <0x630>",
+        "linux,uefi-mmap-desc-size = <0x30>",
+        "linux,uefi-mmap-desc-ver = <0x01>",
+        "linux,uefi-system-table = <0x00 0x7ffd0018>",
+    ] {
+        assert!(chosen.iter().any(|found| found == line), "{line} in {chosen:#?}");
+    }
+    let named = |name: &str| chosen.iter().filter(|line| line.starts_with(name)).count();
+    assert_eq!((named("linux,elfcorehdr"), named("bootargs"), named("rng-seed")), (1, 1, 1), "{chosen:#?}");
+    assert_eq!(named("kaslr-seed"), 0, "{chosen:#?}");
+}
