@@ -1,11 +1,16 @@
-//! Any bytes as a kernel image, bzImage or vmlinux.
+//! Any bytes as a kernel image: bzImage, vmlinux, arm64 Image, compressed or not.
 #![no_main]
 
-use kdump_segments::image::{BzImage, Image, Vmlinux, elf_extent};
+use kdump_segments::image::{BzImage, Image, Vmlinux, elf_extent, unpack};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let _ = Image::parse(bytes, 0x1000).is_ok();
+    if let Ok(Image::Arm64(image)) = Image::parse(bytes, 0x1000) {
+        assert!(image.memsz() >= bytes.len() as u64);
+    }
+    if let Ok(unpacked) = unpack(bytes, 1 << 20) {
+        assert!(unpacked.len() <= bytes.len().max(1 << 20));
+    }
     if let Ok(image) = BzImage::parse(bytes) {
         assert!(image.payload().len() <= bytes.len() && image.setup_bytes().len() <= bytes.len());
         assert!(image.memsz() >= image.payload().len() as u64);

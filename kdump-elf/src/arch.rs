@@ -98,6 +98,18 @@ impl Arch {
         self.row().endian
     }
 
+    /// The last physical address a machine can have: 52 bits on x86 (Intel SDM vol. 3, MAXPHYADDR),
+    /// 56 on arm64 (Arm ARM, FEAT_D128) and riscv64 (Sv39 to Sv57); all others are not judged. A
+    /// header that names a higher one was made of garbage.
+    #[must_use]
+    pub const fn last_paddr(self) -> u64 {
+        match self {
+            Self::X86_64 | Self::I386 => (1 << 52) - 1,
+            Self::Arm64 | Self::Riscv64 => (1 << 56) - 1,
+            _ => u64::MAX,
+        }
+    }
+
     /// `e_machine` values as assigned by the ELF gABI registry.
     const fn row(self) -> Row {
         const fn row(name: &'static str, e_machine: u16, class: Class, endian: Endian) -> Row {

@@ -41,8 +41,11 @@ impl<'a> CaptureHeader<'a> {
     /// Those of [`CoreHeader::parse`]; [`Error::Field`] or [`Error::Phdr`] naming what is
     /// wrong: guessing would show wrong memory.
     pub fn parse(bytes: &'a [u8], arch: Option<Arch>) -> Result<Self, Error> {
-        judge_ehdr(&Ehdr::parse(bytes)?, arch)?;
+        let ehdr = Ehdr::parse(bytes)?;
+        judge_ehdr(&ehdr, arch)?;
         let core = CoreHeader::parse(bytes)?;
+        let known = Arch::from_elf(ehdr.e_machine, ehdr.encoding.class);
+        let last = known.map_or(u64::MAX, Arch::last_paddr);
         let (mut note_phdrs, mut load_phdrs, mut note_room) = (0_u32, 0_u32, 0_u64);
         for (index, phdr) in (0_u32..).zip(core.phdrs()) {
             match phdr.p_type {
@@ -52,7 +55,7 @@ impl<'a> CaptureHeader<'a> {
                 }
                 PT_LOAD => {
                     load_phdrs = load_phdrs.saturating_add(1);
-                    judge_load(index, &phdr, core.encoding())?;
+                    judge_load(index, &phdr, core.encoding(), last)?;
                 }
                 // The layout of the file refuses other types and the wrong order.
                 _ => {}
@@ -182,7 +185,7 @@ fn judge_ehdr(ehdr: &Ehdr, arch: Option<Arch>) -> Result<(), Error> {
     Ok(())
 }
 
-fn judge_load(index: u32, phdr: &Phdr, encoding: Encoding) -> Result<(), Error> {
+fn judge_load(index: u32, phdr: &Phdr, encoding: Encoding, last: u64) -> Result<(), Error> {
     let wrong = |field, value, expected| Err(Error::Phdr { index, field, value, expected });
     let ends = |start: u64| start.checked_add(phdr.p_memsz).is_some_and(|end| end <= encoding.word_max());
     if !ends(phdr.p_offset) {
@@ -190,6 +193,10 @@ fn judge_load(index: u32, phdr: &Phdr, encoding: Encoding) -> Result<(), Error> 
     }
     if !ends(phdr.p_paddr) {
         return wrong("p_paddr", phdr.p_paddr, "an end inside the address space");
+    }
+    // As kexec-tools writes it for kernels whose kallsyms has no _text: it would make a file of exabytes.
+    if phdr.p_memsz != 0 && phdr.p_paddr.saturating_add(phdr.p_memsz.saturating_sub(1)) > last {
+        return wrong("p_memsz", phdr.p_memsz, "an end among the machine's physical addresses");
     }
     if phdr.p_align != 0 && !phdr.p_align.is_power_of_two() {
         return wrong("p_align", phdr.p_align, "0 or a power of two");

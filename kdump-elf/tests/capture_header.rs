@@ -51,7 +51,7 @@ fn each_field_is_judged() {
     let load = EHDR + PHDR;
     let far = (u64::MAX - 8).to_le_bytes();
     assert_eq!(with(load + 48, &0x1000_u64.to_le_bytes()), "");
-    let rows: [(usize, &[u8], &str); 10] = [
+    let rows: [(usize, &[u8], &str); 11] = [
         (16, &[2], "e_type is 0x2"),
         (18, &[183], "e_machine is 0xb7"),
         (5, &[2], "e_"),
@@ -61,6 +61,7 @@ fn each_field_is_judged() {
         (load + 8, &far, "phdr 1: p_offset is 0x"),
         (load + 24, &far, "phdr 1: p_paddr is 0x"),
         (load + 48, &[3], "phdr 1: p_align is 0x3"),
+        (load + 24, &[0, 0, 0, 0, 0, 0, 0x10], "phdr 1: p_memsz is 0x1000, expected an end among"),
         (load + 32, &[1], "phdr 1: p_filesz is 0x1001"),
     ];
     for (at, value, expected) in rows {

@@ -107,8 +107,13 @@ const REFUSED: &[(&str, Change, &str)] = &[
     ("addresses that wrap", |h| h.header.segments.push(load(0, u64::MAX - 8, 16)), "phdr 6: p_paddr"),
     (
         "more memory than a file can have",
+        |h| h.header.segments.extend((0..4096).map(|_| load(0, 0, 1 << 52))),
+        "expected a total below 2^63 bytes",
+    ),
+    (
+        "more memory than a machine can have",
         |h| h.header.segments.push(load(0, 1 << 40, u64::MAX >> 1)),
-        "size of the vmcore",
+        "phdr 6: p_memsz is 0x7fffffffffffffff",
     ),
     ("a wrong p_filesz", |h| h.header.segments[4].p_filesz = Some(1), "phdr 4: p_filesz is 0x1"),
     (

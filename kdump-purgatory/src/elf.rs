@@ -9,13 +9,15 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use goblin::container::{Container, Ctx, Endian};
-use goblin::elf::header::{EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, EM_X86_64, ET_REL, header64};
+use goblin::elf::header::{EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, ET_REL, header64};
 use goblin::elf::section_header::{SHN_XINDEX, SHT_NOBITS, SHT_SYMTAB, SectionHeader, section_header64};
 use goblin::elf::sym::{Sym, Symtab, sym64};
 
+use kdump_elf::{Arch, Class};
+
 use crate::Error;
 
-/// How the tables of an x86_64 object are encoded.
+/// How the tables of an object are encoded.
 pub(crate) const CTX: Ctx = Ctx { container: Container::Big, le: Endian::Little };
 
 /// The longest name that is looked at; longer ones cannot be asked for.
@@ -24,6 +26,7 @@ const NAME_MAX: usize = 128;
 /// The tables of an object.
 #[derive(Clone, Debug)]
 pub(crate) struct Tables {
+    pub(crate) arch: Arch,
     pub(crate) sections: Vec<SectionHeader>,
     pub(crate) symbols: Vec<Sym>,
     /// Index of the section that holds the names of sections, and of symbols.
@@ -32,16 +35,21 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// Reads the tables of an x86_64 object.
+    /// Reads the tables of an object.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Error> {
-        let header = header(bytes)?;
+        let (header, arch) = header(bytes)?;
         let sections = sections(bytes, &header)?;
         let section_names = match u32::from(header.e_shstrndx) {
             SHN_XINDEX => sections.first().map_or(0, |first| first.sh_link),
             index => index,
         };
-        let mut tables =
-            Self { sections, symbols: Vec::new(), section_names: index(section_names), symbol_names: 0 };
+        let mut tables = Self {
+            arch,
+            sections,
+            symbols: Vec::new(),
+            section_names: index(section_names),
+            symbol_names: 0,
+        };
         tables.refuse_overlap(bytes)?;
         tables.read_symbols(bytes)?;
         Ok(tables)
@@ -120,8 +128,8 @@ impl Tables {
     }
 }
 
-/// Reads the ELF header of an x86_64 relocatable object.
-fn header(bytes: &[u8]) -> Result<header64::Header, Error> {
+/// Reads the ELF header of a relocatable object, for an architecture that is linked for.
+fn header(bytes: &[u8]) -> Result<(header64::Header, Arch), Error> {
     let ident = |at: usize| bytes.get(at).copied().unwrap_or(0);
     if !bytes.starts_with(ELFMAG) || bytes.len() < header64::SIZEOF_EHDR {
         return Err(Error::NotElf { len: bytes.len() });
@@ -130,10 +138,17 @@ fn header(bytes: &[u8]) -> Result<header64::Header, Error> {
     expect("EI_DATA", ident(EI_DATA), ELFDATA2LSB)?;
     let header = header64::Header::parse(bytes).map_err(|_| Error::NotElf { len: bytes.len() })?;
     expect("e_type", header.e_type, ET_REL)?;
-    expect("e_machine", header.e_machine, EM_X86_64)?;
+    let arch = Arch::from_elf(header.e_machine, Class::Elf64);
+    let arch = match arch.filter(|arch| matches!(arch, Arch::X86_64 | Arch::Arm64)) {
+        Some(arch) => arch,
+        None => {
+            expect("e_machine", header.e_machine, Arch::X86_64.e_machine())?;
+            Arch::X86_64
+        }
+    };
     let entry = u16::try_from(section_header64::SIZEOF_SHDR).unwrap_or(u16::MAX);
     expect("e_shentsize", header.e_shentsize, entry)?;
-    Ok(header)
+    Ok((header, arch))
 }
 
 fn expect<T: Into<u64> + PartialEq>(field: &'static str, value: T, expected: T) -> Result<(), Error> {

@@ -211,6 +211,14 @@ pub enum Error {
         /// The architecture of the purgatory.
         arch: Arch,
     },
+    /// What the purgatory of an architecture cannot do.
+    #[error("a purgatory for {} cannot do that: {what}", .arch.name())]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+        /// The architecture of the purgatory.
+        arch: Arch,
+    },
     /// A way to enter the kernel that this purgatory's architecture does not have.
     #[error("a purgatory for {} cannot enter a kernel this way", .arch.name())]
     Entry {

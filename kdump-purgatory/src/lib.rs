@@ -33,6 +33,7 @@
 
 extern crate alloc;
 
+mod arm64;
 mod digest;
 mod elf;
 mod error;
@@ -42,6 +43,7 @@ mod object;
 mod patch;
 mod purgatory;
 mod regions;
+mod reloc;
 mod x86_64;
 
 pub use digest::digest;

@@ -15,10 +15,10 @@ use kdump_elf::Arch;
 use crate::elf::{CTX, Tables, index, lossy};
 use crate::image::{LinkedImage, Symbol};
 use crate::layout::Layout;
-use crate::x86_64::reloc::{self, Field, Kind};
+use crate::reloc::{self, Field, Kind};
 use crate::{Error, Place};
 
-/// A relocatable ELF object (`ET_REL`) for x86_64, checked and laid out.
+/// A relocatable ELF object (`ET_REL`) for x86_64 or arm64, checked and laid out.
 ///
 /// Sections with `SHF_ALLOC` are packed in the order of the file, each at its alignment, those
 /// without content (`SHT_NOBITS`) last. Any bytes may be given: memory and time are bounded by
@@ -34,7 +34,7 @@ impl<'a> RelObject<'a> {
     /// Reads an object.
     ///
     /// # Errors
-    /// Anything but an x86_64 `ET_REL` file with one symbol table whose loaded sections lie in
+    /// Anything but an `ET_REL` file for x86_64 or arm64 with one symbol table whose loaded sections lie in
     /// the file, do not overlap and are small enough.
     pub fn parse(bytes: impl Into<Cow<'a, [u8]>>) -> Result<Self, Error> {
         let bytes = bytes.into();
@@ -46,7 +46,7 @@ impl<'a> RelObject<'a> {
     /// The architecture the object runs on.
     #[must_use]
     pub fn arch(&self) -> Arch {
-        Arch::X86_64
+        self.tables.arch
     }
 
     /// Bytes of memory it occupies once loaded, zero-filled tail included.
@@ -110,8 +110,9 @@ impl<'a> RelObject<'a> {
         base: u64,
         image: &mut [u8],
     ) -> Result<(), Error> {
-        let name = reloc::name(relocation.r_type);
-        let kind = Kind::from_number(relocation.r_type).ok_or_else(|| Error::RelocationType {
+        let arch = self.tables.arch;
+        let name = reloc::name(arch, relocation.r_type);
+        let kind = Kind::from_number(arch, relocation.r_type).ok_or_else(|| Error::RelocationType {
             kind: name,
             number: relocation.r_type,
             place: self.place(relocation, target),
@@ -229,14 +230,20 @@ enum Value {
 
 /// Stores a relocated field at an offset of the image.
 fn store(image: &mut [u8], offset: u64, field: Field) {
-    let bytes: &[u8] = match &field {
-        Field::Nothing => &[],
-        Field::Word(bytes) => bytes,
-        Field::Long(bytes) => bytes,
-    };
-    let target =
-        usize::try_from(offset).ok().and_then(|offset| image.get_mut(offset..)?.get_mut(..bytes.len()));
-    if let Some(target) = target {
-        target.copy_from_slice(bytes);
+    let tail = usize::try_from(offset).ok().and_then(|offset| image.get_mut(offset..)).unwrap_or_default();
+    match field {
+        Field::Nothing => {}
+        Field::Word(bytes) => put(tail, bytes),
+        Field::Long(bytes) => put(tail, bytes),
+        Field::Bits { mask, value } => {
+            let word = tail.first_chunk().copied().map_or(0, u32::from_le_bytes);
+            put(tail, (word & !mask | value & mask).to_le_bytes());
+        }
+    }
+}
+
+fn put<const N: usize>(place: &mut [u8], bytes: [u8; N]) {
+    if let Some(place) = place.first_chunk_mut() {
+        *place = bytes;
     }
 }

@@ -6,13 +6,17 @@
 use kdump_elf::Arch;
 use kdump_segments::purgatory::{BackupCopy, Entry, Handover, MismatchAction};
 
-use crate::{Error, LinkedImage, digest, regions, x86_64};
+use crate::{Error, LinkedImage, arm64, digest, regions, x86_64};
 
 /// Writes all of the hand-over.
 pub(crate) fn apply(image: &mut LinkedImage, arch: Arch, handover: &Handover<'_>) -> Result<(), Error> {
     match handover.entry {
         entry @ (Entry::X86Bits64 { .. } | Entry::X86Bits32 { .. }) if arch == Arch::X86_64 => {
             x86_64::enter(image, entry)?;
+        }
+        entry @ Entry::Arm64 { .. } if arch == Arch::Arm64 => {
+            arm64::enter(image, entry)?;
+            arm64::check_action(handover.on_mismatch)?;
         }
         _ => return Err(Error::Entry { arch }),
     }
@@ -23,7 +27,10 @@ pub(crate) fn apply(image: &mut LinkedImage, arch: Arch, handover: &Handover<'_>
     set(image, "sha_instructions", &u32::from(handover.sha_instructions).to_le_bytes(), false)?;
     mismatch(image, handover.on_mismatch)?;
     backup(image, handover.backup)?;
-    x86_64::serial(image, handover.serial)
+    match arch {
+        Arch::Arm64 => arm64::serial(image, handover.serial),
+        _ => x86_64::serial(image, handover.serial),
+    }
 }
 
 /// An object without `mismatch_action` halts; to continue is then to check nothing.

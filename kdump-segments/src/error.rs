@@ -138,6 +138,19 @@ pub enum Error {
         have: u64,
     },
 
+    /// A device tree cannot be worked with.
+    #[error("device tree: {what} at offset {offset:#x} is {value:#x}, expected {expected}")]
+    DeviceTree {
+        /// The field or token, as the Devicetree Specification calls it.
+        what: &'static str,
+        /// Where it stands: in the header, or from the start of the structure block.
+        offset: u64,
+        /// Its value.
+        value: u64,
+        /// What it may be.
+        expected: &'static str,
+    },
+
     /// The command line is longer than the capture kernel or the boot protocol takes.
     #[error("the command line needs {need} bytes without its NUL, the capture kernel takes {limit}")]
     CommandLineTooLong {

@@ -78,8 +78,8 @@ pub struct Machine {
     pub firmware_map: Option<MemoryMap>,
     /// Where each CPU leaves its registers, by CPU number.
     pub cpu_notes: Vec<CpuNote>,
-    /// Whether every CPU has the x86 SHA instructions, and SSSE3 and SSE4.1 with them; false
-    /// where that is not known.
+    /// Whether every CPU has SHA instructions: on x86 with SSSE3 and SSE4.1, on arm64 those of
+    /// SHA-256; false where that is not known.
     pub sha_instructions: bool,
     /// Where the VMCOREINFO note lies.
     pub vmcoreinfo: Option<VmcoreinfoNote>,
@@ -93,6 +93,8 @@ pub struct Machine {
     pub boot_params: Option<Vec<u8>>,
     /// The boot protocol it was booted with, 0x20f for 2.15.
     pub boot_protocol: Option<u16>,
+    /// The flattened device tree the running kernel was booted with.
+    pub device_tree: Option<Vec<u8>>,
     /// What is loaded at present.
     pub kexec: KexecState,
     /// The running kernel's command line.
@@ -127,6 +129,7 @@ impl Machine {
             efi: None,
             boot_params: None,
             boot_protocol: None,
+            device_tree: None,
             kexec: KexecState::default(),
             cmdline: String::new(),
             release: None,

@@ -51,8 +51,9 @@ pub struct Handover<'a> {
     pub backup: Option<BackupCopy>,
     /// Where to say what happens; silent without.
     pub serial: Option<Serial>,
-    /// Whether every CPU has the x86 SHA instructions, and SSSE3 and SSE4.1 with them. The
-    /// program does not ask the CPU itself: CPUID is an exception in a guest with encrypted state.
+    /// Whether every CPU has SHA instructions: on x86 with SSSE3 and SSE4.1, on arm64 those of
+    /// SHA-256. The x86 program does not ask the CPU itself: CPUID is an exception in a guest with
+    /// encrypted state.
     pub sha_instructions: bool,
     /// What to do when the digest does not match.
     pub on_mismatch: MismatchAction,
@@ -86,6 +87,14 @@ pub enum Entry {
         eip: u32,
         /// Physical address of boot_params.
         boot_params: u32,
+    },
+    /// arm64 boot protocol: MMU and data cache off, `x0` = device tree
+    /// (Documentation/arch/arm64/booting.rst).
+    Arm64 {
+        /// Physical address of the kernel's first byte, which is an instruction.
+        kernel: u64,
+        /// Physical address of the device tree.
+        dtb: u64,
     },
 }
 

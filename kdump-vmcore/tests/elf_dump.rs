@@ -314,6 +314,26 @@ fn damaged_segments_cost_only_themselves() {
     assert!(defects[3].contains("phdr 1: p_filesz"), "{defects:?}");
 }
 
+/// As kexec-tools writes the header for kernels whose kallsyms has no _text: the text has no place, the
+/// rest is as good as ever, and nobody calls it complete.
+#[test]
+fn a_segment_as_long_as_the_address_space_is_left_out_by_name() {
+    let rows = [
+        (0x3e49_e080_0000, 0xffff_c1b6_61a1_0000, "phdr 0: p_filesz is 0xffffc1b661a10000"),
+        (0x4021_0000, 0xffff_fd80_0000_0000, "phdr 0: p_memsz is 0xfffffd8000000000"),
+    ];
+    for (paddr, size, said) in rows {
+        let text = Segment { p_filesz: Some(size), p_memsz: Some(size), ..Segment::load(paddr, &[7; 16]) };
+        let file = CoreFile::new(Wire::LE64, 183).with(text).with(Segment::load(0x4000_0000, &[9; 16]));
+        let dump = Dump::open(file.build()).unwrap();
+        assert_eq!(read(&dump, 0x4000_0000, 16).unwrap(), [9; 16]);
+        assert!(matches!(read(&dump, 0x4021_0000, 16).unwrap_err().error, Error::Hole { .. }));
+        let found = verify(&dump, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+        assert!(!found.is_sound() && !dump.completeness().is_complete());
+        assert!(found.defects[0].to_string().contains(said), "{}", found.defects[0]);
+    }
+}
+
 #[test]
 fn a_header_that_contradicts_itself_is_not_sound() {
     let unsound = |file: CoreFile| {

@@ -439,3 +439,25 @@ fn what_one_dump_left_is_not_anothers() {
         assert_eq!(read(&mut second.reader_with(&mut scratch), 3 * PAGE + 8, 8).0, [2; 8]);
     }
 }
+
+/// The image mapping of a live arm64 kernel lacks pages that the memory itself has, and zeros stand for
+/// them. What differs otherwise is damage, and so are the zeros in a file.
+#[test]
+fn what_a_live_kernel_does_not_map_is_no_damage() {
+    let memory: Vec<u8> = (0..0x9000_u32).map(|at| (at >> 4) as u8 | 1).collect();
+    let mut text = memory.clone();
+    text[..0x1000].fill(0);
+    let core = |text: &[u8]| {
+        CoreFile::x86_64()
+            .with(Segment::load(0x10_0000, text))
+            .with(Segment::load(0x10_0000, &memory))
+            .build()
+    };
+    let defects = |bytes: Vec<u8>, is_cacheable| {
+        Dump::open(Live::new(bytes, is_cacheable)).unwrap().completeness().defects.len()
+    };
+    assert_eq!((defects(core(&memory), false), defects(core(&memory), true)), (0, 0));
+    assert_eq!((defects(core(&text), false), defects(core(&text), true)), (0, 1));
+    text[..0x1000].fill(2);
+    assert_eq!(defects(core(&text), false), 1);
+}

@@ -123,6 +123,12 @@ fn a_wrong_header_gives_no_view() {
     assert!(matches!(with(&|h| h.segments.push(load(u64::MAX - 8, 16))), Error::Elf { .. }), "wraps");
     assert!(matches!(with(&|h| h.segments.push(load(0, u64::MAX >> 1))), Error::Elf { .. }), "too large");
     assert!(matches!(with(&|h| h.segments[4].p_filesz = Some(1)), Error::Elf { .. }), "p_filesz");
+    // As kexec-tools writes it for kernels whose kallsyms has no _text.
+    let kexec_tools = load(0x3e49_e080_0000, 0xffff_c1b6_61a1_0000);
+    let text = with(&|h| h.segments.push(kexec_tools.clone())).to_string();
+    assert!(text.contains("phdr 5: p_offset is 0x3e49e0800000"), "{text}");
+    let text = with(&|h| h.segments.push(load(0x1000, 0xffff_fd80_0000_0000))).to_string();
+    assert!(text.contains("phdr 5: p_memsz is 0xfffffd8000000000"), "{text}");
     let conflict = Segment { p_paddr: 0x1_1000, ..load(0x2_0000, 0x1000) };
     let text = with(&|h| h.segments.push(conflict.clone())).to_string();
     assert!(text.contains("phdr 5: p_offset is 0x20000"), "{text}");

@@ -40,6 +40,7 @@ const STEPS: &[Step] = &[
     step("targets", Lane::Builds, || targets::run(&[])),
     step("rust-kernel", Lane::Guests, || rust_kernel::run(&[])),
     step("crash 6.1", Lane::Guests, || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
+    step("crash arm64 6.1", Lane::Guests, || crash::run(&["--arch".to_owned(), "arm64".to_owned()])),
     step("crash 6.1 by kdump-tools", Lane::Guests, || crash::run(&["--kdump-tools".to_owned()])),
     step("preflight-soak 6.1", Lane::Guests, preflight_soak),
     step("load-matrix 6.1", Lane::Guests, || crash::load_matrix(&["--kernel".to_owned(), "6.1".to_owned()])),

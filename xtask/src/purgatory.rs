@@ -16,15 +16,40 @@ use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
-/// Compiled code uses SSE, which the entry code switches on: sha2 reaches the SHA instructions
-/// through SSE registers, and the soft-float target `x86_64-unknown-none` cannot compile that
-/// (LLVM: "Do not know how to split the result of this operator").
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// How the object of an architecture is built.
+struct Build {
+    /// The name of its files.
+    name: &'static str,
+    target: &'static str,
+    rustflags: &'static [&'static str],
+    rules: &'static object::Rules,
+    /// Looks for instructions that an object must not have.
+    instructions: fn(&Path) -> Result<(), String>,
+}
 
-/// Position-independent, so that the program may lie anywhere; symbols of its own are reached
-/// directly. No red zone, because an NMI is taken on the same stack. Unwind tables would be dead
-/// weight.
-const RUSTFLAGS: &[&str] = &["-Crelocation-model=pie", "-Cno-redzone=yes", "-Cforce-unwind-tables=no"];
+const BUILDS: [Build; 2] = [
+    // Compiled code uses SSE, which the entry code switches on: sha2 reaches the SHA instructions
+    // through SSE registers, and the soft-float target `x86_64-unknown-none` cannot compile that
+    // (LLVM: "Do not know how to split the result of this operator"). Position-independent, so that
+    // the program may lie anywhere; symbols of its own are reached directly. No red zone, because an
+    // NMI is taken on the same stack. Unwind tables would be dead weight.
+    Build {
+        name: "x86_64",
+        target: "x86_64-unknown-linux-gnu",
+        rustflags: &["-Crelocation-model=pie", "-Cno-redzone=yes", "-Cforce-unwind-tables=no"],
+        rules: &object::X86_64,
+        instructions: instructions::check,
+    },
+    // This target aligns every access, which memory of type Device needs, and its static code forms
+    // addresses relative to the page of the program counter.
+    Build {
+        name: "arm64",
+        target: "aarch64-unknown-none",
+        rustflags: &["-Crelocation-model=static", "-Cforce-unwind-tables=no"],
+        rules: &object::ARM64,
+        instructions: |_| Ok(()),
+    },
+];
 
 /// Symbols that pull the program out of the archive the compiler makes.
 const ROOTS: &[&str] = &["purgatory_start", "purgatory_digest"];
@@ -49,22 +74,24 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     // Another directory, so that nothing of this one can be in the object unnoticed.
     let copy = scratch.0.join("source");
     copy_tree(&source, &copy)?;
-    let object = toolchain.build(&copy, &scratch.0)?;
-    object::check(&object)?;
-    instructions::check(&scratch.0.join("purgatory.o"))?;
-    refuse_paths(&object, &[&scratch.0, &source, &toolchain.sysroot])?;
-    let description = describe(&object, &toolchain);
+    for build in &BUILDS {
+        let object = toolchain.build(build, &copy, &scratch.0)?;
+        object::check(build.rules, &object).map_err(|why| format!("{}: {why}", build.name))?;
+        (build.instructions)(&scratch.0.join("purgatory.o"))?;
+        refuse_paths(&object, &[&scratch.0, &source, &toolchain.sysroot])?;
+        let description = describe(build, &object, &toolchain);
 
-    let object_path = objects.join("x86_64.o");
-    let description_path = objects.join("x86_64.txt");
-    if check {
-        compare(&object_path, &object)?;
-        compare(&description_path, description.as_bytes())?;
-        println!("purgatory: x86_64.o is what its source builds\n{description}");
-    } else {
-        write(&object_path, &object)?;
-        write(&description_path, description.as_bytes())?;
-        println!("purgatory: wrote {}\n{description}", object_path.display());
+        let object_path = objects.join(format!("{}.o", build.name));
+        let description_path = objects.join(format!("{}.txt", build.name));
+        if check {
+            compare(&object_path, &object)?;
+            compare(&description_path, description.as_bytes())?;
+            println!("purgatory: {}.o is what its source builds\n{description}", build.name);
+        } else {
+            write(&object_path, &object)?;
+            write(&description_path, description.as_bytes())?;
+            println!("purgatory: wrote {}\n{description}", object_path.display());
+        }
     }
     Ok(())
 }
@@ -97,14 +124,16 @@ impl Toolchain {
         let host = value(&version, "host", ':').ok_or("rustc -Vv names no host")?;
         let sysroot = PathBuf::from(rustc(&["--print", "sysroot"])?.trim());
         let linker = sysroot.join(format!("lib/rustlib/{host}/bin/rust-lld"));
-        if !sysroot.join("lib/rustlib").join(TARGET).is_dir() {
-            return Err(format!("target {TARGET} is missing: rustup target add {TARGET}"));
+        for target in BUILDS.map(|build| build.target) {
+            if !sysroot.join("lib/rustlib").join(target).is_dir() {
+                return Err(format!("target {target} is missing: rustup target add {target}"));
+            }
         }
         Ok(Self { channel, version, sysroot, linker })
     }
 
     /// Compiles `source` and links it into one relocatable object.
-    fn build(&self, source: &Path, scratch: &Path) -> Result<Vec<u8>, String> {
+    fn build(&self, build: &Build, source: &Path, scratch: &Path) -> Result<Vec<u8>, String> {
         let target_dir = scratch.join("target");
         let mut cargo = Command::new("cargo");
         // The caller's settings would be in the bytes: CARGO_INCREMENTAL alone gives another
@@ -115,12 +144,12 @@ impl Toolchain {
         cargo
             .current_dir(source)
             .env("RUSTUP_TOOLCHAIN", &self.channel)
-            .env("CARGO_ENCODED_RUSTFLAGS", RUSTFLAGS.join("\u{1f}"))
+            .env("CARGO_ENCODED_RUSTFLAGS", build.rustflags.join("\u{1f}"))
             .args(["build", "--quiet", "--locked", "--release"])
-            .args(["--target", TARGET, "--target-dir"])
+            .args(["--target", build.target, "--target-dir"])
             .arg(&target_dir);
         output(&mut cargo)?;
-        let archive = target_dir.join(TARGET).join("release/libpurgatory.a");
+        let archive = target_dir.join(build.target).join("release/libpurgatory.a");
         let object = scratch.join("purgatory.o");
         let mut lld = Command::new(&self.linker);
         lld.args(["-flavor", "gnu", "-r", "--discard-all", "-T"])
@@ -147,12 +176,14 @@ fn decides_output(name: &std::ffi::OsStr) -> bool {
 }
 
 /// What is recorded beside the object: how to recognise it and how it was made.
-fn describe(object: &[u8], toolchain: &Toolchain) -> String {
+fn describe(build: &Build, object: &[u8], toolchain: &Toolchain) -> String {
     let digest: String = Sha256::digest(object).iter().map(|byte| format!("{byte:02x}")).collect();
     format!(
-        "file: x86_64.o\nsize: {}\nsha256: {digest}\ntarget: {TARGET}\nrustflags: {}\n\n{}",
+        "file: {}.o\nsize: {}\nsha256: {digest}\ntarget: {}\nrustflags: {}\n\n{}",
+        build.name,
         object.len(),
-        RUSTFLAGS.join(" "),
+        build.target,
+        build.rustflags.join(" "),
         toolchain.version,
     )
 }

@@ -18,6 +18,11 @@ const TEST_NEEDS: &[Need] = &[
     Need { what: "/usr/lib/x86_64-linux-gnu/libsnappy.so.1", package: "libsnappy1v5" },
     Need { what: "/usr/lib/x86_64-linux-gnu/libzstd.so.1", package: "libzstd1" },
     Need { what: "objdump", package: "binutils" },
+    // The arm64 purgatory runs, and the device tree of a plan is read by another program.
+    Need { what: "qemu-aarch64-static", package: "qemu-user-static" },
+    Need { what: "qemu-system-aarch64", package: "qemu-system-arm" },
+    Need { what: "aarch64-linux-gnu-strip", package: "binutils-aarch64-linux-gnu" },
+    Need { what: "dtc", package: "device-tree-compiler" },
     Need { what: "gdb-multiarch", package: "gdb-multiarch" },
 ];
 
@@ -33,7 +38,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     rust::ensure_components(None, &["clippy", "rustfmt"])?;
     rust::ensure_targets(nostd::TARGETS)?;
     rust::ensure_targets(crash_note::TARGETS)?;
-    rust::ensure_targets(&[crash::GUEST_TARGET])?;
+    rust::ensure_targets(crash::GUEST_TARGETS)?;
     targets::prepare()?;
     rust::nightly()?;
     rust::ensure_components(Some(rust::NIGHTLY), &["miri", "rust-src"])?;

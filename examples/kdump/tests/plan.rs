@@ -178,3 +178,48 @@ fn status_says_what_to_do() {
     assert_eq!(hex(&document["regions"][0]["start"]), 0x900_0000);
     assert!(document["advice"][0].as_str().unwrap().contains("kdump load"));
 }
+
+/// A recorded arm64 machine is planned for on any host, with an Image as it is or by gzip, and with the
+/// purgatory that is built in.
+#[test]
+fn an_arm64_machine_is_planned_for() {
+    let dir = scratch("arm64");
+    let mut image = vec![0; 1 << 20];
+    image[16..24].copy_from_slice(&(2_u64 << 20).to_le_bytes());
+    image[56..60].copy_from_slice(b"ARM\x64");
+    let (plain, packed) = (dir.join("Image"), dir.join("Image.gz"));
+    fs::write(&plain, &image).unwrap();
+    let gzip = Command::new("gzip").arg("-c").arg(&plain).output().unwrap();
+    fs::write(&packed, gzip.stdout).unwrap();
+    let root = machine("arm64-1g-61");
+    let plan = |kernel: &Path, more: &[&str]| {
+        let mut args = vec!["plan", "--root", root.to_str().unwrap(), "--arch", "arm64", "--seed", SEED];
+        args.extend(["--kernel", kernel.to_str().unwrap(), "--purgatory-serial", "0x9000000"]);
+        args.extend(more);
+        kdump(&args)
+    };
+    let document = json(&plan(&plain, &["--json"]));
+    assert_eq!(document, json(&plan(&packed, &["--json"])));
+    let kinds =
+        document["segments"].as_array().unwrap().iter().map(|segment| segment["kind"].as_str().unwrap());
+    assert_eq!(kinds.collect::<Vec<_>>(), ["kernel", "dtb", "purgatory", "elfcorehdr"]);
+    assert_eq!((document["arch"].as_str(), &document["e820"]), (Some("arm64"), &Value::Null));
+    assert_eq!(hex(&document["usable"][0]["start"]), 0x6ac0_0000);
+    let text = String::from_utf8(plan(&plain, &[]).stdout).unwrap();
+    assert!(text.contains("memory of the capture kernel\n  0x6ac00000-0x7abfffff\n"), "{text}");
+    for (more, said) in [
+        (&["--purgatory-serial", "0x3f8"][..], "I/O ports"),
+        (&["--serial-baud", "9600"], "the speed"),
+        (&["--on-mismatch", "reset"], "resetting"),
+        (&["--entry-32bit"], "32-bit entry"),
+    ] {
+        let mut args = vec!["plan", "--root", root.to_str().unwrap(), "--kernel", plain.to_str().unwrap()];
+        if !more.contains(&"--purgatory-serial") {
+            args.extend(["--purgatory-serial", "0x9000000"]);
+        }
+        args.extend(more);
+        let output = kdump(&args);
+        assert_eq!(output.status.code(), Some(1), "{more:?}");
+        assert!(stderr(&output).contains(said), "{more:?}: {}", stderr(&output));
+    }
+}

@@ -17,8 +17,10 @@ pub(crate) struct Region {
 ///
 /// # Safety
 /// `regions` is a table of [`REGIONS`] rows; each row that is used names readable memory.
-/// `sha` may be true only if the processor has the SHA instructions.
+/// `sha` may be true only if the processor has the SHA instructions; on arm64 it is asked as well.
 pub(crate) unsafe fn digest(regions: *const Region, sha: bool) -> Digest {
+    #[cfg(target_arch = "aarch64")]
+    let sha = sha && crate::cpu::has_sha();
     cpufeatures::allow_sha(sha);
     let mut hash = Sha256::new();
     for index in 0..REGIONS {

@@ -1,4 +1,4 @@
-//! The purgatory for x86_64: what runs between the dead kernel and the capture kernel.
+//! The purgatory: what runs between the dead kernel and the capture kernel.
 //!
 //! It verifies that the capture kernel in memory is the one that was loaded, copies low memory
 //! out of its way and enters it. `entry.s` is the first and the last instruction; this is the
@@ -6,10 +6,13 @@
 //! panic leaves the symbol `purgatory_panicked` undefined, and the build refuses the object.
 #![no_std]
 
+#[cfg_attr(target_arch = "aarch64", path = "arm64/cpu.rs")]
 mod cpu;
 mod digest;
 mod handover;
+#[cfg_attr(target_arch = "aarch64", path = "arm64/mem.rs")]
 mod mem;
+#[cfg_attr(target_arch = "aarch64", path = "arm64/serial.rs")]
 mod serial;
 mod sha256;
 
@@ -18,12 +21,15 @@ use core::arch::global_asm;
 use handover::MismatchAction;
 use serial::Console;
 
+#[cfg(target_arch = "x86_64")]
 global_asm!(include_str!("entry.s"));
+#[cfg(target_arch = "aarch64")]
+global_asm!(include_str!("arm64/entry.s"));
 
 /// Returns when the capture kernel is to be entered.
 ///
 /// # Safety
-/// Called once, by `entry.s`, in ring 0 with every region of the hand-over mapped.
+/// Called once, by `entry.s`, in ring 0 (EL1 or EL2) with every region of the hand-over mapped.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn purgatory_main() {
     let console = Console::open();

@@ -6,6 +6,8 @@ use goblin::elf::reloc::{
     r_to_str,
 };
 
+use crate::reloc::{Field, word32, word64};
+
 /// A relocation type this linker applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -15,14 +17,6 @@ pub(crate) enum Kind {
     Abs32Signed,
     Pc32,
     Pc64,
-}
-
-/// What a relocation stores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Field {
-    Nothing,
-    Word([u8; 4]),
-    Long([u8; 8]),
 }
 
 impl Kind {
@@ -68,20 +62,6 @@ impl Kind {
             Self::Pc32 => word32(relative),
         }
     }
-}
-
-/// A field that holds a signed 32-bit value.
-fn word32(value: i128) -> Result<Field, i128> {
-    i32::try_from(value).map(|value| Field::Word(value.to_le_bytes())).map_err(|_| value)
-}
-
-/// A field of the width of an address, which holds either an address or a signed distance.
-fn word64(value: i128) -> Result<Field, i128> {
-    u64::try_from(value)
-        .map(u64::to_le_bytes)
-        .or_else(|_| i64::try_from(value).map(i64::to_le_bytes))
-        .map(Field::Long)
-        .map_err(|_| value)
 }
 
 /// The name of a relocation type.

@@ -1,11 +1,14 @@
 //! Kernel images: what they need to be entered, taken from untrusted bytes.
 
+mod unpack;
 mod vmlinux;
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 
+pub use unpack::unpack;
 pub use vmlinux::{Chunk, Vmlinux, elf_extent};
 
+pub use crate::target::arm64::Arm64Image;
 pub use crate::target::x86::{BzImage, SetupHeader};
 
 use crate::Error;
@@ -18,6 +21,8 @@ pub enum Image<'a> {
     BzImage(BzImage<'a>),
     /// An ELF kernel, loaded where its program headers say.
     Vmlinux(Vmlinux<'a>),
+    /// An arm64 Image (Documentation/arch/arm64/booting.rst).
+    Arm64(Arm64Image<'a>),
 }
 
 impl<'a> Image<'a> {
@@ -25,17 +30,26 @@ impl<'a> Image<'a> {
     /// pages of `page_size` bytes.
     ///
     /// # Errors
-    /// [`Error::NotAnImage`] when it is neither format, saying why not; the other image
-    /// errors when the format is clear but a field makes no sense.
+    /// [`Error::NotAnImage`] when it is neither format, saying why not; [`Error::Conflict`] for a
+    /// compressed image, which goes through [`unpack()`] first; the other image errors when the
+    /// format is clear but a field makes no sense.
     pub fn parse(bytes: &'a [u8], page_size: u64) -> Result<Self, Error> {
         if bytes.starts_with(b"\x7fELF") {
             return Vmlinux::parse(bytes, page_size).map(Self::Vmlinux);
+        }
+        if Arm64Image::is_one(bytes) {
+            return Arm64Image::parse(bytes).map(Self::Arm64);
+        }
+        if unpack::is_packed(bytes) {
+            let reason = String::from("it is compressed (gzip or EFI zboot) and must be unpacked first");
+            return Err(Error::Conflict { what: "kernel image", reason });
         }
         match BzImage::parse(bytes) {
             Ok(image) => Ok(Self::BzImage(image)),
             Err(why) => Err(Error::NotAnImage {
                 bzimage: why.to_string(),
-                vmlinux: "it does not begin with the ELF magic".to_string(),
+                vmlinux: "it does not begin with the ELF magic, nor has it that of an arm64 Image"
+                    .to_string(),
             }),
         }
     }

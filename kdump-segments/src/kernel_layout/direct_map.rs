@@ -18,7 +18,7 @@ const X86_64_STEP: u64 = 1 << 30;
 pub(crate) fn find_direct_map(inputs: &LayoutInputs<'_>) -> Result<Sourced<u64>, String> {
     let mut found: Vec<(u64, Source)> = Vec::new();
     if let Some(kcore) = inputs.kcore {
-        found.extend(from_kcore(inputs.arch, kcore)?);
+        found.extend(from_kcore(inputs, kcore)?);
     }
     found.extend(inputs.page_offset_base.map(|base| (base, Source::KcoreMemory)));
     found.extend(from_vmcoreinfo(inputs).map(|base| (base, Source::Vmcoreinfo)));
@@ -36,8 +36,14 @@ pub(crate) fn find_direct_map(inputs: &LayoutInputs<'_>) -> Result<Sourced<u64>,
 }
 
 /// Virtual minus physical address of RAM, which is the same for all RAM.
-fn from_kcore(arch: Arch, kcore: &Kcore) -> Result<Option<(u64, Source)>, String> {
-    let is_image = |vaddr: u64| arch == Arch::X86_64 && vaddr >= X86_64_IMAGE_BASE;
+fn from_kcore(inputs: &LayoutInputs<'_>, kcore: &Kcore) -> Result<Option<(u64, Source)>, String> {
+    let arch = inputs.arch;
+    let image = match arch {
+        Arch::X86_64 => Some(X86_64_IMAGE_BASE),
+        Arch::Arm64 => arm64_linear_end(inputs),
+        _ => None,
+    };
+    let is_image = |vaddr: u64| image.is_some_and(|image| vaddr >= image);
     let mut bases = kcore
         .loads
         .iter()
@@ -55,6 +61,19 @@ fn from_kcore(arch: Arch, kcore: &Kcore) -> Result<Option<(u64, Source)>, String
     Ok(lowest
         .filter(|&vaddr| arch == Arch::X86_64 && vaddr >> 63 == 1 && !is_image(vaddr))
         .map(|vaddr| (align_down(vaddr, X86_64_STEP), Source::KcoreLowest)))
+}
+
+/// Behind the direct map of arm64, where image, modules and vmalloc area lie: the upper half of the
+/// addresses that a kernel has on a machine without 52-bit addresses, 47 bits of them with pages of
+/// 16 KiB (Documentation/arch/arm64/memory.rst).
+fn arm64_linear_end(inputs: &LayoutInputs<'_>) -> Option<u64> {
+    const PAGE_16K: u64 = 16 << 10;
+    let bits = u32::try_from(inputs.number("VA_BITS")?).ok()?;
+    let least = match bits {
+        49.. if inputs.page_size == PAGE_16K => 47,
+        bits => bits.min(48),
+    };
+    Some(1_u64.checked_shl(least.checked_sub(1)?)?.wrapping_neg())
 }
 
 /// From the terms of each architecture's address translation

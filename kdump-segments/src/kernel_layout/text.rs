@@ -80,10 +80,11 @@ fn find_extent(inputs: &LayoutInputs<'_>) -> Result<Extent, String> {
 /// `_end`; iomem tells how long the image is.
 fn symbol_extent(inputs: &LayoutInputs<'_>, anchors: &[(u64, Source)]) -> Result<Extent, String> {
     let symbol = |name| inputs.symbols.get(name);
-    let vaddr =
-        symbol("_text").or_else(|| symbol("_stext")).ok_or("no source tells its virtual addresses")?;
+    let kallsyms = symbol("_text").or_else(|| symbol("_stext")).map(|vaddr| (vaddr, Source::Kallsyms));
+    let (vaddr, source) =
+        kallsyms.or_else(|| anchors.first().copied()).ok_or("no source tells its virtual addresses")?;
     let mut others: Vec<Source> = anchors.iter().map(|&(_, source)| source).collect();
-    others.retain(|&source| source != Source::Kallsyms);
+    others.retain(|&other| other != source);
     let end = match symbol("_end") {
         Some(end) => end,
         None => {
@@ -95,7 +96,7 @@ fn symbol_extent(inputs: &LayoutInputs<'_>, anchors: &[(u64, Source)]) -> Result
     if end <= vaddr {
         return Err(format!("_end is {end:#x}, not behind _text {vaddr:#x}"));
     }
-    Ok(Extent { vaddr, end, source: Source::Kallsyms, others })
+    Ok(Extent { vaddr, end, source, others })
 }
 
 /// Bytes from the kernel's code to the end of its bss, or of its data where bss is a part of it.
@@ -142,17 +143,9 @@ fn kcore_extent(inputs: &LayoutInputs<'_>, anchors: &[(u64, Source)]) -> Result<
 /// What to add to a virtual address of the image to get the physical one, modulo 2^64.
 fn find_offsets(inputs: &LayoutInputs<'_>, extent: &Extent) -> Result<Vec<(u64, Source)>, String> {
     let mut offsets = Vec::new();
-    if extent.source == Source::KcorePhdrs {
-        let load = inputs.kcore.and_then(|kcore| kcore.load_of(extent.vaddr));
-        let told = load.and_then(|load| Some(load.paddr?.wrapping_sub(load.vaddr)));
-        offsets.extend(told.map(|offset| (offset, Source::KcorePhdrs)));
-    }
-    if let Some(code) = kernel_code(inputs)? {
-        // arm64 counts the code from _stext, behind the image header.
-        let begin = if inputs.arch == Arch::Arm64 { "_stext" } else { "_text" };
-        let begin = inputs.symbols.get(begin).unwrap_or(extent.vaddr);
-        offsets.push((code.wrapping_sub(begin), Source::Iomem));
-    }
+    let load = inputs.kcore.and_then(|kcore| kcore.load_of(extent.vaddr));
+    let told = load.and_then(|load| Some(load.paddr?.wrapping_sub(load.vaddr)));
+    offsets.extend(told.map(|offset| (offset, Source::KcorePhdrs)));
     // What each architecture says is in its arch_crash_save_vmcoreinfo()
     // (Documentation/admin-guide/kdump/vmcoreinfo.rst).
     let told = match inputs.arch {
@@ -162,7 +155,32 @@ fn find_offsets(inputs: &LayoutInputs<'_>, extent: &Extent) -> Result<Vec<(u64, 
         _ => None,
     };
     offsets.extend(told.map(|offset| (offset, Source::Vmcoreinfo)));
+    if let Some(code) = kernel_code(inputs)? {
+        let offset = match inputs.arch {
+            Arch::Arm64 => arm64_code(inputs, extent, code, offsets.first())?,
+            _ => code.wrapping_sub(inputs.symbols.get("_text").unwrap_or(extent.vaddr)),
+        };
+        offsets.push((offset, Source::Iomem));
+    }
     Ok(offsets)
+}
+
+/// arm64 counts the code from `_stext`, behind the image header, older kernels from `_text`: what
+/// iomem says can confirm another source, but alone would leave it open which of the two it is.
+fn arm64_code(
+    inputs: &LayoutInputs<'_>,
+    extent: &Extent,
+    code: u64,
+    other: Option<&(u64, Source)>,
+) -> Result<u64, String> {
+    let from = |vaddr: u64| code.wrapping_sub(vaddr);
+    let vmcoreinfo = inputs.vmcoreinfo.as_ref().and_then(|info| info.symbol("_stext"));
+    let stext = inputs.symbols.get("_stext").or(vmcoreinfo).unwrap_or(extent.vaddr);
+    match (other, inputs.symbols.get("_text")) {
+        (None, _) => Err("only iomem tells its physical address, from _stext or from _text".into()),
+        (Some(&(offset, _)), Some(text)) if from(text) == offset => Ok(offset),
+        _ => Ok(from(stext)),
+    }
 }
 
 /// Physical address of the kernel's first byte by iomem.

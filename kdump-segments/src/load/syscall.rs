@@ -60,14 +60,13 @@ pub(super) fn kexec_file_load(
 /// The number of kexec_file_load(2) where the crate libc has it.
 #[cfg(any(
     target_arch = "x86_64",
-    target_arch = "aarch64",
     target_arch = "powerpc64",
     target_arch = "loongarch64",
     target_arch = "arm"
 ))]
 const KEXEC_FILE_LOAD: libc::c_long = libc::SYS_kexec_file_load;
-/// Where it lacks it (include/uapi/asm-generic/unistd.h).
-#[cfg(any(target_arch = "riscv64", target_arch = "riscv32"))]
+/// Where it lacks it, for arm64 with musl (include/uapi/asm-generic/unistd.h).
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "riscv32"))]
 const KEXEC_FILE_LOAD: libc::c_long = 294;
 /// Where it lacks it (arch/s390/include/generated/uapi/asm/unistd_64.h).
 #[cfg(target_arch = "s390x")]

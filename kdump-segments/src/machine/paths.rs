@@ -12,7 +12,7 @@ pub(crate) const ARCH: &str = "proc/sys/kernel/arch";
 
 /// The files that are read as they are.
 #[cfg(feature = "std")]
-pub(crate) const FILES: [&str; 28] = [
+pub(crate) const FILES: [&str; 29] = [
     IOMEM,
     "proc/cmdline",
     CPUINFO,
@@ -39,6 +39,7 @@ pub(crate) const FILES: [&str; 28] = [
     "sys/firmware/efi/config_table",
     "sys/firmware/efi/fw_platform_size",
     "sys/firmware/efi/systab",
+    "sys/firmware/fdt",
     ARCH,
     KCORE_VALUES,
 ];

@@ -61,13 +61,15 @@ pub(crate) fn notes(Checked { machine, ram, phdrs, .. }: &Checked<'_>) -> Outcom
 pub(crate) fn memory(Checked { plan, machine, ram, phdrs, .. }: &Checked<'_>) -> Outcome {
     let text = machine.kernel.text.as_ref().map(|text| text.value.vaddr);
     let mut end = 0;
-    for load in phdrs.iter().filter(|phdr| phdr.p_type == PT_LOAD) {
-        let range = PhysRange::from_len(load.p_paddr, load.p_memsz).map_err(|why| why.to_string())?;
+    for (index, load) in phdrs.iter().enumerate().filter(|(_, phdr)| phdr.p_type == PT_LOAD) {
+        let named = |why: &str| format!("program header {index}, the PT_LOAD at {why}");
+        let range = PhysRange::from_len(load.p_paddr, load.p_memsz)
+            .map_err(|why| named(&format!("{:#x} of {:#x} bytes: {why}", load.p_paddr, load.p_memsz)))?;
         if !ram.contains_range(range) {
-            return Err(format!("the PT_LOAD at {range} is not RAM"));
+            return Err(named(&format!("{range} is not RAM")));
         }
         if machine.crash_regions.iter().any(|region| region.overlaps(range)) {
-            return Err(format!("the PT_LOAD at {range} is in a crash region"));
+            return Err(named(&format!("{range} is in a crash region")));
         }
         let copied = matches!(plan.low_memory, LowMemory::BackedUp { source, .. } if source == range);
         if load.p_offset != load.p_paddr && !copied {

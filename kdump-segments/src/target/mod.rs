@@ -1,5 +1,7 @@
 //! What an architecture supplies: one folder each, and one row in `Target::of`.
 
+pub mod arm64;
+mod device_tree;
 pub mod x86;
 
 use alloc::vec::Vec;
@@ -32,6 +34,7 @@ impl Target {
     pub(crate) fn of(arch: Arch) -> Option<&'static Self> {
         match arch {
             Arch::X86_64 => Some(&x86::X86_64),
+            Arch::Arm64 => Some(&arm64::ARM64),
             _ => None,
         }
     }
@@ -65,6 +68,8 @@ pub enum LowMemoryDecision {
 pub enum TargetPlan {
     /// x86.
     X86(x86::X86Plan),
+    /// arm64.
+    Arm64(arm64::Arm64Plan),
 }
 
 impl TargetPlan {
@@ -75,6 +80,7 @@ impl TargetPlan {
     pub fn capture_ram(&self) -> Result<RangeSet, Error> {
         match self {
             Self::X86(plan) => plan.capture_ram(),
+            Self::Arm64(plan) => plan.capture_ram(),
         }
     }
 
@@ -83,6 +89,7 @@ impl TargetPlan {
     pub(crate) fn to_json(&self) -> serde_json::Value {
         match self {
             Self::X86(plan) => plan.to_json(),
+            Self::Arm64(plan) => plan.to_json(),
         }
     }
 
@@ -90,6 +97,7 @@ impl TargetPlan {
     pub(crate) fn rules(&self) -> &'static [PlanRule] {
         match self {
             Self::X86(_) => &x86::PLAN_RULES,
+            Self::Arm64(_) => &arm64::PLAN_RULES,
         }
     }
 }

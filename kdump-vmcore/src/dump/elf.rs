@@ -76,7 +76,9 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
     }
     // What an unfinished file holds behind that is not known.
     let written = remembered.good.map_or(size, |good| good.min(size));
-    let mut listed = candidates(&phdrs, written, &mut defects)?;
+    let arch = Arch::from_elf(ehdr.e_machine, ehdr.encoding.class);
+    let last = arch.map_or(u64::MAX, Arch::last_paddr);
+    let mut listed = candidates(&phdrs, last, written, &mut defects)?;
     let map = ExtentMap::build(&listed)?;
     let (value, limit) = (stored(&map, written), size.saturating_mul(MAX_TIMES).max(FEW));
     if value > limit {
@@ -94,7 +96,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
     let page_size = notes.vmcoreinfo().and_then(|info| info.page_size());
     let mut facts = Facts {
         e_machine: ehdr.e_machine,
-        arch: Arch::from_elf(ehdr.e_machine, ehdr.encoding.class),
+        arch,
         page_size: page_size.filter(|size| (0x1000..=0x10_0000).contains(size)),
         phdrs,
         notes,
@@ -333,8 +335,8 @@ pub(crate) fn is_usable(phdr: &Phdr) -> bool {
 const NO_PADDR: u64 = u64::MAX;
 
 /// What each PT_LOAD says about physical memory in a file of `size` bytes. One that is damaged
-/// is told in `defects`; one that passes the last address is left out.
-fn candidates(phdrs: &[Phdr], size: u64, defects: &mut Vec<Error>) -> Result<Vec<Extent>, Error> {
+/// is told in `defects`; one that passes the last address, or the `last` of the machine, is left out.
+fn candidates(phdrs: &[Phdr], last: u64, size: u64, defects: &mut Vec<Error>) -> Result<Vec<Extent>, Error> {
     const WHAT: &str = "the ranges of memory in the dump";
     let mut extents = Vec::new();
     // Where PT_LOADs overlap, bytes behind the end of the file come after those that are there.
@@ -355,10 +357,14 @@ fn candidates(phdrs: &[Phdr], size: u64, defects: &mut Vec<Error>) -> Result<Vec
             damaged("p_filesz", phdr.p_filesz, "a segment that ends below 2^64")?;
             continue;
         }
+        let end = phdr.p_paddr.saturating_add(phdr.p_memsz.max(phdr.p_filesz));
+        if end.saturating_sub(1) > last {
+            damaged("p_memsz", phdr.p_memsz, "an end among the machine's physical addresses")?;
+            continue;
+        }
         if phdr.p_filesz > phdr.p_memsz {
             damaged("p_filesz", phdr.p_filesz, "at most p_memsz")?;
         }
-        let end = phdr.p_paddr.saturating_add(phdr.p_memsz.max(phdr.p_filesz));
         let Ok(all) = PhysRange::from_half_open(phdr.p_paddr, end) else { continue };
         let (listed, excluded) = split(all, phdr.p_filesz);
         let stored = listed.map(|range| split(range, size.saturating_sub(phdr.p_offset)));

@@ -112,8 +112,26 @@ fn spin(magic: u64) {
     }
 }
 
+/// The same in x20 to x23.
+#[cfg(target_arch = "aarch64")]
+fn spin(magic: u64) {
+    // SAFETY: the loop touches neither memory nor stack and never leaves.
+    unsafe {
+        core::arch::asm!(
+            "2:",
+            "yield",
+            "b 2b",
+            in("x20") magic,
+            in("x21") !magic,
+            in("x22") magic.rotate_left(16),
+            in("x23") magic.rotate_left(32),
+            options(noreturn, nomem, nostack),
+        )
+    }
+}
+
 /// Elsewhere the thread id alone tells the CPUs apart.
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn spin(_magic: u64) {
     loop {
         core::hint::spin_loop();

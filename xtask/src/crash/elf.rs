@@ -1,7 +1,7 @@
 //! A few lines of ELF64 little-endian reading, independent of the crates under test.
 //!
-//! Layouts: `elf(5)`; struct elf_prstatus and user_regs_struct of x86_64 as in the system's
-//! <sys/procfs.h> and <sys/user.h>.
+//! Layouts: `elf(5)`; struct elf_prstatus and the registers of x86_64 and arm64 as in <sys/procfs.h> and
+//! <sys/user.h> of either system.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -13,16 +13,21 @@ use crate::error::{Context, Result, failed};
 const EHDR: usize = 64;
 const PHDR: usize = 56;
 const NT_PRSTATUS: u64 = 1;
+const EM_AARCH64: u64 = 183;
+/// The bits of arm64's `pstate` that are 0 in a program.
+pub(super) const ARM64_MODE: u64 = 0xf;
 
 /// The registers of one CPU that the witness can recognise.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Registers {
     pub(crate) pid: u64,
-    /// r12 to r15.
+    /// r12 to r15, or x20 to x23.
     pub(crate) saved: [u64; 4],
+    /// The program counter, and the stack pointer.
     pub(crate) rip: u64,
     pub(crate) rsp: u64,
-    pub(crate) cs: u64,
+    /// Whether a program ran.
+    pub(crate) user: bool,
 }
 
 /// The program headers at the start of `path`.
@@ -58,6 +63,7 @@ fn phdr(bytes: &[u8]) -> Result<Phdr> {
 /// The registers of every NT_PRSTATUS note, in order.
 pub(crate) fn registers(path: &Path) -> Result<Vec<Registers>> {
     let file = File::open(path).context(path.display())?;
+    let arm64 = word(&read(&file, 0, EHDR).context(path.display())?, 18, 2)? == EM_AARCH64;
     let mut found = Vec::new();
     for note in phdrs(path)?.iter().filter(|phdr| phdr.kind == "PT_NOTE") {
         let len = usize::try_from(note.filesz).context("p_filesz")?;
@@ -71,7 +77,7 @@ pub(crate) fn registers(path: &Path) -> Result<Vec<Registers>> {
             let end = start.saturating_add(desc);
             let body = rest.get(start..end).context("a note longer than its segment")?;
             if word(rest, 8, 4)? == NT_PRSTATUS {
-                found.push(prstatus(body)?);
+                found.push(prstatus(body, arm64)?);
             }
             rest = rest.get(end..).unwrap_or_default();
         }
@@ -79,16 +85,21 @@ pub(crate) fn registers(path: &Path) -> Result<Vec<Registers>> {
     Ok(found)
 }
 
-/// pr_pid is at 32, pr_reg at 112; r15 is its first word and rip its seventeenth.
-fn prstatus(desc: &[u8]) -> Result<Registers> {
+/// pr_pid is at 32, pr_reg at 112: on x86_64 r15 is its first word and rip its seventeenth, on arm64
+/// x0 is the first and behind x30 come sp, pc and pstate.
+fn prstatus(desc: &[u8], arm64: bool) -> Result<Registers> {
     let register = |index: usize| word(desc, index.saturating_mul(8).saturating_add(112), 8);
-    Ok(Registers {
-        pid: word(desc, 32, 4)?,
-        saved: [register(3)?, register(2)?, register(1)?, register(0)?],
-        rip: register(16)?,
-        cs: register(17)?,
-        rsp: register(19)?,
-    })
+    let pid = word(desc, 32, 4)?;
+    let numbers = if arm64 { [20, 21, 22, 23] } else { [3, 2, 1, 0] };
+    let mut saved = [0; 4];
+    for (place, index) in saved.iter_mut().zip(numbers) {
+        *place = register(index)?;
+    }
+    if arm64 {
+        let user = register(33)? & ARM64_MODE == 0;
+        return Ok(Registers { pid, saved, rip: register(32)?, rsp: register(31)?, user });
+    }
+    Ok(Registers { pid, saved, rip: register(16)?, rsp: register(19)?, user: register(17)? & 3 == 3 })
 }
 
 fn read(file: &File, at: u64, len: usize) -> std::io::Result<Vec<u8>> {

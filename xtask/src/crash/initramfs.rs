@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::cpio::Cpio;
 use super::kernel::Kernel;
+use super::lab::{self, Lab};
 use super::modules::Module;
-use super::programs::{Programs, stripped};
+use super::programs::{Programs, stripped_by};
 use crate::consumers::GuestFile;
 use crate::error::{Context, Result};
 use crate::shell;
@@ -20,12 +21,13 @@ const INIT: &str = include_str!("../../guest/init");
 /// `loader` is what loads the capture kernel beside `kdump`; the capture kernel itself goes without.
 pub(crate) fn write(
     dir: &Path,
+    lab: &Lab,
     kernel: &Kernel,
     modules: &[Module],
     programs: &Programs,
     loader: &[GuestFile],
 ) -> Result<PathBuf> {
-    let base = base(dir, modules, programs, None)?;
+    let base = base(dir, lab, modules, programs, None)?;
     let image = fs::read(&kernel.image).context(kernel.image.display())?;
     let mut extra = Cpio::default();
     extra.directory("boot");
@@ -33,7 +35,7 @@ pub(crate) fn write(
     extra.file("boot/initrd", &base);
     extra.directory("lib64");
     for file in loader {
-        extra.program(&file.path, &stripped(&file.host, dir)?);
+        extra.program(&file.path, &stripped_by(lab.strip.what, &file.host, dir)?);
     }
     let path = dir.join("initramfs.cpio");
     let whole = [base, extra.finish()].concat();
@@ -52,7 +54,7 @@ pub(crate) fn write_small(
     let mut extra = Cpio::default();
     extra.file(script.0, script.1.as_bytes());
     let path = dir.join("initramfs.cpio");
-    let whole = [base(dir, modules, programs, None)?, extra.finish()].concat();
+    let whole = [base(dir, &lab::X86_64, modules, programs, None)?, extra.finish()].concat();
     fs::write(&path, whole).context(path.display())?;
     Ok(path)
 }
@@ -68,7 +70,7 @@ pub(crate) fn write_compressed(
     ballast: usize,
 ) -> Result<(PathBuf, u64)> {
     let plain = dir.join("capture.cpio");
-    fs::write(&plain, base(dir, modules, programs, Some(ballast))?).context(plain.display())?;
+    fs::write(&plain, base(dir, &lab::X86_64, modules, programs, Some(ballast))?).context(plain.display())?;
     let capture = match compressor {
         "none" => fs::read(&plain).context(plain.display())?,
         // The kernel knows no other check of xz than CRC-32.
@@ -82,21 +84,28 @@ pub(crate) fn write_compressed(
     extra.file("boot/vmlinuz", &fs::read(&kernel.image).context(kernel.image.display())?);
     extra.file("boot/initrd", &capture);
     let path = dir.join("initramfs.cpio");
-    let whole = [base(dir, modules, programs, None)?, extra.finish()].concat();
+    let whole = [base(dir, &lab::X86_64, modules, programs, None)?, extra.finish()].concat();
     fs::write(&path, whole).context(path.display())?;
     Ok((path, capture.len() as u64))
 }
 
-fn base(dir: &Path, modules: &[Module], programs: &Programs, ballast: Option<usize>) -> Result<Vec<u8>> {
-    let busybox = shell::find("busybox").context("busybox: no such program")?;
+fn base(
+    dir: &Path,
+    lab: &Lab,
+    modules: &[Module],
+    programs: &Programs,
+    ballast: Option<usize>,
+) -> Result<Vec<u8>> {
+    let busybox = lab.busybox()?;
+    let stripped = |program| stripped_by(lab.strip.what, program, dir);
     let mut cpio = Cpio::default();
     for path in ["bin", "lib", "lib/modules", "dev", "proc", "sys", "run", "mnt"] {
         cpio.directory(path);
     }
     cpio.program("init", INIT.as_bytes());
     cpio.program("bin/busybox", &fs::read(&busybox).context(busybox.display())?);
-    cpio.program("bin/kdump", &stripped(&programs.kdump, dir)?);
-    cpio.program("bin/kdump-witness", &stripped(&programs.witness, dir)?);
+    cpio.program("bin/kdump", &stripped(&programs.kdump)?);
+    cpio.program("bin/kdump-witness", &stripped(&programs.witness)?);
     for (order, module) in modules.iter().enumerate() {
         // The script inserts them in the order of their names.
         cpio.file(&format!("lib/modules/{order:02}-{}.ko", module.name), &module.bytes);

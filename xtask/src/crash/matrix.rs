@@ -39,6 +39,9 @@ struct Attempt {
 
 pub(crate) fn run(args: &[String]) -> Result {
     let options = Options::parse(args)?;
+    if !options.lab.is_host() {
+        return Err(crate::error::usage("load-matrix knows the verdicts of x86_64 only"));
+    }
     let clock = Clock::start();
     let label = format!("load-matrix-{}", options.label());
     clock.say(&label);
@@ -48,7 +51,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     let programs = programs::build()?;
     let dir = super::run_directory(&options, &label)?;
     let modules = modules::collect(&kernel)?;
-    let initramfs = initramfs::write(&dir, &kernel, &modules, &programs, &[])?;
+    let initramfs = initramfs::write(&dir, options.lab, &kernel, &modules, &programs, &[])?;
     add_cases(&initramfs, &kernel.image)?;
     let disk = Disk::create(&dir, 0)?;
     let socket = std::env::temp_dir().join(format!("kdump-lab-{}.gdb", std::process::id()));

@@ -10,6 +10,7 @@ mod gdbstub;
 mod initramfs;
 mod kdump_tools;
 pub(crate) mod kernel;
+pub(crate) mod lab;
 mod low_memory;
 mod matrix;
 pub(crate) mod modules;
@@ -52,8 +53,8 @@ pub(crate) const NEEDS: &[Need] = &[
     Need { what: "bzip2", package: "bzip2" },
 ];
 
-/// The target of the programs that run in the guest.
-pub(crate) const GUEST_TARGET: &str = programs::TARGET;
+/// The targets of the programs that run in guests.
+pub(crate) const GUEST_TARGETS: &[&str] = &lab::TARGETS;
 
 /// Everything a run and its checks need.
 pub(crate) fn needs() -> Vec<Need> {
@@ -64,7 +65,10 @@ pub(crate) fn needs() -> Vec<Need> {
 /// left aside.
 pub(crate) fn fetch_packages(clock: Clock) -> Result {
     for series in options::Series::ALL {
-        Kernel::fetch(series, clock)?;
+        for lab in lab::ALL {
+            Kernel::of(&lab.archive()?, &lab.meta_package(series), clock)?;
+            lab.busybox()?;
+        }
     }
     kdump_tools::fetch(clock)
 }
@@ -83,9 +87,13 @@ pub(crate) fn run(args: &[String]) -> Result {
         return kdump_tools::run(&options, &label, clock);
     }
     apt::ensure(&needs())?;
-    let kernel = Kernel::fetch(options.series, clock)?;
+    let lab = options.lab;
+    apt::ensure(&[lab.strip, lab.qemu, lab.gdb])?;
+    let kernel = Kernel::of(&lab.archive()?, &lab.meta_package(options.series), clock)?;
     clock.say("building kdump and kdump-witness for the guest");
-    let programs = programs::build()?;
+    let programs = programs::build_for(lab)?;
+    // What looks at the dump runs here.
+    let kdump = if lab.is_host() { programs.kdump.clone() } else { programs::build()?.kdump };
     let loader = match options.loader {
         Loader::Kdump => Vec::new(),
         Loader::C => consumers::c_loader(clock)?,
@@ -93,7 +101,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     };
     let dir = run_directory(&options, &label)?;
     let modules = modules::collect(&kernel)?;
-    let initramfs = initramfs::write(&dir, &kernel, &modules, &programs, &loader)?;
+    let initramfs = initramfs::write(&dir, lab, &kernel, &modules, &programs, &loader)?;
     let disk = Disk::create(&dir, options.mem_mib)?;
     let socket = std::env::temp_dir().join(format!("kdump-lab-{}.gdb", std::process::id()));
     let setup = Setup {
@@ -113,8 +121,8 @@ pub(crate) fn run(args: &[String]) -> Result {
         fs::create_dir_all(&files).context(files.display())?;
         disk.everything(&files)?;
         clock.say("checking the dump");
-        let (kdump, loader, dump) = (programs.kdump, options.loader, files.join("dump.elf"));
-        let evidence = Evidence { kdump, loader, dir, files, dump, sightings };
+        let (loader, dump) = (options.loader, files.join("dump.elf"));
+        let evidence = Evidence { lab, kdump, loader, dir, files, dump, sightings };
         checks::all(&evidence)
     };
     let took = format!("crash run {label}, {:.0} s", clock.elapsed().as_secs_f32());
@@ -138,12 +146,14 @@ fn run_directory(options: &Options, label: &str) -> Result<PathBuf> {
 fn cmdline(options: &Options) -> Result<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("clock")?;
     let seed = now.subsec_nanos();
-    let reserve = options.series.crashkernel_mib();
+    let reserve = options.series.crashkernel_mib().saturating_add(options.lab.more_mib());
+    let (console, serial) = (options.lab.console, options.lab.serial);
     let backup = if options.backup { "always" } else { "auto" };
     let pages = checks::PAGES_PLANTED;
     let loader = options.loader.name();
     Ok(format!(
-        "console=ttyS0 crashkernel={reserve}M panic=5 printk.devkmsg=on \
-         lab.loader={loader} lab.backup={backup} lab.pages={pages} lab.seed={seed}"
+        "console={console} crashkernel={reserve}M panic=5 printk.devkmsg=on \
+         lab.loader={loader} lab.backup={backup} lab.pages={pages} lab.seed={seed} \
+         lab.console={console} lab.serial={serial}"
     ))
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::lab::Lab;
 use crate::args::Args;
 use crate::error::{Result, usage};
 
@@ -86,7 +87,10 @@ impl Loader {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
+    pub(crate) lab: &'static Lab,
     pub(crate) series: Series,
+    /// Another CPU than the usual one.
+    pub(crate) cpu: Option<String>,
     pub(crate) mem_mib: u64,
     pub(crate) cpus: u64,
     pub(crate) la57: bool,
@@ -101,8 +105,14 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) fn parse(args: &[String]) -> Result<Self> {
         let mut args = Args::new(args);
+        let lab = Lab::of(&args.value("--arch")?.unwrap_or_else(|| String::from("x86_64")))?;
+        let cpu = args.value("--cpu")?;
         let series = args.value("--kernel")?.map_or(Ok(Series::V6_1), |name| Series::parse(&name))?;
-        let mem_mib = args.value("--mem")?.map_or(Ok(series.mem_mib()), |text| mebibytes(&text))?;
+        let mem_mib = args
+            .value("--mem")?
+            .map_or(Ok(series.mem_mib().saturating_add(lab.more_mib().saturating_mul(8))), |text| {
+                mebibytes(&text)
+            })?;
         let cpus = args.number("--cpus")?.unwrap_or(2);
         if !(1..=64).contains(&cpus) {
             return Err(usage(format!("--cpus {cpus}: 1 to 64")));
@@ -121,15 +131,38 @@ impl Options {
         if kdump_tools && (corrupt || backup || loader != Loader::Kdump) {
             return Err(usage("--kdump-tools loads by itself: no --corrupt, --backup or --loader with it"));
         }
+        if !lab.is_host() && (backup || la57 || no_la57 || kdump_tools || loader != Loader::Kdump) {
+            let arch = lab.arch;
+            return Err(usage(format!(
+                "--arch {arch}: no --backup, --la57, --kdump-tools or --loader with it"
+            )));
+        }
         let keep = args.value("--keep")?.map(PathBuf::from);
         args.finish()?;
-        Ok(Self { series, mem_mib, cpus, la57: !no_la57, backup, corrupt, loader, kdump_tools, keep })
+        Ok(Self {
+            lab,
+            cpu,
+            series,
+            mem_mib,
+            cpus,
+            la57: !no_la57,
+            backup,
+            corrupt,
+            loader,
+            kdump_tools,
+            keep,
+        })
     }
 
     /// One word per choice, for the heading and the directory of the run.
     pub(crate) fn label(&self) -> String {
         let mut words = vec![format!("{}-{}M-{}cpu", self.series.name(), self.mem_mib, self.cpus)];
-        words.push(if self.la57 { "la57" } else { "no-la57" }.to_owned());
+        if self.lab.is_host() {
+            words.push(if self.la57 { "la57" } else { "no-la57" }.to_owned());
+        } else {
+            words.insert(0, self.lab.arch.to_owned());
+        }
+        words.extend(self.cpu.clone());
         words.extend(self.backup.then(|| "backup".to_owned()));
         words.extend(self.corrupt.then(|| "corrupt".to_owned()));
         words.extend((self.loader != Loader::Kdump).then(|| self.loader.name().to_owned()));
@@ -167,6 +200,8 @@ mod tests {
         assert_eq!(parse("--loader c").unwrap().label(), "6.1-512M-2cpu-la57-c");
         assert!(parse("--loader kexec-tools+libkdump --corrupt").is_err());
         assert_eq!(parse("--kdump-tools").unwrap().label(), "6.1-512M-2cpu-la57-kdump-tools");
+        assert_eq!(parse("--arch arm64 --cpu max").unwrap().label(), "arm64-6.1-1024M-2cpu-max");
+        assert!(parse("--arch arm64 --backup").is_err() && parse("--arch vax").is_err());
         assert!(parse("--kdump-tools --backup").is_err() && parse("--kdump-tools --loader c").is_err());
     }
 

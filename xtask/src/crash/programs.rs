@@ -3,10 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::lab::{self, Lab};
 use crate::error::{Context, Result};
 use crate::{repo, rust, shell};
-
-pub(crate) const TARGET: &str = "x86_64-unknown-linux-musl";
 
 #[derive(Debug)]
 pub(crate) struct Programs {
@@ -17,21 +16,32 @@ pub(crate) struct Programs {
     pub(crate) soak: PathBuf,
 }
 
-/// All of them at once: built one by one, they would share less of what they are linked with.
+/// Those for guests like the host.
 pub(crate) fn build() -> Result<Programs> {
-    rust::ensure_targets(&[TARGET])?;
+    build_for(&lab::X86_64)
+}
+
+/// All of them at once: built one by one, they would share less of what they are linked with.
+pub(crate) fn build_for(lab: &Lab) -> Result<Programs> {
+    rust::ensure_targets(&[lab.target])?;
     let mut cargo = rust::cargo()?;
-    cargo.args(["build", "--quiet", "--profile", "lab", "--target", TARGET, "--bins"]);
+    cargo.envs(lab.linker);
+    cargo.args(["build", "--quiet", "--profile", "lab", "--target", lab.target, "--bins"]);
     shell::run(cargo.args(["--package", "kdump", "--package", "kdump-witness", "--package", "kdump-soak"]))?;
-    let dir = repo::target()?.join(TARGET).join("lab");
+    let dir = repo::target()?.join(lab.target).join("lab");
     let program = |name: &str| dir.join(name);
     Ok(Programs { kdump: program("kdump"), witness: program("kdump-witness"), soak: program("kdump-soak") })
 }
 
 /// The program without its debugging information: memory of the guest is scarce.
 pub(crate) fn stripped(program: &Path, dir: &Path) -> Result<Vec<u8>> {
+    stripped_by(lab::X86_64.strip.what, program, dir)
+}
+
+/// The same by another `strip`.
+pub(crate) fn stripped_by(strip: &str, program: &Path, dir: &Path) -> Result<Vec<u8>> {
     let name = program.file_name().context(program.display())?;
     let out = dir.join(name).with_extension("stripped");
-    shell::stdout(shell::tool("strip")?.arg("-o").arg(&out).arg(program))?;
+    shell::stdout(shell::tool(strip)?.arg("-o").arg(&out).arg(program))?;
     fs::read(&out).context(out.display())
 }

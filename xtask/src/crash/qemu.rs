@@ -153,9 +153,13 @@ impl Drop for Guest {
 }
 
 fn command(options: &Options, setup: &Setup<'_>) -> Result<Command> {
-    let mut qemu = shell::tool("qemu-system-x86_64")?;
-    let cpu = if options.la57 { "max" } else { "max,-la57" };
-    qemu.args(["-accel", "tcg,thread=multi", "-cpu", cpu]);
+    let mut qemu = shell::tool(options.lab.qemu.what)?;
+    let cpu = match &options.cpu {
+        Some(cpu) => cpu,
+        None if options.la57 => options.lab.cpu,
+        None => "max,-la57",
+    };
+    qemu.args(options.lab.machine).args(["-accel", "tcg,thread=multi", "-cpu", cpu]);
     qemu.args(["-m", &format!("{}M", options.mem_mib), "-smp", &options.cpus.to_string()]);
     qemu.args(["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"]);
     qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio", setup.disk.display()));

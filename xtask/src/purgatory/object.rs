@@ -1,11 +1,13 @@
 //! The rules a purgatory object keeps, checked by a reader that shares nothing with the linker
-//! of kdump-purgatory (ELF gABI; x86-64 psABI for the relocation types).
+//! of kdump-purgatory (ELF gABI; x86-64 psABI and ELF for the Arm 64-bit Architecture for the
+//! relocation types).
 
 /// The most the program may occupy in the crash region, without its stack.
 const CODE_AND_DATA_MAX: u64 = 16 * 1024;
 
 const ET_REL: u16 = 1;
 const EM_X86_64: u16 = 62;
+const EM_AARCH64: u16 = 183;
 const SHT_RELA: u32 = 4;
 const SHT_SYMTAB: u32 = 2;
 const SHT_NOBITS: u32 = 8;
@@ -13,13 +15,16 @@ const SHF_ALLOC: u64 = 2;
 const SHN_UNDEF: u16 = 0;
 const SHN_LORESERVE: u16 = 0xff00;
 
-/// NONE, 64, PC32, PLT32, 32, 32S: what every loader of a purgatory applies.
-const RELOCATIONS: [u32; 6] = [0, 1, 2, 4, 10, 11];
+/// What an object of one architecture may have and must have.
+pub(super) struct Rules {
+    e_machine: u16,
+    relocations: &'static [u32],
+    /// Names a loader writes or reads, and their sizes; 0 for a mere address.
+    symbols: &'static [(&'static str, u64)],
+}
 
-/// Names a loader writes or reads, and their sizes; 0 for a mere address.
-const SYMBOLS: [(&str, u64); 21] = [
-    ("entry64_regs", 136),
-    ("entry32_regs", 36),
+/// Names that every object has.
+const COMMON: [(&str, u64); 14] = [
     ("sha256_regions", 256),
     ("sha256_digest", 32),
     ("skip_checks", 4),
@@ -29,17 +34,37 @@ const SYMBOLS: [(&str, u64); 21] = [
     ("backup_start", 8),
     ("backup_src_start", 8),
     ("backup_src_size", 8),
-    ("console_serial", 1),
-    ("serial_base", 2),
-    ("serial_baud", 4),
-    ("console_vga", 1),
-    ("reset_vga", 1),
-    ("cmdline_end", 8),
     ("stack", STACK),
     ("stack_end", 0),
     ("purgatory_start", 0),
     ("purgatory_digest", 0),
+    ("purgatory_main", 0),
 ];
+
+pub(super) const X86_64: Rules = Rules {
+    e_machine: EM_X86_64,
+    // NONE, 64, PC32, PLT32, 32, 32S: what every loader of a purgatory applies.
+    relocations: &[0, 1, 2, 4, 10, 11],
+    symbols: &[
+        ("entry64_regs", 136),
+        ("entry32_regs", 36),
+        ("console_serial", 1),
+        ("serial_base", 2),
+        ("serial_baud", 4),
+        ("console_vga", 1),
+        ("reset_vga", 1),
+        ("cmdline_end", 8),
+    ],
+};
+
+pub(super) const ARM64: Rules = Rules {
+    e_machine: EM_AARCH64,
+    // ABS64, ADR_PREL_LO21, ADR_PREL_PG_HI21, ADD_ABS_LO12_NC, LDST8, JUMP26, CALL26, LDST16, LDST32,
+    // LDST64 and LDST128_ABS_LO12_NC: what loaders of a purgatory apply.
+    relocations: &[257, 274, 275, 277, 278, 282, 283, 284, 285, 286, 299],
+    symbols: &[("arm64_kernel_entry", 8), ("arm64_dtb_addr", 8), ("arm64_sink", 8)],
+};
+
 const STACK: u64 = 4096;
 
 /// What no object without panics contains, as symbols or messages (`panic_kernel` is a symbol
@@ -60,21 +85,21 @@ struct Symbol {
     size: u64,
 }
 
-/// Checks one x86_64 object.
+/// Checks one object.
 ///
 /// # Errors
 /// Names the rule that is broken.
-pub(super) fn check(object: &[u8]) -> Result<(), String> {
+pub(super) fn check(rules: &Rules, object: &[u8]) -> Result<(), String> {
     if object.get(..6) != Some(b"\x7fELF\x02\x01".as_slice()) {
         return Err(String::from("object: not a little-endian ELF64 file"));
     }
-    if (half(object, 16)?, half(object, 18)?) != (ET_REL, EM_X86_64) {
-        return Err(String::from("object: not relocatable x86_64"));
+    if (half(object, 16)?, half(object, 18)?) != (ET_REL, rules.e_machine) {
+        return Err(String::from("object: not relocatable, or for another machine"));
     }
     let sections = sections(object)?;
     check_sections(&sections)?;
-    check_relocations(object, &sections)?;
-    check_symbols(&symbols(object, &sections)?)?;
+    check_relocations(rules, object, &sections)?;
+    check_symbols(rules, &symbols(object, &sections)?)?;
     for trace in PANIC_TRACES {
         if object.windows(trace.len()).any(|window| window == trace.as_bytes()) {
             return Err(format!("object: contains {trace:?}, a trace of panics"));
@@ -98,11 +123,11 @@ fn check_sections(sections: &[Section]) -> Result<(), String> {
     }
 }
 
-fn check_relocations(object: &[u8], sections: &[Section]) -> Result<(), String> {
+fn check_relocations(rules: &Rules, object: &[u8], sections: &[Section]) -> Result<(), String> {
     for section in sections.iter().filter(|section| section.kind == SHT_RELA) {
         for entry in entries(section, 24) {
             let kind = word(object, entry.saturating_add(8))?;
-            if !RELOCATIONS.contains(&kind) {
+            if !rules.relocations.contains(&kind) {
                 return Err(format!("object: relocation type {kind} at {entry:#x}"));
             }
         }
@@ -110,13 +135,13 @@ fn check_relocations(object: &[u8], sections: &[Section]) -> Result<(), String> 
     Ok(())
 }
 
-fn check_symbols(symbols: &[Symbol]) -> Result<(), String> {
+fn check_symbols(rules: &Rules, symbols: &[Symbol]) -> Result<(), String> {
     for symbol in symbols {
         if symbol.section == SHN_UNDEF || symbol.section >= SHN_LORESERVE {
             return Err(format!("object: symbol {} is undefined", symbol.name));
         }
     }
-    for (name, size) in SYMBOLS {
+    for &(name, size) in COMMON.iter().chain(rules.symbols) {
         match symbols.iter().find(|symbol| symbol.name == name) {
             None => return Err(format!("object: symbol {name} is missing")),
             Some(found) if size != 0 && found.size != size => {

@@ -34,6 +34,14 @@ macro_rules! new {
             }
         }
     };
+    ($name:ident, "sha2") => {
+        mod $name {
+            #[inline(always)]
+            pub fn get() -> bool {
+                $crate::sha_allowed()
+            }
+        }
+    };
     ($name:ident, $($feature:tt),+ $(,)?) => {
         #[allow(dead_code)]
         mod $name {

@@ -34,6 +34,7 @@ impl<'a> X86Builder<'_, 'a> {
         match &images.kernel {
             Image::BzImage(image) => self.bzimage(image),
             Image::Vmlinux(image) => self.vmlinux(image),
+            Image::Arm64(_) => Err(foreign()),
         }
     }
 
@@ -112,7 +113,7 @@ impl<'a> X86Builder<'_, 'a> {
     pub(super) fn setup_header(&self) -> Vec<u8> {
         match &self.common.images.kernel {
             Image::BzImage(image) => image.setup_bytes().to_vec(),
-            Image::Vmlinux(_) => fake_setup_header(),
+            _ => fake_setup_header(),
         }
     }
 }
@@ -137,7 +138,13 @@ pub(super) fn entry_is_32bit(image: &Image<'_>, inputs: &PlanInputs<'_>) -> Resu
                 ),
             }),
         },
+        Image::Arm64(_) => Err(foreign()),
     }
+}
+
+fn foreign() -> Error {
+    let reason = String::from("it is an Image for arm64, the machine is x86");
+    Error::Conflict { what: "kernel image", reason }
 }
 
 /// A kernel entered in 32-bit mode lies low. Where the region lies too high for it, no size of the
@@ -187,7 +194,7 @@ pub(super) fn cmdline_limit(image: &Image<'_>) -> u64 {
     match image {
         Image::BzImage(image) => u64::from(image.header.cmdline_size),
         // An ELF kernel does not tell; COMMAND_LINE_SIZE of x86 is 2048 with the NUL.
-        Image::Vmlinux(_) => 2047,
+        _ => 2047,
     }
 }
 
@@ -196,7 +203,7 @@ pub(super) fn cmdline_limit(image: &Image<'_>) -> u64 {
 pub(super) fn takes_efi(image: &Image<'_>) -> bool {
     match image {
         Image::BzImage(image) => image.header.efi_kexec(),
-        Image::Vmlinux(_) => true,
+        _ => true,
     }
 }
 

@@ -28,18 +28,19 @@ pub(crate) fn in_notes(evidence: &Evidence) -> Result<String> {
 
 fn from_json(cpu: &Value) -> Result<Registers> {
     let registers = crate::crash::plan::field(cpu, "registers")?;
-    Ok(Registers {
-        pid: number(cpu, "pid")?,
-        saved: [
-            number(registers, "r12")?,
-            number(registers, "r13")?,
-            number(registers, "r14")?,
-            number(registers, "r15")?,
-        ],
-        rip: number(registers, "rip")?,
-        rsp: number(registers, "rsp")?,
-        cs: number(registers, "cs")?,
-    })
+    let arm64 = registers.get("pstate").is_some();
+    let names = if arm64 { ["x20", "x21", "x22", "x23"] } else { ["r12", "r13", "r14", "r15"] };
+    let mut saved = [0; 4];
+    for (place, name) in saved.iter_mut().zip(names) {
+        *place = number(registers, name)?;
+    }
+    let (pc, sp) = if arm64 { ("pc", "sp") } else { ("rip", "rsp") };
+    let user = match arm64 {
+        true => number(registers, "pstate")? & elf::ARM64_MODE == 0,
+        false => number(registers, "cs")? & 3 == 3,
+    };
+    let (rip, rsp) = (number(registers, pc)?, number(registers, sp)?);
+    Ok(Registers { pid: number(cpu, "pid")?, saved, rip, rsp, user })
 }
 
 fn compare(expected: &[Cpu], found: &[Registers]) -> Result<String> {
@@ -57,7 +58,7 @@ fn one(cpu: Cpu, found: &Registers) -> Result<String> {
         let text = format!("{name} ran thread {}, its note says {}", cpu.tid, found.pid);
         return Err(failed(text));
     }
-    let user = found.cs & 3 == 3;
+    let user = found.user;
     let magic = spinner_magic(cpu.cpu);
     let saved = [magic, !magic, magic.rotate_left(16), magic.rotate_left(32)];
     match cpu.role {
@@ -67,9 +68,9 @@ fn one(cpu: Cpu, found: &Registers) -> Result<String> {
         }
         Role::Writer => Ok(format!("{name} writer {} in the kernel at {:#x}", cpu.tid, found.rip)),
         Role::Spinner if user && found.saved != saved => {
-            Err(failed(format!("{name} spun with r12 {magic:#x}, its note says {found:x?}")))
+            Err(failed(format!("{name} spun with {magic:#x}, its note says {found:x?}")))
         }
-        Role::Spinner if user => Ok(format!("{name} spinner {} with r12 {magic:#x}", cpu.tid)),
+        Role::Spinner if user => Ok(format!("{name} spinner {} with {magic:#x}", cpu.tid)),
         // The NMI may hit the timer interrupt of the spinner; the thread is still the right one.
         Role::Spinner => Ok(format!("{name} spinner {} in an interrupt", cpu.tid)),
     }
@@ -84,7 +85,7 @@ mod tests {
     fn spinner(cpu: u32) -> Registers {
         let magic = spinner_magic(cpu);
         let saved = [magic, !magic, magic.rotate_left(16), magic.rotate_left(32)];
-        Registers { pid: 7, saved, rip: 0x40_0000, rsp: 0x7fff_0000, cs: 0x33 }
+        Registers { pid: 7, saved, rip: 0x40_0000, rsp: 0x7fff_0000, user: true }
     }
 
     #[test]
@@ -101,7 +102,7 @@ mod tests {
         let expected = [Cpu { cpu: 0, role: Role::Writer, tid: 7 }];
         assert!(compare(&expected, &[spinner(0)]).is_err());
         let kernel = 0xffff_ffff_8100_0000;
-        let registers = Registers { rip: kernel, rsp: kernel, cs: 0x10, ..spinner(0) };
+        let registers = Registers { rip: kernel, rsp: kernel, user: false, ..spinner(0) };
         assert!(compare(&expected, &[registers]).is_ok());
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn digest(evidence: &Evidence) -> Result<String> {
 
 pub(super) fn command_line(evidence: &Evidence) -> Result<String> {
     let text = evidence.text("cmdline.capture")?;
-    let missing = ["elfcorehdr=", "nr_cpus=1", "reset_devices"].iter().find(|w| !text.contains(*w));
+    let missing = evidence.lab.told.iter().find(|w| !text.contains(*w));
     match missing {
         Some(word) => Err(failed(format!("no {word} in {text:?}"))),
         None => Ok(text.trim().to_owned()),

@@ -39,17 +39,18 @@ pub(super) fn readelf(evidence: &Evidence) -> Result<String> {
 }
 
 pub(super) fn gdb(evidence: &Evidence) -> Result<String> {
-    let mut gdb = shell::tool("gdb")?;
+    let pc = evidence.lab.pc;
+    let mut gdb = shell::tool(evidence.lab.gdb.what)?;
     gdb.args(["-batch", "-nx", "-ex"]).arg(format!("core-file {}", evidence.dump().display()));
-    gdb.args(["-ex", "info threads", "-ex", "info registers rip"]);
+    gdb.args(["-ex", "info threads", "-ex", &format!("info registers {pc}")]);
     let text = shell::text(&mut gdb)?;
     for cpu in evidence.witness()?.cpus {
         if !text.contains(&format!("LWP {}", cpu.tid)) {
             return Err(failed(format!("no thread {} in {text:?}", cpu.tid)));
         }
     }
-    let rip = text.lines().rev().find(|line| line.starts_with("rip ")).context("no rip")?;
-    Ok(format!("every thread found; {}", rip.split_whitespace().collect::<Vec<_>>().join(" ")))
+    let found = text.lines().rev().find(|line| line.starts_with(&format!("{pc} "))).context(pc)?;
+    Ok(format!("every thread found; {}", found.split_whitespace().collect::<Vec<_>>().join(" ")))
 }
 
 pub(super) fn makedumpfile(evidence: &Evidence) -> Result<String> {

@@ -1,10 +1,12 @@
 //! What a plan is made from, read from files.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use kdump_elf::Arch;
 use kdump_purgatory::ObjectPurgatory;
+use kdump_segments::image::unpack;
 use kdump_segments::load::{ImageFile, probe_environment};
 use kdump_segments::plan::{PlanInputs, PlanOptions};
 use kdump_segments::preflight::Environment;
@@ -53,6 +55,11 @@ impl Inputs {
             None => return Err(no_region(&machine, machine.why_no_region())),
         };
         let kernel = kernel.read_kernel(limit).map_err(|error| named(&kernel_path, error))?;
+        let unpacked = match unpack(&kernel, limit).map_err(|error| named(&kernel_path, error))? {
+            Cow::Owned(unpacked) => Some(unpacked),
+            Cow::Borrowed(_) => None,
+        };
+        let kernel = unpacked.unwrap_or(kernel);
         let initrd =
             initrd.map(|file| file.read(limit).map_err(|error| named(file.path(), error))).transpose()?;
         let purgatory = match path("purgatory") {

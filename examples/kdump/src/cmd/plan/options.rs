@@ -15,7 +15,14 @@ const PLACEMENT: &str = "Placement and headers";
 
 /// `--kernel`, required or not.
 pub(crate) fn optional_kernel(command: Command, required: bool) -> Command {
-    command.arg(path("kernel", "FILE", "The capture kernel: a bzImage or an ELF vmlinux").required(required))
+    command.arg(
+        path(
+            "kernel",
+            "FILE",
+            "The capture kernel: a bzImage, an arm64 Image (also by gzip or EFI zboot) or an ELF vmlinux",
+        )
+        .required(required),
+    )
 }
 
 /// All other options.
@@ -43,7 +50,7 @@ fn inputs() -> Vec<Arg> {
             .long("arch")
             .value_name("ARCH")
             .value_parser(arch)
-            .help("The architecture of that machine, when its files do not tell (x86_64)"),
+            .help("The architecture of that machine, when its files do not tell (x86_64, arm64)"),
         path("initrd", "FILE", "The capture kernel's initial ramdisk"),
         Arg::new("append")
             .long("append")
@@ -75,7 +82,7 @@ fn purgatory() -> Vec<Arg> {
             .long("purgatory-serial")
             .value_name("PORT")
             .value_parser(parse_size)
-            .help("Tell on the serial port at this I/O address what happens (0x3f8 is COM1)"),
+            .help("Tell on the serial port at this I/O port (x86: 0x3f8 is COM1) or physical address (arm64: a PL011) what happens"),
         Arg::new("serial-baud")
             .long("serial-baud")
             .value_name("N")
@@ -167,10 +174,9 @@ pub(super) fn plan_options(matches: &ArgMatches) -> Result<PlanOptions, Failure>
 
 fn serial(matches: &ArgMatches) -> Result<Option<Serial>, Failure> {
     let Some(&port) = matches.get_one::<u64>("purgatory-serial") else { return Ok(None) };
-    let base = u16::try_from(port).map_err(|_| {
-        Failure::usage(format!("--purgatory-serial: {port:#x} is not an I/O port (at most 0xffff)"))
-    })?;
-    Ok(Some(Serial { port: SerialPort::Port(base), baud: matches.get_one("serial-baud").copied() }))
+    // Nothing but an I/O port is that low; the purgatory knows which of the two it can write to.
+    let port = u16::try_from(port).map_or(SerialPort::Mmio(port), SerialPort::Port);
+    Ok(Some(Serial { port, baud: matches.get_one("serial-baud").copied() }))
 }
 
 #[cfg(test)]

@@ -40,6 +40,10 @@ fn write_plan(out: &mut String, plan: &Plan<'_>, report: &Report) -> fmt::Result
     for entry in plan.x86().map_or(&[][..], |x86| &x86.e820) {
         writeln!(out, "  {} {}", entry.range, entry.kind.name())?;
     }
+    if plan.x86().is_none() {
+        let usable = plan.target.capture_ram().map_err(|_| fmt::Error)?;
+        usable.iter().try_for_each(|range| writeln!(out, "  {range}"))?;
+    }
     writeln!(out, "\ncommand line\n  {}", printable(plan.cmdline.as_str()))?;
     write_preflight(out, report)?;
     if let Some(need) = &plan.need {

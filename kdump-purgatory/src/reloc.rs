@@ -1,0 +1,76 @@
+//! What relocations store, and which architecture's types they are.
+
+use kdump_elf::Arch;
+
+use crate::{arm64, x86_64};
+
+/// What a relocation stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Field {
+    Nothing,
+    Word([u8; 4]),
+    Long([u8; 8]),
+    /// The bits of `mask` of a 32-bit instruction; the others stay.
+    Bits {
+        mask: u32,
+        value: u32,
+    },
+}
+
+/// A relocation type of an architecture.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    X86_64(x86_64::reloc::Kind),
+    Arm64(arm64::reloc::Kind),
+}
+
+impl Kind {
+    /// The type with this number, if it is one of ours.
+    pub(crate) fn from_number(arch: Arch, number: u32) -> Option<Self> {
+        match arch {
+            Arch::Arm64 => arm64::reloc::Kind::from_number(number).map(Self::Arm64),
+            _ => x86_64::reloc::Kind::from_number(number).map(Self::X86_64),
+        }
+    }
+
+    /// Bytes it stores.
+    pub(crate) fn width(self) -> u64 {
+        match self {
+            Self::X86_64(kind) => kind.width(),
+            Self::Arm64(kind) => kind.width(),
+        }
+    }
+
+    /// Computes the field for a symbol at `symbol`, an addend and the address of the field.
+    ///
+    /// # Errors
+    /// The value, if it does not fit.
+    pub(crate) fn field(self, symbol: u64, addend: i64, place: u64) -> Result<Field, i128> {
+        match self {
+            Self::X86_64(kind) => kind.field(symbol, addend, place),
+            Self::Arm64(kind) => kind.field(symbol, addend, place),
+        }
+    }
+}
+
+/// The name of a relocation type.
+pub(crate) fn name(arch: Arch, number: u32) -> &'static str {
+    match arch {
+        Arch::Arm64 => arm64::reloc::name(number),
+        _ => x86_64::reloc::name(number),
+    }
+}
+
+/// A field that holds a signed 32-bit value.
+pub(crate) fn word32(value: i128) -> Result<Field, i128> {
+    i32::try_from(value).map(|value| Field::Word(value.to_le_bytes())).map_err(|_| value)
+}
+
+/// A field of the width of an address, which holds either an address or a signed distance.
+pub(crate) fn word64(value: i128) -> Result<Field, i128> {
+    u64::try_from(value)
+        .map(u64::to_le_bytes)
+        .or_else(|_| i64::try_from(value).map(i64::to_le_bytes))
+        .map(Field::Long)
+        .map_err(|_| value)
+}

@@ -1,0 +1,533 @@
+//! Plans for arm64: a recorded guest of Debian 12, whose kernel lists no `_text`, and what can be
+//! wrong with its files, its images and its plans.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails by panicking"
+)]
+
+mod plan_support;
+
+use std::borrow::Cow;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use kdump_elf::{Arch, PT_LOAD, PhysRange};
+use kdump_segments::elfcorehdr::ElfCoreHeader;
+use kdump_segments::image::{Image, unpack};
+use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs, PlanOptions};
+use kdump_segments::preflight::{Environment, Verdict, check_plan};
+use kdump_segments::purgatory::{Handover, LinkedPurgatory, Purgatory, PurgatoryError};
+use kdump_segments::segment::{Segment, SegmentKind};
+use kdump_segments::target::TargetPlan;
+use kdump_segments::{CrashkernelLimits, CrashkernelRequest, Error, Machine, MachineFiles, RangeSet};
+
+use plan_support::{bzimage, machine, options, recorded};
+
+const NAME: &str = "arm64-1g-61";
+const STEXT: u64 = 0xffff_d6b9_4381_0000;
+const CODE: u64 = 0x4021_0000;
+const FDT: &str = "sys/firmware/fdt";
+
+struct Arm64Purgatory;
+
+impl Purgatory for Arm64Purgatory {
+    fn arch(&self) -> Arch {
+        Arch::Arm64
+    }
+
+    fn memsz(&self) -> u64 {
+        0x5000
+    }
+
+    fn align(&self) -> u64 {
+        16
+    }
+
+    fn link(&self, base: u64, _: &Handover<'_>) -> Result<LinkedPurgatory, PurgatoryError> {
+        Ok(LinkedPurgatory { bytes: vec![0; 0x4000], entry: base })
+    }
+}
+
+/// An Image with the header fields of Debian's.
+fn image(text_offset: u64, image_size: u64, flags: u64) -> Vec<u8> {
+    let mut file = vec![0; 0x10_0000];
+    file[..2].copy_from_slice(b"MZ");
+    for (at, value) in [(8, text_offset), (16, image_size), (24, flags)] {
+        file[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    file[56..60].copy_from_slice(b"ARM\x64");
+    file
+}
+
+fn debian() -> Vec<u8> {
+    image(0, 0x201_0000, 0xa)
+}
+
+fn arm64_options() -> PlanOptions {
+    options(BackupPolicy::Auto)
+}
+
+fn plan<'a>(machine: &'a Machine, kernel: &'a [u8], options: &'a PlanOptions) -> Result<Plan<'a>, Error> {
+    static INITRD: [u8; 3_000_001] = [7; 3_000_001];
+    let inputs = PlanInputs::new(machine, kernel, &Arm64Purgatory).options(options).initrd(Some(&INITRD));
+    Plan::new(&inputs)
+}
+
+fn failing(plan: &Plan<'_>, machine: &Machine) -> Option<(String, String)> {
+    let report = check_plan(plan, machine, &Environment::of_machine(machine).unwrap()).unwrap();
+    report.failure().map(|finding| (finding.rule.to_owned(), finding.detail.clone()))
+}
+
+fn files() -> MachineFiles {
+    MachineFiles::read(&recorded(NAME)).unwrap()
+}
+
+/// What dtc makes of a tree: another reader than ours.
+fn decompiled(dtb: &[u8]) -> String {
+    let mut dtc = Command::new("dtc");
+    dtc.args(["-q", "-I", "dtb", "-O", "dts"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = dtc.spawn().unwrap_or_else(|error| panic!("dtc (device-tree-compiler): {error}"));
+    child.stdin.take().unwrap().write_all(dtb).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The text of /chosen, and of everything else.
+fn split_chosen(dts: &str) -> (Vec<String>, String) {
+    let (mut chosen, mut rest, mut inside) = (Vec::new(), String::new(), false);
+    for line in dts.lines() {
+        inside |= line == "\tchosen {";
+        if inside {
+            chosen.push(line.trim().trim_end_matches(';').to_owned());
+        } else {
+            rest.push_str(line);
+            rest.push('\n');
+        }
+        inside &= line != "\t};";
+    }
+    (chosen, rest)
+}
+
+#[test]
+fn debian_12_is_described_rightly_without_text() {
+    let machine = machine(NAME);
+    assert_eq!((machine.arch, machine.page_size), (Arch::Arm64, 0x1000));
+    let text = machine.kernel.text.as_ref().unwrap().value;
+    assert_eq!((text.vaddr, text.paddr, text.size), (STEXT, CODE, 0x200_0000));
+    assert_eq!(machine.kernel.direct_map_base.as_ref().unwrap().value, 0xffff_03a7_0000_0000);
+    assert_eq!(machine.crash_regions, [PhysRange::from_half_open(0x6ac0_0000, 0x7ac0_0000).unwrap()]);
+    assert!(machine.sha_instructions && machine.device_tree.is_some());
+}
+
+/// Whatever one source says or does not say: the header has the right text or none.
+#[test]
+fn no_source_makes_a_wrong_text_header() {
+    type Change = fn(&mut MachineFiles);
+    let replace = |files: &mut MachineFiles, path: &str, from: &str, to: &str| {
+        let text = String::from_utf8_lossy(files.get(path).unwrap()).replace(from, to);
+        files.insert(path, text);
+    };
+    let cases: [(&str, bool, Change); 9] = [
+        ("nothing missing", true, |_| {}),
+        ("no kallsyms", true, |files| drop(files.remove("proc/kallsyms"))),
+        ("hidden kallsyms", true, |files| files.insert("proc/kallsyms", "0000000000000000 T _stext\n")),
+        ("no kcore", false, |files| drop(files.remove("proc/kcore"))),
+        ("another kernel's kallsyms", false, |files| {
+            files.insert("proc/kallsyms", "ffffd6b943910000 T _stext\n");
+        }),
+        ("_text of another kernel", false, |files| {
+            files.insert("proc/kallsyms", "ffff800008000000 T _text\nffffd6b943810000 T _stext\n");
+        }),
+        ("_text as well", true, |files| {
+            files.insert("proc/kallsyms", "ffffd6b943800000 T _text\nffffd6b943810000 T _stext\n");
+        }),
+        ("no Kernel lines", false, |_| {}),
+        ("Kernel code elsewhere", false, |_| {}),
+    ];
+    let (kernel, options) = (debian(), arm64_options());
+    for (name, known, change) in cases {
+        let mut files = files();
+        change(&mut files);
+        match name {
+            "no Kernel lines" => replace(&mut files, "proc/iomem", "Kernel ", "Other "),
+            "Kernel code elsewhere" => {
+                replace(&mut files, "proc/iomem", "40210000-4185ffff", "40310000-4185ffff")
+            }
+            _ => {}
+        }
+        files.insert("proc/sys/kernel/arch", "aarch64\n");
+        let machine = Machine::from_files(&files).unwrap();
+        let text = machine.kernel.text.as_ref().map(|text| text.value);
+        assert_eq!(text.is_some(), known, "{name}: {text:?}, {:?}", machine.remarks);
+        let plan = plan(&machine, &kernel, &options).unwrap();
+        assert_eq!(failing(&plan, &machine), None, "{name}");
+        let image = |vaddr: u64| (0xffff_8000_0000_0000..0xffff_ffff_ffff_ffff).contains(&vaddr);
+        let texts: Vec<_> = plan
+            .elfcorehdr
+            .phdrs()
+            .iter()
+            .filter(|phdr| phdr.p_type == PT_LOAD && image(phdr.p_vaddr))
+            .collect();
+        assert_eq!(texts.len(), usize::from(known), "{name}: {texts:?}");
+        for phdr in texts {
+            assert_eq!(phdr.p_vaddr - phdr.p_paddr, STEXT - CODE, "{name}");
+            assert!(phdr.p_memsz <= 0x210_0000, "{name}: {phdr:?}");
+        }
+    }
+}
+
+#[test]
+fn the_capture_kernel_finds_everything_in_its_tree() {
+    let (machine, kernel, options) = (machine(NAME), debian(), arm64_options());
+    let plan = plan(&machine, &kernel, &options).unwrap();
+    assert_eq!(failing(&plan, &machine), None);
+    let range = |kind| plan.segment(kind).unwrap().range;
+    assert_eq!(range(SegmentKind::Kernel).start(), 0x6ac0_0000);
+    let dtb = &plan.segment(SegmentKind::Dtb).unwrap().data;
+    let (chosen, rest) = split_chosen(&decompiled(dtb));
+    let (before, rest_before) = split_chosen(&decompiled(machine.device_tree.as_ref().unwrap()));
+    assert_eq!(rest, rest_before, "nothing but /chosen changes");
+    let cells = |range: PhysRange| format!("<0x00 {:#04x} 0x00 {:#04x}>", range.start(), range.size());
+    let initrd = range(SegmentKind::Initrd).start();
+    for line in [
+        format!("bootargs = \"{}\"", plan_support::APPEND),
+        format!("linux,elfcorehdr = {}", cells(range(SegmentKind::Elfcorehdr))),
+        format!("linux,usable-memory-range = {}", cells(machine.crash_regions[0])),
+        format!("linux,initrd-start = <0x00 {initrd:#04x}>"),
+        format!("linux,initrd-end = <0x00 {:#04x}>", initrd + 3_000_001),
+        format!("kaslr-seed = <{0} {0}>", "0xa5a5a5a5"),
+        format!("rng-seed = <{}>", ["0xa5a5a5a5"; 6].join(" ")),
+    ] {
+        assert_eq!(chosen.iter().filter(|found| **found == line).count(), 1, "{line} in {chosen:#?}");
+    }
+    // What the boot loader said besides stays.
+    let kept = before.iter().find(|line| line.starts_with("stdout-path")).unwrap();
+    assert!(chosen.contains(kept), "{kept}");
+    assert!(matches!(&plan.target, TargetPlan::Arm64(arm64) if arm64.usable == machine.crash_regions));
+}
+
+#[test]
+fn high_and_low_regions_are_both_told() {
+    let (mut machine, kernel) = (machine(NAME), debian());
+    let low = PhysRange::from_len(0x5000_0000, 64 << 20).unwrap();
+    machine.crash_regions.insert(0, low);
+    let options = arm64_options().rng_seed(None);
+    let plan = plan(&machine, &kernel, &options).unwrap();
+    assert_eq!(failing(&plan, &machine), None);
+    let dts = decompiled(&plan.segment(SegmentKind::Dtb).unwrap().data);
+    let line = "linux,usable-memory-range = <0x00 0x6ac00000 0x00 0x10000000 0x00 0x50000000 0x00 0x4000000>";
+    assert!(dts.contains(line), "{dts}");
+    assert!(!dts.contains("rng-seed") && !dts.contains("kaslr-seed"), "old entropy is not handed on: {dts}");
+}
+
+/// A tree as a boot loader may write it: memory reservations, no /chosen, narrow numbers.
+fn compiled(dts: &str) -> Vec<u8> {
+    let mut dtc = Command::new("dtc");
+    dtc.args(["-q", "-I", "dts", "-O", "dtb"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = dtc.spawn().unwrap_or_else(|error| panic!("dtc (device-tree-compiler): {error}"));
+    child.stdin.take().unwrap().write_all(dts.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{dts}");
+    output.stdout
+}
+
+#[test]
+fn reservations_stay_and_chosen_is_made() {
+    let dts = "/dts-v1/; /memreserve/ 0x44000000 0x3000; / { #address-cells = <1>; #size-cells = <1>; \
+        model = \"x\"; memory@40000000 { device_type = \"memory\"; reg = <0x40000000 0x40000000>; }; };";
+    let (mut machine, kernel, options) = (machine(NAME), debian(), arm64_options());
+    machine.device_tree = Some(compiled(dts));
+    let made = plan(&machine, &kernel, &options).unwrap();
+    assert_eq!(failing(&made, &machine), None);
+    let text = decompiled(&made.segment(SegmentKind::Dtb).unwrap().data);
+    assert!(text.contains("/memreserve/\t0x0000000044000000 0x0000000000003000;"), "{text}");
+    assert!(
+        text.contains("linux,usable-memory-range = <0x6ac00000 0x10000000>") && text.contains("chosen {")
+    );
+    // A region that the tree's numbers do not reach.
+    machine.crash_regions = vec![PhysRange::from_len(1 << 32, 256 << 20).unwrap()];
+    let error = plan(&machine, &kernel, &options).unwrap_err().to_string();
+    assert!(error.contains("#address-cells") && error.contains("32 bits"), "{error}");
+}
+
+#[test]
+fn trees_that_cannot_be_are_refused_by_name() {
+    let (mut machine, kernel, options) = (machine(NAME), debian(), arm64_options());
+    let good = machine.device_tree.clone().unwrap();
+    let mut refused = |tree: Option<Vec<u8>>, what: &str| {
+        machine.device_tree = tree;
+        let error = plan(&machine, &kernel, &options).unwrap_err().to_string();
+        assert!(error.contains("device tree") && error.contains(what), "{what}: {error}");
+    };
+    let with = |at: usize, value: u32| {
+        let mut tree = good.clone();
+        tree[at..at + 4].copy_from_slice(&value.to_be_bytes());
+        Some(tree)
+    };
+    refused(None, FDT);
+    refused(Some(Vec::new()), "magic");
+    refused(with(0, 0), "magic");
+    refused(with(4, u32::MAX), "totalsize");
+    refused(with(8, u32::MAX), "dt_struct");
+    refused(with(12, u32::MAX), "dt_strings");
+    refused(with(16, u32::MAX), "off_mem_rsvmap");
+    refused(with(20, 16), "version");
+    let structure = u32::from_be_bytes(good[8..12].try_into().unwrap()) as usize;
+    refused(with(structure, 7), "token");
+    refused(with(structure, 2), "FDT_END_NODE");
+    refused(with(structure, 3), "FDT_PROP");
+    refused(with(structure, 9), "root nodes");
+    refused(with(36, 8), "end inside the structure");
+    let deep = format!("/dts-v1/; / {{ {} {} }};", "n { ".repeat(70), "}; ".repeat(70));
+    refused(Some(compiled(&deep)), "depth");
+    refused(Some(compiled("/dts-v1/; / { #address-cells = <3>; };")), "#address-cells");
+}
+
+/// Whatever stands in a tree: an answer, not a crash; and what is written can be read.
+#[test]
+fn damaged_trees_never_stop_the_planner() {
+    let (mut machine, kernel, options) = (machine(NAME), debian(), arm64_options());
+    let good = machine.device_tree.clone().unwrap();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as usize
+    };
+    let mut planned = 0;
+    for round in 0..3000 {
+        let mut tree = good.clone();
+        for _ in 0..1 + round % 4 {
+            let at = if round % 3 == 0 { random() % 40 } else { random() % tree.len() };
+            tree[at] = random() as u8;
+        }
+        if round % 7 == 0 {
+            tree.truncate(random() % good.len());
+        }
+        machine.device_tree = Some(tree);
+        if let Ok(plan) = plan(&machine, &kernel, &options) {
+            planned += 1;
+            let failed = failing(&plan, &machine);
+            assert!(failed.is_none(), "{failed:?}");
+        }
+    }
+    assert!(planned > 100, "{planned}");
+}
+
+#[test]
+fn images_that_cannot_be_are_refused_by_name() {
+    let refused = |bytes: &[u8], what: &str| {
+        let error = Image::parse(bytes, 0x1000).unwrap_err().to_string();
+        assert!(error.contains(what), "{what}: {error}");
+    };
+    assert!(matches!(Image::parse(&debian(), 0x1000), Ok(Image::Arm64(_))));
+    refused(&image(0x20_0000, 1 << 20, 0), "text_offset");
+    refused(&image(0x801, 1 << 20, 0), "text_offset");
+    refused(&image(0, 0, 0), "image_size");
+    refused(&image(0, u64::MAX, 0), "image_size");
+    refused(&debian()[..60], "arm64 header");
+    let machine = machine(NAME);
+    let conflict = |kernel: &[u8], options: &PlanOptions, what: &str| {
+        let error = plan(&machine, kernel, options).unwrap_err().to_string();
+        assert!(error.contains(what), "{what}: {error}");
+    };
+    conflict(&bzimage(0x100_0000, 0x1000), &arm64_options(), "the machine is arm64");
+    conflict(&image(0, 1 << 20, 1), &arm64_options(), "byte order");
+    conflict(&debian(), &arm64_options().entry_32bit(true), "32-bit entry");
+    conflict(&debian(), &options(BackupPolicy::Always), "backup");
+    conflict(&debian(), &arm64_options().elf32(true), "ELF32");
+    conflict(&image(0, 1 << 30, 0), &arm64_options(), "no room for kernel");
+}
+
+#[test]
+fn the_image_lies_text_offset_behind_two_mebibytes() {
+    let (machine, options) = (machine(NAME), arm64_options());
+    let kernel = image(0x8_0000, 0x201_0000, 0);
+    let plan = plan(&machine, &kernel, &options).unwrap();
+    assert_eq!(plan.segment(SegmentKind::Kernel).unwrap().mem(), 0x6ac8_0000);
+    assert_eq!(failing(&plan, &machine), None);
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = Command::new("gzip");
+    let mut child = gzip.args(["-c", "-1"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let bytes = bytes.to_vec();
+    let writer = std::thread::spawn(move || stdin.write_all(&bytes).unwrap());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    output.stdout
+}
+
+fn zboot(payload: &[u8], compression: &str) -> Vec<u8> {
+    let mut file = vec![0; 0x1000];
+    file[..2].copy_from_slice(b"MZ");
+    file[4..8].copy_from_slice(b"zimg");
+    file[8..12].copy_from_slice(&0x1000_u32.to_le_bytes());
+    file[12..16].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+    file[24..24 + compression.len()].copy_from_slice(compression.as_bytes());
+    file.extend_from_slice(payload);
+    file
+}
+
+#[test]
+fn compressed_images_are_unpacked_and_damage_is_named() {
+    let kernel = debian();
+    let packed = gzip(&kernel);
+    assert!(Image::parse(&packed, 0x1000).unwrap_err().to_string().contains("must be unpacked"));
+    assert_eq!(unpack(&kernel, 0).unwrap(), Cow::<[u8]>::Borrowed(&kernel));
+    assert_eq!(*unpack(&packed, 1 << 20).unwrap(), *kernel);
+    assert_eq!(*unpack(&zboot(&packed, "gzip"), 1 << 20).unwrap(), *kernel);
+    let refused = |bytes: &[u8], limit, what: &str| {
+        let error = unpack(bytes, limit).unwrap_err().to_string();
+        assert!(error.contains(what), "{what}: {error}");
+    };
+    refused(&packed, (1 << 20) - 1, "the limit is 1048575");
+    refused(&packed[..packed.len() / 2], 1 << 32, "damaged");
+    refused(&packed[..12], 1 << 20, "cut off");
+    refused(&zboot(&packed, "zstd22"), 1 << 20, "`zstd22`");
+    refused(&zboot(&packed, "gzip")[..0x1080], 1 << 20, "zboot payload");
+    let mut wrong = packed.clone();
+    let crc = wrong.len() - 8;
+    wrong[crc] ^= 1;
+    refused(&wrong, 1 << 20, "CRC-32");
+    let mut size = packed;
+    let at = size.len() - 4;
+    size[at] ^= 1;
+    refused(&size, 1 << 21, "damaged");
+}
+
+/// kexec-tools 2.0.25 wrote the first of these for this kernel (`p_paddr`, size: "Kernel text Elf header"
+/// of its debug output): it ends behind the address space. The second ends before it.
+#[test]
+fn a_text_header_as_long_as_the_address_space_is_refused_by_name() {
+    for (paddr, size) in [(0x3e49_e080_0000, 0xffff_c1b6_61a1_0000), (CODE, 0xffff_fd80_0000_0000)] {
+        text_header_is_refused(paddr, size);
+    }
+}
+
+fn text_header_is_refused(paddr: u64, size: u64) {
+    let (machine, kernel, options) = (machine(NAME), debian(), arm64_options());
+    let mut plan = plan(&machine, &kernel, &options).unwrap();
+    let mut broken = machine.clone();
+    let text = broken.kernel.text.as_mut().unwrap();
+    (text.value.paddr, text.value.size) = (paddr, size);
+    let header = ElfCoreHeader::new(
+        &broken,
+        kdump_segments::elfcorehdr::LowMemory::AsIs,
+        kdump_elf::Class::Elf64,
+        &mut Vec::new(),
+    )
+    .unwrap();
+    let index = header.phdrs().iter().position(|phdr| phdr.p_memsz == size).unwrap();
+    segment(&mut plan, SegmentKind::Elfcorehdr).data = Cow::Owned(header.encode().unwrap());
+    plan.elfcorehdr = header;
+    let (rule, detail) = failing(&plan, &machine).unwrap();
+    assert_eq!(rule, "elfcorehdr_memory");
+    assert!(
+        detail.contains(&format!("program header {index}")) && detail.contains(&format!("{paddr:#x}")),
+        "{detail}"
+    );
+}
+
+fn segment<'p, 'a>(plan: &'p mut Plan<'a>, kind: SegmentKind) -> &'p mut Segment<'a> {
+    plan.segments.iter_mut().find(|segment| segment.kind == kind).unwrap()
+}
+
+fn moved(range: PhysRange, by: u64) -> PhysRange {
+    PhysRange::from_len(range.start() + by, range.size()).unwrap()
+}
+
+#[test]
+fn each_defect_is_found_by_its_rule() {
+    type Damage = fn(&mut Plan<'_>, &mut Machine);
+    let cases: [(&str, Damage); 10] = [
+        ("elfcorehdr_decodes", |plan, _| segment(plan, SegmentKind::Elfcorehdr).data.to_mut()[18] = 62),
+        ("elfcorehdr_notes", |_, machine| {
+            machine.cma_ranges = RangeSet::from(PhysRange::from_len(0x7fda_6000, 0x1000).unwrap());
+        }),
+        ("kernel_alignment", |plan, _| {
+            let kernel = segment(plan, SegmentKind::Kernel);
+            kernel.range = moved(kernel.range, 0x1000);
+        }),
+        ("initrd_reachable", |plan, _| {
+            let initrd = segment(plan, SegmentKind::Initrd);
+            initrd.range = moved(initrd.range, 64 << 30);
+        }),
+        ("device_tree", |plan, _| segment(plan, SegmentKind::Dtb).data = Cow::Owned(vec![0; 64])),
+        ("device_tree", |plan, _| {
+            let header = segment(plan, SegmentKind::Elfcorehdr);
+            header.range = moved(header.range, 0x1000);
+        }),
+        ("device_tree", |plan, _| {
+            let TargetPlan::Arm64(arm64) = &mut plan.target else { panic!() };
+            arm64.usable.clear();
+        }),
+        ("segments_in_capture_ram", |plan, machine| {
+            let header = segment(plan, SegmentKind::Purgatory).range;
+            machine.memory.remove(header);
+        }),
+        ("command_line", |plan, _| plan.cmdline_limit = 3),
+        ("region_not_claimed", |plan, machine| {
+            machine.crash_claimed = RangeSet::from(segment(plan, SegmentKind::Dtb).range);
+        }),
+    ];
+    let (kernel, options) = (debian(), arm64_options());
+    for (rule, damage) in cases {
+        let good = machine(NAME);
+        let mut plan = plan(&good, &kernel, &options).unwrap();
+        let mut machine = good.clone();
+        damage(&mut plan, &mut machine);
+        let report = check_plan(&plan, &machine, &Environment::of_machine(&good).unwrap()).unwrap();
+        let failed =
+            report.findings.iter().any(|finding| finding.rule == rule && finding.verdict == Verdict::Fail);
+        assert!(failed, "{rule}: {:#?}", report.findings);
+    }
+}
+
+#[test]
+fn the_region_of_the_recorded_machine_is_where_its_kernel_put_it() {
+    let machine = machine(NAME);
+    let request = CrashkernelRequest::parse(&machine.cmdline, machine.ram().unwrap().total(), Arch::Arm64)
+        .unwrap()
+        .unwrap();
+    let limits = CrashkernelLimits::of(Arch::Arm64).unwrap();
+    // What memblock had given away by then, as /proc/iomem still shows it.
+    let taken = PhysRange::from_half_open(0x7ac0_0000, 0x8000_0000).unwrap();
+    let free = machine.ram().unwrap().subtract(&RangeSet::from(taken)).unwrap();
+    assert_eq!(request.would_reserve(&free, &limits).unwrap().main, machine.crash_regions[0]);
+}
+
+/// The tree that the EFI stub makes on a machine described by ACPI: how the capture kernel finds EFI and
+/// with it ACPI stays, and a boot loader that wanted no seed for the kernel's place gets none.
+#[test]
+fn what_the_efi_stub_told_is_handed_on() {
+    let dts = "/dts-v1/; / { #size-cells = <2>; #address-cells = <2>; chosen { linux,uefi-secure-boot = <2>; \
+        linux,uefi-mmap-desc-ver = <1>; linux,uefi-mmap-desc-size = <0x30>; linux,uefi-mmap-size = <0x630>; \
+        linux,uefi-mmap-start = <0 0x79b2d9c0>; linux,uefi-system-table = <0 0x7ffd0018>; \
+        linux,elfcorehdr = <0 1 0 1>; bootargs = \"console=ttyAMA0 initrd=initrd\"; }; };";
+    let (mut machine, kernel, options) = (machine(NAME), debian(), arm64_options());
+    machine.device_tree = Some(compiled(dts));
+    let plan = plan(&machine, &kernel, &options).unwrap();
+    assert_eq!(failing(&plan, &machine), None);
+    let (chosen, _) = split_chosen(&decompiled(&plan.segment(SegmentKind::Dtb).unwrap().data));
+    for line in [
+        "linux,uefi-mmap-start = <0x00 0x79b2d9c0>",
+        "linux,uefi-mmap-size = <0x630>",
+        "linux,uefi-mmap-desc-size = <0x30>",
+        "linux,uefi-mmap-desc-ver = <0x01>",
+        "linux,uefi-system-table = <0x00 0x7ffd0018>",
+    ] {
+        assert!(chosen.iter().any(|found| found == line), "{line} in {chosen:#?}");
+    }
+    let named = |name: &str| chosen.iter().filter(|line| line.starts_with(name)).count();
+    assert_eq!((named("linux,elfcorehdr"), named("bootargs"), named("rng-seed")), (1, 1, 1), "{chosen:#?}");
+    assert_eq!(named("kaslr-seed"), 0, "{chosen:#?}");
+}

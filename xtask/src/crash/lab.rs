@@ -1,0 +1,114 @@
+//! The architectures whose kernels are crashed: a row for each machine.
+
+use super::options::Series;
+use crate::apt::{Archive, Need};
+use crate::error::{Context, Result, usage};
+
+/// A machine, its kernels, and the programs that run on it.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    /// As `--arch` has it.
+    pub(crate) arch: &'static str,
+    /// As Debian calls it.
+    debian: &'static str,
+    /// The target of static programs, and what links them where that is not the host's compiler.
+    pub(crate) target: &'static str,
+    pub(crate) linker: Option<(&'static str, &'static str)>,
+    pub(crate) strip: Need,
+    pub(crate) qemu: Need,
+    /// What QEMU is told of the machine, and of its CPU unless asked otherwise.
+    pub(crate) machine: &'static [&'static str],
+    pub(crate) cpu: &'static str,
+    pub(crate) console: &'static str,
+    /// Where the purgatory finds the port of the console.
+    pub(crate) serial: &'static str,
+    /// What the capture kernel is told on its command line.
+    pub(crate) told: &'static [&'static str],
+    /// The debugger that knows its registers, and the name of its program counter there.
+    pub(crate) gdb: Need,
+    pub(crate) pc: &'static str,
+    /// Whether the host's makedumpfile reads its dumps.
+    pub(crate) makedumpfile: bool,
+}
+
+pub(crate) const X86_64: Lab = Lab {
+    arch: "x86_64",
+    debian: "amd64",
+    target: "x86_64-unknown-linux-musl",
+    linker: None,
+    strip: Need { what: "strip", package: "binutils" },
+    qemu: Need { what: "qemu-system-x86_64", package: "qemu-system-x86" },
+    machine: &[],
+    cpu: "max",
+    console: "ttyS0",
+    serial: "0x3f8",
+    told: &["elfcorehdr=", "nr_cpus=1", "reset_devices"],
+    gdb: Need { what: "gdb", package: "gdb" },
+    pc: "rip",
+    makedumpfile: true,
+};
+
+const ARM64: Lab = Lab {
+    arch: "arm64",
+    debian: "arm64",
+    target: "aarch64-unknown-linux-musl",
+    // Comes with the compiler; musl's own start files are linked.
+    linker: Some(("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld")),
+    strip: Need { what: "aarch64-linux-gnu-strip", package: "binutils-aarch64-linux-gnu" },
+    qemu: Need { what: "qemu-system-aarch64", package: "qemu-system-arm" },
+    machine: &["-M", "virt,gic-version=3"],
+    cpu: "cortex-a72",
+    console: "ttyAMA0",
+    serial: "0x9000000",
+    // The core header is named in the device tree.
+    told: &["nr_cpus=1", "reset_devices"],
+    gdb: Need { what: "gdb-multiarch", package: "gdb-multiarch" },
+    pc: "pc",
+    makedumpfile: false,
+};
+
+pub(crate) const ALL: [&Lab; 2] = [&X86_64, &ARM64];
+pub(crate) const TARGETS: [&str; 2] = [X86_64.target, ARM64.target];
+
+impl Lab {
+    /// The row of an architecture.
+    pub(crate) fn of(arch: &str) -> Result<&'static Self> {
+        let known = || ALL.map(|lab| lab.arch).join(", ");
+        let found = ALL.into_iter().find(|lab| lab.arch == arch);
+        found.ok_or_else(|| usage(format!("--arch {arch}: no kernel of it is crashed, but of {}", known())))
+    }
+
+    pub(crate) fn is_host(&self) -> bool {
+        self.arch == X86_64.arch
+    }
+
+    /// Debian's packages for it.
+    pub(crate) fn archive(&self) -> Result<Archive> {
+        if self.is_host() { Ok(Archive::HOST) } else { Archive::foreign(self.debian) }
+    }
+
+    /// The package that depends on the newest kernel of a series.
+    pub(crate) fn meta_package(&self, series: Series) -> String {
+        match series {
+            Series::V6_1 => format!("linux-image-{}", self.debian),
+            Series::V6_12 => format!("linux-image-6.12-{}", self.debian),
+        }
+    }
+
+    /// MiB to reserve beyond what the same series takes on x86_64, whose image is compressed.
+    pub(crate) fn more_mib(&self) -> u64 {
+        if self.is_host() { 0 } else { 64 }
+    }
+
+    /// The busybox of the guest, as a file here.
+    pub(crate) fn busybox(&self) -> Result<std::path::PathBuf> {
+        if self.is_host() {
+            return crate::shell::find("busybox").context("busybox: no such program");
+        }
+        let shelf = crate::repo::scratch("apt")?.join(format!("busybox-{}", self.debian));
+        std::fs::create_dir_all(&shelf).context(shelf.display())?;
+        let archive = self.archive()?;
+        let package = archive.with_fresh_lists(|| archive.shelved("busybox-static", &shelf))?;
+        Ok(package.join("bin/busybox"))
+    }
+}
