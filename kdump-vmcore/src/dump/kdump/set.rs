@@ -66,9 +66,13 @@ fn foreign(first: &Opened<'_>, part: &Opened<'_>) -> Result<Option<&'static str>
     Ok(Some("is of another dump: its notes differ from those of part 1"))
 }
 
-/// Whether the notes of two files are the same but for what each remembers of being saved.
+/// Whether the notes of two files are the same but for what each remembers of being saved. Of files that
+/// remember nothing every byte must be the same.
 fn alike_but_ours(first: &Opened<'_>, part: &Opened<'_>) -> Result<bool, Error> {
     let (ours, theirs) = (own_notes(first)?, own_notes(part)?);
+    if !ours.iter().chain(theirs.iter()).any(|note| is_ours(&note)) {
+        return Ok(false);
+    }
     let (mut ours, mut theirs) =
         (ours.iter().filter(|note| !is_ours(note)), theirs.iter().filter(|note| !is_ours(note)));
     loop {
