@@ -1074,7 +1074,8 @@ int libkdump_vmcoreinfo_value(const void *text,
  *
  * Parameters: `buf` and `capacity` the buffer of the text; `len` its length so far, which is
  * advanced; `key` and `value` the line; `error` may be NULL. A line that does not fit whole
- * is not written. Errors: LIBKDUMP_ERR_BUFFER with `need`.
+ * is not written. Errors: LIBKDUMP_ERR_BUFFER with `need`; LIBKDUMP_ERR_INVALID for an empty key, one
+ * with `=` or a newline, or a value with a newline.
  */
 int libkdump_vmcoreinfo_append(void *buf,
                                size_t capacity,
@@ -1088,7 +1089,7 @@ int libkdump_vmcoreinfo_append(void *buf,
  *
  * Parameters: `buf`, `capacity` and `len` as for libkdump_vmcoreinfo_append(); `kind` a
  * LIBKDUMP_VMCOREINFO_ constant; `name` what stands in the parentheses; `value` the number;
- * `error` may be NULL. Errors: LIBKDUMP_ERR_BUFFER with `need`.
+ * `error` may be NULL. Errors: those of libkdump_vmcoreinfo_append().
  */
 int libkdump_vmcoreinfo_append_value(void *buf,
                                      size_t capacity,

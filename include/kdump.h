@@ -1320,7 +1320,7 @@ struct libkdump_plan_x86 {
 
 /**
  * A segment of kexec_load(2): the kernel's own `struct kexec_segment` (linux/kexec.h), of which an
- * array may be given as it is. It never grows.
+ * array may be given as it is. It has no `size` and never grows.
  */
 struct libkdump_kexec_segment {
     /**
@@ -2362,7 +2362,8 @@ int libkdump_plan_preflight(const struct libkdump_plan *plan,
  * Parameters: `machine` the machine; `entry`, `segments`, `count` and `flags` what kexec_load(2) is
  * to be given, the architecture in the upper half of `flags`; `preflight` receives the handle, to be
  * freed with libkdump_preflight_free(); `error` may be NULL. A rule that fails is no failure of
- * this call, and senseless segments only make rules fail.
+ * this call, and senseless segments only make rules fail. So does a `count` of 0: kexec_load(2)
+ * takes it and unloads, hence LIBKDUMP_VERDICT_FAIL without an errno.
  */
 int libkdump_machine_preflight(const struct libkdump_machine *machine,
                                uint64_t entry,

@@ -85,11 +85,13 @@ pub extern "C" fn libkdump_dump_open(
     error: InOut<'_, libkdump_error>,
 ) -> c_int {
     call(error, || {
+        let mut how = How::of(options)?;
+        // Before any of the paths is looked at.
+        how.takes(count)?;
         let paths = slice!(paths, count)?;
         if paths.is_empty() {
             return Err(kdump_ffi_core::Failure::Null { name: "paths" }.into());
         }
-        let mut how = How::of(options)?;
         let (mut parts, mut names): (Vec<Box<dyn ReadAt>>, Vec<PathBuf>) = (Vec::new(), Vec::new());
         for path in paths {
             let path = path_of(chars!(*path), "path")?;
@@ -117,9 +119,7 @@ pub extern "C" fn libkdump_dump_open_fd(
 ) -> c_int {
     call(error, || {
         if fd < 0 {
-            let value = u64::from(fd.unsigned_abs());
-            let expected = "a descriptor, not minus that";
-            return Err(kdump_ffi_core::Failure::Argument { name: "fd", value, expected }.into());
+            return Err(kdump_ffi_core::Failure::Negative { name: "fd", value: fd.into() }.into());
         }
         // SAFETY: not -1; the caller vouches that it is open for the duration of the call.
         let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
@@ -192,6 +192,15 @@ impl How {
         Ok(Self { flags, raw_base, options: ReadOptions::default().cache_size(cache_size).threads(threads) })
     }
 
+    /// Whether so many files can be opened this way.
+    fn takes(&self, count: usize) -> Result<(), Failure> {
+        if self.flags & LIBKDUMP_OPEN_RAW != 0 && count > 1 {
+            let (name, value, expected) = ("count", count as u64, "1 with LIBKDUMP_OPEN_RAW");
+            return Err(kdump_ffi_core::Failure::Argument { name, value, expected }.into());
+        }
+        Ok(())
+    }
+
     /// The bytes of a file.
     fn source(&mut self, file: File) -> std::io::Result<Box<dyn ReadAt>> {
         // /proc/kcore is what the kernel has at this moment.
@@ -206,12 +215,7 @@ impl How {
 }
 
 fn open(parts: Vec<Box<dyn ReadAt>>, how: How, out: Out<'_, *mut libkdump_dump>) -> Result<(), Failure> {
-    let raw = how.flags & LIBKDUMP_OPEN_RAW != 0;
-    if raw && parts.len() > 1 {
-        let (name, value, expected) = ("count", parts.len() as u64, "1 with LIBKDUMP_OPEN_RAW");
-        return Err(kdump_ffi_core::Failure::Argument { name, value, expected }.into());
-    }
-    let dump = if raw {
+    let dump = if how.flags & LIBKDUMP_OPEN_RAW != 0 {
         let image = |source| RawImage { base: Paddr(how.raw_base), source };
         Dump::open_raw(parts.into_iter().map(image).collect(), None)?
     } else {

@@ -106,7 +106,7 @@ pub extern "C" fn libkdump_plan_preflight(
 }
 
 /// A segment of kexec_load(2): the kernel's own `struct kexec_segment` (linux/kexec.h), of which an
-/// array may be given as it is. It never grows.
+/// array may be given as it is. It has no `size` and never grows.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct libkdump_kexec_segment {
@@ -134,7 +134,8 @@ c_layout!(libkdump_kexec_segment {
 /// Parameters: `machine` the machine; `entry`, `segments`, `count` and `flags` what kexec_load(2) is
 /// to be given, the architecture in the upper half of `flags`; `preflight` receives the handle, to be
 /// freed with libkdump_preflight_free(); `error` may be NULL. A rule that fails is no failure of
-/// this call, and senseless segments only make rules fail.
+/// this call, and senseless segments only make rules fail. So does a `count` of 0: kexec_load(2)
+/// takes it and unloads, hence LIBKDUMP_VERDICT_FAIL without an errno.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_machine_preflight(
     machine: Lent<'_, libkdump_machine>,

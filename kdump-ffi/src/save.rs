@@ -47,6 +47,9 @@ pub const LIBKDUMP_EXCLUDE_USER: u32 = 8;
 /// Free pages.
 pub const LIBKDUMP_EXCLUDE_FREE: u32 = 16;
 
+/// The most files of a set.
+const MAX_PARTS: usize = 256;
+
 /// How to save. NULL in its place means all zero. A field that asks for something this version
 /// cannot do gives LIBKDUMP_ERR_UNSUPPORTED.
 #[repr(C)]
@@ -240,6 +243,13 @@ pub extern "C" fn libkdump_dump_save_split(
         let SaveFormat::Kdump(options) = check(options.get("options")?)?.format else {
             return Err(Failure::Unsupported { what: "only LIBKDUMP_FORMAT_KDUMP has sets of files" });
         };
+        // Before any of them is looked at: a count that is wrong has no paths behind it.
+        if count > MAX_PARTS {
+            let (value, limit) = (count as u64, MAX_PARTS as u64);
+            return Err(
+                kdump_vmcore::Error::TooLarge { what: "number of parts of a dump", value, limit }.into()
+            );
+        }
         let paths = slice!(paths, count)?;
         let paths = paths.iter().map(|path| path_of(chars!(*path), "paths"));
         let paths = paths.collect::<Result<Vec<_>, _>>()?;

@@ -49,8 +49,7 @@ pub extern "C" fn libkdump_dump_save_fd(
 ) -> c_int {
     call(error, || {
         if fd < 0 {
-            let (value, expected) = (u64::from(fd.unsigned_abs()), "a descriptor, not minus that");
-            return Err(kdump_ffi_core::Failure::Argument { name: "fd", value, expected }.into());
+            return Err(kdump_ffi_core::Failure::Negative { name: "fd", value: fd.into() }.into());
         }
         // SAFETY: not -1; the caller vouches that it is open for the duration of the call.
         let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };

@@ -219,6 +219,9 @@ fn the_callers_own_segments_are_judged() {
         })
         .collect();
     assert_eq!(preflight(&world, &segments, info.entry), (LIBKDUMP_VERDICT_PASS, 0, vec![]));
+    // The kernel takes such a call, and unloads.
+    let none = (LIBKDUMP_VERDICT_FAIL, 0, vec![String::from("segments_given")]);
+    assert_eq!(preflight(&world, &[], info.entry), none);
     let bad = |change: &dyn Fn(&mut libkdump_kexec_segment)| {
         let mut segments = segments.clone();
         change(&mut segments[1]);
@@ -239,4 +242,24 @@ fn the_callers_own_segments_are_judged() {
     let code =
         common::libkdump_machine_preflight(world.machine, 0, null_list, 1, 0, &raw mut made, null_mut());
     assert_eq!(code, LIBKDUMP_ERR_INVALID);
+}
+
+/// The count is looked at before the paths, a descriptor is told as it was given, and a line stays one.
+#[test]
+fn arguments_are_judged_before_they_are_used() {
+    let (mut dump, mut error): (_, libkdump_error) = (null_mut(), sized());
+    let code = common::libkdump_dump_open_fd(-1, null(), &raw mut dump, &raw mut error);
+    assert_eq!((code, message(&error).as_str()), (LIBKDUMP_ERR_INVALID, "fd is -1, which is no descriptor"));
+    // LIBKDUMP_OPEN_RAW; the second path is no address that can be read.
+    let options = kdump_ffi::libkdump_open_options { flags: 2, ..sized() };
+    let paths = [c"/nowhere".as_ptr(), core::ptr::without_provenance(8)];
+    let code =
+        common::libkdump_dump_open(paths.as_ptr(), 2, &raw const options, &raw mut dump, &raw mut error);
+    assert_eq!(code, LIBKDUMP_ERR_INVALID, "{}", message(&error));
+    let (mut text, mut used) = ([0_u8; 64], 0);
+    for (key, value) in [(c"", c"1"), (c"A=B", c"1"), (c"A\nB", c"1"), (c"A", c"1\nB=2")] {
+        let (buf, key, value) = (text.as_mut_ptr().cast(), key.as_ptr(), value.as_ptr());
+        let code = common::libkdump_vmcoreinfo_append(buf, 64, &raw mut used, key, value, &raw mut error);
+        assert_eq!((code, used), (LIBKDUMP_ERR_INVALID, 0), "{}", message(&error));
+    }
 }

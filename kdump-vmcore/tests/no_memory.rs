@@ -13,8 +13,9 @@ use core::cell::Cell;
 use core::ptr::null_mut;
 use std::alloc::System;
 
-use dumpgen::{CoreFile, Flattened, KdumpFile, PageCodec, Segment, Wire};
+use dumpgen::{CoreFile, Flattened, Kallsyms, KdumpFile, PageCodec, Segment, Wire};
 use kdump_elf::{Paddr, Vaddr};
+use kdump_vmcore::codec::{Codec, CodecError, Encoder};
 use kdump_vmcore::{Dump, Error, KernelMemory, PhysMemory, ReadAt, ReadOptions};
 
 /// What is smaller is of no size that a file chooses.
@@ -27,11 +28,16 @@ std::thread_local! {
     static SMALLEST: Cell<usize> = const { Cell::new(LARGE) };
     /// Whether all behind it fail too.
     static FOR_GOOD: Cell<bool> = const { Cell::new(false) };
+    /// Bytes asked for, in all and at most at once, where that is counted.
+    static TAKEN: Cell<Option<(usize, usize)>> = const { Cell::new(None) };
 }
 
 struct Failing;
 
 fn fails(layout: Layout) -> bool {
+    if let Some((all, largest)) = TAKEN.with(Cell::get) {
+        TAKEN.with(|cell| cell.set(Some((all + layout.size(), largest.max(layout.size())))));
+    }
     let left = LEFT.with(Cell::get);
     if layout.size() < SMALLEST.with(Cell::get) || left == 0 {
         return false;
@@ -183,6 +189,63 @@ fn addresses_are_not_said_to_be_none_for_want_of_memory() {
         }
     }
     assert!(refused > 0);
+}
+
+/// The names of a kernel's symbols are read in pieces, each of which may be one too many.
+#[test]
+fn a_piece_of_kallsyms_that_memory_lacks_for_is_told() {
+    const IMAGE: u64 = 0xffff_ffff_8000_0000;
+    let mut table = Kallsyms::new(IMAGE + 0x1000, IMAGE);
+    table.symbols = (0..6000).map(|at| (format!("Tname_{at}"), IMAGE + 0x100)).collect();
+    table.symbols.push((String::from("T_stext"), IMAGE + 0x40));
+    table.symbols.push((String::from("Bcrash_notes"), IMAGE + 0x100));
+    let (bytes, info) = table.build();
+    let mut image = vec![0; 0x1000];
+    image.extend(bytes);
+    image.resize(image.len().next_multiple_of(0x1000), 0);
+    let info = format!("OSRELEASE=6.12\nNUMBER(phys_base)=0\nSYMBOL(_stext)={:x}\n{info}", IMAGE + 0x40);
+    let note = dumpgen::note(Wire::LE64, "VMCOREINFO", 0, info.as_bytes());
+    let core = CoreFile::x86_64().with(Segment::notes(&note)).with(Segment::load(0, &image)).build();
+    let dump = Dump::open(core).unwrap();
+    let (mut refused, mut whole) = (0, false);
+    for nth in 1.. {
+        LEFT.with(|cell| cell.set(nth));
+        let outcome = kdump_vmcore::cpu_registers(&dump);
+        whole |= LEFT.with(|cell| cell.replace(0)) > 1;
+        let told = match outcome {
+            Ok(list) => format!("{list:?}"),
+            Err(error) => format!("{error:?}"),
+        };
+        if whole {
+            assert!(!told.contains("OutOfMemory"), "{told}");
+            break;
+        }
+        refused += u32::from(told.contains("OutOfMemory { what: \"kallsyms_names\""));
+    }
+    assert!(refused > 0);
+}
+
+/// What makes pages smaller has hundreds of KiB of its own.
+#[test]
+fn an_encoder_that_memory_lacks_for_is_told() {
+    FOR_GOOD.with(|cell| cell.set(true));
+    for nth in [1, 2] {
+        LEFT.with(|cell| cell.set(nth));
+        let made = Encoder::new(Codec::Zlib).map(|_| ());
+        LEFT.with(|cell| cell.set(0));
+        assert_eq!(made.unwrap_err(), CodecError::OutOfMemory { codec: Codec::Zlib }, "{nth}");
+    }
+}
+
+/// What is asked for in advance is at least what the library takes.
+#[test]
+fn an_encoder_takes_no_more_than_was_asked_for() {
+    TAKEN.with(|cell| cell.set(Some((0, 0))));
+    let made = Encoder::new(Codec::Zlib);
+    let (all, largest) = TAKEN.with(|cell| cell.replace(None)).unwrap();
+    drop(made.unwrap());
+    // The compressor itself, the probe, and what the library takes within the probe.
+    assert!(all - largest - 65_712 <= largest, "{all} {largest}");
 }
 
 /// Refuses one after the other; how many of them were borne without a page that was not read.

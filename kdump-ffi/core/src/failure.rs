@@ -56,6 +56,13 @@ pub enum Failure {
         /// What it may be.
         expected: &'static str,
     },
+    /// A descriptor below 0.
+    Negative {
+        /// The parameter.
+        name: &'static str,
+        /// Its value.
+        value: i64,
+    },
     /// A flag is set that this version does not know.
     Flags {
         /// The parameter or field.
@@ -138,6 +145,7 @@ impl fmt::Display for Failure {
             Self::Argument { name, value, expected } => {
                 write!(f, "{name} is {value:#x}, expected {expected}")
             }
+            Self::Negative { name, value } => write!(f, "{name} is {value}, which is no descriptor"),
             Self::Flags { name, unknown, known } => {
                 write!(f, "{name} has {unknown:#x} set, this version knows only {known:#x}")
             }
@@ -167,6 +175,7 @@ impl Fail for Failure {
             Self::Null { .. }
             | Self::Unaligned { .. }
             | Self::Argument { .. }
+            | Self::Negative { .. }
             | Self::Flags { .. }
             | Self::Text { .. } => LIBKDUMP_ERR_INVALID,
             Self::Size { .. } | Self::Tail { .. } => LIBKDUMP_ERR_ABI,

@@ -151,7 +151,8 @@ pub fn vmcoreinfo_value(info: VmcoreInfo<'_>, kind: u32, name: &str) -> Result<O
 ///
 /// Parameters: `buf` and `capacity` the buffer of the text; `len` its length so far, which is
 /// advanced; `key` and `value` the line; `error` may be NULL. A line that does not fit whole
-/// is not written. Errors: LIBKDUMP_ERR_BUFFER with `need`.
+/// is not written. Errors: LIBKDUMP_ERR_BUFFER with `need`; LIBKDUMP_ERR_INVALID for an empty key, one
+/// with `=` or a newline, or a value with a newline.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_vmcoreinfo_append(
     buf: BytesMut<'_>,
@@ -171,7 +172,7 @@ pub extern "C" fn libkdump_vmcoreinfo_append(
 ///
 /// Parameters: `buf`, `capacity` and `len` as for libkdump_vmcoreinfo_append(); `kind` a
 /// LIBKDUMP_VMCOREINFO_ constant; `name` what stands in the parentheses; `value` the number;
-/// `error` may be NULL. Errors: LIBKDUMP_ERR_BUFFER with `need`.
+/// `error` may be NULL. Errors: those of libkdump_vmcoreinfo_append().
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_vmcoreinfo_append_value(
     buf: BytesMut<'_>,
@@ -208,6 +209,9 @@ where
     write(&mut writer).map_err(|error| match error {
         kdump_elf::Error::Buffer { need, .. } => {
             Failure::Buffer { need: need.saturating_add(start as u64), have }
+        }
+        kdump_elf::Error::Field { field, value, expected } => {
+            Failure::Argument { name: field, value, expected }
         }
         other => Failure::Elf(other),
     })?;

@@ -48,7 +48,8 @@ const AFTER: [Rule; 10] = [
 ];
 
 /// Evaluates every rule for one call. A call without segments unloads: the rules about
-/// segments do not apply to it.
+/// segments do not apply to it, and of a load it is told as one failure, `segments_given`, that has
+/// no errno.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
@@ -56,6 +57,9 @@ pub fn check(candidate: &Candidate, environment: &Environment) -> Result<Report,
     let mut report = Report::default();
     apply(&BEFORE, candidate, environment, &mut report)?;
     if candidate.segments.is_empty() {
+        // The kernel takes it and frees the image that is armed.
+        let detail = "none: such a call does not load, it unloads the capture kernel that is armed";
+        report.push("segments_given", Verdict::Fail, detail.to_string());
         return Ok(report);
     }
     let kept = report.errno;

@@ -1,7 +1,7 @@
 //! Writing zlib through miniz_oxide. zlib-rs is faster at its lowest level, but its pages are a
 //! fifth larger there than zlib's; with its other levels it is the slower one.
 
-use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::fmt;
 
 use miniz_oxide::deflate::core::{
@@ -15,12 +15,24 @@ pub(crate) use super::inflate::Decompressor;
 /// The largest window of zlib (RFC 1950, CINFO), as a power of two.
 const WINDOW_BITS: u8 = 15;
 
-pub(crate) struct Compressor(Box<CompressorOxide>);
+/// What the library allocates for itself without a way to say that there is none: the window and its
+/// chains, the output and the tables, in all less than this.
+const INNER: usize = 320 << 10;
+
+/// One compressor, in a list because that is what is allocated fallibly.
+pub(crate) struct Compressor(Vec<CompressorOxide>);
 
 impl Compressor {
-    pub(crate) fn new(_: Codec, level: i32) -> Result<Self, CodecError> {
+    pub(crate) fn new(codec: Codec, level: i32) -> Result<Self, CodecError> {
         let flags = create_comp_flags_from_zip_params(level, i32::from(WINDOW_BITS), 0);
-        Ok(Self(Box::new(CompressorOxide::new(flags))))
+        let mut one = Vec::new();
+        one.try_reserve_exact(1).map_err(|_| CodecError::OutOfMemory { codec })?;
+        // Asked for in one piece and given back: where that is to be had the library's pieces are.
+        let mut probe = Vec::<u8>::new();
+        probe.try_reserve_exact(INNER).map_err(|_| CodecError::OutOfMemory { codec })?;
+        drop(probe);
+        one.push(CompressorOxide::new(flags));
+        Ok(Self(one))
     }
 
     pub(crate) fn encode(
@@ -29,8 +41,11 @@ impl Compressor {
         page: &[u8],
         output: &mut [u8],
     ) -> Result<usize, CodecError> {
-        self.0.reset();
-        let (status, _, len) = compress(&mut self.0, page, output, TDEFLFlush::Finish);
+        let Some(compressor) = self.0.first_mut() else {
+            return Err(CodecError::Failed { codec, reason: "there is no compressor" });
+        };
+        compressor.reset();
+        let (status, _, len) = compress(compressor, page, output, TDEFLFlush::Finish);
         match status {
             TDEFLStatus::Done => Ok(len),
             TDEFLStatus::Okay => Err(CodecError::OutputFull { codec, room: output.len() }),

@@ -227,6 +227,8 @@ impl<'a, M: PhysMemory> Names<'a, M> {
             return Err(Error::TooLarge { what: "kallsyms_names", value: self.read, limit: MAX_NAMES });
         }
         let have = self.piece.len();
+        let lacks = |_| Error::OutOfMemory { what: "kallsyms_names", need: PIECE as u64 };
+        self.piece.try_reserve(PIECE).map_err(lacks)?;
         self.piece.resize(have.saturating_add(PIECE), 0);
         let fresh = self.piece.get_mut(have..).unwrap_or_default();
         let got = match self.memory.read(Vaddr(self.next), fresh) {
