@@ -356,7 +356,7 @@ fn up_to(good: Option<u64>) -> String {
 fn no_space(need: u64, free: u64, min_free: u64) -> String {
     let kept = if min_free == 0 { String::new() } else { format!(", of which {min_free} are to stay free") };
     format!(
-        "there is no room for {need} bytes: the file system has {free} bytes free{kept}; give it more, or leave out more pages"
+        "there is no room for {need} bytes: the file system or device has {free} bytes free{kept}; give it more, or leave out more pages"
     )
 }
 

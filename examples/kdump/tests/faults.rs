@@ -864,6 +864,26 @@ fn devices_that_are_refused_in_one() {
     assert!(case.get("device") == before[..0x4000]);
 }
 
+/// A device has as much free as it is large: who wants all or nothing gets nothing, before the first byte.
+#[test]
+fn devices_that_may_be_too_small() {
+    let mut case = Case::new("devices-small");
+    device(&mut case, &older());
+    let kdump = ["--format", "kdump"];
+    let stop = ["--on-full", "stop"];
+    saves(&case, "large enough", &[&kdump as &[&str], &stop, &["src", "device"]].concat(), 0);
+    // Between what is written in any case and what may be.
+    fs::File::options().write(true).open(case.at("device")).unwrap().set_len(0x1_0000).unwrap();
+    let before = case.get("device");
+    let output = saves(&case, "stop", &[&kdump as &[&str], &stop, &["src", "device"]].concat(), 1);
+    assert!(said(&output).contains("no room"), "{}", said(&output));
+    let output = saves(&case, "min-free", &["--min-free", "4K", "src", "device"], 2);
+    assert!(said(&output).contains("--min-free") && said(&output).contains("device"), "{}", said(&output));
+    assert!(case.get("device") == before);
+    let output = case.run(&["save", "--progress", "none", "--format", "kdump", "src", "device"]);
+    assert!(said(&output).contains("the device has 64.0 KiB"), "{}", said(&output));
+}
+
 /// However a save to a device ends early, what was there before is neither complete nor memory.
 #[test]
 fn devices_that_are_interrupted() {

@@ -63,7 +63,7 @@ order is that of addresses, and a message says so.
 
 Where DST may need more than its file system has free, a message says so and what fits is saved; with
 --on-full stop nothing is written then. --min-free SIZE is left to others: saving ends in front of it as on a
-full disk, and DST.incomplete has what was saved.
+full disk, and DST.incomplete has what was saved. A block device has as much free as it is large, and no --min-free.
 
 --resume goes on with DST.incomplete (elf and kdump): what is there is compared with what SRC gives, byte for
 byte, and the file becomes what it had been without a break. Where there is none it begins one; where it is of another
@@ -199,6 +199,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     if is_stdout(destination) {
         refuse_of_stream(matches)?;
     } else {
+        space::check(options, destination)?;
         space::warn(&dump, options, destination);
     }
     let begun = std::time::Instant::now();
