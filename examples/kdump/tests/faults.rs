@@ -709,11 +709,30 @@ fn formats_that_are_refused() {
         (&["--format", "elf", "--order", "kernel-first", "src", "copy"], "--format kdump"),
         (&["--format", "raw", "--order", "kernel-first", "src", "copy"], "--format kdump"),
     ] {
-        let output = saves(&case, "refused", args, 1);
+        let status = if args.contains(&"--split") { 2 } else { 1 };
+        let output = saves(&case, "refused", args, status);
         assert!(said(&output).contains(part), "{args:?}: {}", said(&output));
         assert!(output.stdout.is_empty());
         assert_eq!(names(&case), ["src"], "{args:?}");
     }
+    // Beside what is no file there is no place for parts.
+    let mut odd = Case::new("split-refused");
+    device(&mut odd, &[]);
+    fs::create_dir(odd.at("dir")).unwrap();
+    assert!(Command::new("mkfifo").arg(odd.at("fifo")).status().unwrap().success());
+    let before = names(&odd);
+    for (name, part) in [
+        ("device", "a block device"),
+        ("dir", "a directory"),
+        ("fifo", "a FIFO"),
+        ("/dev/null", "no regular file"),
+    ] {
+        let output = saves(&odd, name, &["--split", "2", "src", name], 2);
+        assert!(said(&output).contains(part), "{name}: {}", said(&output));
+        assert_eq!(names(&odd), before, "{name}");
+    }
+    saves(&odd, "one file", &["--split", "1", "src", "copy"], 0);
+    assert!(odd.at("copy").exists() && !odd.at("copy-1").exists());
     // Parts have names of their own, and are the dump together.
     let output = saves(&case, "split", &["--split", "3", "src", "copy"], 0);
     assert!(said(&output).contains("saved "), "{}", said(&output));

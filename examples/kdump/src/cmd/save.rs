@@ -54,7 +54,7 @@ key, before anything is written. Where the records contradict it, all pages are 
 --split N writes N files of format kdump, DST-1 to DST-N, each by a thread of its own and with its share of the
 pages: for several disks, or where one thread does not keep up. They are read by all readers when given together, and
 `makedumpfile --reassemble` or `kdump save DST-1 DST-2 … NEW` make one file of them. A part that cannot be finished stays as
-DST-N.incomplete, and is read in its place; the others are finished.
+DST-N.incomplete, and is read in its place; the others are finished. --split 1 is one file as without it, DST.
 
 --order kernel-first (of kdump and flattened) writes the kernel's own memory before the rest: its text and
 data, page tables, stacks and slab, which is all that its array of struct page has neither as free, nor as user
@@ -147,8 +147,12 @@ pub(crate) fn command() -> Command {
                 .default_value("keep"),
         )
         .arg(
-            option("split", "N", "Save as a set of N files, DST-1 to DST-N, at the same time")
-                .value_parser(value_parser!(u16).range(1..)),
+            option(
+                "split",
+                "N",
+                "Save as a set of N files, DST-1 to DST-N, at the same time; DST itself if N is 1",
+            )
+            .value_parser(value_parser!(u16).range(1..)),
         )
         .arg(
             Arg::new("dry-run")
