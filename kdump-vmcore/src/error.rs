@@ -219,6 +219,15 @@ pub enum Error {
         /// Why, and what to do instead.
         reason: &'static str,
     },
+    /// What is there of an unfinished file is not what the source gives: it is left as it is.
+    #[error(
+        "the .incomplete file differs at offset {offset:#x} from what the source gives: name the same source, \
+         compression, level and order as when it was begun, or move it away"
+    )]
+    Differs {
+        /// Offset in the file of the first byte that differs.
+        offset: u64,
+    },
     /// A device holds something that is no dump, and writing over it was not asked for.
     #[error("the device holds {found}: it is only written over when that is asked for")]
     Occupied {

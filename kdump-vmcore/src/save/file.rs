@@ -426,7 +426,12 @@ fn save_to_file(
     };
     let mut report = match copied {
         Ok(report) => report,
-        Err(interrupted) => return Err(keep(draft, interrupted, plan.is_cut())),
+        Err(interrupted) => {
+            let failure = keep(draft, interrupted, plan.is_cut());
+            // What is there is no part of this dump, and nothing of it was saved.
+            let differs = matches!(failure.error, Error::Differs { .. });
+            return Err(if differs { SaveFailure::early(failure.error) } else { failure });
+        }
     };
     report.removed_leftover = draft.removed_leftover();
     let synced = draft.sync();
