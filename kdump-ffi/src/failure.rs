@@ -279,6 +279,7 @@ fn vmcore_place(error: &kdump_vmcore::Error) -> ErrorPlace {
         | Error::Missing { paddr }
         | Error::Unreadable { paddr } => ErrorPlace { address: Some(paddr), ..none },
         Error::Unfinished { good } => ErrorPlace { offset: good, ..none },
+        Error::Differs { offset } => ErrorPlace { offset: Some(offset), ..none },
         Error::NotMapped { vaddr, .. }
         | Error::NoTranslation { vaddr, .. }
         | Error::PageTable { vaddr, .. } => ErrorPlace { address: Some(vaddr), ..none },

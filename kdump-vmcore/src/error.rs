@@ -219,6 +219,15 @@ pub enum Error {
         /// Why, and what to do instead.
         reason: &'static str,
     },
+    /// What is there of an unfinished file is not what the source gives: it is left as it is.
+    #[error(
+        "the .incomplete file differs at offset {offset:#x} from what the source gives: name the same source, \
+         compression, level and order as when it was begun, or move it away"
+    )]
+    Differs {
+        /// Offset in the file of the first byte that differs.
+        offset: u64,
+    },
     /// A device holds something that is no dump, and writing over it was not asked for.
     #[error("the device holds {found}: it is only written over when that is asked for")]
     Occupied {
@@ -356,7 +365,7 @@ fn up_to(good: Option<u64>) -> String {
 fn no_space(need: u64, free: u64, min_free: u64) -> String {
     let kept = if min_free == 0 { String::new() } else { format!(", of which {min_free} are to stay free") };
     format!(
-        "there is no room for {need} bytes: the file system has {free} bytes free{kept}; give it more, or leave out more pages"
+        "there is no room for {need} bytes: the file system or device has {free} bytes free{kept}; give it more, or leave out more pages"
     )
 }
 

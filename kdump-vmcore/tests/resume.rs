@@ -163,11 +163,12 @@ fn nothing_is_taken_on_trust() {
         for bad in bad.into_iter().filter(|bad| *bad != left) {
             fs::write(place.at("copy.incomplete"), &bad).unwrap();
             let failure = place.save(&source, of(format).resume(true), u64::MAX).unwrap_err();
-            let Error::Corrupt { value, .. } = failure.error else { panic!("{failure}") };
+            let Error::Differs { offset } = failure.error else { panic!("{failure}") };
             let first = bad.iter().zip(&left).position(|(bad, left)| bad != left).unwrap();
-            assert_eq!(value, first as u64, "{format:?}: {failure}");
+            assert_eq!(offset, first as u64, "{format:?}: {failure}");
             assert!(place.left() == bad, "{format:?}: what is there stays as it is");
-            assert!(failure.to_string().contains("copy.incomplete"), "{failure}");
+            assert!(failure.kept.is_none() && failure.good == 0, "nothing of this dump is saved: {failure}");
+            assert!(failure.to_string().contains("differs at offset"), "{failure}");
         }
     }
 }
@@ -191,8 +192,8 @@ fn what_does_not_fit_is_refused_and_stays() {
         (kdump_format, &other, kdump_format, "of another machine or crash"),
         (elf, &source, SaveFormat::Elf(ElfOptions::default().exclude(free)), "of another"),
         (kdump_format, &source, SaveFormat::Kdump(kdump.exclude(free)), "other pages are left out"),
-        (kdump_format, &source, SaveFormat::Kdump(kdump.order(SaveOrder::KernelFirst)), "other bytes"),
-        (zlib_format, &source, SaveFormat::Kdump(zlib.level(Some(9))), "other bytes"),
+        (kdump_format, &source, SaveFormat::Kdump(kdump.order(SaveOrder::KernelFirst)), "differs at offset"),
+        (zlib_format, &source, SaveFormat::Kdump(zlib.level(Some(9))), "differs at offset"),
     ];
     for (begun, source_then, then, part) in rows {
         let place = Place::new("refused");

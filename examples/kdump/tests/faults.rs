@@ -709,11 +709,30 @@ fn formats_that_are_refused() {
         (&["--format", "elf", "--order", "kernel-first", "src", "copy"], "--format kdump"),
         (&["--format", "raw", "--order", "kernel-first", "src", "copy"], "--format kdump"),
     ] {
-        let output = saves(&case, "refused", args, 1);
+        let status = if args.contains(&"--split") { 2 } else { 1 };
+        let output = saves(&case, "refused", args, status);
         assert!(said(&output).contains(part), "{args:?}: {}", said(&output));
         assert!(output.stdout.is_empty());
         assert_eq!(names(&case), ["src"], "{args:?}");
     }
+    // Beside what is no file there is no place for parts.
+    let mut odd = Case::new("split-refused");
+    device(&mut odd, &[]);
+    fs::create_dir(odd.at("dir")).unwrap();
+    assert!(Command::new("mkfifo").arg(odd.at("fifo")).status().unwrap().success());
+    let before = names(&odd);
+    for (name, part) in [
+        ("device", "a block device"),
+        ("dir", "a directory"),
+        ("fifo", "a FIFO"),
+        ("/dev/null", "no regular file"),
+    ] {
+        let output = saves(&odd, name, &["--split", "2", "src", name], 2);
+        assert!(said(&output).contains(part), "{name}: {}", said(&output));
+        assert_eq!(names(&odd), before, "{name}");
+    }
+    saves(&odd, "one file", &["--split", "1", "src", "copy"], 0);
+    assert!(odd.at("copy").exists() && !odd.at("copy-1").exists());
     // Parts have names of their own, and are the dump together.
     let output = saves(&case, "split", &["--split", "3", "src", "copy"], 0);
     assert!(said(&output).contains("saved "), "{}", said(&output));
@@ -862,6 +881,26 @@ fn devices_that_are_refused_in_one() {
     let output = saves(&case, "small", &["--force", "src", "device"], 1);
     assert!(said(&output).contains("size of the dump"), "{}", said(&output));
     assert!(case.get("device") == before[..0x4000]);
+}
+
+/// A device has as much free as it is large: who wants all or nothing gets nothing, before the first byte.
+#[test]
+fn devices_that_may_be_too_small() {
+    let mut case = Case::new("devices-small");
+    device(&mut case, &older());
+    let kdump = ["--format", "kdump"];
+    let stop = ["--on-full", "stop"];
+    saves(&case, "large enough", &[&kdump as &[&str], &stop, &["src", "device"]].concat(), 0);
+    // Between what is written in any case and what may be.
+    fs::File::options().write(true).open(case.at("device")).unwrap().set_len(0x1_0000).unwrap();
+    let before = case.get("device");
+    let output = saves(&case, "stop", &[&kdump as &[&str], &stop, &["src", "device"]].concat(), 1);
+    assert!(said(&output).contains("no room"), "{}", said(&output));
+    let output = saves(&case, "min-free", &["--min-free", "4K", "src", "device"], 2);
+    assert!(said(&output).contains("--min-free") && said(&output).contains("device"), "{}", said(&output));
+    assert!(case.get("device") == before);
+    let output = case.run(&["save", "--progress", "none", "--format", "kdump", "src", "device"]);
+    assert!(said(&output).contains("the device has 64.0 KiB"), "{}", said(&output));
 }
 
 /// However a save to a device ends early, what was there before is neither complete nor memory.

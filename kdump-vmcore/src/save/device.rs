@@ -57,7 +57,7 @@ pub(super) fn open(path: &Path, sources: &[FileId], size: u64, force: bool) -> R
         let reason = "writing it would destroy the very device that is to be read";
         return Err(Error::Refused { reason });
     }
-    let capacity = device.seek(SeekFrom::End(0)).map_err(failed("find the size of the device"))?;
+    let capacity = capacity(&mut device)?;
     if capacity < size {
         return Err(Error::TooLarge { what: "size of the dump", value: size, limit: capacity });
     }
@@ -70,6 +70,11 @@ pub(super) fn open(path: &Path, sources: &[FileId], size: u64, force: bool) -> R
         }
     }
     Ok(device)
+}
+
+/// Bytes that a device has.
+pub(super) fn capacity(device: &mut File) -> Result<u64, Error> {
+    device.seek(SeekFrom::End(0)).map_err(failed("find the size of the device"))
 }
 
 /// A block device keeps its old content where nothing is written.

@@ -102,8 +102,8 @@ pub struct SaveOptions {
     pub force: bool,
     /// What is written.
     pub format: SaveFormat,
-    /// Bytes of the file system that stay free, of those that are not set aside for root; of no meaning for a
-    /// device. A file that would take more is not finished.
+    /// Bytes of the file system that stay free, of those that are not set aside for root; of a device
+    /// nothing but 0 is taken. A file that would take more is not finished.
     pub min_free: u64,
     /// Go on with what an earlier attempt left, if there is something: what is there is compared with what the
     /// source gives, and the file becomes the same as without a break. Of ELF cores and kdump-compressed
@@ -390,6 +390,10 @@ pub fn save(
                 let what = "going on with a dump on a block device: save it anew";
                 return Err(SaveFailure::early(Error::Unsupported { what }));
             }
+            if options.min_free > 0 {
+                let what = "room to stay free (min_free) on a block device, which has no file system";
+                return Err(SaveFailure::early(Error::Unsupported { what }));
+            }
             let plan = Plan::new(dump, options.format).map_err(SaveFailure::early)?;
             save_to_device(&plan, dump.files(), destination, options, progress)
         }
@@ -422,7 +426,12 @@ fn save_to_file(
     };
     let mut report = match copied {
         Ok(report) => report,
-        Err(interrupted) => return Err(keep(draft, interrupted, plan.is_cut())),
+        Err(interrupted) => {
+            let failure = keep(draft, interrupted, plan.is_cut());
+            // What is there is no part of this dump, and nothing of it was saved.
+            let differs = matches!(failure.error, Error::Differs { .. });
+            return Err(if differs { SaveFailure::early(failure.error) } else { failure });
+        }
     };
     report.removed_leftover = draft.removed_leftover();
     let synced = draft.sync();
@@ -478,7 +487,10 @@ fn save_to_device(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<SaveReport, SaveFailure> {
     let device = device::open(destination, sources, plan.size(), options.force);
-    let device = device.map_err(SaveFailure::early)?;
+    let mut device = device.map_err(SaveFailure::early)?;
+    let capacity = device::capacity(&mut device).map_err(SaveFailure::early)?;
+    space::check(plan.size(), plan.estimate().max_size, capacity, 0, options.on_full)
+        .map_err(SaveFailure::early)?;
     let report = plan.copy(&mut Device(&device), progress).map_err(|interrupted| {
         let Interrupted { error, good, size, report } = interrupted;
         let kept = (good != 0).then(|| destination.to_owned());

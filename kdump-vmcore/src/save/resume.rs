@@ -112,13 +112,7 @@ impl<W: WriteAt> Continued<'_, W> {
         let wrong = pairs.find(|(at, (there, wanted))| there != wanted && (*at >= self.data || **there != 0));
         match wrong {
             None => Ok(true),
-            Some((value, _)) => {
-                let what =
-                    "the offset from which on the .incomplete file has other bytes than the source gives";
-                let expected =
-                    "the same source, compression, level and order as when it was begun; else move it away";
-                Err(*self.misfit.insert(Error::Corrupt { what, value, expected }))
-            }
+            Some((offset, _)) => Err(*self.misfit.insert(Error::Differs { offset })),
         }
     }
 

@@ -1,11 +1,12 @@
 //! Room on the file system of a new file: whether there is enough, and how much is left to others.
 
 use std::fs::File;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use rustix::fs::StatVfs;
 
-use super::WriteAt;
+use super::{WriteAt, device};
 use crate::error::Error;
 
 /// Bytes after which what is free is asked for again: others write there as well.
@@ -22,9 +23,12 @@ pub enum OnFull {
 }
 
 /// Bytes that a file at `destination` may take on its file system, without those set aside for root;
-/// `None` where that cannot be told.
+/// `None` where that cannot be told. All bytes of a block device are free: it is written over.
 #[must_use]
 pub fn free_space(destination: &Path) -> Option<u64> {
+    if destination.metadata().is_ok_and(|found| found.file_type().is_block_device()) {
+        return device::capacity(&mut File::open(destination).ok()?).ok();
+    }
     let directory = destination.parent().filter(|parent| !parent.as_os_str().is_empty());
     rustix::fs::statvfs(directory.unwrap_or(Path::new("."))).ok().map(|system| free_of(&system))
 }

@@ -54,7 +54,7 @@ key, before anything is written. Where the records contradict it, all pages are 
 --split N writes N files of format kdump, DST-1 to DST-N, each by a thread of its own and with its share of the
 pages: for several disks, or where one thread does not keep up. They are read by all readers when given together, and
 `makedumpfile --reassemble` or `kdump save DST-1 DST-2 … NEW` make one file of them. A part that cannot be finished stays as
-DST-N.incomplete, and is read in its place; the others are finished.
+DST-N.incomplete, and is read in its place; the others are finished. --split 1 is one file as without it, DST.
 
 --order kernel-first (of kdump and flattened) writes the kernel's own memory before the rest: its text and
 data, page tables, stacks and slab, which is all that its array of struct page has neither as free, nor as user
@@ -63,7 +63,7 @@ order is that of addresses, and a message says so.
 
 Where DST may need more than its file system has free, a message says so and what fits is saved; with
 --on-full stop nothing is written then. --min-free SIZE is left to others: saving ends in front of it as on a
-full disk, and DST.incomplete has what was saved.
+full disk, and DST.incomplete has what was saved. A block device has as much free as it is large, and no --min-free.
 
 --resume goes on with DST.incomplete (elf and kdump): what is there is compared with what SRC gives, byte for
 byte, and the file becomes what it had been without a break. Where there is none it begins one; where it is of another
@@ -147,8 +147,12 @@ pub(crate) fn command() -> Command {
                 .default_value("keep"),
         )
         .arg(
-            option("split", "N", "Save as a set of N files, DST-1 to DST-N, at the same time")
-                .value_parser(value_parser!(u16).range(1..)),
+            option(
+                "split",
+                "N",
+                "Save as a set of N files, DST-1 to DST-N, at the same time; DST itself if N is 1",
+            )
+            .value_parser(value_parser!(u16).range(1..)),
         )
         .arg(
             Arg::new("dry-run")
@@ -199,6 +203,7 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     if is_stdout(destination) {
         refuse_of_stream(matches)?;
     } else {
+        space::check(options, destination)?;
         space::warn(&dump, options, destination);
     }
     let begun = std::time::Instant::now();

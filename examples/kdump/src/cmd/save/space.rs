@@ -1,15 +1,29 @@
 //! Whether a dump that is saved might not fit.
 
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use kdump_vmcore::{Classes, Dump, OnFull, SaveFormat, SaveOptions};
 
 use super::info;
+use crate::failure::{CommandResult, Failure};
+
+/// Refuses room that is to stay free where there is no file system.
+pub(super) fn check(options: SaveOptions, destination: &Path) -> CommandResult {
+    let device = destination.metadata().is_ok_and(|found| found.file_type().is_block_device());
+    if device && options.min_free > 0 {
+        let place = destination.display();
+        return Err(Failure::usage(format!("--min-free is of a file system: {place} is a block device")));
+    }
+    Ok(())
+}
 
 /// Says when the file might not fit, and goes on: most dumps compress well, and what fits is worth having.
 /// Whoever asked that nothing be written then is told so by the failure.
 pub(super) fn warn(dump: &Dump<'_>, options: SaveOptions, destination: &Path) {
-    if options.on_full == OnFull::Stop || destination.metadata().is_ok_and(|found| !found.is_file()) {
+    let found = destination.metadata().ok();
+    let device = found.as_ref().is_some_and(|found| found.file_type().is_block_device());
+    if options.on_full == OnFull::Stop || found.is_some_and(|found| !found.is_file() && !device) {
         return;
     }
     let format = options.format;
@@ -20,7 +34,7 @@ pub(super) fn warn(dump: &Dump<'_>, options: SaveOptions, destination: &Path) {
         return;
     }
     let Ok(estimate) = kdump_vmcore::estimate(dump, format) else { return };
-    if let Some(warning) = space_warning(estimate.max_size, free) {
+    if let Some(warning) = space_warning(estimate.max_size, free, device) {
         crate::terminal::tell!("kdump save: {warning}");
     }
 }
@@ -36,12 +50,19 @@ fn unfiltered(format: SaveFormat) -> SaveFormat {
 }
 
 /// What to say of a file that may need so many bytes where so many are free.
-fn space_warning(need: u64, free: u64) -> Option<String> {
+fn space_warning(need: u64, free: u64, device: bool) -> Option<String> {
     let (most, there) = (info::human_size(need), info::human_size(free));
-    let text = format!(
-        "the file may need {most} and the file system has {there} free for it; if that is too little, what was \
-         saved until then is kept as .incomplete"
-    );
+    let text = if device {
+        format!(
+            "the dump may need {most} and the device has {there}; if that is too little, what was saved until \
+             then is on it, and what it held is lost"
+        )
+    } else {
+        format!(
+            "the file may need {most} and the file system has {there} free for it; if that is too little, what \
+             was saved until then is kept as .incomplete"
+        )
+    };
     (need > free).then_some(text)
 }
 
@@ -51,8 +72,8 @@ mod tests {
 
     #[test]
     fn too_little_space_is_told_before() {
-        assert_eq!(space_warning(4096, 4096), None);
-        let warning = space_warning(8 << 20, 3 << 20).unwrap();
+        assert_eq!(space_warning(4096, 4096, false), None);
+        let warning = space_warning(8 << 20, 3 << 20, false).unwrap();
         assert!(warning.contains("8.0 MiB") && warning.contains("3.0 MiB"), "{warning}");
     }
 }

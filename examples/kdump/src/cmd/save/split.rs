@@ -1,6 +1,7 @@
 //! A dump that is saved as a set of files
 
 use core::ops::ControlFlow;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
@@ -28,17 +29,32 @@ pub(super) fn check(matches: &ArgMatches, format: SaveFormat) -> CommandResult {
     }
     let given = |name: &&&str| matches.value_source(name) == Some(ValueSource::CommandLine);
     if let Some(name) = ["resume", "min-free", "on-full", "order"].iter().find(given) {
-        return Err(Failure::new(format!("--{name} is of one file: leave it out, or --split")));
+        return Err(Failure::usage(format!("--{name} is of one file: leave it out, or --split")));
     }
     if matches!(format, SaveFormat::Kdump(_)) {
-        return Ok(());
+        return check_name(matches);
     }
     let (name, instead) = match format {
         SaveFormat::Elf(_) => ("--format elf", "use --format kdump"),
         SaveFormat::Raw => ("--format raw", "use --format kdump"),
         _ => ("a flattened stream", "name files, without --format flattened"),
     };
-    Err(Failure::new(format!("--split: {name} is no set of files: {instead}")))
+    Err(Failure::usage(format!("--split: {name} is no set of files: {instead}")))
+}
+
+/// Refuses the name of what is no file: DST-1 beside a device would be a file in /dev.
+fn check_name(matches: &ArgMatches) -> CommandResult {
+    let Some(destination) = matches.get_one::<PathBuf>("dst") else { return Ok(()) };
+    let Ok(found) = destination.metadata() else { return Ok(()) };
+    let kind = match found.file_type() {
+        kind if kind.is_file() => return Ok(()),
+        kind if kind.is_dir() => "a directory: name files in it",
+        kind if kind.is_block_device() => "a block device, which takes one dump",
+        kind if kind.is_fifo() => "a FIFO",
+        _ => "no regular file",
+    };
+    let place = destination.display();
+    Err(Failure::usage(format!("--split: DST-1 and so on are files, and {place} is {kind}")))
 }
 
 /// Saves them; the name of one that fails goes to `place`.
