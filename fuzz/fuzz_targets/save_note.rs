@@ -2,7 +2,7 @@
 //! the same.
 #![no_main]
 
-use kdump_elf::{Endian, SAVE_NOTE_ENTRY, SAVE_NOTE_HEAD, SaveNote, SaveState};
+use kdump_elf::{Endian, SAVE_NOTE_ENTRY, SAVE_NOTE_HEAD, SaveNote};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -12,7 +12,8 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(ranges.len() * SAVE_NOTE_ENTRY <= bytes.len());
         assert_eq!(note.is_cut(), ranges.len() as u64 != u64::from(note.state().count));
         let mut out = vec![0; SAVE_NOTE_HEAD + ranges.len() * SAVE_NOTE_ENTRY];
-        let state = SaveState { count: u32::try_from(ranges.len()).unwrap(), ..*note.state() };
+        let mut state = *note.state();
+        state.count = u32::try_from(ranges.len()).unwrap();
         state.encode(endian, &mut out).unwrap();
         for (range, at) in ranges.iter().zip(out[SAVE_NOTE_HEAD..].chunks_exact_mut(SAVE_NOTE_ENTRY)) {
             range.encode(endian, at).unwrap();

@@ -58,6 +58,7 @@ struct Entry<O: ByteOrder> {
 
 /// Why a saved dump has no bytes for memory that its source described.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum LossReason {
     /// The source had ended in front of it.
     Missing,
@@ -72,6 +73,7 @@ pub enum LossReason {
 
 /// Memory without bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LostRange {
     /// Its physical addresses.
     pub range: PhysRange,
@@ -80,6 +82,12 @@ pub struct LostRange {
 }
 
 impl LostRange {
+    /// Memory without bytes, and why.
+    #[must_use]
+    pub const fn new(range: PhysRange, reason: LossReason) -> Self {
+        Self { range, reason }
+    }
+
     /// Writes the range to the start of `out` and returns its size, [`SAVE_NOTE_ENTRY`].
     ///
     /// # Errors
@@ -119,6 +127,7 @@ impl LostRange {
 
 /// What stands in front of the ranges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SaveState {
     /// Where the file is not written to its end: the offset, exclusive, up to which it is.
     /// `None` in a finished file.

@@ -262,7 +262,7 @@ pub extern "C" fn libkdump_dump_save_split(
         match outcome {
             Ok(report) if report.is_whole() => Ok(Flow::Done),
             Ok(_) => Ok(Flow::Lacking),
-            Err(SplitFailure { destination: Some(path), failure }) => {
+            Err(SplitFailure { destination: Some(path), failure, .. }) => {
                 Err(Failure::File { path, failure: Box::new(Failure::from(*failure)) })
             }
             Err(SplitFailure { failure, .. }) => Err(Failure::from(*failure)),

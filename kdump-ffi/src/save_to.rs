@@ -128,6 +128,9 @@ fn save(
         SaveFormat::Kdump(options) | SaveFormat::Flattened(options) => {
             KdumpPlan::new(&handle.dump, options)?.copy(sink, &mut tell)
         }
+        _ => {
+            return Err(Failure::Vmcore(Error::Unsupported { what: "this format through a callback" }));
+        }
     };
     let done = outcome.as_ref().unwrap_or_else(|stopped| &*stopped.report);
     if let Some(place) = place {

@@ -223,7 +223,7 @@ fn a_cut_file_gives_errors_and_never_zeros() {
         assert!(!dump.completeness().is_complete(), "cut at {cut}");
         let have = cut.saturating_sub(whole.len() - 0x4000);
         match read(&dump, 0, 0x4000) {
-            Err(Stopped { read, at, error: Error::Truncated { .. } }) => {
+            Err(Stopped { read, at, error: Error::Truncated { .. }, .. }) => {
                 assert_eq!((read, at), (have, have as u64), "cut at {cut}");
             }
             other => panic!("cut at {cut}: {other:?}"),

@@ -28,13 +28,14 @@ fn go_on(_: Progress) -> ControlFlow<()> {
 }
 
 fn lost(start: u64, end: u64, reason: LossReason) -> LostRange {
-    LostRange { range: PhysRange::from_half_open(BASE + start, BASE + end).unwrap(), reason }
+    LostRange::new(PhysRange::from_half_open(BASE + start, BASE + end).unwrap(), reason)
 }
 
 /// A note of ours that lists `ranges`.
 fn ours(good: Option<u64>, ranges: &[LostRange]) -> Vec<u8> {
     let mut desc = vec![0; SAVE_NOTE_HEAD + ranges.len() * SAVE_NOTE_ENTRY];
-    let state = SaveState { good, count: ranges.len() as u32, ..SaveState::default() };
+    let mut state = SaveState::default();
+    (state.good, state.count) = (good, ranges.len() as u32);
     state.encode(Endian::Little, &mut desc).unwrap();
     for (range, out) in ranges.iter().zip(desc[SAVE_NOTE_HEAD..].chunks_mut(SAVE_NOTE_ENTRY)) {
         range.encode(Endian::Little, out).unwrap();

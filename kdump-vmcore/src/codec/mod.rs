@@ -56,6 +56,7 @@ pub enum Codec {
 
 /// The levels an encoder takes; a higher one is slower and gives smaller pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Levels {
     /// The lowest.
     pub min: i32,

@@ -180,9 +180,10 @@ pub(super) fn error_of(kind: SpanKind, paddr: u64) -> Error {
 fn span_of(lost: LostRange) -> Span {
     let kind = match lost.reason {
         LossReason::Missing => SpanKind::Missing,
-        LossReason::Unreadable => SpanKind::Unreadable,
         LossReason::Excluded(class) => SpanKind::Excluded(PageClass::from_number(class)),
         LossReason::Corrupt => SpanKind::Corrupt,
+        // A reason that is not known is a loss all the same.
+        _ => SpanKind::Unreadable,
     };
     Span { range: lost.range, kind }
 }

@@ -20,6 +20,7 @@ const STEP: u64 = 4096;
 
 /// What a scan found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ScanReport {
     /// Pages whose `struct page` was judged, or lies in a block of one that was.
     pub judged: u64,

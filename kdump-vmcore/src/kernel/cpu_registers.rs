@@ -97,7 +97,8 @@ impl CpuRegisters {
 }
 
 /// All registers of a dump.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct CpuList {
     /// First those of the notes, in their order, then what only the kernel's memory has, by CPU.
     pub cpus: Vec<CpuRegisters>,

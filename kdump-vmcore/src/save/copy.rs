@@ -37,6 +37,7 @@ pub(super) const CHECKPOINT: u64 = 64 << 20;
 /// Saving that ended early.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{error}; the first {good} of {size} bytes are good")]
+#[non_exhaustive]
 pub struct Interrupted {
     /// Why.
     pub error: Error,
@@ -440,7 +441,7 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
 pub(super) fn note_loss(report: &mut SaveReport, found: &mut Losses, range: PhysRange, error: Error) {
     let reason = reason_for(&error);
     // There is room: it was taken beforehand.
-    let _ = found.add(LostRange { range, reason });
+    let _ = found.add(LostRange::new(range, reason));
     match reason {
         LossReason::Missing => report.missing = report.missing.saturating_add(range.size()),
         LossReason::Corrupt => report.corrupt = report.corrupt.saturating_add(range.size()),

@@ -25,6 +25,7 @@ use crate::source::FileId;
 /// Saving that failed, and what is left of it.
 #[derive(Clone, Debug, Error)]
 #[error("{error}{}", self.left())]
+#[non_exhaustive]
 pub struct SaveFailure {
     /// Why.
     pub error: Error,
@@ -65,6 +66,7 @@ impl SaveFailure {
 
 /// The format a dump is saved in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SaveFormat {
     /// An ELF core.
     Elf(ElfOptions),
@@ -147,6 +149,7 @@ impl SaveOptions {
 
 /// What would be saved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Estimate {
     /// Bytes of memory, those that are zero included.
     pub memory: u64,

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     fn lost(start: u64, end: u64, reason: LossReason) -> LostRange {
-        LostRange { range: PhysRange::from_half_open(start, end).unwrap(), reason }
+        LostRange::new(PhysRange::from_half_open(start, end).unwrap(), reason)
     }
 
     #[test]

@@ -223,7 +223,12 @@ impl NotePlace {
             self.put(bytes, start, index, lost);
         }
         let count = u32::try_from(self.known.saturating_add(found.len())).unwrap_or(u32::MAX);
-        let state = SaveState { good, count, given_up, defects: self.defects, scattered: self.scattered };
+        let mut state = SaveState::default();
+        state.good = good;
+        state.count = count;
+        state.given_up = given_up;
+        state.defects = self.defects;
+        state.scattered = self.scattered;
         let at = self.desc_at.saturating_sub(start);
         let _ = state.encode(self.encoding.endian, bytes.get_mut(at..).unwrap_or_default());
     }

@@ -81,7 +81,7 @@ pub(super) fn known(spans: &[Span], partly: &[Range<u64>], page: u64) -> Result<
         let start = pfns.start.saturating_mul(page).max(end);
         end = pfns.end.saturating_mul(page).max(end);
         if let Ok(range) = PhysRange::from_half_open(start, end) {
-            losses.add(LostRange { range, reason })?;
+            losses.add(LostRange::new(range, reason))?;
         }
     }
     Ok(losses)

@@ -260,7 +260,7 @@ fn known(spans: &[Span], runs: &[Region]) -> Result<Losses, Error> {
         };
         match reason_of(span.kind) {
             Some(LossReason::Excluded(0)) if !inside() => losses.pass(span.range.size(), false),
-            Some(reason) => losses.add(LostRange { range: span.range, reason })?,
+            Some(reason) => losses.add(LostRange::new(span.range, reason))?,
             None if span.kind.is_readable() => losses.pass(span.range.size(), true),
             None => {}
         }

@@ -25,6 +25,7 @@ pub struct LeftOut {
 /// The records of the kernel cannot be what VMCOREINFO says they are: by them free memory and memory in use
 /// would be taken for each other, and nothing is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Doubt {
     /// Records that say a free block begins there; every kernel has some.
     pub blocks: u64,
@@ -93,6 +94,7 @@ pub struct StoredPages {
 
 /// What saving did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SaveReport {
     /// Bytes of the saved file.
     pub file_size: u64,

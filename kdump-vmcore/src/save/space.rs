@@ -14,6 +14,7 @@ const STEP: u64 = 16 << 20;
 
 /// What becomes of a file that may be larger than there is room for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnFull {
     /// It is written: most dumps are much smaller than they might be, and what fits is kept as an unfinished file.
     #[default]

@@ -19,6 +19,7 @@ const WHAT: &str = "the parts of the dump";
 /// Saving a set of files that failed: one of them did first, or all cannot be begun.
 #[derive(Clone, Debug, Error)]
 #[error("{failure}")]
+#[non_exhaustive]
 pub struct SplitFailure {
     /// Which of the destinations failed; `None` where it is no matter of one.
     pub destination: Option<PathBuf>,

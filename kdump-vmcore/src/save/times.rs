@@ -10,6 +10,7 @@ use crate::error::Error;
 
 /// Nanoseconds by stage, summed over all threads, of which none waits in a stage; without `std` all are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StageTimes {
     /// Reading the source, and decompressing its pages.
     pub read: u64,

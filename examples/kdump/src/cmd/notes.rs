@@ -167,12 +167,11 @@ mod tests {
 
     #[test]
     fn cpus_that_could_not_be_read_are_told() {
-        let of = |count| CpuList {
-            cpus: Vec::new(),
-            not_found: None,
-            unread: (0..count)
-                .map(|cpu| UnreadCpu { cpu, error: Error::Excluded { paddr: 0x5000 } })
-                .collect(),
+        let of = |count| {
+            let mut list = CpuList::default();
+            list.unread =
+                (0..count).map(|cpu| UnreadCpu { cpu, error: Error::Excluded { paddr: 0x5000 } }).collect();
+            list
         };
         assert_eq!(not_read(&of(0)), "");
         let text = not_read(&of(2));

@@ -569,7 +569,8 @@ mod tests {
         assert_eq!(left_out(&of(0, 0)), [""; 0]);
         let lines = left_out(&of(3, 5)).join("\n");
         assert!(lines.contains("kept 3 pages") && lines.contains("kept 5 pages"), "{lines}");
-        let report = SaveReport { left_out: of(3, 5), ..SaveReport::default() };
+        let mut report = SaveReport::default();
+        report.left_out = of(3, 5);
         let found = document(&report, Duration::from_secs(2));
         assert_eq!((&found["undecided_pages"], &found["pages_without_record"]), (&json!(3), &json!(5)));
     }

@@ -10,6 +10,7 @@ use crate::filter::{Classes, PageSet};
 
 /// The order in which pages are written. Descriptors stand in the order of addresses in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SaveOrder {
     /// That of their addresses.
     #[default]

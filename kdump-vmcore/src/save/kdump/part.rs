@@ -7,7 +7,9 @@ use core::ops::Range;
 use super::plan::KdumpPlan;
 use crate::dump::kdump::DESC_LEN;
 use crate::error::Error;
-use crate::room::{append, push};
+#[cfg(feature = "std")]
+use crate::room::append;
+use crate::room::push;
 
 /// The most files of a set. Each takes half a MiB while it is written.
 const MAX_PARTS: u16 = 256;

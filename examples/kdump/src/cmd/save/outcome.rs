@@ -117,6 +117,7 @@ fn format_name(format: SaveFormat) -> &'static str {
         SaveFormat::Raw => "raw",
         SaveFormat::Kdump(_) => "kdump",
         SaveFormat::Flattened(_) => "flattened",
+        _ => "other",
     }
 }
 
@@ -124,7 +125,7 @@ fn format_name(format: SaveFormat) -> &'static str {
 fn codec_name(format: SaveFormat) -> Option<&'static str> {
     match format {
         SaveFormat::Kdump(options) | SaveFormat::Flattened(options) => options.codec.map(Codec::name),
-        SaveFormat::Elf(_) | SaveFormat::Raw => None,
+        _ => None,
     }
 }
 

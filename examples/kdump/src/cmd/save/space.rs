@@ -43,9 +43,9 @@ pub(super) fn warn(dump: &Dump<'_>, options: SaveOptions, destination: &Path) {
 fn unfiltered(format: SaveFormat) -> SaveFormat {
     match format {
         SaveFormat::Elf(_) => SaveFormat::default(),
-        SaveFormat::Raw => SaveFormat::Raw,
         SaveFormat::Kdump(options) => SaveFormat::Kdump(options.exclude(Classes::NONE)),
         SaveFormat::Flattened(options) => SaveFormat::Flattened(options.exclude(Classes::NONE)),
+        other => other,
     }
 }
 

@@ -65,7 +65,7 @@ pub(crate) fn save(
     place: &mut PathBuf,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<SaveReport, SaveFailure> {
-    save_split(dump, parts, options, progress).map_err(|SplitFailure { destination, failure }| {
+    save_split(dump, parts, options, progress).map_err(|SplitFailure { destination, failure, .. }| {
         *place = destination.unwrap_or_else(|| place.clone());
         *failure
     })
