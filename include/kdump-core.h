@@ -6,14 +6,16 @@
  *
  * - A function that can fail returns LIBKDUMP_OK (0) or a negative LIBKDUMP_ERR_ code; one that
  *   takes an index or a cursor and iterates returns LIBKDUMP_END (1) behind the last element, and
- *   then writes nothing.
+ *   then writes nothing; one that saves returns LIBKDUMP_LACKING (2) when it has saved what there is
+ *   and the source lacked something.
  * - Of the codes every function may give, those listed with each are the ones besides these:
  *   LIBKDUMP_ERR_INVALID and LIBKDUMP_ERR_ABI for what it was given, LIBKDUMP_ERR_NO_MEMORY,
  *   LIBKDUMP_ERR_PANIC and LIBKDUMP_ERR_POISONED.
  * - Results go through the last parameters and are written on success only. Reads also tell on
  *   failure how many bytes are good.
  * - `error` is the caller's, may be NULL, and is written on failure only.
- * - Structures begin with `size`, set by the caller to sizeof. What the caller's structure has and
+ * - Structures begin with `size`, set by the caller to sizeof, but for those that never grow:
+ *   libkdump_phdr, libkdump_extent and libkdump_kexec_segment. What the caller's structure has and
  *   the library does not know must be zero; what the library has and the caller does not know
  *   counts as zero. A size that no version had gives LIBKDUMP_ERR_ABI, a flag that is not known
  *   LIBKDUMP_ERR_INVALID. There is no padding: of one structure only the pointers differ between
@@ -28,10 +30,12 @@
  *   A pointer to something else, or to a handle that was freed, mostly gives LIBKDUMP_ERR_INVALID
  *   and is not freed again; memory that was given to someone else since cannot be told.
  * - Nothing is printed, no signal is handled, no environment variable is read, no thread is started
- *   unless asked for. Callbacks must return, not longjmp or throw.
+ *   unless asked for, by `threads` or by several files to save into. Callbacks must return, not longjmp or throw.
  * - Without memory a call gives LIBKDUMP_ERR_NO_MEMORY. One process has 1 MiB set aside for the small
  *   allocations of calls that run out of it; a call that would need more of these than that ends the
- *   process by abort(), with a line on standard error: the one time that something is printed.
+ *   process by abort(), with a line on standard error: the one time that something is printed. So may
+ *   a call that starts threads when there is no memory for one, for what it takes to start one is not
+ *   the library's to set aside.
  * - The manual page of a function says in which version it appeared. One that is to be avoided is
  *   declared with LIBKDUMP_DEPRECATED and keeps working.
  *
@@ -354,7 +358,8 @@ struct libkdump_error {
      */
     int32_t code;
     /**
-     * `errno` with LIBKDUMP_ERR_IO, the callback's value with LIBKDUMP_ERR_CALLBACK, else 0.
+     * `errno` with LIBKDUMP_ERR_IO and with LIBKDUMP_ERR_REFUSED by the kernel, the callback's value with
+     * LIBKDUMP_ERR_CALLBACK, else 0.
      */
     int32_t os_errno;
     /**

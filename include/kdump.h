@@ -1154,7 +1154,8 @@ struct libkdump_plan_options {
      */
     uint32_t serial_base;
     /**
-     * Line speed to program; 0 leaves the port as the dead kernel set it.
+     * Line speed to program; 0 leaves the port as the dead kernel set it, and is all there can be without
+     * `serial_base`.
      */
     uint32_t serial_baud;
     /**
@@ -1166,7 +1167,7 @@ struct libkdump_plan_options {
      */
     uint64_t mem_max;
     /**
-     * With LIBKDUMP_PLAN_SEED.
+     * With LIBKDUMP_PLAN_SEED, else zero.
      */
     uint8_t rng_seed[32];
     /**
@@ -1182,11 +1183,11 @@ struct libkdump_plan_options {
      */
     const char *cmdline;
     /**
-     * The image itself, when `kernel` is NULL.
+     * The image itself, instead of `kernel`, which is NULL then.
      */
     const void *kernel_data;
     /**
-     * The initial ramdisk itself, when `initrd` is NULL.
+     * The initial ramdisk itself, instead of `initrd`, which is NULL then.
      */
     const void *initrd_data;
     /**
@@ -2578,7 +2579,7 @@ int libkdump_dump_save_fd(const struct libkdump_dump *dump,
  * Saves a dump through a function of the caller.
  *
  * Parameters: `dump` the source; `write` and `write_user` the function and its first argument; the
- * others as for libkdump_dump_save_fd(). Returns LIBKDUMP_OK or LIBKDUMP_LACKING as libkdump_dump_save().
+ * others as for libkdump_dump_save_fd(), without LIBKDUMP_SAVE_FLATTEN. Returns LIBKDUMP_OK or LIBKDUMP_LACKING as libkdump_dump_save().
  * Errors: those of libkdump_dump_save_fd(), LIBKDUMP_ERR_IO also for what the function returns.
  */
 int libkdump_dump_save_callback(const struct libkdump_dump *dump,

@@ -67,13 +67,14 @@ pub struct libkdump_plan_options {
     /// First I/O port of the serial port the purgatory writes to, 0x3f8 for the first; 0 for
     /// none.
     pub serial_base: u32,
-    /// Line speed to program; 0 leaves the port as the dead kernel set it.
+    /// Line speed to program; 0 leaves the port as the dead kernel set it, and is all there can be without
+    /// `serial_base`.
     pub serial_baud: u32,
     /// Lowest address to use.
     pub mem_min: u64,
     /// Highest address to use, inclusive; 0 for no limit.
     pub mem_max: u64,
-    /// With LIBKDUMP_PLAN_SEED.
+    /// With LIBKDUMP_PLAN_SEED, else zero.
     pub rng_seed: [u8; 32],
     /// File name of the capture kernel's image.
     pub kernel: *const c_char,
@@ -81,9 +82,9 @@ pub struct libkdump_plan_options {
     pub initrd: *const c_char,
     /// Its command line, before the parameters the plan adds; NULL for none.
     pub cmdline: *const c_char,
-    /// The image itself, when `kernel` is NULL.
+    /// The image itself, instead of `kernel`, which is NULL then.
     pub kernel_data: *const c_void,
-    /// The initial ramdisk itself, when `initrd` is NULL.
+    /// The initial ramdisk itself, instead of `initrd`, which is NULL then.
     pub initrd_data: *const c_void,
     /// A relocatable object to be used as purgatory; NULL for the library's own.
     pub purgatory: *const c_void,
@@ -127,20 +128,25 @@ pub(crate) fn convert(options: &libkdump_plan_options) -> Result<PlanOptions, Fa
         mem_min,
         mem_max,
         rng_seed,
-        kernel: _,
-        initrd: _,
+        kernel,
+        initrd,
         cmdline,
-        kernel_data: _,
-        kernel_len: _,
-        initrd_data: _,
-        initrd_len: _,
+        kernel_data,
+        kernel_len,
+        initrd_data,
+        initrd_len,
         purgatory: _,
         purgatory_len: _,
     } = *options;
     let has = |flag: u32| flags & flag != 0;
     known_flags("flags", flags, ALL_FLAGS)?;
+    one_of_two("kernel_len", kernel, kernel_data, kernel_len)?;
+    one_of_two("initrd_len", initrd, initrd_data, initrd_len)?;
     let rng_seed = match (has(LIBKDUMP_PLAN_SEED), has(LIBKDUMP_PLAN_RANDOM_SEED)) {
         (true, true) => return Err(senseless("flags", flags, "one kind of seed")),
+        (false, _) if rng_seed != [0; 32] => {
+            return Err(senseless("flags", flags, "LIBKDUMP_PLAN_SEED with a seed in rng_seed"));
+        }
         (true, false) => Some(rng_seed),
         (false, true) => Some(random_seed()?),
         (false, false) => None,
@@ -164,6 +170,20 @@ pub(crate) fn convert(options: &libkdump_plan_options) -> Result<PlanOptions, Fa
             LIBKDUMP_MISMATCH_CONTINUE => MismatchAction::Continue,
             other => return Err(senseless("on_mismatch", other, "a LIBKDUMP_MISMATCH_ constant")),
         }))
+}
+
+/// An image is given by its name or by its bytes.
+fn one_of_two(
+    field: &'static str,
+    path: *const c_char,
+    data: *const c_void,
+    len: u64,
+) -> Result<(), Failure> {
+    if path.is_null() || (data.is_null() && len == 0) {
+        return Ok(());
+    }
+    let expected = "0 and no bytes beside the name of a file";
+    Err(kdump_ffi_core::Failure::Argument { name: field, value: len, expected }.into())
 }
 
 /// The policy with this number.
@@ -237,6 +257,9 @@ pub(crate) fn copied(bytes: &[u8]) -> Result<Vec<u8>, Failure> {
 fn serial(base: u32, baud: u32) -> Result<Option<Serial>, Failure> {
     let wide = senseless("serial_base", base, "an I/O port below 0x10000");
     let base = u16::try_from(base).map_err(|_| wide)?;
+    if base == 0 && baud != 0 {
+        return Err(senseless("serial_baud", baud, "0 without serial_base"));
+    }
     Ok((base != 0)
         .then_some(Serial { port: SerialPort::Port(base), baud: Some(baud).filter(|&baud| baud != 0) }))
 }

@@ -86,7 +86,7 @@ pub extern "C" fn libkdump_dump_save_fd(
 /// Saves a dump through a function of the caller.
 ///
 /// Parameters: `dump` the source; `write` and `write_user` the function and its first argument; the
-/// others as for libkdump_dump_save_fd(). Returns LIBKDUMP_OK or LIBKDUMP_LACKING as libkdump_dump_save().
+/// others as for libkdump_dump_save_fd(), without LIBKDUMP_SAVE_FLATTEN. Returns LIBKDUMP_OK or LIBKDUMP_LACKING as libkdump_dump_save().
 /// Errors: those of libkdump_dump_save_fd(), LIBKDUMP_ERR_IO also for what the function returns.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_save_callback(

@@ -285,6 +285,22 @@ fn wishes() -> Vec<Wish> {
     ]
 }
 
+/// A loader that fills in two fields of which one would be passed over has made a mistake.
+#[test]
+fn options_that_contradict_each_other_are_refused() {
+    let (world, c) = (World::new("bios-512m"), sized::<libkdump_plan_options>());
+    let name = CMDLINE.as_ptr();
+    for (options, field) in [
+        (libkdump_plan_options { kernel: name, ..c }, "kernel_len"),
+        (libkdump_plan_options { initrd: name, ..c }, "initrd_len"),
+        (libkdump_plan_options { serial_baud: 9600, ..c }, "serial_baud"),
+        (libkdump_plan_options { rng_seed: [7; 32], ..c }, "LIBKDUMP_PLAN_SEED"),
+    ] {
+        let told = world.through_c(&options).err().unwrap();
+        assert!(told.contains(field), "{field}: {told}");
+    }
+}
+
 /// The options but for the names of files, which `examples/c` uses.
 #[test]
 fn every_option_asks_for_the_same() {

@@ -28,7 +28,8 @@ pub struct libkdump_error {
     pub size: u32,
     /// The code that was returned.
     pub code: i32,
-    /// `errno` with LIBKDUMP_ERR_IO, the callback's value with LIBKDUMP_ERR_CALLBACK, else 0.
+    /// `errno` with LIBKDUMP_ERR_IO and with LIBKDUMP_ERR_REFUSED by the kernel, the callback's value with
+    /// LIBKDUMP_ERR_CALLBACK, else 0.
     pub os_errno: i32,
     /// Which of the following are set: LIBKDUMP_ERROR_ADDRESS and so on.
     pub flags: u32,
