@@ -33,7 +33,6 @@ pub struct CrashPath {
 
 /// What a CPU that enters the crash path is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum CrashRole {
     /// The first one: it works through the steps.
     Owner,

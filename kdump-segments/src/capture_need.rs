@@ -34,6 +34,7 @@ const BOUNCE: &str = "bounce buffers";
 
 /// Whether a number is known or guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Basis {
     /// Read from the files or the machine, or laid out by the plan itself.
     Exact,
@@ -78,6 +79,7 @@ pub struct CaptureNeed {
 
 /// Whether a capture kernel can live in its region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Fit {
     /// It has what it is estimated to need.
     Enough,

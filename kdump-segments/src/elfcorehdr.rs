@@ -15,6 +15,7 @@ pub(crate) const LOW_MEMORY_END: u64 = 1 << 20;
 
 /// What becomes of the memory below 1 MiB, which the capture kernel boots through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LowMemory {
     /// The dead kernel keeps nothing there (Linux since 5.5 reserves it whole): it is not
     /// dumped and the capture kernel may use it.

@@ -10,6 +10,7 @@ use crate::{Error, RangeSet};
 /// What a range of physical addresses is, in the terms of the e820 table
 /// (ACPI specification, "System Address Map Interfaces"; arch/x86/include/asm/e820/types.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum MemoryKind {
     /// Usable memory.
     Ram,

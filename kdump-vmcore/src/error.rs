@@ -333,7 +333,6 @@ impl TableFault {
 /// A read that could not be completed: what it got and where it stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("stopped at {at:#x} after {read} bytes: {error}")]
-#[non_exhaustive]
 pub struct Stopped {
     /// Bytes at the start of the buffer that are good; the rest of it is unspecified.
     pub read: usize,

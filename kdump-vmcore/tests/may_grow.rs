@@ -12,7 +12,6 @@ const ITEMS: &[&str] = &[
     "struct Estimate",
     "struct StageTimes",
     "struct Interrupted",
-    "struct Stopped",
     "struct Doubt",
     "struct CpuList",
     "struct Levels",

@@ -240,8 +240,11 @@ fn image_below(shelf: &Path) -> Result<Option<PathBuf>> {
         let boot = package.context(shelf.display())?.path().join("boot");
         let Ok(files) = std::fs::read_dir(&boot) else { continue };
         let mut paths = files.filter_map(|file| Some(file.ok()?.path()));
-        let is_image =
-            |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("vmlinuz"));
+        // Kernels of other machines stand on the same shelf.
+        let is_image = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("vmlinuz") && name.ends_with("-amd64")
+        };
         if let Some(image) = paths.find(is_image) {
             return Ok(Some(image));
         }

@@ -10,6 +10,7 @@ const GIB: u64 = 1 << 30;
 
 /// How an architecture places the regions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CrashkernelLimits {
     /// Alignment of a region's first address, in bytes.
     pub align: u64,

@@ -7,6 +7,7 @@ use crate::{Errno, Error};
 
 /// What was attempted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SyscallKind {
     /// kexec_load(2).
     Load,

@@ -6,6 +6,7 @@ use super::text_file::parse_number_file;
 
 /// The state of kexec in the running kernel. `None` is what this kernel does not show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct KexecState {
     /// Whether a capture kernel is loaded.
     pub crash_loaded: Option<bool>,

@@ -6,6 +6,7 @@ use crate::purgatory::{MismatchAction, Serial};
 
 /// Whether low memory is saved to a backup region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BackupPolicy {
     /// Only where the running kernel may keep something there.
     #[default]
