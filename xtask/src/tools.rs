@@ -10,15 +10,16 @@ use crate::{repo, rust, shell};
 pub(crate) struct Tool {
     pub(crate) name: &'static str,
     pub(crate) version: &'static str,
-    /// The crate's features beyond none; `default` for what it has by itself.
-    pub(crate) features: &'static str,
+    /// What `cargo install` is told besides.
+    pub(crate) options: &'static [&'static str],
 }
 
 /// What it makes is compared byte for byte.
-pub(crate) const CBINDGEN: Tool = Tool { name: "cbindgen", version: "0.29.4", features: "default" };
+pub(crate) const CBINDGEN: Tool = Tool { name: "cbindgen", version: "0.29.4", options: &[] };
 /// Without what fetches its database of advisories: that lies where not every machine may look.
-pub(crate) const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2", features: "" };
-pub(crate) const CARGO_FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2", features: "default" };
+pub(crate) const CARGO_DENY: Tool =
+    Tool { name: "cargo-deny", version: "0.20.2", options: &["--no-default-features"] };
+pub(crate) const CARGO_FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2", options: &[] };
 
 impl Tool {
     /// Its path, after it was installed if it was not there.
@@ -30,8 +31,8 @@ impl Tool {
             println!("installing {} {}", self.name, self.version);
             let mut install = rust::cargo()?;
             // They run for seconds: optimising them would take a minute each.
-            install.args(["install", "--quiet", "--locked", "--force", "--debug", "--no-default-features"]);
-            install.args(["--features", self.features, "--version", self.version, self.name]);
+            install.args(["install", "--quiet", "--locked", "--force", "--debug"]).args(self.options);
+            install.args(["--version", self.version, self.name]);
             shell::run(install.arg("--root").arg(&root))?;
         }
         Ok(program)
