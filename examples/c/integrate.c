@@ -113,7 +113,7 @@ static void plan_and_judge(const char *root, const char *kernel)
 
 int main(int argc, char **argv)
 {
-    struct libkdump_save_options flattened = { .size = sizeof flattened, .format = LIBKDUMP_FORMAT_FLATTENED };
+    struct libkdump_save_options flattened = { .size = sizeof flattened, .flags = LIBKDUMP_SAVE_FLATTEN };
     struct libkdump_save_report report = { .size = sizeof report };
     struct libkdump_dump *dump = NULL;
 
