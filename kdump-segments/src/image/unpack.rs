@@ -92,7 +92,7 @@ fn gunzip(bytes: &[u8], limit: u64) -> Result<Vec<u8>, Error> {
             "its gzip data is damaged ({status:?} after {written:#x} of {need:#x} bytes)"
         )));
     }
-    let found = crc32(&out);
+    let found = crc32fast::hash(&out);
     if found != crc {
         return Err(damaged(format!("its gzip data is damaged: CRC-32 {found:#010x}, expected {crc:#010x}")));
     }
@@ -125,37 +125,4 @@ fn header_len(bytes: &[u8]) -> Option<usize> {
 
 fn damaged(reason: String) -> Error {
     Error::Conflict { what: "kernel image", reason }
-}
-
-/// CRC-32 as RFC 1952 defines it, a byte at a time.
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        let [low, ..] = crc.to_le_bytes();
-        TABLE.get(usize::from(low ^ byte)).copied().unwrap_or(0) ^ (crc >> 8)
-    })
-}
-
-static TABLE: [u32; 256] = table();
-
-#[allow(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::cast_possible_truncation,
-    reason = "evaluated by the compiler"
-)]
-const fn table() -> [u32; 256] {
-    const POLYNOMIAL: u32 = 0xedb8_8320;
-    let mut table = [0; 256];
-    let mut index = 0;
-    while index < table.len() {
-        let mut crc = index as u32;
-        let mut bit = 0;
-        while bit < 8 {
-            crc = if crc & 1 == 0 { crc >> 1 } else { crc >> 1 ^ POLYNOMIAL };
-            bit += 1;
-        }
-        table[index] = crc;
-        index += 1;
-    }
-    table
 }

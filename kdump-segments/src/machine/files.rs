@@ -53,6 +53,7 @@ impl MachineFiles {
     }
 
     /// Whether a file exists but could not be read.
+    #[cfg(feature = "std")]
     pub(crate) fn is_unreadable(&self, path: &str) -> bool {
         self.unreadable.contains_key(path)
     }
