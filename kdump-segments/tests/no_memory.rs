@@ -1,5 +1,4 @@
 //! Memory that is refused at any one moment is told; it ends nothing and makes no other machine, plan or verdict.
-#![allow(unsafe_code, reason = "an allocator that fails")]
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
@@ -9,17 +8,16 @@
     reason = "a test may panic"
 )]
 
+#[path = "../../tests/support/failing_allocator.rs"]
+mod failing_allocator;
 mod machine_support;
 mod plan_support;
 
-use core::alloc::{GlobalAlloc, Layout};
-use core::cell::Cell;
 use core::fmt::Write as _;
-use core::ptr::null_mut;
-use std::alloc::System;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use failing_allocator::{LARGE, refusing};
 use kdump_elf::{Arch, PhysRange};
 use kdump_segments::load::{FileLoad, probe_environment};
 use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs, PlanOptions};
@@ -28,66 +26,18 @@ use kdump_segments::{Error, Machine};
 use machine_support::Kcore;
 use plan_support::{TestPurgatory, bzimage};
 
-/// What is smaller is of no size that input decides: a name, a sentence, a node of a map.
-const LARGE: usize = 4096;
-
-std::thread_local! {
-    /// Large allocations of this thread until one fails; 0 for none.
-    static LEFT: Cell<usize> = const { Cell::new(0) };
-    /// Whether all behind it fail too.
-    static FOR_GOOD: Cell<bool> = const { Cell::new(false) };
-    /// Whether one has failed.
-    static REFUSED: Cell<bool> = const { Cell::new(false) };
-}
-
-struct Failing;
-
-fn fails(size: usize) -> bool {
-    let left = LEFT.with(Cell::get);
-    if size < LARGE || left == 0 {
-        return false;
-    }
-    let refused = left == 1;
-    let stays = refused && FOR_GOOD.with(Cell::get);
-    LEFT.with(|cell| cell.set(if stays { 1 } else { left - 1 }));
-    REFUSED.with(|cell| cell.set(cell.get() || refused));
-    refused
-}
-
-// SAFETY: hands on to the system's allocator, or gives nothing.
-unsafe impl GlobalAlloc for Failing {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if fails(layout.size()) {
-            return null_mut();
-        }
-        // SAFETY: the caller keeps the rules for us.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the rules for us.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Failing = Failing;
-
 /// Refuses one large allocation of `work` after the other, and each with all behind it. How many
 /// there are, which is also how many times it failed: none may be done without.
 fn sweep<T: PartialEq>(name: &str, work: impl Fn() -> Result<T, Error>) -> usize {
     let whole = work().map_err(|error| error.to_string());
     let mut count = 0;
     for for_good in [false, true] {
-        FOR_GOOD.with(|cell| cell.set(for_good));
         // Each of the first ones; behind them the same is done over and over.
         let mut nth = 0;
         loop {
             nth += if nth < 200 { 1 } else { nth / 3 };
-            LEFT.with(|cell| cell.set(nth));
-            let outcome = work();
-            LEFT.with(|cell| cell.set(0));
-            if !REFUSED.with(|cell| cell.replace(false)) {
+            let (outcome, refused) = refusing(nth, LARGE, for_good, &work);
+            if !refused {
                 assert!(outcome.map_err(|error| error.to_string()) == whole, "{name}: nothing was refused");
                 count = nth - 1;
                 break;

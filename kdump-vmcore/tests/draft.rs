@@ -11,6 +11,8 @@
     reason = "a test may panic"
 )]
 
+mod place;
+
 use core::cell::{Cell, RefCell};
 use core::ffi::{CStr, c_char, c_int};
 use core::ops::ControlFlow;
@@ -22,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 use dumpgen::{CoreFile, Segment, Wire, note};
 use kdump_vmcore::{Draft, Dump, Error, FileId, KdumpOptions, SaveFormat, SaveOptions, open_dump_file, save};
+use place::Place;
 
 /// What is asked of the system, in its order.
 #[derive(Debug, PartialEq, Eq)]
@@ -71,29 +74,6 @@ unsafe extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int {
     rustix::fs::rename(from, to).map_or(-1, |()| 0)
 }
 
-struct Place(PathBuf);
-
-impl Place {
-    fn new(name: &str) -> Self {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("draft-{name}"));
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir).unwrap();
-        Self(dir)
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).unwrap();
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-}
-
 fn inode(path: &Path) -> u64 {
     fs::metadata(path).unwrap().ino()
 }
@@ -123,14 +103,14 @@ fn refused(outcome: Result<Draft, Error>, part: &str) {
 
 #[test]
 fn a_file_is_on_the_disk_before_it_has_its_name_and_then_the_name_is() {
-    let place = Place::new("order");
+    let place = Place::new("draft-order");
     let source = dump();
     for (index, format) in formats().into_iter().enumerate() {
         let name = place.at(&format!("vmcore{index}"));
         ASKED.take();
         let options = SaveOptions::default().format(format);
         save(&source, &name, options, &mut |_| ControlFlow::Continue(())).unwrap();
-        let (file, dir) = (inode(&name), inode(&place.0));
+        let (file, dir) = (inode(&name), inode(place.dir()));
         let mut asked = ASKED.take();
         let end = asked.split_off(asked.len() - 3);
         assert_eq!(end, [Asked::Sync(file), Asked::Rename(file), Asked::Sync(dir)], "{format:?}");
@@ -143,7 +123,7 @@ fn a_file_is_on_the_disk_before_it_has_its_name_and_then_the_name_is() {
 /// Whichever sync fails, what was there stays, and nothing that may not be on the disk gets the name.
 #[test]
 fn what_cannot_be_synced_gets_no_name() {
-    let place = Place::new("sync");
+    let place = Place::new("draft-sync");
     let (source, name) = (dump(), place.at("vmcore"));
     for format in formats() {
         let options = SaveOptions::default().format(format);
@@ -181,7 +161,7 @@ fn what_cannot_be_synced_gets_no_name() {
 
 #[test]
 fn names_that_are_none_are_refused() {
-    let place = Place::new("names");
+    let place = Place::new("draft-names");
     fs::write(place.at("file"), "older").unwrap();
     fs::create_dir(place.at("dir")).unwrap();
     symlink("file", place.at("link")).unwrap();
@@ -207,7 +187,7 @@ fn names_that_are_none_are_refused() {
 
 #[test]
 fn what_a_killed_process_left_is_removed_and_what_is_being_written_is_not() {
-    let place = Place::new("leftover");
+    let place = Place::new("draft-leftover");
     let (name, incomplete) = (place.at("vmcore"), place.at("vmcore.incomplete"));
     let draft = Draft::create(&name, &[]).unwrap();
     assert!(!draft.removed_leftover() && draft.name() == incomplete);
@@ -231,7 +211,7 @@ fn what_a_killed_process_left_is_removed_and_what_is_being_written_is_not() {
 
 #[test]
 fn what_is_no_longer_the_draft_gets_no_name() {
-    let place = Place::new("renamed");
+    let place = Place::new("draft-renamed");
     let name = place.at("vmcore");
     fs::write(&name, "older").unwrap();
     let draft = Draft::create(&name, &[]).unwrap();
@@ -245,13 +225,15 @@ fn what_is_no_longer_the_draft_gets_no_name() {
 
 #[test]
 fn what_cannot_be_read_at_any_offset_is_no_dump() {
-    let place = Place::new("sources");
+    let place = Place::new("draft-sources");
     fs::write(place.at("file"), "bytes").unwrap();
     assert!(open_dump_file(&place.at("file")).is_ok());
     let fifo = place.at("fifo");
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
         .unwrap();
-    for (name, part) in [(PathBuf::new(), "empty name"), (place.0.clone(), "directory"), (fifo, "FIFO")] {
+    for (name, part) in
+        [(PathBuf::new(), "empty name"), (place.dir().to_owned(), "directory"), (fifo, "FIFO")]
+    {
         let error = open_dump_file(&name).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
         assert!(error.to_string().contains(part), "{error}");

@@ -9,10 +9,10 @@
 )]
 
 mod machine;
+mod place;
 
 use core::ops::ControlFlow;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use kdump_vmcore::codec::Codec;
 use kdump_vmcore::{
@@ -20,21 +20,9 @@ use kdump_vmcore::{
     SaveFormat, SaveOptions, SaveOrder, SaveReport, save,
 };
 use machine::*;
-
-struct Place(PathBuf);
+use place::Place;
 
 impl Place {
-    fn new(name: &str) -> Self {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("resume-{name}"));
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir).unwrap();
-        Self(dir)
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
     /// Saves, and stops once so many bytes of memory are done.
     fn save(&self, source: &Dump<'_>, options: SaveOptions, stop: u64) -> Result<SaveReport, SaveFailure> {
         save(source, &self.at("copy"), options, &mut |state: Progress| {
@@ -100,7 +88,7 @@ fn the_file_is_that_of_a_save_without_a_break() {
     let patchy = Dump::open(Patchy(bytes())).unwrap();
     for (index, source) in [whole, patchy].iter().enumerate() {
         for format in formats() {
-            let place = Place::new("same");
+            let place = Place::new("resume-same");
             let undisturbed = place.save(source, of(format), u64::MAX).unwrap();
             assert_eq!((undisturbed.resumed, undisturbed.is_whole()), (0, index == 0));
             let expected = fs::read(place.at("copy")).unwrap();
@@ -134,7 +122,7 @@ fn the_file_is_that_of_a_save_without_a_break() {
 fn nothing_is_taken_on_trust() {
     let source = Dump::open(bytes()).unwrap();
     for format in formats() {
-        let place = Place::new("trust");
+        let place = Place::new("resume-trust");
         place.save(&source, of(format), u64::MAX).unwrap();
         let expected = fs::read(place.at("copy")).unwrap();
         let stopped = place.save(&source, of(format), 12 << 20).unwrap_err();
@@ -196,7 +184,7 @@ fn what_does_not_fit_is_refused_and_stays() {
         (zlib_format, &source, SaveFormat::Kdump(zlib.level(Some(9))), "differs at offset"),
     ];
     for (begun, source_then, then, part) in rows {
-        let place = Place::new("refused");
+        let place = Place::new("resume-refused");
         place.save(&source, of(begun), 20 << 20).unwrap_err();
         let left = place.left();
         let failure = place.save(source_then, of(then).resume(true), u64::MAX).unwrap_err();
@@ -205,14 +193,14 @@ fn what_does_not_fit_is_refused_and_stays() {
     }
     // Nothing in these tells how far they are.
     for format in [SaveFormat::Raw, SaveFormat::Flattened(kdump)] {
-        let place = Place::new("refused");
+        let place = Place::new("resume-refused");
         fs::write(place.at("copy.incomplete"), b"something").unwrap();
         let failure = place.save(&source, of(format).resume(true), u64::MAX).unwrap_err();
         assert!(matches!(failure.error, Error::Unsupported { .. }), "{failure}");
         assert_eq!(place.left(), b"something");
     }
     // What is no dump is not removed for being in the way.
-    let place = Place::new("refused");
+    let place = Place::new("resume-refused");
     fs::write(place.at("copy.incomplete"), b"something").unwrap();
     let failure = place.save(&source, of(elf).resume(true), u64::MAX).unwrap_err();
     assert!(matches!(failure.error, Error::Refused { .. }), "{failure}");
@@ -227,7 +215,7 @@ fn what_does_not_fit_is_refused_and_stays() {
 fn where_there_is_nothing_it_begins() {
     let source = Dump::open(bytes()).unwrap();
     for format in formats() {
-        let place = Place::new("nothing");
+        let place = Place::new("resume-nothing");
         assert_eq!(place.save(&source, of(format).resume(true), u64::MAX).unwrap().resumed, 0);
         let expected = fs::read(place.at("copy")).unwrap();
         let damaged = {

@@ -7,135 +7,18 @@
     reason = "a test may panic"
 )]
 
+mod saving;
+
 use core::ops::ControlFlow;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use dumpgen::{CoreFile, Segment, Wire, note};
-use kdump_elf::Paddr;
+use dumpgen::{CoreFile, Segment, Wire};
 use kdump_vmcore::codec::Codec;
 use kdump_vmcore::{
-    Dump, Error, Interrupted, IoError, KdumpOptions, KdumpPlan, PhysMemory, Progress, ReadAt, SaveReport,
-    SpanKind, WriteAt, save_split,
+    Dump, Error, Interrupted, IoError, KdumpOptions, KdumpPlan, ReadAt, SaveReport, SpanKind, WriteAt,
+    save_split,
 };
-
-const PAGE: usize = 4096;
-const AT: u64 = 0x10_0000;
-/// Enough for several batches.
-const PAGES: usize = 700;
-
-fn go_on(_: Progress) -> ControlFlow<()> {
-    ControlFlow::Continue(())
-}
-
-/// Pages of zeros, of text, and of noise no compression makes smaller.
-fn memory() -> Vec<u8> {
-    let mut memory = vec![0; PAGES * PAGE];
-    let mut noise = 1_u64;
-    for (index, page) in memory.chunks_mut(PAGE).enumerate() {
-        match index % 4 {
-            0 => {}
-            1 => page.iter_mut().enumerate().for_each(|(at, byte)| *byte = ((at / 7) ^ index) as u8 | 1),
-            2 => page[PAGE - 1] = 1,
-            _ => page.iter_mut().for_each(|byte| {
-                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                *byte = (noise >> 33) as u8;
-            }),
-        }
-    }
-    memory
-}
-
-fn sample(wire: Wire) -> CoreFile {
-    let info = b"OSRELEASE=6.1\nPAGESIZE=4096\nCRASHTIME=17\nNUMBER(phys_base)=-4096\n";
-    // i386, x86_64, ppc, s390x: each with a layout of its own.
-    let machine = match (wire.wide, wire.big) {
-        (false, false) => 3,
-        (true, false) => 62,
-        (false, true) => 20,
-        (true, true) => 22,
-    };
-    CoreFile { align: 0x1000, ..CoreFile::new(wire, machine) }
-        .with(Segment::notes(&note(wire, "VMCOREINFO", 0, info)))
-        // A part of a page is RAM, too.
-        .with(Segment::load(0x1c00, &[3; 0x1000]))
-        .with(Segment { p_memsz: Some((PAGES * PAGE + 0x3000) as u64), ..Segment::load(AT, &memory()) })
-        .with(Segment::load(0x4000_0000, &[5; PAGE]))
-}
-
-fn options(codec: Option<Codec>, threads: u16) -> KdumpOptions {
-    KdumpOptions::default().codec(codec).threads(threads)
-}
-
-/// Each page that touches RAM: its bytes, zeros where there is none, or why there are none.
-fn pages(dump: &Dump<'_>) -> BTreeMap<u64, Result<Vec<u8>, &'static str>> {
-    let mut reader = dump.reader();
-    let mut pages = BTreeMap::new();
-    for span in dump.spans().filter(|span| span.kind != SpanKind::Hole) {
-        for pfn in span.range.start() / PAGE as u64..span.range.end().div_ceil(PAGE as u64) {
-            let paddr = pfn * PAGE as u64;
-            let start = paddr.max(span.range.start());
-            let end = (paddr + PAGE as u64).min(span.range.end());
-            let mut bytes = vec![0; PAGE];
-            let place = &mut bytes[(start - paddr) as usize..(end - paddr) as usize];
-            let read = match reader.read_phys(Paddr(start), place) {
-                Ok(()) => Ok(bytes),
-                Err(stopped) => Err(match stopped.error {
-                    Error::Excluded { .. } => "excluded",
-                    Error::Missing { .. } | Error::Truncated { .. } => "missing",
-                    Error::Unreadable { .. } | Error::Io { .. } => "unreadable",
-                    _ => "corrupt",
-                }),
-            };
-            let entry = pages.entry(paddr).or_insert_with(|| read.clone());
-            if let (Ok(all), Ok(more)) = (entry, &read) {
-                all.iter_mut().zip(more).for_each(|(to, from)| *to |= from);
-            }
-        }
-    }
-    pages
-}
-
-/// The copy has what the source has.
-#[track_caller]
-fn same(copy: &Dump<'_>, source: &Dump<'_>) {
-    let (copy, source) = (pages(copy), pages(source));
-    let keys = |pages: &BTreeMap<u64, _>| pages.keys().copied().collect::<Vec<_>>();
-    assert_eq!(keys(&copy), keys(&source));
-    for (paddr, page) in &source {
-        assert!(
-            copy[paddr] == *page,
-            "{paddr:#x}: {:?} instead of {:?}",
-            copy[paddr].as_ref().err(),
-            page.as_ref().err()
-        );
-    }
-}
-
-/// Gives an error wherever a page of `bad` is touched, behind the headers.
-struct Failing {
-    bytes: Vec<u8>,
-    bad: Vec<u64>,
-}
-
-impl ReadAt for Failing {
-    fn size(&self) -> Result<u64, Error> {
-        Ok(self.bytes.len() as u64)
-    }
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
-        let end = offset + buf.len() as u64;
-        for &bad in &self.bad {
-            if offset < bad + PAGE as u64 && end > bad {
-                let good = bad.saturating_sub(offset) as usize;
-                if good > 0 {
-                    return self.bytes.as_slice().read_at(offset, &mut buf[..good]);
-                }
-                return Err(Error::Io { offset, cause: IoError::from_errno(5) });
-            }
-        }
-        self.bytes.as_slice().read_at(offset, buf)
-    }
-}
+use saving::*;
 
 type Outcome = Result<SaveReport, Interrupted>;
 
@@ -208,10 +91,7 @@ fn more_parts_than_pages_and_than_there_may_be() {
 #[test]
 fn all_parts_remember_what_one_could_not_read() {
     let bytes = sample(Wire::LE64).build();
-    let at = {
-        let dump = Dump::open(&*bytes).unwrap();
-        dump.phdrs().iter().find(|phdr| phdr.p_paddr == AT).unwrap().p_offset
-    };
+    let at = offset_of(&bytes, AT);
     let bad: Vec<u64> = [1, 5, 6, 300, 699].map(|page| at + page * PAGE as u64).into();
     let source = Dump::open(Failing { bytes, bad }).unwrap();
     let (files, outcomes) = split(&source, options(Some(Codec::Lzo), 1), 3);
