@@ -110,6 +110,17 @@ fn a_whole_dump_is_the_same_in_either_order() {
     assert!(flat.completeness().is_complete() && pages(&flat) == pages(&source));
 }
 
+/// Each of its files has the pages of a range of addresses, of which there is one order.
+#[test]
+fn a_set_is_written_by_address_only() {
+    let memory = machine(usual);
+    let source = Dump::open(dump(&memory, &info(), PAGES as usize * 64)).unwrap();
+    let mut files = [Vec::new(), Vec::new()];
+    let refused = KdumpPlan::new(&source, first()).unwrap().copy_split(&mut files, &mut go_on);
+    assert!(matches!(refused, Err(Error::Unsupported { .. })), "{refused:?}");
+    assert_eq!(files, [[], []]);
+}
+
 #[test]
 fn a_full_disk_has_the_kernel() {
     let memory = machine(usual);

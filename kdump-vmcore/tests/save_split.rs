@@ -209,8 +209,15 @@ fn files_get_their_names_when_they_are_whole() {
     same(&opened(&files), &source);
     assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 3);
 
-    let twice = [names[0].clone(), names[0].clone()];
-    assert!(save_split(&source, &twice, options(None, 1), &mut go_on).is_err());
+    let (mut refused, new) = (Vec::new(), directory.join("new"));
+    for names in [&[new.clone(), new][..], &[]] {
+        let failure = save_split(&source, names, options(None, 1), &mut go_on).unwrap_err();
+        assert_eq!((failure.destination, failure.failure.kept), (None, None));
+        refused.push(failure.failure.error);
+    }
+    let reasons = ["two parts of one dump would be the same file", "a set of parts has one file at least"];
+    assert_eq!(refused, reasons.map(|reason| Error::Refused { reason }));
+    assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 3);
     // A part of the source is never written over.
     let parts =
         names.iter().map(|name| Box::new(kdump_vmcore::open_dump_file(name).unwrap()) as Box<dyn ReadAt>);
