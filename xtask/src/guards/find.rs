@@ -72,7 +72,7 @@ impl Found {
         };
         let otherwise = behind.get(end.saturating_add(1)).is_some_and(|next| is_word(next, "else"));
         let (Some(first), Some(last)) = (condition.first(), condition.last()) else { return };
-        if otherwise || !leaves(body) {
+        if otherwise || is_arm(condition) || !leaves(body) {
             return;
         }
         if constant {
@@ -102,6 +102,13 @@ fn is_body(tokens: &[TokenTree], at: usize) -> bool {
         _ => false,
     };
     tokens.get(at).and_then(braces).is_some() && !tokens.get(at.saturating_add(1)).is_some_and(goes_on)
+}
+
+/// Whether the `if` stands behind a pattern: what follows its condition is the body of an arm.
+fn is_arm(condition: &[TokenTree]) -> bool {
+    condition
+        .windows(2)
+        .any(|pair| matches!(pair, [equal, greater] if is_sign(equal, '=') && is_sign(greater, '>')))
 }
 
 /// Whether the last statement of a block leaves the function, the loop or the turn.
@@ -163,6 +170,7 @@ mod tests {
             "fn f() { if a { return 1 } else if b { return 2 } else { return 3 } }",
             "#[cfg(test)] mod tests { fn f() { if a { return; } } }",
             "#[test] fn f() { if a { return; } }",
+            "fn f() { match a { B { c } if c == d => { return; } _ => {} } }",
         ] {
             assert!(conditions(text).is_empty(), "{text}");
         }
