@@ -3,12 +3,14 @@
 mod lanes;
 mod process;
 
+use std::collections::BTreeSet;
+
 use crate::args::Args;
 use crate::error::{Context, Error, Result, usage};
 use crate::progress::{self, Clock, Row};
 use crate::{
-    capi, consumers, crash, crash_note, formats, fuzz, header, layers, licences, miri, nostd, purgatory,
-    repo, rooms, rust, rust_kernel, setup, shell, soak, targets,
+    capi, consumers, crash, crash_note, formats, fuzz, header, layers, licences, metadata, miri, nostd,
+    purgatory, repo, rooms, rust, rust_kernel, setup, shell, soak, targets,
 };
 use lanes::{Lane, Step};
 
@@ -22,11 +24,11 @@ const STEPS: &[Step] = &[
     alone("setup", Lane::Any, || setup::run(&[])),
     step("fmt", Lane::Builds, || cargo(&["fmt", "--all", "--check"])),
     step("clippy", Lane::Builds, clippy),
-    step("test", Lane::Builds, || cargo(&["test", "--workspace", "--no-fail-fast"])),
-    // Examples with tests of their own are compiled by the step above, but not run.
-    step("examples", Lane::Builds, || cargo(&["test", "--workspace", "--examples"])),
+    step("test", Lane::Builds, test),
+    step("cost and faults", Lane::Builds, costly),
     step("doc", Lane::Builds, doc),
     step("nostd", Lane::Builds, || nostd::run(&[])),
+    step("codecs", Lane::Builds, nostd::codecs),
     step("crash-note", Lane::Builds, || crash_note::run(&[])),
     step("layers", Lane::Builds, || layers::run(&[])),
     step("rooms", Lane::Builds, || rooms::run(&["--check".to_owned()])),
@@ -67,8 +69,11 @@ const fn behind(name: &'static str, lane: Lane, needs: &'static [&'static str], 
 }
 
 /// The steps of `cargo xtask check`: those that find most mistakes in little time.
-const QUICK: &[&str] =
-    &["fmt", "clippy", "test", "doc", "nostd", "layers", "rooms", "licences", "purgatory", "header"];
+const QUICK: &[&str] = &["fmt", "clippy", "test", "doc", "nostd", "layers", "rooms", "purgatory", "header"];
+
+/// The tests that let the tool work on what costs most and fail wherever it can fail: unoptimised they
+/// take more time of a processor than all others together.
+const COSTLY: (&str, &[&str]) = ("kdump", &["cost", "faults"]);
 
 /// Every step, or with `--only STEP,STEP…` these, each in a process of its own whose output is shown
 /// when it has ended; a single step here and now.
@@ -143,6 +148,30 @@ fn preflight_soak() -> Result {
     soak::run(&args.map(str::to_owned))
 }
 
+/// All tests but [`COSTLY`], those of the examples too.
+fn test() -> Result {
+    let mut cargo = rust::cargo()?;
+    cargo.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--examples"]);
+    let (of, costly) = COSTLY;
+    let quick = |(package, test): &(String, String)| package != of || !costly.contains(&test.as_str());
+    let files: BTreeSet<String> =
+        metadata::tests()?.into_iter().filter(quick).map(|(_, test)| test).collect();
+    files.iter().for_each(|test| _ = cargo.args(["--test", test]));
+    let outcome = shell::run(&mut cargo);
+    self::cargo(&["test", "--workspace", "--no-fail-fast", "--doc"])?;
+    outcome
+}
+
+/// [`COSTLY`], by the program that the formats are compared with. What it takes on a loaded machine is
+/// written, not judged: `amplify` does that.
+fn costly() -> Result {
+    let (package, tests) = COSTLY;
+    let mut cargo = rust::cargo()?;
+    cargo.args(["test", "--no-fail-fast", "--profile", "lab", "--package", package]);
+    tests.iter().for_each(|test| _ = cargo.args(["--test", test]));
+    shell::run(cargo.env("KDUMP_COST_TABLE", repo::scratch("cost")?.join("table")))
+}
+
 fn clippy() -> Result {
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
 }
@@ -159,7 +188,18 @@ fn cargo(args: &[&str]) -> Result {
 
 #[cfg(test)]
 mod tests {
-    use super::{QUICK, STEPS, chosen};
+    use super::{COSTLY, QUICK, STEPS, chosen, metadata};
+
+    /// One that was renamed would be run unoptimised again; one that was moved, not at all.
+    #[test]
+    fn the_costly_tests_exist() {
+        let (package, tests) = COSTLY;
+        let known = metadata::tests().unwrap();
+        for test in tests {
+            let owners: Vec<_> = known.iter().filter(|(_, name)| name == test).collect();
+            assert!(owners.len() == 1 && owners[0].0 == package, "{test}: {owners:?}");
+        }
+    }
 
     #[test]
     fn the_quick_steps_exist() {

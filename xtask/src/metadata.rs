@@ -3,7 +3,7 @@
 use core::fmt;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::{Context, Result};
 use crate::{repo, rust, shell};
@@ -30,11 +30,28 @@ impl fmt::Display for Package {
 
 /// Every package in the lock file of the workspace.
 pub(crate) fn packages() -> Result<Vec<Package>> {
+    said(&[])?.iter().map(package).collect()
+}
+
+/// Package and name of each file of tests in the workspace.
+pub(crate) fn tests() -> Result<Vec<(String, String)>> {
+    let text = |value: &Value, name| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    let mut tests = Vec::new();
+    for package in said(&["--no-deps"])? {
+        let name = text(&package, "name").context("a package without a name")?;
+        let targets = package.get("targets").and_then(Value::as_array).into_iter().flatten();
+        let files = targets.filter(|target| target.get("kind") == Some(&json!(["test"])));
+        tests.extend(files.filter_map(|target| Some((name.clone(), text(target, "name")?))));
+    }
+    Ok(tests)
+}
+
+/// The packages that `cargo metadata` tells of.
+fn said(options: &[&str]) -> Result<Vec<Value>> {
     let mut cargo = rust::cargo()?;
-    cargo.args(["metadata", "--quiet", "--format-version", "1"]);
+    cargo.args(["metadata", "--quiet", "--format-version", "1"]).args(options);
     let document: Value = serde_json::from_slice(&shell::stdout(&mut cargo)?).context("metadata")?;
-    let packages = document.get("packages").and_then(Value::as_array).context("no packages")?;
-    packages.iter().map(package).collect()
+    document.get("packages").and_then(Value::as_array).cloned().context("no packages")
 }
 
 /// Where a package of the workspace lives, from the root.

@@ -5,7 +5,7 @@ mod mutants;
 use crate::args::Args;
 use crate::error::{Result, usage};
 use crate::progress::{self, Clock, Row};
-use crate::{crash, fuzz, guards, miri, rust, rust_kernel, shell, soak};
+use crate::{crash, fuzz, guards, miri, rust, rust_kernel, shell, soak, targets};
 
 /// Seconds for each fuzz target.
 const SECONDS: u64 = 600;
@@ -50,7 +50,7 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "miri",
-        about: "all of kdump-vmcore that needs neither files nor C code, under Miri",
+        about: "kdump-elf, and all of kdump-vmcore that needs neither files nor C code, under Miri",
         run: |_| miri::whole(),
     },
     Part {
@@ -72,6 +72,11 @@ const PARTS: &[Part] = &[
         name: "crash",
         about: "crashes of each kernel, with either paging, with backup, by each loader",
         run: |_| each(CRASHES, crash::run),
+    },
+    Part {
+        name: "targets",
+        about: "every test where words and byte order are others; all of it for the oldest Rust",
+        run: |_| targets::run(&["--all".to_owned()]),
     },
     Part { name: "loop-device", about: "saving to a real block device, as root", run: |_| loop_device() },
     Part {

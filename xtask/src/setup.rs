@@ -4,7 +4,9 @@ use crate::apt::{self, Need};
 use crate::args::Args;
 use crate::error::Result;
 use crate::progress::Clock;
-use crate::{abi, bench, capi, consumers, crash, crash_note, formats, nostd, rust, rust_kernel, targets};
+use crate::{
+    abi, bench, capi, consumers, crash, crash_note, formats, nostd, rust, rust_kernel, targets, tools,
+};
 
 /// What tests of the crates compare with, or need to run at all.
 const TEST_NEEDS: &[Need] = &[
@@ -42,6 +44,8 @@ pub(crate) fn run(args: &[String]) -> Result {
     targets::prepare()?;
     rust::nightly()?;
     rust::ensure_components(Some(rust::NIGHTLY), &["miri", "rust-src"])?;
+    clock.say("programs of crates.io");
+    tools::prepare()?;
     clock.say("Debian kernels and kdump-tools, unpacked below the target directory");
     crash::fetch_packages(clock)?;
     clock.say("ready: try cargo xtask crash");

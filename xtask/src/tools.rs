@@ -21,6 +21,11 @@ pub(crate) const CARGO_DENY: Tool =
     Tool { name: "cargo-deny", version: "0.20.2", options: &["--no-default-features"] };
 pub(crate) const CARGO_FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2", options: &[] };
 
+/// Installs all of them.
+pub(crate) fn prepare() -> Result {
+    [CBINDGEN, CARGO_DENY, CARGO_FUZZ].iter().try_for_each(|tool| tool.path().map(drop))
+}
+
 impl Tool {
     /// Its path, after it was installed if it was not there.
     pub(crate) fn path(&self) -> Result<PathBuf> {
@@ -33,6 +38,7 @@ impl Tool {
             // They run for seconds: optimising them would take a minute each.
             install.args(["install", "--quiet", "--locked", "--force", "--debug"]).args(self.options);
             install.args(["--version", self.version, self.name]);
+            install.env("CARGO_PROFILE_DEV_DEBUG", "0");
             shell::run(install.arg("--root").arg(&root))?;
         }
         Ok(program)
