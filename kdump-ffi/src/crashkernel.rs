@@ -85,7 +85,7 @@ pub extern "C" fn libkdump_crashkernel_parse(
         let (cmdline, arch) = (cmdline.get("cmdline")?, kdump_ffi_core::arch(arch)?);
         let missing = kdump_ffi_core::Failure::NotFound { what: "request for a crash region" };
         let found = CrashkernelRequest::parse(cmdline, ram, arch)?.ok_or(missing)?;
-        let CrashkernelRequest { size, base, high, low, cma } = found;
+        let CrashkernelRequest { size, base, high, low, cma, .. } = found;
         let flag = |set: bool, flag: u32| if set { flag } else { 0 };
         let flags = flag(base.is_some(), LIBKDUMP_CRASHKERNEL_BASE)
             | flag(high, LIBKDUMP_CRASHKERNEL_HIGH)
@@ -114,13 +114,11 @@ pub extern "C" fn libkdump_crashkernel_reserve(
         let all = LIBKDUMP_CRASHKERNEL_BASE | LIBKDUMP_CRASHKERNEL_HIGH | LIBKDUMP_CRASHKERNEL_LOW;
         known_flags("flags", flags, all)?;
         let given = |flag: u32, value: u64| (flags & flag != 0).then_some(value);
-        let request = CrashkernelRequest {
-            size: main,
-            base: given(LIBKDUMP_CRASHKERNEL_BASE, base),
-            high: flags & LIBKDUMP_CRASHKERNEL_HIGH != 0,
-            low: given(LIBKDUMP_CRASHKERNEL_LOW, low),
-            cma,
-        };
+        let request = CrashkernelRequest::new(main)
+            .base(given(LIBKDUMP_CRASHKERNEL_BASE, base))
+            .high(flags & LIBKDUMP_CRASHKERNEL_HIGH != 0)
+            .low(given(LIBKDUMP_CRASHKERNEL_LOW, low))
+            .cma(cma);
         let limits = CrashkernelLimits::of(handle.machine.arch).ok_or(Failure::Unsupported {
             what: "this architecture places the crash region by rules that are not known here",
         })?;

@@ -25,7 +25,7 @@ pub(crate) fn apply(image: &mut LinkedImage, arch: Arch, handover: &Handover<'_>
     image.set("sha256_digest", &digest(handover.regions))?;
     // Ours; an object without it decides by itself.
     set(image, "sha_instructions", &u32::from(handover.sha_instructions).to_le_bytes(), false)?;
-    mismatch(image, handover.on_mismatch)?;
+    mismatch(image, arch, handover.on_mismatch)?;
     backup(image, handover.backup)?;
     match arch {
         Arch::Arm64 => arm64::serial(image, handover.serial),
@@ -34,11 +34,12 @@ pub(crate) fn apply(image: &mut LinkedImage, arch: Arch, handover: &Handover<'_>
 }
 
 /// An object without `mismatch_action` halts; to continue is then to check nothing.
-fn mismatch(image: &mut LinkedImage, action: MismatchAction) -> Result<(), Error> {
+fn mismatch(image: &mut LinkedImage, arch: Arch, action: MismatchAction) -> Result<(), Error> {
     let number: u32 = match action {
         MismatchAction::Halt => 0,
         MismatchAction::Reset => 1,
         MismatchAction::Continue => 2,
+        _ => return Err(Error::Unsupported { what: "this action on a mismatch", arch }),
     };
     let known = image.contains("mismatch_action");
     let skip = !known && action == MismatchAction::Continue;

@@ -100,6 +100,7 @@ impl Fit {
 
 /// What the estimate is made from.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct NeedInputs<'a> {
     /// The architecture of the capture kernel.
     pub arch: Arch,
@@ -118,6 +119,29 @@ pub struct NeedInputs<'a> {
     /// The last address of RAM the machine has. The capture kernel learns of memory it is not given
     /// from the firmware's tables, and sets bounce buffers aside for it.
     pub machine_last: u64,
+}
+
+impl<'a> NeedInputs<'a> {
+    /// One CPU, no ramdisk and no other segments, on a machine without RAM behind what the capture kernel is given.
+    #[must_use]
+    pub fn new(
+        arch: Arch,
+        kernel: (u64, Basis, String),
+        cmdline: &'a CommandLine,
+        ram: &'a RangeSet,
+    ) -> Self {
+        let machine_last = ram.iter().next_back().map_or(0, |range| range.last());
+        Self { arch, kernel, initrd: None, cpus: 1, parts: (0, Basis::Exact), cmdline, ram, machine_last }
+    }
+}
+
+setters! {
+    NeedInputs<'a> {
+        initrd: Option<&'a InitrdSize>,
+        cpus: u64,
+        parts: (u64, Basis),
+        machine_last: u64,
+    }
 }
 
 /// What kernels of an architecture take, beside what their images tell.

@@ -21,6 +21,7 @@ const RAM_GRANULE: u64 = 128 << 20;
 
 /// What `crashkernel=` asks for on a machine with a given amount of RAM.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CrashkernelRequest {
     /// Bytes of the main region.
     pub size: u64,
@@ -35,7 +36,22 @@ pub struct CrashkernelRequest {
     pub cma: u64,
 }
 
+setters! {
+    CrashkernelRequest {
+        base: Option<u64>,
+        high: bool,
+        low: Option<u64>,
+        cma: u64,
+    }
+}
+
 impl CrashkernelRequest {
+    /// A main region of `size` bytes, with everything else left to the kernel.
+    #[must_use]
+    pub const fn new(size: u64) -> Self {
+        Self { size, base: None, high: false, low: None, cma: 0 }
+    }
+
     /// Reads a command line as a kernel with `ram` bytes of RAM does.
     ///
     /// `crashkernel=` counts wherever it stands, up to the next blank, and of each kind

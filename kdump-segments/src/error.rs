@@ -333,6 +333,7 @@ pub enum Error {
 
 /// What all parts of a plan need together, in a crash region too small for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AllParts {
     /// Bytes of all parts; 0 when no larger region would hold them.
     pub total: u64,

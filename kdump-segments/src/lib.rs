@@ -44,6 +44,9 @@
 
 extern crate alloc;
 
+#[macro_use]
+mod setters;
+
 mod crashkernel;
 mod errno;
 mod error;

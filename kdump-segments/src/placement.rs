@@ -18,6 +18,7 @@ pub enum Direction {
 
 /// What one part needs.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Request {
     /// Its name in messages.
     pub part: &'static str,
@@ -31,6 +32,22 @@ pub struct Request {
     pub max: u64,
     /// Which end to prefer.
     pub direction: Direction,
+}
+
+impl Request {
+    /// Anywhere in the region, on whole pages.
+    #[must_use]
+    pub const fn new(part: &'static str, size: u64, direction: Direction) -> Self {
+        Self { part, size, align: 1, min: 0, max: u64::MAX, direction }
+    }
+}
+
+setters! {
+    Request {
+        align: u64,
+        min: u64,
+        max: u64,
+    }
 }
 
 /// The free memory of a crash region and what was taken from it.

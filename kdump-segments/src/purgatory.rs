@@ -120,6 +120,7 @@ pub struct Serial {
 
 /// Where the registers of a serial port are; of which kind it is, goes with the architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SerialPort {
     /// First I/O port of a 16550, 0x3f8 for COM1.
     Port(u16),
@@ -129,6 +130,7 @@ pub enum SerialPort {
 
 /// What the purgatory does when the loaded image was damaged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MismatchAction {
     /// Stop for ever, so that nothing is destroyed and the state can be examined.
     #[default]

@@ -187,27 +187,18 @@ const GUESTS: [Guest; 4] = [
 
 impl Guest {
     fn need(&self, mib: u64, cmdline: &str) -> CaptureNeed {
-        let initrd = InitrdSize {
-            packed: self.packed,
-            unpacked: self.unpacked,
-            basis: Basis::Exact,
-            window: (2 << 20) + (512 << 10),
-            source: "zstd".into(),
-            defects: Vec::new(),
-        };
+        let mut initrd = InitrdSize::of(&[]);
+        (initrd.packed, initrd.unpacked, initrd.basis) = (self.packed, self.unpacked, Basis::Exact);
+        initrd.window = (2 << 20) + (512 << 10);
         let end = 0x3f00_0000;
-        CaptureNeed::estimate(&NeedInputs {
-            arch: Arch::X86_64,
-            kernel: (self.kernel, Basis::Exact, String::new()),
-            initrd: Some(&initrd),
-            cpus: 2,
-            parts: (48 << 10, Basis::Exact),
-            cmdline: &CommandLine::new(cmdline).unwrap(),
-            ram: &ram(end - mib * MIB, mib * MIB),
-            machine_last: 0x3ffd_bfff,
-        })
-        .unwrap()
-        .unwrap()
+        let (cmdline, ram) = (CommandLine::new(cmdline).unwrap(), ram(end - mib * MIB, mib * MIB));
+        let kernel = (self.kernel, Basis::Exact, String::new());
+        let inputs = NeedInputs::new(Arch::X86_64, kernel, &cmdline, &ram)
+            .initrd(Some(&initrd))
+            .cpus(2)
+            .parts((48 << 10, Basis::Exact))
+            .machine_last(0x3ffd_bfff);
+        CaptureNeed::estimate(&inputs).unwrap().unwrap()
     }
 }
 
@@ -268,18 +259,11 @@ fn the_command_line_decides_about_cpus_and_the_root_file_system() {
 #[test]
 fn memory_above_4_gib_takes_bounce_buffers() {
     let need_on = |machine_last, start, line: &str| {
-        CaptureNeed::estimate(&NeedInputs {
-            arch: Arch::X86_64,
-            kernel: (50 * MIB, Basis::Exact, String::new()),
-            initrd: None,
-            cpus: 1,
-            parts: (0, Basis::Exact),
-            cmdline: &CommandLine::new(line).unwrap(),
-            ram: &ram(start, 256 * MIB),
-            machine_last,
-        })
-        .unwrap()
-        .unwrap()
+        let kernel = (50 * MIB, Basis::Exact, String::new());
+        let (line, ram) = (CommandLine::new(line).unwrap(), ram(start, 256 * MIB));
+        let inputs = NeedInputs::new(Arch::X86_64, kernel, &line, &ram);
+        assert_eq!(inputs.machine_last, start + 256 * MIB - 1, "that of the RAM, unless another is told");
+        CaptureNeed::estimate(&inputs.machine_last(machine_last)).unwrap().unwrap()
     };
     let need = |start, line| need_on(start + 256 * MIB, start, line);
     // The region may be low: the guest of two nodes and 6 GiB had its buffers in 192 MiB below 3 GiB.
@@ -294,17 +278,9 @@ fn memory_above_4_gib_takes_bounce_buffers() {
 }
 
 fn other_arch(arch: Arch) -> Option<CaptureNeed> {
-    CaptureNeed::estimate(&NeedInputs {
-        arch,
-        kernel: (50 * MIB, Basis::Exact, String::new()),
-        initrd: None,
-        cpus: 1,
-        parts: (0, Basis::Exact),
-        cmdline: &CommandLine::default(),
-        ram: &ram(GIB, GIB),
-        machine_last: 4 * GIB - 1,
-    })
-    .unwrap()
+    let (cmdline, ram) = (CommandLine::default(), ram(GIB, GIB));
+    let inputs = NeedInputs::new(arch, (50 * MIB, Basis::Exact, String::new()), &cmdline, &ram);
+    CaptureNeed::estimate(&inputs.machine_last(4 * GIB - 1)).unwrap()
 }
 
 #[test]

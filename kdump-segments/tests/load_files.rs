@@ -146,12 +146,9 @@ fn judged(change: impl FnOnce(&mut Case)) -> Report {
     let size = image.len() as u64;
     let mut case = Case { image, size, initrd: 3 << 20, cmdline: 100, machine, environment };
     change(&mut case);
-    let candidate = FileCandidate {
-        head: &case.image[..case.image.len().min(0x1_0000)],
-        kernel_size: case.size,
-        initrd_size: case.initrd,
-        cmdline_len: case.cmdline,
-    };
+    let candidate = FileCandidate::new(&case.image[..case.image.len().min(0x1_0000)], case.size)
+        .initrd_size(case.initrd)
+        .cmdline_len(case.cmdline);
     check_files(&candidate, &case.machine, &case.environment).unwrap()
 }
 

@@ -15,7 +15,7 @@ fn parse(cmdline: &str, ram: u64) -> Result<Option<CrashkernelRequest>, Error> {
 }
 
 fn plain(size: u64) -> CrashkernelRequest {
-    CrashkernelRequest { size, base: None, high: false, low: None, cma: 0 }
+    CrashkernelRequest::new(size)
 }
 
 #[test]
@@ -46,14 +46,14 @@ fn numbers_are_read_like_the_kernel() {
 
 #[test]
 fn accepted_words() {
-    let high = |size, low| CrashkernelRequest { high: true, low, ..plain(size) };
+    let high = |size, low| plain(size).high(true).low(low);
     for (cmdline, ram, request) in [
         ("", G, None),
         ("ro quiet", G, None),
         ("crashkernel=160M ro", G, Some(plain(160 * M))),
-        ("crashkernel=64M@16M", G, Some(CrashkernelRequest { base: Some(16 * M), ..plain(64 * M) })),
+        ("crashkernel=64M@16M", G, Some(plain(64 * M).base(Some(16 * M)))),
         ("crashkernel=64M@0", G, Some(plain(64 * M))),
-        ("crashkernel=64M@16Mjunk", G, Some(CrashkernelRequest { base: Some(16 * M), ..plain(64 * M) })),
+        ("crashkernel=64M@16Mjunk", G, Some(plain(64 * M).base(Some(16 * M)))),
         ("crashkernel=128M crashkernel=256M", G, Some(plain(256 * M))),
         // Found inside another word and inside quotes.
         ("nocrashkernel=96M", G, Some(plain(96 * M))),
@@ -68,23 +68,15 @@ fn accepted_words() {
         // Ranges behind the one that matches are not read.
         ("crashkernel=1G-4G:192M,what", 2 * G, Some(plain(192 * M))),
         ("crashkernel=1G-4G:0,4G-:1G", 2 * G, None),
-        (
-            "crashkernel=1G-4G:192M,4G-:256M@32M",
-            2 * G,
-            Some(CrashkernelRequest { base: Some(32 * M), ..plain(192 * M) }),
-        ),
+        ("crashkernel=1G-4G:192M,4G-:256M@32M", 2 * G, Some(plain(192 * M).base(Some(32 * M)))),
         ("crashkernel=1G,high", 8 * G, Some(high(G, None))),
         ("crashkernel=1G,high crashkernel=72M,low", 8 * G, Some(high(G, Some(72 * M)))),
         ("crashkernel=0,low crashkernel=1G,high", 8 * G, Some(high(G, Some(0)))),
         ("crashkernel=72M,low", 8 * G, None),
         // A plain word wins over high and low, wherever it stands.
         ("crashkernel=256M crashkernel=1G,high crashkernel=72M,low", 8 * G, Some(plain(256 * M))),
-        ("crashkernel=256M crashkernel=1G,cma", 8 * G, Some(CrashkernelRequest { cma: G, ..plain(256 * M) })),
-        (
-            "crashkernel=1G,high crashkernel=2G,cma crashkernel=1G,cma",
-            8 * G,
-            Some(CrashkernelRequest { cma: G, ..high(G, None) }),
-        ),
+        ("crashkernel=256M crashkernel=1G,cma", 8 * G, Some(plain(256 * M).cma(G))),
+        ("crashkernel=1G,high crashkernel=2G,cma crashkernel=1G,cma", 8 * G, Some(high(G, None).cma(G))),
     ] {
         assert_eq!(parse(cmdline, ram).unwrap(), request, "{cmdline} with {ram:#x} of RAM");
     }

@@ -27,6 +27,7 @@ pub(crate) fn serial(image: &mut LinkedImage, port: Option<Serial>) -> Result<()
             return refused("a serial port behind I/O ports: give the address of a PL011's registers");
         }
         Some(Serial { port: SerialPort::Mmio(address), .. }) => address,
+        Some(_) => return refused("a serial port of this kind"),
     };
     image.set("arm64_sink", &sink.to_le_bytes())
 }
@@ -38,5 +39,6 @@ pub(crate) fn check_action(action: MismatchAction) -> Result<(), Error> {
         MismatchAction::Reset => {
             Err(Error::Unsupported { what: "resetting the machine on a mismatch", arch: Arch::Arm64 })
         }
+        _ => Err(Error::Unsupported { what: "this action on a mismatch", arch: Arch::Arm64 }),
     }
 }

@@ -18,6 +18,7 @@ pub(crate) fn serial(image: &mut LinkedImage, port: Option<Serial>) -> Result<()
     let base = match port {
         SerialPort::Port(base) => base,
         SerialPort::Mmio(address) => return Err(Error::SerialPort { address, arch: Arch::X86_64 }),
+        _ => return Err(Error::Unsupported { what: "a serial port of this kind", arch: Arch::X86_64 }),
     };
     if let Some(baud) = baud.filter(|baud| BAUD_MAX.checked_rem(*baud) != Some(0)) {
         return Err(Error::Baud { baud, limit: BAUD_MAX });

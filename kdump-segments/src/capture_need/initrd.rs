@@ -26,6 +26,7 @@ const PAGE: u64 = 4096;
 
 /// What unpacking an initial ramdisk takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct InitrdSize {
     /// Bytes of the file.
     pub packed: u64,

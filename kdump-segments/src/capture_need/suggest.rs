@@ -144,7 +144,7 @@ fn asked_high(machine: &Machine) -> Result<bool, Error> {
 /// Why the running kernel could not reserve that, as far as its memory map tells.
 fn no_place(machine: &Machine, size: u64, base: Option<u64>, high: bool) -> Result<Option<String>, Error> {
     let Some(limits) = CrashkernelLimits::of(machine.arch) else { return Ok(None) };
-    let request = CrashkernelRequest { size, base, high, low: None, cma: 0 };
+    let request = CrashkernelRequest::new(size).base(base).high(high);
     let free = machine.free_at_boot()?;
     Ok(request.would_reserve(&free, &limits).err().map(|error| error.to_string()))
 }

@@ -29,6 +29,7 @@ const PROTOCOL_64: u16 = 0x20c;
 
 /// The arguments of a kexec_file_load(2) call, as far as rules look at them.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct FileCandidate<'a> {
     /// The beginning of the kernel image: all of it, or 64 KiB.
     pub head: &'a [u8],
@@ -38,6 +39,21 @@ pub struct FileCandidate<'a> {
     pub initrd_size: u64,
     /// Bytes of the command line without its NUL, before the kernel adds to it.
     pub cmdline_len: u64,
+}
+
+impl<'a> FileCandidate<'a> {
+    /// A kernel alone, with an empty command line.
+    #[must_use]
+    pub const fn new(head: &'a [u8], kernel_size: u64) -> Self {
+        Self { head, kernel_size, initrd_size: 0, cmdline_len: 0 }
+    }
+}
+
+setters! {
+    FileCandidate<'a> {
+        initrd_size: u64,
+        cmdline_len: u64,
+    }
 }
 
 /// What a rule looks at.

@@ -71,12 +71,9 @@ impl FileLoad {
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub fn preflight(&self, machine: &Machine, environment: &Environment) -> Result<Report, Error> {
-        let candidate = FileCandidate {
-            head: &self.head,
-            kernel_size: self.kernel.size(),
-            initrd_size: self.initrd.as_ref().map_or(0, ImageFile::size),
-            cmdline_len: self.cmdline.as_str().len() as u64,
-        };
+        let candidate = FileCandidate::new(&self.head, self.kernel.size())
+            .initrd_size(self.initrd.as_ref().map_or(0, ImageFile::size))
+            .cmdline_len(self.cmdline.as_str().len() as u64);
         let mut report = check_files(&candidate, machine, environment)?;
         let name = self.kernel.path().display().to_string();
         for finding in report.findings.iter_mut().filter(|finding| finding.rule.starts_with("image")) {

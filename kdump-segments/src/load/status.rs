@@ -8,12 +8,13 @@ use alloc::vec::Vec;
 
 use kdump_elf::PhysRange;
 
-use crate::capture_need::Fit;
+use crate::capture_need::{CaptureNeed, Fit};
 use crate::machine::{Root, read_text};
 use crate::{Error, KexecState, Machine};
 
 /// What a loader notes about a load, since the kernel shows only that something is loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoadRecord {
     /// Bytes the capture kernel is estimated to need.
     pub need: u64,
@@ -25,6 +26,20 @@ pub struct LoadRecord {
     pub kernel: String,
     /// The file of the initial ramdisk.
     pub initrd: Option<String>,
+}
+
+impl LoadRecord {
+    /// What `need` says of a load into a region of `reserved` bytes, without an initial ramdisk.
+    #[must_use]
+    pub fn new(need: &CaptureNeed, reserved: u64, kernel: String) -> Self {
+        Self { need: need.total(), room: need.room, reserved, kernel, initrd: None }
+    }
+}
+
+setters! {
+    LoadRecord {
+        initrd: Option<String>,
+    }
 }
 
 /// The state of kdump on a machine.

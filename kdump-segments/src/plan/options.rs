@@ -79,32 +79,20 @@ impl Default for PlanOptions {
     }
 }
 
-/// A setter for each field, named as it is.
-macro_rules! setters {
-    ($($field:ident: $type:ty,)*) => {
-        impl PlanOptions {$(
-            #[doc = concat!("Sets `", stringify!($field), "`.")]
-            #[must_use]
-            pub fn $field(mut self, $field: $type) -> Self {
-                self.$field = $field;
-                self
-            }
-        )*}
-    };
-}
-
 setters! {
-    cmdline: String,
-    reuse_cmdline: bool,
-    backup: BackupPolicy,
-    entry_32bit: bool,
-    memmap_cmdline: bool,
-    no_efi: bool,
-    hotplug: bool,
-    mem_min: Option<u64>,
-    mem_max: Option<u64>,
-    elf32: bool,
-    rng_seed: Option<[u8; 32]>,
-    serial: Option<Serial>,
-    on_mismatch: MismatchAction,
+    PlanOptions {
+        cmdline: String,
+        reuse_cmdline: bool,
+        backup: BackupPolicy,
+        entry_32bit: bool,
+        memmap_cmdline: bool,
+        no_efi: bool,
+        hotplug: bool,
+        mem_min: Option<u64>,
+        mem_max: Option<u64>,
+        elf32: bool,
+        rng_seed: Option<[u8; 32]>,
+        serial: Option<Serial>,
+        on_mismatch: MismatchAction,
+    }
 }

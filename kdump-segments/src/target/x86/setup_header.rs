@@ -57,6 +57,7 @@ const XLF_5LEVEL: u16 = 0x20;
 /// The fields of the setup header that decide where and how a kernel is entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are those of the boot protocol, one to one")]
+#[non_exhaustive]
 pub struct SetupHeader {
     /// Sectors of real-mode code behind the boot sector; the 0 that means 4 is resolved.
     pub setup_sects: u8,

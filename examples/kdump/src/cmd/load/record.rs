@@ -20,9 +20,7 @@ pub(super) fn note(matches: &ArgMatches, need: Option<&CaptureNeed>, reserved: u
                 crate::terminal::tell!("kdump load: warning: {need}; {}", hint::SUGGEST);
             }
             let kernel = path("kernel").unwrap_or_default();
-            let record =
-                LoadRecord { need: need.total(), room: need.room, reserved, kernel, initrd: path("initrd") };
-            record.write(root)
+            LoadRecord::new(need, reserved, kernel).initrd(path("initrd")).write(root)
         }
         // An earlier load's note would be believed.
         None => LoadRecord::remove(root),
