@@ -74,7 +74,24 @@ impl SavePlan<'_> {
     #[cfg(feature = "std")]
     pub(super) fn fixed(&self) -> Result<Fixed<'_>, Error> {
         let stub = stub(self.dump.encoding(), self.dump.facts().e_machine)?;
-        Ok(Fixed { head: &self.head, note: &self.note, stub, data: self.head.len() as u64 })
+        let ended = [self.ended_head(false)?, self.ended_head(true)?];
+        Ok(Fixed { head: &self.head, note: &self.note, stub, ended, data: self.head.len() as u64 })
+    }
+
+    /// What a finished file begins with, up to the block with the end of the program header of the notes; `whole` has
+    /// no note of ours.
+    fn ended_head(&self, whole: bool) -> Result<Vec<u8>, Error> {
+        let entry = usize::from(self.dump.encoding().phdr_size());
+        let entry = self.note.phdr_at..self.note.phdr_at.saturating_add(entry);
+        let mut head = Vec::new();
+        let blocks = self.head.get(..entry.end.next_multiple_of(BLOCK)).unwrap_or_default();
+        append(&mut head, "the header of the new file", blocks)?;
+        if whole {
+            let place = head.get_mut(entry).unwrap_or_default();
+            self.note.whole.encode(self.dump.encoding(), place).map_err(elf("new program header"))?;
+        }
+        mark(&mut head, false)?;
+        Ok(head)
     }
 
     /// As [`SavePlan::copy`], into a file that is written up to `good`.
@@ -282,18 +299,9 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
         }
         self.sink.write_all_at(blocks.start as u64, &self.note)?;
         // The program header of the notes, in one or two blocks, with the first one last.
-        let entry = usize::from(plan.dump.encoding().phdr_size());
-        let entry = plan.note.phdr_at..plan.note.phdr_at.saturating_add(entry);
-        let end = entry.end.next_multiple_of(BLOCK);
-        let mut head = Vec::new();
-        append(&mut head, "the header of the new file", plan.head.get(..end).unwrap_or_default())?;
-        if whole {
-            let place = head.get_mut(entry.clone()).unwrap_or_default();
-            plan.note.whole.encode(plan.dump.encoding(), place).map_err(elf("new program header"))?;
-        }
-        mark(&mut head, false)?;
+        let head = plan.ended_head(whole)?;
         let (first, rest) = head.split_at_checked(BLOCK).unwrap_or_default();
-        let skip = (entry.start & !BLOCK.saturating_sub(1)).saturating_sub(BLOCK).min(rest.len());
+        let skip = (plan.note.phdr_at & !BLOCK.saturating_sub(1)).saturating_sub(BLOCK).min(rest.len());
         let behind = rest.get(skip..).unwrap_or_default();
         if !behind.is_empty() {
             self.sink.write_all_at(BLOCK.saturating_add(skip) as u64, behind)?;

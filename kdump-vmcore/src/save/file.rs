@@ -280,11 +280,11 @@ impl<'d> Plan<'d> {
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<SaveReport, Interrupted> {
         let early = |error| Interrupted { error, good, size: self.size(), report: Box::default() };
-        let Fixed { head, data, .. } = self.fixed().map_err(early)?;
+        let (head, data) = self.front().map_err(early)?;
         // What nothing vouches for is none.
         file.set_len(good)
             .map_err(|error| early(failed("cut the .incomplete file to what is good")(error)))?;
-        let (head, sink) = (head.len() as u64, Bounded::new(file, options.min_free).behind(good));
+        let sink = Bounded::new(file, options.min_free).behind(good);
         let mut sink = Continued { file, sink, head, data, good, kept: 0, written: 0, misfit: None };
         let mut timed = Timed { sink: &mut sink, write: 0, sync: 0 };
         let mut copied = match self {
@@ -305,6 +305,15 @@ impl<'d> Plan<'d> {
         };
         (report.resumed, report.written) = (sink.kept, sink.written);
         copied
+    }
+
+    /// Bytes of header and notes of a file that can be gone on with, and where its memory begins.
+    fn front(&self) -> Result<(u64, u64), Error> {
+        match self {
+            Self::Elf(plan) => Ok((plan.head.len() as u64, plan.head.len() as u64)),
+            Self::Kdump(plan) => Ok((plan.head.len() as u64, plan.data())),
+            Self::Raw(_) | Self::Flattened(_) => Err(Error::Unsupported { what: NO_RESUME }),
+        }
     }
 
     /// What a file that is gone on with is to begin with.

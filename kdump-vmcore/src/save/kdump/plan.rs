@@ -109,7 +109,7 @@ pub struct KdumpPlan<'d> {
     pub(super) options: KdumpOptions,
     encoding: Encoding,
     /// Both headers and the notes, from offset 0 on, as they are while the file is not finished.
-    pub(super) head: Vec<u8>,
+    pub(in super::super) head: Vec<u8>,
     pub(super) note: NotePlace,
     pub(super) main: Main,
     sub: Sub,
@@ -297,7 +297,7 @@ impl<'d> KdumpPlan<'d> {
     }
 
     /// Offset behind the last descriptor, of the page of zeros.
-    pub(super) fn data(&self) -> u64 {
+    pub(in super::super) fn data(&self) -> u64 {
         self.table().saturating_add(self.pages.saturating_mul(DESC_LEN as u64))
     }
 
