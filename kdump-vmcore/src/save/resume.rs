@@ -196,6 +196,10 @@ impl<W: WriteAt> WriteAt for Continued<'_, W> {
         self.sink.sync()
     }
 
+    fn set_size(&mut self, size: u64) -> Result<(), Error> {
+        self.sink.set_size(size)
+    }
+
     fn finish(&mut self, size: u64) -> Result<(), Error> {
         self.sink.finish(size)
     }

@@ -153,7 +153,7 @@ impl<'d> KdumpPlan<'d> {
         let ram = pages_of(&spans, page_size, |kind| kind != SpanKind::Hole)?;
         let max_mapnr = ram.last().map_or(0, |last| last.end);
         if max_mapnr == 0 {
-            return Err(Error::Corrupt { what: "memory of the dump", value: 0, expected: "a page at least" });
+            return Err(Error::NoMemory);
         }
         if max_mapnr > MAX_MAPNR {
             return Err(Error::TooLarge { what: "number of pages", value: max_mapnr, limit: MAX_MAPNR });
