@@ -514,10 +514,22 @@ pub(super) fn keep(draft: Draft, interrupted: Interrupted, cut: bool) -> SaveFai
     }
     // The error that ended the work is the one to tell; when one of these steps fails nothing is known to be
     // on the disk.
-    let length = if cut { draft.file().set_len(good) } else { Ok(()) };
-    let lasts = length.and_then(|()| draft.file().sync_all());
-    let good = if lasts.is_ok() { good } else { 0 };
+    let length = if cut { end_at(draft.file(), good) } else { Ok(good) };
+    let lasts = length.and_then(|good| draft.file().sync_all().map(|()| good));
+    let good = lasts.unwrap_or(0);
     SaveFailure { error, kept: Some(draft.leave()), good, size, report }
+}
+
+/// Makes the file end at `good`; where it may not be as long as that, which zeros at its end would make it, what it has
+/// is good. Returns where it ends.
+fn end_at(file: &File, good: u64) -> std::io::Result<u64> {
+    match file.set_len(good) {
+        Ok(()) => Ok(good),
+        Err(error) => {
+            let there = file.metadata()?.len();
+            if there <= good { Ok(there) } else { Err(error) }
+        }
+    }
 }
 
 fn save_to_device(
