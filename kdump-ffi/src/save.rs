@@ -204,7 +204,7 @@ pub extern "C" fn libkdump_dump_save(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let options = of_a_file(options.or_default("options")?)?;
+        let options = check(options.or_default("options")?)?;
         let path = path_of(path, "path")?;
         let place = if report.is_given() { Some(report.place("report")?) } else { None };
         let outcome = kdump_vmcore::save(&handle.dump, &path, options, &mut tell(progress, user));
@@ -284,7 +284,7 @@ pub extern "C" fn libkdump_dump_save_estimate(
 ) -> c_int {
     call(error, || {
         let handle = enter(dump, "dump")?;
-        let options = of_a_file(options.or_default("options")?)?;
+        let options = check(options.or_default("options")?)?;
         let place = report.place("report")?;
         let found = kdump_vmcore::estimate(&handle.dump, options.format)?;
         let mut told = SaveReport::default();
@@ -292,16 +292,6 @@ pub extern "C" fn libkdump_dump_save_estimate(
         place.set(convert(&told));
         Ok::<_, Failure>(())
     })
-}
-
-fn of_a_file(options: libkdump_save_options) -> Result<SaveOptions, Failure> {
-    let flatten = options.flags & LIBKDUMP_SAVE_FLATTEN != 0;
-    let options = check(options)?;
-    if flatten && matches!(options.format, SaveFormat::Elf(_)) {
-        let what = "a file that is a stream of an ELF core: libkdump_dump_save_fd() writes one";
-        return Err(Failure::Unsupported { what });
-    }
-    Ok(options)
 }
 
 pub(crate) fn check(options: libkdump_save_options) -> Result<SaveOptions, Failure> {
@@ -330,7 +320,8 @@ pub(crate) fn check(options: libkdump_save_options) -> Result<SaveOptions, Failu
         }
         _ if codec.is_some() || level != 0 => return refuse("only LIBKDUMP_FORMAT_KDUMP has a compression"),
         LIBKDUMP_FORMAT_UNKNOWN | LIBKDUMP_FORMAT_ELF => {
-            SaveFormat::Elf(ElfOptions::default().exclude(exclude).threads(threads))
+            let elf = ElfOptions::default().exclude(exclude).threads(threads);
+            if flatten { SaveFormat::FlattenedElf(elf) } else { SaveFormat::Elf(elf) }
         }
         LIBKDUMP_FORMAT_RAW if flatten || !exclude.is_empty() => {
             return refuse("LIBKDUMP_FORMAT_RAW cannot tell what is left out, nor be a stream");

@@ -57,14 +57,9 @@ pub extern "C" fn libkdump_dump_save_fd(
         let file = File::from(borrowed.try_clone_to_owned().map_err(failed)?);
         let options = options.or_default("options")?;
         let format = check(options)?.format;
-        let flatten = options.flags & LIBKDUMP_SAVE_FLATTEN != 0;
         let regular = file.metadata().map_err(failed)?.is_file();
         match format {
-            SaveFormat::Elf(_) if flatten => {
-                let sink = Stream::begin(&file).map_err(Failure::Vmcore)?;
-                save(dump, format, sink, progress, user, report)
-            }
-            SaveFormat::Flattened(kdump) => {
+            SaveFormat::Flattened(_) | SaveFormat::FlattenedElf(_) => {
                 let mut at = 0_u64;
                 let sink = Flatten::new(|bytes: &[u8]| {
                     let written = (&file).write_all(bytes);
@@ -72,7 +67,7 @@ pub extern "C" fn libkdump_dump_save_fd(
                     at = at.saturating_add(bytes.len() as u64);
                     Ok(())
                 });
-                save(dump, SaveFormat::Kdump(kdump), sink, progress, user, report)
+                save(dump, format, sink, progress, user, report)
             }
             _ if !regular => {
                 let what = "only LIBKDUMP_SAVE_FLATTEN can go into what is no regular file";
@@ -123,7 +118,9 @@ fn save(
     let place = if report.is_given() { Some(report.place("report")?) } else { None };
     let (sink, mut tell) = (&mut sink, tell(progress, user));
     let outcome = match format {
-        SaveFormat::Elf(options) => SavePlan::with(&handle.dump, options)?.copy(sink, &mut tell),
+        SaveFormat::Elf(options) | SaveFormat::FlattenedElf(options) => {
+            SavePlan::with(&handle.dump, options)?.copy(sink, &mut tell)
+        }
         SaveFormat::Raw => RawPlan::new(&handle.dump)?.copy(sink, &mut tell),
         SaveFormat::Kdump(options) | SaveFormat::Flattened(options) => {
             KdumpPlan::new(&handle.dump, options)?.copy(sink, &mut tell)
@@ -172,62 +169,5 @@ impl WriteAt for Callback {
 
     fn finish(&mut self, size: u64) -> Result<(), Error> {
         self.ask(size, core::ptr::null(), 0)
-    }
-}
-
-/// The flattened format: whatever is written, with its place in front of it (IMPLEMENTATION of
-/// makedumpfile, "The flattened format"). All numbers are big-endian.
-#[derive(Debug)]
-struct Stream<'f> {
-    file: &'f File,
-    /// Behind the last byte that was written.
-    end: u64,
-}
-
-impl<'f> Stream<'f> {
-    /// Bytes of the header, of which the first have a meaning.
-    const HEADER: usize = 4096;
-
-    fn begin(file: &'f File) -> Result<Self, Error> {
-        let mut header = [0; Self::HEADER];
-        // Name, type 1, version 1.
-        for (at, part) in [(0, &b"makedumpfile"[..]), (16, &1_u64.to_be_bytes()), (24, &1_u64.to_be_bytes())]
-        {
-            for (target, byte) in header.iter_mut().skip(at).zip(part) {
-                *target = *byte;
-            }
-        }
-        let mut stream = Self { file, end: 0 };
-        stream.put(0, &header)?;
-        Ok(stream)
-    }
-
-    fn put(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
-        self.file.write_all(bytes).map_err(|error| Error::Io { offset, cause: (&error).into() })
-    }
-
-    fn record(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
-        self.end = self.end.max(offset.saturating_add(bytes.len() as u64));
-        self.put(offset, &offset.to_be_bytes())?;
-        self.put(offset, &(bytes.len() as u64).to_be_bytes())?;
-        self.put(offset, bytes)
-    }
-}
-
-impl WriteAt for Stream<'_> {
-    fn write_all_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
-        if bytes.is_empty() { Ok(()) } else { self.record(offset, bytes) }
-    }
-
-    fn is_sparse(&self) -> bool {
-        true
-    }
-
-    /// The last byte says how long the file is.
-    fn finish(&mut self, size: u64) -> Result<(), Error> {
-        if let Some(last) = size.checked_sub(1).filter(|&last| last >= self.end) {
-            self.record(last, &[0])?;
-        }
-        self.put(size, &[0xff; 16])
     }
 }

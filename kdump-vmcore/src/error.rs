@@ -228,6 +228,9 @@ pub enum Error {
         /// Offset in the file of the first byte that differs.
         offset: u64,
     },
+    /// There is nothing to save.
+    #[error("there is no memory to save: the source lists none, or has lost all it lists")]
+    NoMemory,
     /// A device holds something that is no dump, and writing over it was not asked for.
     #[error("the device holds {found}: it is only written over when that is asked for")]
     Occupied {

@@ -10,6 +10,8 @@ pub struct IoError {
 
 /// `EIO`, the same number on every Linux architecture.
 const EIO: i32 = 5;
+/// `EFBIG`, the same number on every Linux architecture.
+const EFBIG: i32 = 27;
 /// `ENOSPC`, the same number on every Linux architecture.
 const ENOSPC: i32 = 28;
 
@@ -26,10 +28,11 @@ impl IoError {
         self.errno
     }
 
-    /// Whether a device or file system was full.
+    /// Whether a device or file system was full, or a file had as many bytes as it may have there
+    /// (`RLIMIT_FSIZE`, or a file system with a limit).
     #[must_use]
     pub const fn is_out_of_space(self) -> bool {
-        self.errno == ENOSPC
+        matches!(self.errno, ENOSPC | EFBIG)
     }
 }
 

@@ -17,7 +17,7 @@ use std::fs;
 use kdump_vmcore::codec::Codec;
 use kdump_vmcore::{
     Classes, Draft, Dump, ElfOptions, Error, KdumpOptions, KdumpPlan, Progress, ReadAt, SaveFailure,
-    SaveFormat, SaveOptions, SaveOrder, SaveReport, save,
+    SaveFormat, SaveOptions, SaveOrder, SavePlan, SaveReport, WriteAt, save,
 };
 use machine::*;
 use place::Place;
@@ -237,5 +237,96 @@ fn where_there_is_nothing_it_begins() {
             place.save(&source, of(format).resume(true), u64::MAX).is_err(),
             "a damaged header says nothing"
         );
+    }
+}
+
+/// A file in memory that can become full.
+#[derive(Clone)]
+struct Full {
+    bytes: Vec<u8>,
+    writes: usize,
+    /// After so many writes there is no room.
+    room: usize,
+}
+
+impl WriteAt for Full {
+    fn write_all_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        if self.writes == self.room {
+            return Err(Error::Cancelled);
+        }
+        self.writes += 1;
+        self.bytes.write_all_at(offset, bytes)
+    }
+
+    fn is_sparse(&self) -> bool {
+        true
+    }
+
+    fn finish(&mut self, size: u64) -> Result<(), Error> {
+        if self.writes == self.room {
+            return Err(Error::Cancelled);
+        }
+        self.bytes.finish(size)
+    }
+}
+
+/// What a process leaves that is killed behind all memory, and before the file has its name.
+#[test]
+fn what_lacks_its_name_alone_gets_it() {
+    let whole = Dump::open(bytes()).unwrap();
+    let patchy = Dump::open(Patchy(bytes())).unwrap();
+    let copy = |source: &Dump<'_>, format, sink: &mut Full| {
+        let go_on = &mut |_| ControlFlow::Continue(());
+        match format {
+            SaveFormat::Kdump(options) => KdumpPlan::new(source, options).unwrap().copy(sink, go_on).is_ok(),
+            _ => SavePlan::elf(source).unwrap().copy(sink, go_on).is_ok(),
+        }
+    };
+    for source in [&whole, &patchy] {
+        for format in formats() {
+            let place = Place::new("named");
+            let mut sink = Full { bytes: vec![], writes: 0, room: usize::MAX };
+            assert!(copy(source, format, &mut sink));
+            let (expected, writes) = (sink.bytes, sink.writes);
+            // The last writes: the note, the header, its first block; and all of them.
+            for room in writes - 3..=writes {
+                let mut sink = Full { bytes: vec![], writes: 0, room };
+                assert!(!copy(source, format, &mut sink));
+                fs::write(place.at("copy.incomplete"), &sink.bytes).unwrap();
+                let report = place.save(source, of(format).resume(true), u64::MAX).unwrap();
+                let there = report.resumed as usize;
+                assert!(there > expected.len() / 2 || room < writes, "{format:?} {room}: {there}");
+                assert!(fs::read(place.at("copy")).unwrap() == expected, "{format:?} {room}");
+                assert!(!place.at("copy.incomplete").exists(), "{format:?} {room}");
+                fs::remove_file(place.at("copy")).unwrap();
+            }
+            // It was compared: a byte that differs ends it, and stays.
+            fs::write(place.at("copy.incomplete"), &expected).unwrap();
+            assert!(place.save(source, of(format).resume(true), u64::MAX).unwrap().resumed > 0);
+            let mut other = expected.clone();
+            let last = other.iter().rposition(|byte| *byte != 0).unwrap();
+            other[last] ^= 1;
+            fs::write(place.at("copy.incomplete"), &other).unwrap();
+            let failure = place.save(source, of(format).resume(true), u64::MAX).unwrap_err();
+            assert_eq!(failure.error, Error::Differs { offset: last as u64 }, "{format:?}");
+            assert!(place.left() == other, "{format:?}");
+            // So does one that nobody waits for.
+            fs::write(place.at("copy.incomplete"), &expected).unwrap();
+            let stopped = place.save(source, of(format).resume(true), 9 << 20).unwrap_err();
+            assert_eq!((stopped.error, stopped.good), (Error::Cancelled, expected.len() as u64));
+            assert!(place.left() == expected, "{format:?}");
+        }
+    }
+    // Finished, and of another machine.
+    let other =
+        Dump::open(dump(&machine(usual), &info().replace("=6.1", "=6.2"), PAGES as usize * 64)).unwrap();
+    for format in formats() {
+        let place = Place::new("named");
+        place.save(&other, of(format), u64::MAX).unwrap();
+        fs::rename(place.at("copy"), place.at("copy.incomplete")).unwrap();
+        let left = place.left();
+        let failure = place.save(&whole, of(format).resume(true), u64::MAX).unwrap_err();
+        assert!(matches!(failure.error, Error::Refused { .. }), "{failure}");
+        assert!(place.left() == left && !place.at("copy").exists(), "{format:?}");
     }
 }

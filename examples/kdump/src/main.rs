@@ -16,6 +16,7 @@ mod terminal;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::error::ErrorKind;
 
@@ -43,7 +44,15 @@ fn command() -> clap::Command {
         .subcommands(applet::ALL.iter().map(|applet| (applet.command)()))
 }
 
+/// Makes a file that grows beyond what the process may write an error like any other (EFBIG, setrlimit(2)): the signal
+/// that comes before it ends a process that does not catch it, with all it had still to say.
+fn survive_limits() {
+    // Where it cannot be caught things are as they were.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+}
+
 fn main() -> ExitCode {
+    survive_limits();
     let words: Vec<OsString> = std::env::args_os().collect();
     if let Some((applet, rest)) = applet::of(&words) {
         return (applet.main)(rest);

@@ -13,6 +13,8 @@
 
 #[path = "faults/matrix.rs"]
 mod matrix;
+#[path = "faults/told.rs"]
+mod told;
 
 use core::cell::Cell;
 use core::time::Duration;
@@ -627,18 +629,44 @@ fn streams() {
 /// A dump to standard output: a reader that goes away is told, and what arrived is no whole dump.
 #[test]
 fn a_dump_as_a_stream() {
+    for format in [&[] as &[&str], &["--format", "elf"]] {
+        FORMAT.set(format);
+        a_dump_as_a_stream_in_one();
+    }
+    FORMAT.set(&[]);
+}
+
+fn a_dump_as_a_stream_in_one() {
     let case = Case::new("stdout");
     let output = case.run(&["save", "--progress", "none", "src", "-"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     case.put("flat", &output.stdout);
     tells(&case, "stream", "flat", &WHOLE);
-    saves(&case, "stream as a file", &["--format", "flattened", "src", "file"], 0);
+    saves(&case, "stream as a file", &["--flattened", "src", "file"], 0);
     assert!(case.get("file") == output.stdout);
-    // Put together by a save, in each format.
+    // Put together by a save, in each format, and by makedumpfile.
+    let format = FORMAT.replace(&[]);
     saves(&case, "put together", &["flat", "elf"], 0);
     tells(&case, "put together", "elf", &WHOLE);
     saves(&case, "put together", &["--format", "kdump", "flat", "kdump"], 0);
     tells(&case, "put together", "kdump", &WHOLE);
+    if format.is_empty() {
+        saves(&case, "the same by name", &["--format", "flattened", "src", "named"], 0);
+        saves(&case, "the same by name", &["--format", "kdump", "--flattened", "src", "named2"], 0);
+        assert!(case.get("named") == output.stdout && case.get("named2") == output.stdout);
+    } else {
+        saves(&case, "whole", &["src", "whole"], 0);
+        assert!(case.get("whole") == case.get("elf"), "not the core that a file gets");
+    }
+    let arranged = Command::new("makedumpfile")
+        .current_dir(&case.dir)
+        .args(["-R", "arranged"])
+        .stdin(fs::File::open(case.at("flat")).unwrap())
+        .stdout(Stdio::null())
+        .status();
+    assert!(arranged.expect("makedumpfile is missing: cargo xtask setup installs it").success());
+    tells(&case, "put together by makedumpfile", "arranged", &WHOLE);
+    FORMAT.set(format);
     for cut in [4096, 4200, 60_000, output.stdout.len() - 1] {
         case.put("cut", &output.stdout[..cut]);
         let info = case.run(&["info", "--json", "cut"]);
@@ -655,7 +683,8 @@ fn a_dump_as_a_stream() {
         (">&-", "standard output is closed", &[1]),
     ];
     for (redirect, why, statuses) in failures {
-        let script = format!("set -o pipefail; \"$0\" save --progress none src - {redirect}");
+        let format = FORMAT.get().join(" ");
+        let script = format!("set -o pipefail; \"$0\" save --progress none {format} src - {redirect}");
         let mut bash = Command::new("bash");
         bash.current_dir(&case.dir).args(["-c", &script, env!("CARGO_BIN_EXE_kdump")]);
         let output = bash.output().unwrap();
@@ -663,9 +692,11 @@ fn a_dump_as_a_stream() {
         assert!(statuses.contains(&status), "{status} {redirect}: {}", said(&output));
         assert!(said(&output).contains(why), "{redirect}: {}", said(&output));
     }
-    let some = "set -o pipefail; \"$0\" save --progress none src - | head -c 100000 >arrived";
+    let format = FORMAT.get().join(" ");
+    let some =
+        format!("set -o pipefail; \"$0\" save --progress none {format} src - | head -c 100000 >arrived");
     let mut bash = Command::new("bash");
-    bash.current_dir(&case.dir).args(["-c", some, env!("CARGO_BIN_EXE_kdump")]);
+    bash.current_dir(&case.dir).args(["-c", &some, env!("CARGO_BIN_EXE_kdump")]);
     let output = bash.output().unwrap();
     assert!(said(&output).contains("bytes of the stream were written"), "{}", said(&output));
     assert_ne!(case.run(&["verify", "arrived"]).status.code(), Some(0));
@@ -690,8 +721,7 @@ fn formats_that_are_refused() {
     let case = Case::new("formats-refused");
     for (args, part) in [
         (&["--format", "elf", "--compress", "lzo", "src", "copy"] as &[&str], "--format kdump"),
-        (&["--format", "elf", "src", "-"], "flattened"),
-        (&["--format", "kdump", "src", "-"], "flattened"),
+        (&["--format", "raw", "--flattened", "src", "copy"], "flattened"),
         (&["--format", "raw", "--compress", "lzo", "src", "copy"], "--format kdump"),
         (&["--format", "raw", "src", "-"], "flattened"),
         (&["--format", "raw", "-d", "31", "src", "copy"], "cannot tell what is left out"),
@@ -703,6 +733,7 @@ fn formats_that_are_refused() {
         (&["--split", "2", "--format", "elf", "src", "copy"], "--format kdump"),
         (&["--split", "2", "--format", "raw", "src", "copy"], "--format kdump"),
         (&["--split", "2", "src", "-"], "no set of files"),
+        (&["--split", "2", "--flattened", "src", "copy"], "no set of files"),
         (&["--split", "2", "--resume", "src", "copy"], "--resume"),
         (&["--split", "2", "--min-free", "1", "src", "copy"], "--min-free"),
         (&["--split", "2", "--order", "kernel-first", "src", "copy"], "--order"),

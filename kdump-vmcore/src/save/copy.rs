@@ -74,7 +74,24 @@ impl SavePlan<'_> {
     #[cfg(feature = "std")]
     pub(super) fn fixed(&self) -> Result<Fixed<'_>, Error> {
         let stub = stub(self.dump.encoding(), self.dump.facts().e_machine)?;
-        Ok(Fixed { head: &self.head, note: &self.note, stub, data: self.head.len() as u64 })
+        let ended = [self.ended_head(false)?, self.ended_head(true)?];
+        Ok(Fixed { head: &self.head, note: &self.note, stub, ended, data: self.head.len() as u64 })
+    }
+
+    /// What a finished file begins with, up to the block with the end of the program header of the notes; `whole` has
+    /// no note of ours.
+    fn ended_head(&self, whole: bool) -> Result<Vec<u8>, Error> {
+        let entry = usize::from(self.dump.encoding().phdr_size());
+        let entry = self.note.phdr_at..self.note.phdr_at.saturating_add(entry);
+        let mut head = Vec::new();
+        let blocks = self.head.get(..entry.end.next_multiple_of(BLOCK)).unwrap_or_default();
+        append(&mut head, "the header of the new file", blocks)?;
+        if whole {
+            let place = head.get_mut(entry).unwrap_or_default();
+            self.note.whole.encode(self.dump.encoding(), place).map_err(elf("new program header"))?;
+        }
+        mark(&mut head, false)?;
+        Ok(head)
     }
 
     /// As [`SavePlan::copy`], into a file that is written up to `good`.
@@ -149,7 +166,8 @@ impl SavePlan<'_> {
             Err(error) => {
                 // The error that ended the work is the one to tell; without the note the file
                 // says less than it could, and nothing wrong.
-                if copy.good >= resumed.max(self.head.len() as u64) && !copy.unsure {
+                let begun = copy.good >= resumed.max(self.head.len() as u64);
+                if begun && !copy.unsure && copy.sink.rewrites() {
                     let _ = copy.checkpoint();
                 }
                 let good = if copy.unsure { copy.good.min(copy.noted) } else { copy.good };
@@ -239,6 +257,15 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
             self.good = plan.head.len() as u64;
             return Ok(());
         }
+        if !self.sink.rewrites() {
+            // The end of such a file says that it is whole.
+            let mut head = plan.ended_head(false)?;
+            let rest = plan.head.get(head.len()..).unwrap_or_default();
+            append(&mut head, "the header of the new file", rest)?;
+            let changing = plan.note.changing();
+            self.write(0, head.get(..changing.start).unwrap_or_default())?;
+            return self.write(changing.end as u64, head.get(changing.end..).unwrap_or_default());
+        }
         self.sink.write_all_at(0, &stub(plan.dump.encoding(), plan.dump.facts().e_machine)?)?;
         self.sync()?;
         let (first, rest) = plan.head.split_at_checked(BLOCK).unwrap_or_default();
@@ -274,6 +301,15 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
         self.report.given_up = plan.given_up.saturating_add(self.found.given_up);
         let whole = self.report.is_whole() && plan.note.is_empty(&self.found.ranges);
         let blocks = plan.note.blocks();
+        if !self.sink.rewrites() {
+            plan.note.fill(&mut self.note, blocks.start, None, &self.found.ranges, self.report.given_up);
+            let changing = plan.note.changing();
+            let inside =
+                changing.start.saturating_sub(blocks.start)..changing.end.saturating_sub(blocks.start);
+            let note = self.note.get(inside).unwrap_or_default();
+            self.sink.write_all_at(changing.start as u64, note)?;
+            return self.sink.finish(plan.size);
+        }
         if whole {
             plan.note.erase(&mut self.note, blocks.start);
         } else {
@@ -282,22 +318,14 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
         }
         self.sink.write_all_at(blocks.start as u64, &self.note)?;
         // The program header of the notes, in one or two blocks, with the first one last.
-        let entry = usize::from(plan.dump.encoding().phdr_size());
-        let entry = plan.note.phdr_at..plan.note.phdr_at.saturating_add(entry);
-        let end = entry.end.next_multiple_of(BLOCK);
-        let mut head = Vec::new();
-        append(&mut head, "the header of the new file", plan.head.get(..end).unwrap_or_default())?;
-        if whole {
-            let place = head.get_mut(entry.clone()).unwrap_or_default();
-            plan.note.whole.encode(plan.dump.encoding(), place).map_err(elf("new program header"))?;
-        }
-        mark(&mut head, false)?;
+        let head = plan.ended_head(whole)?;
         let (first, rest) = head.split_at_checked(BLOCK).unwrap_or_default();
-        let skip = (entry.start & !BLOCK.saturating_sub(1)).saturating_sub(BLOCK).min(rest.len());
+        let skip = (plan.note.phdr_at & !BLOCK.saturating_sub(1)).saturating_sub(BLOCK).min(rest.len());
         let behind = rest.get(skip..).unwrap_or_default();
         if !behind.is_empty() {
             self.sink.write_all_at(BLOCK.saturating_add(skip) as u64, behind)?;
         }
+        self.sink.set_size(plan.size)?;
         self.sync()?;
         self.sink.write_all_at(0, first)?;
         self.sink.finish(plan.size)
@@ -366,16 +394,22 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
         self.at = self.at.saturating_add(self.filled as u64);
         self.filled = 0;
         self.fill_gap(self.at)?;
-        if self.good.saturating_sub(self.noted) >= CHECKPOINT {
+        if self.good.saturating_sub(self.noted) >= CHECKPOINT && self.sink.rewrites() {
             self.checkpoint()?;
         }
         let state = Progress { done: self.done, total: self.plan.memory, written: self.report.written };
         if progress(state).is_break() { Err(Error::Cancelled) } else { Ok(()) }
     }
 
+    /// Whether zeros need not be written. Of a stream nobody can tell memory that was left out for being zero from
+    /// memory of which the record was lost.
+    fn is_sparse(&self) -> bool {
+        self.sink.is_sparse() && self.sink.rewrites()
+    }
+
     /// Writes runs of pages that are not all zero.
     fn write_sparse(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
-        if !self.sink.is_sparse() {
+        if !self.is_sparse() {
             return self.write(offset, bytes);
         }
         let mut clock = Clock::start();
@@ -418,7 +452,7 @@ impl<W: WriteAt + ?Sized> Copy<'_, '_, W> {
 
     /// Makes the file zero from where it is good up to `offset`.
     fn fill_gap(&mut self, offset: u64) -> Result<(), Error> {
-        if self.sink.is_sparse() {
+        if self.is_sparse() {
             self.good = self.good.max(offset);
             return Ok(());
         }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::device::{self, Device};
-use super::draft::{self, Draft, check, failed};
+use super::draft::{Draft, check, failed};
 use super::resume::{Continued, Fixed};
 use super::space::{self, Bounded, OnFull, free_space};
 use super::times::{StageTimes, Timed};
@@ -76,6 +76,9 @@ pub enum SaveFormat {
     Kdump(KdumpOptions),
     /// A kdump-compressed file as a flattened stream.
     Flattened(KdumpOptions),
+    /// An ELF core as a flattened stream, with its zeros: of memory that no record gives a reader of a stream cannot
+    /// tell that it is zero.
+    FlattenedElf(ElfOptions),
 }
 
 impl SaveFormat {
@@ -83,7 +86,9 @@ impl SaveFormat {
     fn fits_a_device(self) -> Result<(), Error> {
         let what = match self {
             Self::Elf(_) | Self::Kdump(_) => return Ok(()),
-            Self::Flattened(_) => "a flattened stream on a block device, where nothing would tell its end",
+            Self::Flattened(_) | Self::FlattenedElf(_) => {
+                "a flattened stream on a block device, where nothing would tell its end"
+            }
             Self::Raw => "a raw image on a block device, where what was there would be taken for memory",
         };
         Err(Error::Unsupported { what })
@@ -181,6 +186,7 @@ enum Plan<'d> {
     Raw(Box<RawPlan<'d>>),
     Kdump(Box<KdumpPlan<'d>>),
     Flattened(Box<KdumpPlan<'d>>),
+    FlattenedElf(Box<SavePlan<'d>>),
 }
 
 impl<'d> Plan<'d> {
@@ -190,13 +196,14 @@ impl<'d> Plan<'d> {
             SaveFormat::Raw => Self::Raw(Box::new(RawPlan::new(dump)?)),
             SaveFormat::Kdump(options) => Self::Kdump(Box::new(KdumpPlan::new(dump, options)?)),
             SaveFormat::Flattened(options) => Self::Flattened(Box::new(KdumpPlan::new(dump, options)?)),
+            SaveFormat::FlattenedElf(options) => Self::FlattenedElf(Box::new(SavePlan::with(dump, options)?)),
         })
     }
 
     /// The least bytes it takes.
     fn size(&self) -> u64 {
         match self {
-            Self::Elf(plan) => plan.size(),
+            Self::Elf(plan) | Self::FlattenedElf(plan) => plan.size(),
             Self::Raw(plan) => plan.size(),
             Self::Kdump(plan) | Self::Flattened(plan) => plan.size(),
         }
@@ -206,6 +213,7 @@ impl<'d> Plan<'d> {
     fn least(&self) -> u64 {
         match self {
             Self::Elf(plan) => plan.head.len() as u64,
+            Self::FlattenedElf(plan) => flattened_size(plan.size()),
             Self::Raw(_) => 0,
             Self::Kdump(plan) | Self::Flattened(plan) => plan.size(),
         }
@@ -224,10 +232,11 @@ impl<'d> Plan<'d> {
                 Estimate { memory: plan.memory(), max_size: plan.max_size(), left_out: plan.left_out() }
             }
             Self::Flattened(plan) => {
-                // Each write of a piece has a head of its own; a piece is no smaller than a page, but for
-                // the descriptors.
-                let heads = (plan.max_size() / 4096).saturating_mul(FLATTENED_HEADS);
-                let max_size = plan.max_size().saturating_add(heads).saturating_add(FLATTENED_ENDS);
+                let max_size = flattened_size(plan.max_size());
+                Estimate { memory: plan.memory(), max_size, left_out: plan.left_out() }
+            }
+            Self::FlattenedElf(plan) => {
+                let max_size = flattened_size(plan.size());
                 Estimate { memory: plan.memory(), max_size, left_out: plan.left_out() }
             }
         }
@@ -246,23 +255,34 @@ impl<'d> Plan<'d> {
         copied
     }
 
+    /// Writes the file, or the one that a stream describes.
+    fn copy_file<W: WriteAt + ?Sized>(
+        &self,
+        sink: &mut W,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<SaveReport, Interrupted> {
+        match self {
+            Self::Elf(plan) | Self::FlattenedElf(plan) => plan.copy(sink, progress),
+            Self::Raw(plan) => plan.copy(sink, progress),
+            Self::Kdump(plan) | Self::Flattened(plan) => plan.copy(sink, progress),
+        }
+    }
+
     fn copy_to<W: WriteAt + ?Sized>(
         &self,
         sink: &mut W,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<SaveReport, Interrupted> {
         match self {
-            Self::Elf(plan) => plan.copy(sink, progress),
-            Self::Raw(plan) => plan.copy(sink, progress),
-            Self::Kdump(plan) => plan.copy(sink, progress),
-            Self::Flattened(plan) => {
+            Self::Elf(_) | Self::Raw(_) | Self::Kdump(_) => self.copy_file(sink, progress),
+            Self::Flattened(_) | Self::FlattenedElf(_) => {
                 let mut at = 0_u64;
                 let mut stream = Flatten::new(|bytes: &[u8]| {
                     let written = sink.write_all_at(at, bytes);
                     at = at.saturating_add(bytes.len() as u64);
                     written
                 });
-                let copied = plan.copy(&mut stream, progress);
+                let copied = self.copy_file(&mut stream, progress);
                 // What it tells are offsets of the file in the stream.
                 copied.map_err(|interrupted| match interrupted.good {
                     0 => interrupted,
@@ -280,17 +300,17 @@ impl<'d> Plan<'d> {
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<SaveReport, Interrupted> {
         let early = |error| Interrupted { error, good, size: self.size(), report: Box::default() };
-        let Fixed { head, data, .. } = self.fixed().map_err(early)?;
+        let (head, data) = self.front().map_err(early)?;
         // What nothing vouches for is none.
         file.set_len(good)
             .map_err(|error| early(failed("cut the .incomplete file to what is good")(error)))?;
-        let (head, sink) = (head.len() as u64, Bounded::new(file, options.min_free).behind(good));
+        let sink = Bounded::new(file, options.min_free).behind(good);
         let mut sink = Continued { file, sink, head, data, good, kept: 0, written: 0, misfit: None };
         let mut timed = Timed { sink: &mut sink, write: 0, sync: 0 };
         let mut copied = match self {
             Self::Elf(plan) => plan.resume(good, &mut timed, progress),
             Self::Kdump(plan) => plan.copy_behind(good, &mut timed, progress),
-            Self::Raw(_) | Self::Flattened(_) => Err(early(Error::Unsupported { what: NO_RESUME })),
+            _ => Err(early(Error::Unsupported { what: NO_RESUME })),
         };
         let times = times_of(&mut copied);
         (times.write, times.sync) = (timed.write, timed.sync);
@@ -307,19 +327,35 @@ impl<'d> Plan<'d> {
         copied
     }
 
+    /// Bytes of header and notes of a file that can be gone on with, and where its memory begins.
+    fn front(&self) -> Result<(u64, u64), Error> {
+        match self {
+            Self::Elf(plan) => Ok((plan.head.len() as u64, plan.head.len() as u64)),
+            Self::Kdump(plan) => Ok((plan.head.len() as u64, plan.data())),
+            _ => Err(Error::Unsupported { what: NO_RESUME }),
+        }
+    }
+
     /// What a file that is gone on with is to begin with.
     fn fixed(&self) -> Result<Fixed<'_>, Error> {
         match self {
             Self::Elf(plan) => plan.fixed(),
             Self::Kdump(plan) => plan.fixed(),
-            Self::Raw(_) | Self::Flattened(_) => Err(Error::Unsupported { what: NO_RESUME }),
+            _ => Err(Error::Unsupported { what: NO_RESUME }),
         }
     }
 
     /// Whether a file that ends where it is good is better than one that does not.
     fn is_cut(&self) -> bool {
-        !matches!(self, Self::Flattened(_))
+        !matches!(self, Self::Flattened(_) | Self::FlattenedElf(_))
     }
+}
+
+/// Bytes of a stream of a file of so many. Each write of a piece has a head of its own; a piece is no smaller than a
+/// page, but for descriptors and the ends of pieces of memory.
+fn flattened_size(size: u64) -> u64 {
+    let heads = (size / 4096).saturating_mul(FLATTENED_HEADS);
+    size.saturating_add(heads).saturating_add(FLATTENED_ENDS)
 }
 
 /// Those of what was done, to its end or not.
@@ -330,18 +366,22 @@ fn times_of(copied: &mut Result<SaveReport, Interrupted>) -> &mut StageTimes {
     }
 }
 
-/// Saves `dump` as a flattened stream of a kdump-compressed file, which `output` gets in order: a
+/// Saves `dump` as a flattened stream of a file of this format, which `output` gets in order: a
 /// pipe, a connection.
 ///
 /// # Errors
-/// [`SaveFailure`]. The stream lacks its end then, which every reader of it tells.
+/// [`SaveFailure`], also for a raw image, of which there is no stream. The stream lacks its end then, which every reader of it tells.
 pub fn save_stream(
     dump: &Dump<'_>,
-    options: KdumpOptions,
+    format: SaveFormat,
     output: &mut dyn std::io::Write,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<SaveReport, SaveFailure> {
-    let plan = KdumpPlan::new(dump, options).map_err(SaveFailure::early)?;
+    if matches!(format, SaveFormat::Raw) {
+        let what = "a flattened stream of a raw image, in which nothing would tell where memory ends";
+        return Err(SaveFailure::early(Error::Unsupported { what }));
+    }
+    let plan = Plan::new(dump, format).map_err(SaveFailure::early)?;
     let mut at = 0_u64;
     let mut stream = Flatten::new(|bytes: &[u8]| {
         let failed = |error: &std::io::Error| Error::Io { offset: at, cause: error.into() };
@@ -350,7 +390,7 @@ pub fn save_stream(
         Ok(())
     });
     let mut timed = Timed { sink: &mut stream, write: 0, sync: 0 };
-    let mut copied = plan.copy(&mut timed, progress);
+    let mut copied = plan.copy_file(&mut timed, progress);
     times_of(&mut copied).write = timed.write;
     let good = stream.written();
     let lost = |error, size, report| SaveFailure { error, kept: None, good, size, report };
@@ -462,8 +502,6 @@ fn left(plan: &Plan<'_>, destination: &Path, sources: &[FileId]) -> Result<Optio
 /// Whether the file may be begun where it is to be.
 fn check_space(plan: &Plan<'_>, destination: &Path, options: SaveOptions) -> Result<(), Error> {
     let Some(free) = free_space(destination) else { return Ok(()) };
-    // What an earlier attempt left is removed first.
-    let free = free.saturating_add(draft::room_of_leftover(destination));
     space::check(plan.least(), plan.estimate().max_size, free, options.min_free, options.on_full)
 }
 
@@ -476,10 +514,22 @@ pub(super) fn keep(draft: Draft, interrupted: Interrupted, cut: bool) -> SaveFai
     }
     // The error that ended the work is the one to tell; when one of these steps fails nothing is known to be
     // on the disk.
-    let length = if cut { draft.file().set_len(good) } else { Ok(()) };
-    let lasts = length.and_then(|()| draft.file().sync_all());
-    let good = if lasts.is_ok() { good } else { 0 };
+    let length = if cut { end_at(draft.file(), good) } else { Ok(good) };
+    let lasts = length.and_then(|good| draft.file().sync_all().map(|()| good));
+    let good = lasts.unwrap_or(0);
     SaveFailure { error, kept: Some(draft.leave()), good, size, report }
+}
+
+/// Makes the file end at `good`; where it may not be as long as that, which zeros at its end would make it, what it has
+/// is good. Returns where it ends.
+fn end_at(file: &File, good: u64) -> std::io::Result<u64> {
+    match file.set_len(good) {
+        Ok(()) => Ok(good),
+        Err(error) => {
+            let there = file.metadata()?.len();
+            if there <= good { Ok(there) } else { Err(error) }
+        }
+    }
 }
 
 fn save_to_device(
@@ -517,7 +567,8 @@ mod tests {
         let kdump = KdumpOptions::default();
         assert_eq!(SaveFormat::default().fits_a_device(), Ok(()));
         assert_eq!(SaveFormat::Kdump(kdump).fits_a_device(), Ok(()));
-        for format in [SaveFormat::Raw, SaveFormat::Flattened(kdump)] {
+        let flattened = [SaveFormat::Flattened(kdump), SaveFormat::FlattenedElf(ElfOptions::default())];
+        for format in [SaveFormat::Raw].into_iter().chain(flattened) {
             assert!(matches!(format.fits_a_device(), Err(Error::Unsupported { .. })), "{format:?}");
         }
     }

@@ -258,7 +258,13 @@ impl NotePlace {
         self.desc_at..self.at.saturating_add(self.size)
     }
 
-    /// Of these, the ranges that were known before: they never change.
+    /// All of the note in front of these. A finished file that lacks nothing has zeros there.
+    #[cfg(feature = "std")]
+    pub(super) fn around(&self) -> core::ops::Range<usize> {
+        self.at..self.desc_at
+    }
+
+    /// Of the bytes that change, the ranges that were known before: they never change.
     #[cfg(feature = "std")]
     pub(super) fn alike(&self) -> core::ops::Range<usize> {
         let start = self.desc_at.saturating_add(SAVE_NOTE_HEAD);

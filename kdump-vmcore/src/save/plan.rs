@@ -100,7 +100,7 @@ impl<'d> SavePlan<'d> {
             (made, Vec::new())
         };
         if kept.is_empty() {
-            return Err(Error::Corrupt { what: "number of segments", value: 0, expected: "at least 1" });
+            return Err(Error::NoMemory);
         }
         let mut readable = layout::readable(&spans)?;
         let mut runs = layout::cut(&mut kept, &readable)?;

@@ -41,9 +41,11 @@ impl<'d> RawPlan<'d> {
         let regions = layout::readable(&spans)?;
         let size = regions.last().map_or(0, |last| last.range.end());
         let limit = i64::MAX.unsigned_abs();
-        if size == 0 || size > limit {
-            let expected = "at least a byte, below the largest offset of a file";
-            return Err(Error::Corrupt { what: "end of the memory", value: size, expected });
+        if size == 0 {
+            return Err(Error::NoMemory);
+        }
+        if size > limit {
+            return Err(Error::TooLarge { what: "end of the memory", value: size, limit });
         }
         let memory = regions.iter().map(|region| region.range.size()).fold(0, u64::saturating_add);
         let mut report = SaveReport {

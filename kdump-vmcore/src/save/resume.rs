@@ -1,8 +1,10 @@
 //! Going on with a file that was not finished: what is there is compared with what the source gives, and what is
 //! not there is written.
 
+use core::ops::Range;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::vec::Vec;
 
 use kdump_elf::SaveNote;
 
@@ -24,6 +26,9 @@ pub(super) struct Fixed<'p> {
     pub(super) note: &'p NotePlace,
     /// The first block while there is nothing behind it.
     pub(super) stub: [u8; BLOCK],
+    /// What the file begins with once it is finished, as far as that differs besides the note: with the note, and
+    /// without. It is written when everything else is.
+    pub(super) ended: [Vec<u8>; 2],
     /// Where memory begins: what lies between is zero until it is written.
     pub(super) data: u64,
 }
@@ -57,27 +62,50 @@ impl Fixed<'_> {
                 "the .incomplete file is of another format than is to be written: ask for that one, or move it away",
             );
         }
-        if self.head.get(..BLOCK) != Some(first) {
+        if !self.is_alike(&found, 0..BLOCK) {
             return refuse(
                 "the .incomplete file is of another machine or crash, or compressed otherwise: save as it was begun, \
                  or move it away",
             );
         }
-        let ours = self.note.alike();
-        let (ours, behind) = (ours.start..ours.end, self.note.changing().end..self.head.len());
-        let alike = |range: core::ops::Range<usize>| found.get(range.clone()) == self.head.get(range);
-        if !(alike(0..self.note.changing().start) && alike(ours) && alike(behind)) {
+        let (around, known) = (self.note.around(), self.note.alike());
+        let erased = is_zero(found.get(around.clone()).unwrap_or_default());
+        let note = found.get(self.note.changing()).unwrap_or_default();
+        let said = (!erased).then(|| SaveNote::parse(note, self.note.endian()).ok()).flatten();
+        let said = said.map(|note| note.state().good);
+        let (front, behind) = (0..around.start, self.note.changing().end..self.head.len());
+        let same = |range: Range<usize>| found.get(range.clone()) == self.head.get(range);
+        let notes =
+            erased && known.is_empty() || same(around.start..self.note.changing().start) && same(known);
+        if !(notes && self.is_alike(&found, front.clone()) && self.is_alike(&found, behind)) {
             return refuse(
                 "the .incomplete file has other notes, program headers or losses: it is of another dump, or other \
                  pages are left out of it; save as it was begun, or move it away",
             );
         }
-        let note = found.get(self.note.changing()).unwrap_or_default();
-        let good = SaveNote::parse(note, self.note.endian()).ok().and_then(|note| note.state().good);
+        // All of these are written when everything in front of the end is, and has been made to last.
+        let ended = erased || said == Some(None) || !same(front);
+        let good = if ended { Some(size) } else { said.flatten() };
         match good.map(|good| good.min(size)).filter(|good| *good >= self.data) {
             Some(good) => Ok(Some(good)),
             None => refuse("the .incomplete file does not say how far it is written: move it away"),
         }
+    }
+
+    /// Whether each block of `found` in `range` is one of this file: as it is while there is more to come, or as it is at
+    /// its end.
+    fn is_alike(&self, found: &[u8], range: Range<usize>) -> bool {
+        let mut start = range.start;
+        while start < range.end {
+            let end = start.saturating_add(1).next_multiple_of(BLOCK).min(range.end);
+            let block = found.get(start..end);
+            let same = |other: &[u8]| block.is_some() && block == other.get(start..end);
+            if !(same(&self.head) || self.ended.iter().any(|ended| same(ended))) {
+                return false;
+            }
+            start = end;
+        }
+        true
     }
 }
 
@@ -166,6 +194,10 @@ impl<W: WriteAt> WriteAt for Continued<'_, W> {
 
     fn sync(&mut self) -> Result<(), Error> {
         self.sink.sync()
+    }
+
+    fn set_size(&mut self, size: u64) -> Result<(), Error> {
+        self.sink.set_size(size)
     }
 
     fn finish(&mut self, size: u64) -> Result<(), Error> {

@@ -36,6 +36,15 @@ pub trait WriteAt {
         Ok(())
     }
 
+    /// Called before the file says that it is finished, which will have `size` bytes: what has no room for
+    /// them, or may not have so many, says so while the file still tells that it is not finished.
+    ///
+    /// # Errors
+    /// Why it cannot be as long as that.
+    fn set_size(&mut self, _size: u64) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Called once, when everything is written: the file has `size` bytes, of which the last
     /// ones may never have been written because they are zero. Makes it as long as that.
     ///
@@ -87,6 +96,10 @@ impl WriteAt for &std::fs::File {
 
     fn sync(&mut self) -> Result<(), Error> {
         self.sync_data().map_err(|error| Error::File { action: "sync the file", cause: (&error).into() })
+    }
+
+    fn set_size(&mut self, size: u64) -> Result<(), Error> {
+        self.set_len(size).map_err(|error| Error::Io { offset: size, cause: (&error).into() })
     }
 
     fn finish(&mut self, size: u64) -> Result<(), Error> {

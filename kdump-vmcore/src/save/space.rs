@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::StatVfs;
 
-use super::{WriteAt, device};
+use super::{WriteAt, device, draft};
 use crate::error::Error;
 
 /// Bytes after which what is free is asked for again: others write there as well.
@@ -23,15 +23,16 @@ pub enum OnFull {
     Stop,
 }
 
-/// Bytes that a file at `destination` may take on its file system, without those set aside for root;
-/// `None` where that cannot be told. All bytes of a block device are free: it is written over.
+/// Bytes that a file at `destination` may take on its file system, without those set aside for root, and with
+/// those that an earlier attempt has left there, which is gone on with or removed first; `None` where that cannot be told. All bytes of a block device are free: it is written over.
 #[must_use]
 pub fn free_space(destination: &Path) -> Option<u64> {
     if destination.metadata().is_ok_and(|found| found.file_type().is_block_device()) {
         return device::capacity(&mut File::open(destination).ok()?).ok();
     }
     let directory = destination.parent().filter(|parent| !parent.as_os_str().is_empty());
-    rustix::fs::statvfs(directory.unwrap_or(Path::new("."))).ok().map(|system| free_of(&system))
+    let system = rustix::fs::statvfs(directory.unwrap_or(Path::new("."))).ok()?;
+    Some(free_of(&system).saturating_add(draft::room_of_leftover(destination)))
 }
 
 fn free_of(system: &StatVfs) -> u64 {
@@ -120,6 +121,11 @@ impl<F: Fn(&File) -> Option<u64>> WriteAt for Bounded<'_, F> {
         WriteAt::sync(&mut file)
     }
 
+    fn set_size(&mut self, size: u64) -> Result<(), Error> {
+        let mut file = self.file;
+        WriteAt::set_size(&mut file, size)
+    }
+
     fn finish(&mut self, size: u64) -> Result<(), Error> {
         let mut file = self.file;
         WriteAt::finish(&mut file, size)
@@ -143,6 +149,23 @@ mod tests {
         assert_eq!(check(10, 100, 0, 0, OnFull::Keep), Ok(()));
         assert_eq!(check(10, 100, 15, 5, OnFull::Keep), Ok(()));
         assert_eq!(check(10, 100, 14, 5, OnFull::Keep), no(10, 14, 5));
+    }
+
+    /// What a save has left is gone on with or removed: its room is no other's.
+    #[test]
+    fn what_an_earlier_save_left_is_room() {
+        let dir = std::env::temp_dir().join(std::format!("kdump-room-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("copy.incomplete"), std::vec![1; 32 << 20]).unwrap();
+        File::open(dir.join("copy.incomplete")).unwrap().sync_all().unwrap();
+        // Others write at the same time.
+        let more = || {
+            let [with, without] = ["copy", "other"].map(|name| free_space(&dir.join(name)).unwrap());
+            with.saturating_sub(without)
+        };
+        let found = (0..100).any(|_| (31 << 20..33 << 20).contains(&more()));
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert!(found, "32 MiB of an unfinished file are not counted");
     }
 
     #[test]

@@ -25,11 +25,15 @@ pub struct SplitFailure {
     pub destination: Option<PathBuf>,
     /// How, and what is left of it. The report is that of all files.
     pub failure: Box<SaveFailure>,
+    /// What there is of the set, in the order of the destinations: finished files under their names, and the others that
+    /// are kept under those they were written by.
+    pub files: Vec<PathBuf>,
 }
 
 impl SplitFailure {
     fn early(destination: Option<&Path>, error: Error) -> Self {
-        Self { destination: destination.map(Path::to_owned), failure: Box::new(SaveFailure::early(error)) }
+        let failure = Box::new(SaveFailure::early(error));
+        Self { destination: destination.map(Path::to_owned), failure, files: Vec::new() }
     }
 
     fn all(error: Error) -> Self {
@@ -74,7 +78,7 @@ pub fn save_split(
     }
     let outcomes = plan.copy_split(&mut sinks, progress).map_err(SplitFailure::all)?;
     let mut all = SaveReport::default();
-    let mut failures = Vec::new();
+    let (mut failures, mut files) = (Vec::new(), Vec::new());
     for ((draft, destination), outcome) in drafts.into_iter().zip(destinations).zip(outcomes) {
         all.removed_leftover |= draft.removed_leftover();
         let failure = match outcome {
@@ -89,14 +93,18 @@ pub fn save_split(
                 Some(keep(draft, Interrupted { error, good, size, report }, true))
             }
         };
+        let there = failure.as_ref().map_or(Some(destination), |failure| failure.kept.as_ref());
+        files.extend(there.cloned());
         let destination = Some(destination.clone());
-        failures.extend(failure.map(|failure| SplitFailure { destination, failure: Box::new(failure) }));
+        let of = |failure| SplitFailure { destination, failure: Box::new(failure), files: Vec::new() };
+        failures.extend(failure.map(of));
     }
     // Those that were asked to end tell less than one that failed by itself.
     let own = failures.iter().position(|failed| failed.failure.error != Error::Cancelled).unwrap_or(0);
     match failures.into_iter().nth(own) {
         Some(mut failed) => {
             failed.failure.report = Box::new(all);
+            failed.files = files;
             Err(failed)
         }
         None => Ok(all),

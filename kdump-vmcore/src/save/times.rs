@@ -93,6 +93,10 @@ impl<W: WriteAt + ?Sized> WriteAt for Timed<'_, W> {
         synced
     }
 
+    fn set_size(&mut self, size: u64) -> Result<(), Error> {
+        self.sink.set_size(size)
+    }
+
     fn finish(&mut self, size: u64) -> Result<(), Error> {
         let mut clock = Clock::start();
         let finished = self.sink.finish(size);

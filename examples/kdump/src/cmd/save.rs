@@ -2,7 +2,7 @@
 
 mod outcome;
 mod space;
-pub(crate) mod split;
+mod split;
 
 use core::time::Duration;
 use std::fs::File;
@@ -15,11 +15,11 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use kdump_vmcore::codec::Codec;
 use kdump_vmcore::{
     Classes, Dump, ElfOptions, KdumpOptions, LeftOut, OnFull, PageClass, ReadOptions, SaveFormat,
-    SaveOptions, SaveOrder, SaveReport, WrittenOrder,
+    SaveOptions, SaveOrder, SaveReport, WrittenOrder, save_split,
 };
 use serde_json::{Value, json};
 
-use self::outcome::Outcome;
+use self::outcome::{Outcome, Told};
 use super::info;
 use crate::args;
 use crate::failure::{CommandResult, Failure};
@@ -42,8 +42,10 @@ as many as there are CPUs, or by --threads at most. --format kdump is what maked
 writes, version 6: crash, drgn and makedumpfile read it. Pages of zeros share one place in it, a page
 that compression does not make smaller is stored as it is, and the file is the same for every number of
 threads. --format flattened is the same as a stream, which `makedumpfile -R` and `kdump save` put
-together; DST - writes it to standard output. --format raw is the memory alone, each byte at the offset of
-its address: what is no RAM or could not be read is zero there, and only the messages tell.
+together; DST - writes it to standard output. --format elf --flattened, or --format elf with DST -, is the stream of
+an ELF core, zeros included. --format raw is the memory alone, each byte at the offset of
+its address: what is no RAM or could not be read is zero there, and only the messages tell; of one that is not
+saved to the end DST.incomplete is the first part, and its size alone tells that.
 
 -d and --exclude leave pages out by what the dead kernel's array of struct page says of them, as
 VMCOREINFO describes it, of x86_64: with any class also those with memory errors and those given back to a
@@ -101,6 +103,12 @@ pub(crate) fn command() -> Command {
             "flattened",
             "raw",
         ]))
+        .arg(
+            Arg::new("flattened")
+                .long("flattened")
+                .action(ArgAction::SetTrue)
+                .help("Write DST as a flattened stream, as - gets it; kdump unless --format says elf"),
+        )
         .arg(
             option("compress", "METHOD", "Compression of pages; not for elf")
                 .value_parser(["none", "zlib", "lzo", "snappy", "zstd"]),
@@ -181,41 +189,38 @@ fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
 }
 
 pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
-    let format = format(matches)?;
-    split::check(matches, format)?;
-    let mut dump = info::open(matches)?;
-    if let Some(threads) = threads(matches) {
-        dump = dump.read_options(ReadOptions::default().threads(threads.into()));
-    }
-    let destination = matches.get_one::<PathBuf>("dst").ok_or_else(|| Failure::usage("DST is missing"))?;
-    let defects = &dump.completeness().defects;
-    for defect in defects.iter().take(LINES) {
-        crate::terminal::tell!("kdump save: the source is damaged: {defect}");
-    }
-    if let Some(more) = defects.len().checked_sub(LINES).filter(|&more| more > 0) {
-        crate::terminal::tell!("kdump save: and {more} more defects");
-    }
+    let Job { destination, format, dump } = match Job::of(matches) {
+        Ok(job) => job,
+        Err(failure) => return Err(outcome::early(matches, failure)?),
+    };
     if matches.get_flag("dry-run") {
-        return dry_run(matches, &dump, format);
+        return match dry_run(matches, &dump, format) {
+            Err(failure) => Err(outcome::early(matches, failure)?),
+            done => done,
+        };
     }
     let options = options(matches, format);
     let parts = split::destinations(matches, destination);
-    if is_stdout(destination) {
-        refuse_of_stream(matches)?;
-    } else {
-        space::check(options, destination)?;
-        space::warn(&dump, options, destination);
+    let warning = if is_stdout(destination) { None } else { space::warning(&dump, options, destination) };
+    if let Some(warning) = &warning {
+        crate::terminal::tell!("kdump save: {warning}");
     }
     let begun = std::time::Instant::now();
     let mut reporter = Reporter::new(matches);
     let mut progress = |state| reporter.show(state);
     let mut place = destination.clone();
+    let mut files = Vec::new();
     let result = match format {
         SaveFormat::Kdump(options) if !parts.is_empty() => {
-            split::save(&dump, &parts, options, &mut place, &mut progress)
+            let saved = save_split(&dump, &parts, options, &mut progress);
+            files = saved.as_ref().map_or_else(|failed| failed.files.clone(), |_| parts.clone());
+            saved.map_err(|failed| {
+                place = failed.destination.unwrap_or_else(|| destination.clone());
+                *failed.failure
+            })
         }
-        SaveFormat::Flattened(options) if is_stdout(destination) => {
-            kdump_vmcore::save_stream(&dump, options, &mut stdout()?, &mut progress)
+        _ if is_stdout(destination) => {
+            kdump_vmcore::save_stream(&dump, format, &mut stdout()?, &mut progress)
         }
         _ => kdump_vmcore::save(&dump, destination, options, &mut progress),
     };
@@ -231,7 +236,8 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
         new_file::leftover(&PathBuf::from(name));
     }
     let time = begun.elapsed();
-    let outcome = Outcome::of(result, &place, parts.is_empty());
+    let can_resume = parts.is_empty() && matches!(format, SaveFormat::Elf(_) | SaveFormat::Kdump(_));
+    let outcome = Outcome::of(result, &place, can_resume, !files.is_empty());
     if let Outcome::Whole(report) | Outcome::Lacking(report) = &outcome {
         tell(report);
     }
@@ -241,9 +247,46 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
         }
     }
     if matches.get_flag("json") {
-        crate::json::print(&outcome.document(format, destination, time))?;
+        let told = Told { format: Some(format), warning, set: (!parts.is_empty()).then_some(files) };
+        crate::json::print(&outcome.document(told, destination, time))?;
     }
     outcome.end(destination)
+}
+
+/// What is to be saved, and as what.
+struct Job<'m> {
+    destination: &'m PathBuf,
+    format: SaveFormat,
+    dump: Dump<'static>,
+}
+
+impl<'m> Job<'m> {
+    /// Refuses what makes no sense, and opens the source.
+    fn of(matches: &'m ArgMatches) -> Result<Self, Failure> {
+        let destination =
+            matches.get_one::<PathBuf>("dst").ok_or_else(|| Failure::usage("DST is missing"))?;
+        let format = format(matches)?;
+        split::check(matches, format)?;
+        if !matches.get_flag("dry-run") {
+            if is_stdout(destination) {
+                refuse_of_stream(matches)?;
+            } else {
+                space::check(options(matches, format), destination)?;
+            }
+        }
+        let mut dump = info::open(matches)?;
+        if let Some(threads) = threads(matches) {
+            dump = dump.read_options(ReadOptions::default().threads(threads.into()));
+        }
+        let defects = &dump.completeness().defects;
+        for defect in defects.iter().take(LINES) {
+            crate::terminal::tell!("kdump save: the source is damaged: {defect}");
+        }
+        if let Some(more) = defects.len().checked_sub(LINES).filter(|&more| more > 0) {
+            crate::terminal::tell!("kdump save: and {more} more defects");
+        }
+        Ok(Self { destination, format, dump })
+    }
 }
 
 /// What is asked for and allowed.
@@ -414,16 +457,17 @@ fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
     let order = if kernel_first { SaveOrder::KernelFirst } else { SaveOrder::ByAddress };
     let options =
         KdumpOptions::default().codec(codec).level(level).threads(threads).exclude(exclude).order(order);
-    let usual = match (stdout, codec) {
-        (true, _) => "flattened",
+    let stream = stdout || matches.get_flag("flattened");
+    let usual = match (stream, codec) {
+        (true, _) => "kdump",
         (_, None) if exclude.is_empty() && !kernel_first && !split::is_asked(matches) => "elf",
         _ => "kdump",
     };
     let name = text("format").unwrap_or(usual);
     match name {
-        "elf" | "raw" if stdout => {
-            Err(Failure::new(format!("--format {name} cannot be written to -: a stream is flattened")))
-        }
+        "raw" if stream => Err(Failure::new(
+            "--format raw cannot be flattened, as DST - is, too: nothing would tell where memory ends; use --format kdump or elf",
+        )),
         "elf" | "raw" if codec.is_some() => {
             Err(Failure::new(format!("--format {name} has no compression: use --format kdump")))
         }
@@ -435,14 +479,16 @@ fn format(matches: &ArgMatches) -> Result<SaveFormat, Failure> {
             let why = "--format raw cannot tell what is left out: use --format kdump or elf";
             Err(Failure::new(why))
         }
-        "elf" => Ok(SaveFormat::Elf(ElfOptions::default().exclude(exclude).threads(threads))),
         "raw" => Ok(SaveFormat::Raw),
-        "flattened" if stdout && std::io::stdout().is_terminal() => {
+        _ if stdout && std::io::stdout().is_terminal() => {
             Err(Failure::new("standard output is a terminal: a dump is not for reading there"))
         }
+        "elf" => {
+            let elf = ElfOptions::default().exclude(exclude).threads(threads);
+            Ok(if stream { SaveFormat::FlattenedElf(elf) } else { SaveFormat::Elf(elf) })
+        }
         "flattened" => Ok(SaveFormat::Flattened(options)),
-        _ if stdout => Err(Failure::new("--format kdump cannot be written to -: use --format flattened")),
-        _ => Ok(SaveFormat::Kdump(options)),
+        _ => Ok(if stream { SaveFormat::Flattened(options) } else { SaveFormat::Kdump(options) }),
     }
 }
 

@@ -11,7 +11,7 @@ use kdump_vmcore::{
 use super::options::Options;
 use super::usage;
 use super::{open, refuse_existing, translate};
-use crate::cmd::save::{lacking, split, stdout};
+use crate::cmd::save::{lacking, stdout};
 use crate::failure::{CommandResult, Failure};
 
 /// Lines about defects of the source; the rest is counted.
@@ -63,9 +63,12 @@ fn to_parts(
         meter.show(state);
         ControlFlow::Continue(())
     };
-    let result = split::save(dump, parts, kdump, place, &mut progress);
+    let result = kdump_vmcore::save_split(dump, parts, kdump, &mut progress);
     meter.finish();
-    result
+    result.map_err(|failed| {
+        *place = failed.destination.unwrap_or_else(|| place.clone());
+        *failed.failure
+    })
 }
 
 /// To standard output.
@@ -74,15 +77,13 @@ pub(super) fn stream(options: &Options, from: &PathBuf) -> CommandResult {
     begin(options, &dump);
     // What went into a pipe cannot be taken back: there is no second level to try.
     let level = options.levels.first().copied().unwrap_or(0);
-    let SaveFormat::Kdump(kdump) = format(options, level)? else {
-        return Err(unsupported("-F with -E", "leave out -E"));
-    };
+    let format = format(options, level)?;
     let mut meter = options.voice.meter();
     let mut progress = |state| {
         meter.show(state);
         ControlFlow::Continue(())
     };
-    let result = kdump_vmcore::save_stream(&dump, kdump, &mut stdout()?, &mut progress);
+    let result = kdump_vmcore::save_stream(&dump, format, &mut stdout()?, &mut progress);
     meter.finish();
     end(options, &result?, &[PathBuf::from("STDOUT")])
 }

@@ -8,6 +8,7 @@
  * FAULT_SIZE    the size FAULT_SRC is said to have
  * FAULT_WRITE   enospc:N | eio:N | kill:N | int:N | stop:N
  *               at the write that would go beyond N bytes in all: as much as fits, then the error or signal
+ * FAULT_RENAME  any: killed when a file is to get another name
  * FAULT_CREATE  any: no file can be made, EROFS
  * FAULT_DEVICE  A or A:B: these files are one block device
  * FAULT_BUSY    any: the device is mounted
@@ -159,6 +160,13 @@ static ssize_t faulty_write(int fd, const void *buf, size_t len, off_t at)
 
 ssize_t pwrite64(int fd, const void *buf, size_t len, off_t at) { return faulty_write(fd, buf, len, at); }
 ssize_t pwrite(int fd, const void *buf, size_t len, off_t at) { return faulty_write(fd, buf, len, at); }
+
+int rename(const char *from, const char *to)
+{
+    if (getenv("FAULT_RENAME"))
+        kill(getpid(), SIGKILL);
+    return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
 
 static int faulty_open(const char *path, int flags, mode_t mode)
 {

@@ -109,7 +109,7 @@ pub struct KdumpPlan<'d> {
     pub(super) options: KdumpOptions,
     encoding: Encoding,
     /// Both headers and the notes, from offset 0 on, as they are while the file is not finished.
-    pub(super) head: Vec<u8>,
+    pub(in super::super) head: Vec<u8>,
     pub(super) note: NotePlace,
     pub(super) main: Main,
     sub: Sub,
@@ -153,7 +153,7 @@ impl<'d> KdumpPlan<'d> {
         let ram = pages_of(&spans, page_size, |kind| kind != SpanKind::Hole)?;
         let max_mapnr = ram.last().map_or(0, |last| last.end);
         if max_mapnr == 0 {
-            return Err(Error::Corrupt { what: "memory of the dump", value: 0, expected: "a page at least" });
+            return Err(Error::NoMemory);
         }
         if max_mapnr > MAX_MAPNR {
             return Err(Error::TooLarge { what: "number of pages", value: max_mapnr, limit: MAX_MAPNR });
@@ -297,7 +297,7 @@ impl<'d> KdumpPlan<'d> {
     }
 
     /// Offset behind the last descriptor, of the page of zeros.
-    pub(super) fn data(&self) -> u64 {
+    pub(in super::super) fn data(&self) -> u64 {
         self.table().saturating_add(self.pages.saturating_mul(DESC_LEN as u64))
     }
 

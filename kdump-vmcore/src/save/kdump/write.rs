@@ -60,7 +60,17 @@ impl KdumpPlan<'_> {
     #[cfg(feature = "std")]
     pub(in super::super) fn fixed(&self) -> Result<Fixed<'_>, Error> {
         let stub = stub(self.dump.encoding(), self.dump.facts().e_machine)?;
-        Ok(Fixed { head: &self.head, note: &self.note, stub, data: self.data() })
+        let ended = |ours: bool| {
+            // Both headers, a block each.
+            let size = usize::try_from(self.page_size().saturating_mul(2)).unwrap_or(usize::MAX);
+            let mut head = Vec::new();
+            let blocks = self.head.get(..size).unwrap_or(&self.head);
+            append(&mut head, "the header of the new file", blocks)?;
+            self.headers(&mut head, None, false, self.note_size(ours));
+            Ok::<_, Error>(head)
+        };
+        let ended = [ended(true)?, ended(false)?];
+        Ok(Fixed { head: &self.head, note: &self.note, stub, ended, data: self.data() })
     }
 
     /// As [`KdumpPlan::copy`] into a file that says to be written up to `resumed`; 0 is a new one. `sink` takes

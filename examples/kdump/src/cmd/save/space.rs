@@ -18,31 +18,30 @@ pub(super) fn check(options: SaveOptions, destination: &Path) -> CommandResult {
     Ok(())
 }
 
-/// Says when the file might not fit, and goes on: most dumps compress well, and what fits is worth having.
+/// What to say when the file might not fit; saving goes on: most dumps compress well, and what fits is worth having.
 /// Whoever asked that nothing be written then is told so by the failure.
-pub(super) fn warn(dump: &Dump<'_>, options: SaveOptions, destination: &Path) {
+pub(super) fn warning(dump: &Dump<'_>, options: SaveOptions, destination: &Path) -> Option<String> {
     let found = destination.metadata().ok();
     let device = found.as_ref().is_some_and(|found| found.file_type().is_block_device());
     if options.on_full == OnFull::Stop || found.is_some_and(|found| !found.is_file() && !device) {
-        return;
+        return None;
     }
     let format = options.format;
-    let Some(free) = kdump_vmcore::free_space(destination) else { return };
+    let free = kdump_vmcore::free_space(destination)?;
     let free = free.saturating_sub(options.min_free);
     // Looking at every page is for those only who might need to know.
     if kdump_vmcore::estimate(dump, unfiltered(format)).is_ok_and(|most| most.max_size <= free) {
-        return;
+        return None;
     }
-    let Ok(estimate) = kdump_vmcore::estimate(dump, format) else { return };
-    if let Some(warning) = space_warning(estimate.max_size, free, device) {
-        crate::terminal::tell!("kdump save: {warning}");
-    }
+    let estimate = kdump_vmcore::estimate(dump, format).ok()?;
+    space_warning(estimate.max_size, free, device)
 }
 
 /// The same format with nothing left out.
 fn unfiltered(format: SaveFormat) -> SaveFormat {
     match format {
-        SaveFormat::Elf(_) => SaveFormat::default(),
+        SaveFormat::Elf(options) => SaveFormat::Elf(options.exclude(Classes::NONE)),
+        SaveFormat::FlattenedElf(options) => SaveFormat::FlattenedElf(options.exclude(Classes::NONE)),
         SaveFormat::Kdump(options) => SaveFormat::Kdump(options.exclude(Classes::NONE)),
         SaveFormat::Flattened(options) => SaveFormat::Flattened(options.exclude(Classes::NONE)),
         other => other,

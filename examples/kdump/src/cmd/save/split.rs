@@ -1,14 +1,11 @@
 //! A dump that is saved as a set of files
 
-use core::ops::ControlFlow;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-use kdump_vmcore::{
-    Dump, KdumpOptions, Progress, SaveFailure, SaveFormat, SaveReport, SplitFailure, save_split,
-};
+use kdump_vmcore::SaveFormat;
 
 use crate::failure::{CommandResult, Failure};
 
@@ -37,7 +34,7 @@ pub(super) fn check(matches: &ArgMatches, format: SaveFormat) -> CommandResult {
     let (name, instead) = match format {
         SaveFormat::Elf(_) => ("--format elf", "use --format kdump"),
         SaveFormat::Raw => ("--format raw", "use --format kdump"),
-        _ => ("a flattened stream", "name files, without --format flattened"),
+        _ => ("a flattened stream", "name files, and leave out --flattened and --format flattened"),
     };
     Err(Failure::usage(format!("--split: {name} is no set of files: {instead}")))
 }
@@ -55,20 +52,6 @@ fn check_name(matches: &ArgMatches) -> CommandResult {
     };
     let place = destination.display();
     Err(Failure::usage(format!("--split: DST-1 and so on are files, and {place} is {kind}")))
-}
-
-/// Saves them; the name of one that fails goes to `place`.
-pub(crate) fn save(
-    dump: &Dump<'_>,
-    parts: &[PathBuf],
-    options: KdumpOptions,
-    place: &mut PathBuf,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<SaveReport, SaveFailure> {
-    save_split(dump, parts, options, progress).map_err(|SplitFailure { destination, failure, .. }| {
-        *place = destination.unwrap_or_else(|| place.clone());
-        *failure
-    })
 }
 
 /// What stands for the name of any of the files.
