@@ -24,6 +24,7 @@ use kdump_segments::preflight::{Environment, Verdict, check_plan};
 use kdump_segments::purgatory::{Handover, LinkedPurgatory, Purgatory, PurgatoryError};
 use kdump_segments::segment::{Segment, SegmentKind};
 use kdump_segments::target::TargetPlan;
+use kdump_segments::target::arm64::Arm64Image;
 use kdump_segments::{CrashkernelLimits, CrashkernelRequest, Error, Machine, MachineFiles, RangeSet};
 
 use plan_support::{bzimage, machine, options, recorded};
@@ -287,6 +288,9 @@ fn trees_that_cannot_be_are_refused_by_name() {
     let deep = format!("/dts-v1/; / {{ {} {} }};", "n { ".repeat(70), "}; ".repeat(70));
     refused(Some(compiled(&deep)), "depth");
     refused(Some(compiled("/dts-v1/; / { #address-cells = <3>; };")), "#address-cells");
+    // What is added to it makes it larger than the kernel maps.
+    let full = format!("/dts-v1/; / {{ filled = \"{}\"; }};", "x".repeat((2 << 20) - 200));
+    refused(Some(compiled(&full)), "the limit is 2097152");
 }
 
 /// Whatever stands in a tree: an answer, not a crash; and what is written can be read.
@@ -333,7 +337,9 @@ fn images_that_cannot_be_are_refused_by_name() {
     refused(&image(0, 0, 0), "image_size");
     refused(&image(0, u64::MAX, 0), "image_size");
     refused(&debian()[..60], "arm64 header");
-    let machine = machine(NAME);
+    let other = Arm64Image::parse(&[0; 64]).unwrap_err().to_string();
+    assert!(other.contains("magic"), "{other}");
+    let mut machine = machine(NAME);
     let conflict = |kernel: &[u8], options: &PlanOptions, what: &str| {
         let error = plan(&machine, kernel, options).unwrap_err().to_string();
         assert!(error.contains(what), "{what}: {error}");
@@ -344,6 +350,9 @@ fn images_that_cannot_be_are_refused_by_name() {
     conflict(&debian(), &options(BackupPolicy::Always), "backup");
     conflict(&debian(), &arm64_options().elf32(true), "ELF32");
     conflict(&image(0, 1 << 30, 0), &arm64_options(), "no room for kernel");
+    machine.page_size = 0x1_0000;
+    let error = plan(&machine, &image(0x8000, 1 << 20, 0), &arm64_options()).unwrap_err().to_string();
+    assert!(error.contains("text_offset 0x8000 is no multiple") && error.contains("0x10000"), "{error}");
 }
 
 #[test]
@@ -390,7 +399,7 @@ fn compressed_images_are_unpacked_and_damage_is_named() {
         assert!(error.contains(what), "{what}: {error}");
     };
     refused(&packed, (1 << 20) - 1, "the limit is 1048575");
-    refused(&packed[..packed.len() / 2], 1 << 32, "damaged");
+    refused(&packed[..packed.len() / 2], 1 << 32, "damaged (");
     refused(&packed[..12], 1 << 20, "cut off");
     refused(&zboot(&packed, "zstd22"), 1 << 20, "`zstd22`");
     refused(&zboot(&packed, "gzip")[..0x1080], 1 << 20, "zboot payload");
@@ -448,7 +457,7 @@ fn moved(range: PhysRange, by: u64) -> PhysRange {
 #[test]
 fn each_defect_is_found_by_its_rule() {
     type Damage = fn(&mut Plan<'_>, &mut Machine);
-    let cases: [(&str, Damage); 10] = [
+    let cases: [(&str, Damage); 12] = [
         ("elfcorehdr_decodes", |plan, _| segment(plan, SegmentKind::Elfcorehdr).data.to_mut()[18] = 62),
         ("elfcorehdr_notes", |_, machine| {
             machine.cma_ranges = RangeSet::from(PhysRange::from_len(0x7fda_6000, 0x1000).unwrap());
@@ -469,6 +478,16 @@ fn each_defect_is_found_by_its_rule() {
         ("device_tree", |plan, _| {
             let TargetPlan::Arm64(arm64) = &mut plan.target else { panic!() };
             arm64.usable.clear();
+        }),
+        ("device_tree", |plan, _| {
+            let initrd = segment(plan, SegmentKind::Initrd);
+            initrd.range = moved(initrd.range, 0x1000);
+        }),
+        ("device_tree", |plan, _| {
+            let tree = segment(plan, SegmentKind::Dtb).data.to_mut();
+            let text = plan_support::APPEND.as_bytes();
+            let at = tree.windows(text.len()).position(|found| found == text).unwrap();
+            tree[at] ^= 1;
         }),
         ("segments_in_capture_ram", |plan, machine| {
             let header = segment(plan, SegmentKind::Purgatory).range;

@@ -243,6 +243,14 @@ fn boot_params_in_debugfs() {
 #[test]
 fn numbered_directories_are_walked() {
     let dir = Dir::small("cpus");
+    let lacking = |machine: &Machine| {
+        machine.remarks.iter().any(|note| note.text.contains("this CPU's registers will be missing"))
+    };
+    // A kernel without crash_notes at all has none to miss.
+    dir.put("sys/devices/system/cpu/cpu7/online", "1\n");
+    assert!(!lacking(&Machine::collect(&dir.0).unwrap()));
+    dir.put("sys/devices/system/cpu/cpu0/crash_notes", "1000\n");
+    assert!(lacking(&Machine::collect(&dir.0).unwrap()));
     for cpu in [0, 3, 4095] {
         dir.put(&format!("sys/devices/system/cpu/cpu{cpu}/crash_notes"), format!("{:x}\n", 0x1000 + cpu));
     }
