@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use kdump_elf::Endian;
-use zerocopy::{BE, FromBytes, LE};
+use kdump_elf::{Endian, with_byte_order};
+use zerocopy::FromBytes;
 
 use super::header::Header;
 use super::raw::{DESC_LEN, PageDesc};
@@ -177,10 +177,8 @@ impl Pages<'_> {
             let more = self.data.saturating_sub(at).min((DESC_LEN * DESCS) as u64);
             scratch.descs.load((file, &*self.source), at, (DESC_LEN, more), "page descriptor")?
         };
-        let desc = match self.endian {
-            Endian::Little => PageDesc::<LE>::ref_from_bytes(bytes).ok().map(PageDesc::get),
-            Endian::Big => PageDesc::<BE>::ref_from_bytes(bytes).ok().map(PageDesc::get),
-        };
+        let desc =
+            with_byte_order!(self.endian, O => PageDesc::<O>::ref_from_bytes(bytes).ok().map(PageDesc::get));
         Ok(desc.unwrap_or_default())
     }
 

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use kdump_elf::{Arch, Endian, PT_NOTE, Phdr, PhysRange};
+use kdump_elf::{Arch, PT_NOTE, Phdr, PhysRange};
 
 use super::Kdump;
 use super::bitmap::Bitmap;
@@ -232,10 +232,7 @@ fn vmcoreinfo_note(source: &dyn ReadAt, header: &Header) -> Result<Vec<u8>, Erro
     }
     let (mut text, mut note) = (zeroed("VMCOREINFO", size)?, Vec::new());
     fill(source, offset, "VMCOREINFO", &mut text)?;
-    let number = |value: u32| match header.encoding.endian {
-        Endian::Little => value.to_le_bytes(),
-        Endian::Big => value.to_be_bytes(),
-    };
+    let number = |value: u32| header.encoding.endian.bytes(value);
     // Name with its zero, but without the padding.
     let len = u32::try_from(size).unwrap_or(0);
     let padding = [0; 3].get(..text.len().wrapping_neg() % 4).unwrap_or_default();
