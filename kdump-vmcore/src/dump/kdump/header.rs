@@ -11,7 +11,7 @@ use kdump_elf::{Arch, Class, Encoding, Endian, with_byte_order};
 use zerocopy::FromBytes;
 
 use super::raw::{MAIN_LEN, Main, Main32, Main64, SUB_LEN, Sub, Sub32Packed, Sub32Padded, Sub64};
-use crate::dump::signature;
+use crate::dump::part;
 use crate::error::{Error, Stopped};
 use crate::source::ReadAt;
 
@@ -64,7 +64,7 @@ impl Header {
     /// Reads both headers; what is doubtful in them and can be passed over is told in
     /// `defects`.
     pub(super) fn read(source: &dyn ReadAt, defects: &mut Vec<Error>) -> Result<Self, Error> {
-        let head = signature::head(source)?;
+        let head = part::head(source)?;
         let diskdump = head.starts_with(b"DISKDUMP");
         if !diskdump && !head.starts_with(b"KDUMP   ") {
             // The first part decides on the format; others may be anything.
