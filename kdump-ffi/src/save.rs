@@ -226,7 +226,8 @@ pub extern "C" fn libkdump_dump_save(
 ///
 /// Parameters: `dump` the source; `paths` and `count` the destinations, 1 to 256; `options` as for
 /// libkdump_dump_save(), with LIBKDUMP_FORMAT_KDUMP; the others as for it, the report being that of all files. Returns
-/// LIBKDUMP_OK or LIBKDUMP_LACKING as libkdump_dump_save(). Errors: those of libkdump_dump_save().
+/// LIBKDUMP_OK or LIBKDUMP_LACKING as libkdump_dump_save(). Errors: those of libkdump_dump_save(), and
+/// LIBKDUMP_ERR_TOO_LARGE for more than 256 files.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_save_split(
     dump: Lent<'_, libkdump_dump>,
