@@ -107,7 +107,9 @@ fn owner(modules: &Modules, path: &[String], depth: u8) -> Vec<String> {
         let has = |glob: &&Vec<String>| {
             modules.get(*glob).is_some_and(|of| of.items.contains(name) || of.names.contains_key(name))
         };
-        let glob = || module.globs.iter().find(has).map(|glob| [glob.as_slice(), &[name.clone()]].concat());
+        let glob = || {
+            module.globs.iter().find(has).map(|glob| [glob.as_slice(), core::slice::from_ref(name)].concat())
+        };
         module.names.get(name).cloned().or_else(glob)
     });
     match through {
@@ -190,31 +192,30 @@ fn code(text: &str) -> String {
 fn read(here: &[String], text: &str) -> Module {
     let code = code(text);
     let tokens = tokens(&code);
-    let mut module = Module::default();
-    let mut at = 0_usize;
-    while let Some(token) = tokens.get(at) {
-        if *token == "use" {
-            let end =
-                tokens.iter().skip(at).position(|token| *token == ";").map_or(tokens.len(), |len| at + len);
-            tree(here, &[], tokens.get(at + 1..end).unwrap_or_default(), &mut module);
-            at = end;
-        } else if ITEMS.contains(token) {
-            module.items.extend(tokens.get(at + 1).map(|name| (*name).to_owned()));
-        } else if is_word(token) && (at == 0 || !["::", "$", "."].contains(&tokens[at - 1])) {
-            let mut path = vec![*token];
-            while let (Some(&"::"), Some(next)) = (tokens.get(at + 1), tokens.get(at + 2)) {
+    let (mut module, mut rest, mut before) = (Module::default(), tokens.as_slice(), "");
+    while let Some((&token, mut behind)) = rest.split_first() {
+        if token == "use" {
+            let end = behind.iter().position(|token| *token == ";").unwrap_or(behind.len());
+            let (import, after) = behind.split_at_checked(end).unwrap_or_default();
+            tree(here, &[], import, &mut module);
+            behind = after;
+        } else if ITEMS.contains(&token) {
+            module.items.extend(behind.first().map(|name| (*name).to_owned()));
+        } else if is_word(token) && !["::", "$", "."].contains(&before) {
+            let mut path = vec![token];
+            while let ["::", next, after @ ..] = behind {
                 if !is_word(next) {
                     break;
                 }
                 path.push(next);
-                at += 2;
+                behind = after;
             }
             // A single word may be a name that was brought in, which the import has told.
             if path.len() > 1 {
                 module.paths.extend(absolute(here, &path));
             }
         }
-        at += 1;
+        (before, rest) = (token, behind);
     }
     module
 }
@@ -225,48 +226,60 @@ fn is_word(token: &str) -> bool {
 
 /// Takes a tree of imports apart: `a::{b, c::{d as e}}`.
 fn tree(here: &[String], before: &[&str], tokens: &[&str], module: &mut Module) {
-    let (mut path, mut at) = (before.to_vec(), 0_usize);
-    while let Some(token) = tokens.get(at) {
-        match *token {
-            "{" => {
-                let (mut depth, mut start) = (0_u32, at + 1);
-                for (index, token) in tokens.iter().enumerate().skip(at + 1) {
-                    match *token {
-                        "{" => depth += 1,
-                        "}" if depth > 0 => depth -= 1,
-                        "," | "}" if depth == 0 => {
-                            tree(here, &path, tokens.get(start..index).unwrap_or_default(), module);
-                            start = index + 1;
-                        }
-                        _ => {}
-                    }
-                }
-                return;
+    let (mut path, mut rest) = (before.to_vec(), tokens);
+    let mut name = None;
+    while let Some((&token, behind)) = rest.split_first() {
+        match token {
+            "{" => return members(behind).iter().for_each(|member| tree(here, &path, member, module)),
+            "as" => {
+                name = behind.first().copied();
+                break;
             }
-            "as" => break,
             "::" => {}
             word => path.push(word),
         }
-        at += 1;
+        rest = behind;
     }
     if path.len() == before.len() {
         return;
     }
-    let name = if tokens.get(at) == Some(&"as") { tokens.get(at + 1) } else { path.last() };
-    let itself = path.last() == Some(&"self");
-    let name = if itself { path.iter().rev().nth(1) } else { name }.map(|name| (*name).to_owned());
     let all = path.last() == Some(&"*");
-    path.retain(|word| *word != "*" && !(itself && *word == "self"));
+    if all || path.last() == Some(&"self") && !before.is_empty() {
+        path.pop();
+    }
+    let name = name.or(path.last().copied()).map(str::to_owned);
     if let Some(path) = absolute(here, &path) {
-        if all {
-            module.globs.push(path.clone());
-        }
         module.paths.push(path.clone());
-        // What stands for itself leads nowhere.
-        if let Some(name) = name.filter(|name| path != [here, &[name.clone()]].concat()) {
-            module.names.insert(name, path);
+        if all {
+            module.globs.push(path);
+        } else if let Some(name) = name {
+            // What stands for itself leads nowhere.
+            let itself = path.split_last().is_some_and(|(last, folder)| *last == name && folder == here);
+            if !itself {
+                module.names.insert(name, path);
+            }
         }
     }
+}
+
+/// The members of a group, up to its closing brace.
+fn members<'t>(group: &[&'t str]) -> Vec<Vec<&'t str>> {
+    let (mut depth, mut found) = (0_u32, vec![Vec::new()]);
+    for token in group {
+        match *token {
+            "," if depth == 0 => found.push(Vec::new()),
+            "}" if depth == 0 => break,
+            token => {
+                depth = match token {
+                    "{" => depth.saturating_add(1),
+                    "}" => depth.saturating_sub(1),
+                    _ => depth,
+                };
+                found.last_mut().map(|member| member.push(token)).unwrap_or_default();
+            }
+        }
+    }
+    found
 }
 
 /// A path from the top of the crate; `None` for one that leads out of it.
