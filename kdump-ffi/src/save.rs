@@ -213,8 +213,7 @@ pub extern "C" fn libkdump_dump_save(
             place.set(convert(done));
         }
         let about = |failure| Failure::File { path, failure: Box::new(failure) };
-        let flow = |report: SaveReport| if report.is_whole() { Flow::Done } else { Flow::Lacking };
-        outcome.map(flow).map_err(Failure::from).map_err(about)
+        outcome.map(|report| ended(&report)).map_err(Failure::from).map_err(about)
     })
 }
 
@@ -261,8 +260,7 @@ pub extern "C" fn libkdump_dump_save_split(
             place.set(convert(done));
         }
         match outcome {
-            Ok(report) if report.is_whole() => Ok(Flow::Done),
-            Ok(_) => Ok(Flow::Lacking),
+            Ok(report) => Ok(ended(&report)),
             Err(SplitFailure { destination: Some(path), failure, .. }) => {
                 Err(Failure::File { path, failure: Box::new(Failure::from(*failure)) })
             }
@@ -293,6 +291,11 @@ pub extern "C" fn libkdump_dump_save_estimate(
         place.set(convert(&told));
         Ok::<_, Failure>(())
     })
+}
+
+/// How a call ends that saved the dump.
+pub(crate) fn ended(report: &SaveReport) -> Flow {
+    if report.is_whole() { Flow::Done } else { Flow::Lacking }
 }
 
 fn of_a_file(options: libkdump_save_options) -> Result<SaveOptions, Failure> {
