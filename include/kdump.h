@@ -2002,11 +2002,11 @@ int libkdump_dump_note(const struct libkdump_dump *dump,
 /**
  * Opens a dump by the names of its files.
  *
- * Parameters: `paths` and `count` the files, more than one for a split dump; `options` may be
+ * Parameters: `paths` and `count` the files, 1 to 256, more than one for a split dump; `options` may be
  * NULL; `dump` receives the handle, to be freed with libkdump_dump_free(); `error` may be NULL.
  * Errors: LIBKDUMP_ERR_IO with `os_errno`, LIBKDUMP_ERR_FORMAT, LIBKDUMP_ERR_UNSUPPORTED for a
  * format or a split dump this version does not read, LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_CORRUPT,
- * LIBKDUMP_ERR_TOO_LARGE for a number of elements or a raw image that no dump has room for.
+ * LIBKDUMP_ERR_TOO_LARGE for more than 256 files, a number of elements or a raw image that no dump has room for.
  */
 int libkdump_dump_open(const char *const *paths,
                        size_t count,
@@ -2032,7 +2032,8 @@ int libkdump_dump_open_fd(int fd,
  * Parameters: `size` the bytes there are; `read` and `user` the function and its first argument:
  * it is given offsets below `size` in place of addresses, never asked for bytes behind `size`, and
  * returns 0 or an errno value; both must stay valid until the dump is freed; the others as for
- * libkdump_dump_open(). Errors: those of libkdump_dump_open().
+ * libkdump_dump_open(). The function may read the dump it serves, but such a read finds nothing that was kept:
+ * it calls the function again for all it needs, so that one which does so at every call must end by itself. Errors: those of libkdump_dump_open().
  */
 int libkdump_dump_open_callback(uint64_t size,
                                 libkdump_read_fn read,
@@ -2530,7 +2531,8 @@ int libkdump_dump_save(const struct libkdump_dump *dump,
  *
  * Parameters: `dump` the source; `paths` and `count` the destinations, 1 to 256; `options` as for
  * libkdump_dump_save(), with LIBKDUMP_FORMAT_KDUMP; the others as for it, the report being that of all files. Returns
- * LIBKDUMP_OK or LIBKDUMP_LACKING as libkdump_dump_save(). Errors: those of libkdump_dump_save().
+ * LIBKDUMP_OK or LIBKDUMP_LACKING as libkdump_dump_save(). Errors: those of libkdump_dump_save(), and
+ * LIBKDUMP_ERR_TOO_LARGE for more than 256 files.
  */
 int libkdump_dump_save_split(const struct libkdump_dump *dump,
                              const char *const *paths,

@@ -88,7 +88,7 @@ pub use arch::Arch;
 pub use bytes::front;
 pub use capture_header::{CaptureHeader, MAX_CAPTURE_NOTES, MAX_CAPTURE_PHDRS};
 pub use crash_cause::{CRASH_CAUSE_NOTE_NAME, CrashCause, NT_CRASH_CAUSE};
-pub use crash_note::{CrashNote, crash_note_size, prstatus_note_size, write_crash_note};
+pub use crash_note::{CrashNote, write_crash_note};
 pub use crash_path::{CrashPath, CrashRole};
 pub use ehdr::{ET_CORE, Ehdr, Encoding, PN_XNUM};
 pub use error::Error;
@@ -101,6 +101,7 @@ pub use note::{
 };
 pub use number::Number;
 pub use phdr::{PF_RWX, PT_LOAD, PT_NOTE, Phdr};
+pub use prstatus::note_size::{crash_note_size, prstatus_note_size};
 pub use prstatus::{PrStatus, PrStatusMut, prstatus_size};
 pub use save_note::{
     EF_INCOMPLETE, LIBKDUMP_NOTE_NAME, LossReason, LostRange, NT_LIBKDUMP_SAVE, SAVE_NOTE_ENTRY,

@@ -70,11 +70,24 @@ impl<'a> VmcoreInfo<'a> {
     /// above `i64::MAX` comes back as the negative number with the same bits.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<i64> {
+        self.number_bits(name).map(|bits| i64::from_ne_bytes(bits.to_ne_bytes()))
+    }
+
+    /// `NUMBER(name)` that stands for an address or a mask: the bits of [`VmcoreInfo::number`].
+    ///
+    /// ```
+    /// use kdump_elf::VmcoreInfo;
+    /// let info = VmcoreInfo::new(b"NUMBER(phys_base)=-4096\n");
+    /// assert_eq!(info.number_bits("phys_base"), Some(0xffff_ffff_ffff_f000));
+    /// ```
+    #[must_use]
+    pub fn number_bits(&self, name: &str) -> Option<u64> {
         let value = self.wrapped("NUMBER", name)?;
-        match value.strip_prefix("0x") {
-            Some(hex) => u64::from_str_radix(hex, 16).ok().map(signed),
-            None => value.parse::<i64>().ok().or_else(|| value.parse::<u64>().ok().map(signed)),
+        if let Some(hex) = value.strip_prefix("0x") {
+            return u64::from_str_radix(hex, 16).ok();
         }
+        let negative = || Some(u64::from_ne_bytes(value.parse::<i64>().ok()?.to_ne_bytes()));
+        value.parse().ok().or_else(negative)
     }
 
     /// A bare key whose value is hex without `0x`, such as `KERNELOFFSET`.
@@ -110,11 +123,6 @@ impl<'a> VmcoreInfo<'a> {
     }
 }
 
-/// The number with the same bits.
-fn signed(bits: u64) -> i64 {
-    i64::from_ne_bytes(bits.to_ne_bytes())
-}
-
 fn parse_hex(value: &str) -> Option<u64> {
     u64::from_str_radix(value.strip_prefix("0x").unwrap_or(value), 16).ok()
 }
@@ -137,7 +145,8 @@ mod tests {
         assert_eq!(info.length("mem_section"), Some(2048));
         assert_eq!(info.number("phys_base"), Some(-486_539_264));
         assert_eq!(info.number("VA_BITS"), Some(48));
-        assert_eq!(info.number("PHYS_OFFSET"), Some(signed(0xffff_ffff_8000_0000)));
+        assert_eq!(info.number("PHYS_OFFSET"), Some(-0x8000_0000));
+        assert_eq!(info.number_bits("PHYS_OFFSET"), Some(0xffff_ffff_8000_0000));
         assert_eq!(info.number("big"), Some(-1));
         assert_eq!(info.hex("KERNELOFFSET"), Some(0x1980_0000));
     }

@@ -39,6 +39,8 @@ pub const LIBKDUMP_OPEN_NO_CACHE: u32 = 8;
 
 /// The most threads that one read may use.
 const MAX_THREADS: u32 = 1024;
+/// The most files of a dump: no writer makes more parts, and each is an open descriptor.
+const MAX_FILES: usize = 256;
 
 /// How to open a dump. NULL in its place means all zero.
 #[repr(C)]
@@ -71,11 +73,11 @@ extensible!(libkdump_open_options {
 
 /// Opens a dump by the names of its files.
 ///
-/// Parameters: `paths` and `count` the files, more than one for a split dump; `options` may be
+/// Parameters: `paths` and `count` the files, 1 to 256, more than one for a split dump; `options` may be
 /// NULL; `dump` receives the handle, to be freed with libkdump_dump_free(); `error` may be NULL.
 /// Errors: LIBKDUMP_ERR_IO with `os_errno`, LIBKDUMP_ERR_FORMAT, LIBKDUMP_ERR_UNSUPPORTED for a
 /// format or a split dump this version does not read, LIBKDUMP_ERR_TRUNCATED, LIBKDUMP_ERR_CORRUPT,
-/// LIBKDUMP_ERR_TOO_LARGE for a number of elements or a raw image that no dump has room for.
+/// LIBKDUMP_ERR_TOO_LARGE for more than 256 files, a number of elements or a raw image that no dump has room for.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_open(
     paths: Items<'_, *const c_char>,
@@ -136,7 +138,8 @@ pub extern "C" fn libkdump_dump_open_fd(
 /// Parameters: `size` the bytes there are; `read` and `user` the function and its first argument:
 /// it is given offsets below `size` in place of addresses, never asked for bytes behind `size`, and
 /// returns 0 or an errno value; both must stay valid until the dump is freed; the others as for
-/// libkdump_dump_open(). Errors: those of libkdump_dump_open().
+/// libkdump_dump_open(). The function may read the dump it serves, but such a read finds nothing that was kept:
+/// it calls the function again for all it needs, so that one which does so at every call must end by itself. Errors: those of libkdump_dump_open().
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_open_callback(
     size: u64,
@@ -197,6 +200,12 @@ impl How {
         if self.flags & LIBKDUMP_OPEN_RAW != 0 && count > 1 {
             let (name, value, expected) = ("count", count as u64, "1 with LIBKDUMP_OPEN_RAW");
             return Err(kdump_ffi_core::Failure::Argument { name, value, expected }.into());
+        }
+        if count > MAX_FILES {
+            let (value, limit) = (count as u64, MAX_FILES as u64);
+            return Err(
+                kdump_vmcore::Error::TooLarge { what: "number of files of a dump", value, limit }.into()
+            );
         }
         Ok(())
     }

@@ -213,8 +213,7 @@ pub extern "C" fn libkdump_dump_save(
             place.set(convert(done));
         }
         let about = |failure| Failure::File { path, failure: Box::new(failure) };
-        let flow = |report: SaveReport| if report.is_whole() { Flow::Done } else { Flow::Lacking };
-        outcome.map(flow).map_err(Failure::from).map_err(about)
+        outcome.map(|report| ended(&report)).map_err(Failure::from).map_err(about)
     })
 }
 
@@ -226,7 +225,8 @@ pub extern "C" fn libkdump_dump_save(
 ///
 /// Parameters: `dump` the source; `paths` and `count` the destinations, 1 to 256; `options` as for
 /// libkdump_dump_save(), with LIBKDUMP_FORMAT_KDUMP; the others as for it, the report being that of all files. Returns
-/// LIBKDUMP_OK or LIBKDUMP_LACKING as libkdump_dump_save(). Errors: those of libkdump_dump_save().
+/// LIBKDUMP_OK or LIBKDUMP_LACKING as libkdump_dump_save(). Errors: those of libkdump_dump_save(), and
+/// LIBKDUMP_ERR_TOO_LARGE for more than 256 files.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_save_split(
     dump: Lent<'_, libkdump_dump>,
@@ -260,8 +260,7 @@ pub extern "C" fn libkdump_dump_save_split(
             place.set(convert(done));
         }
         match outcome {
-            Ok(report) if report.is_whole() => Ok(Flow::Done),
-            Ok(_) => Ok(Flow::Lacking),
+            Ok(report) => Ok(ended(&report)),
             Err(SplitFailure { destination: Some(path), failure, .. }) => {
                 Err(Failure::File { path, failure: Box::new(Failure::from(*failure)) })
             }
@@ -292,6 +291,11 @@ pub extern "C" fn libkdump_dump_save_estimate(
         place.set(convert(&told));
         Ok::<_, Failure>(())
     })
+}
+
+/// How a call ends that saved the dump.
+pub(crate) fn ended(report: &SaveReport) -> Flow {
+    if report.is_whole() { Flow::Done } else { Flow::Lacking }
 }
 
 pub(crate) fn check(options: libkdump_save_options) -> Result<SaveOptions, Failure> {

@@ -15,7 +15,9 @@ use crate::dump::libkdump_dump;
 use crate::failure::Failure;
 use crate::handle::{Lent, enter};
 use crate::progress::{libkdump_progress_fn, tell};
-use crate::save::{LIBKDUMP_SAVE_FLATTEN, check, convert, libkdump_save_options, libkdump_save_report};
+use crate::save::{
+    LIBKDUMP_SAVE_FLATTEN, check, convert, ended, libkdump_save_options, libkdump_save_report,
+};
 
 /// Writes all `len` bytes of `buf` at the offset `offset` of the file that is made and returns 0, or
 /// returns an errno value to end the work. The head of the file is written again later; behind it the
@@ -133,11 +135,7 @@ fn save(
     if let Some(place) = place {
         place.set(convert(done));
     }
-    match outcome {
-        Ok(report) if report.is_whole() => Ok(Flow::Done),
-        Ok(_) => Ok(Flow::Lacking),
-        Err(stopped) => Err(Failure::Vmcore(stopped.error)),
-    }
+    outcome.map(|report| ended(&report)).map_err(|stopped| Failure::Vmcore(stopped.error))
 }
 
 /// A function of the caller that writes.

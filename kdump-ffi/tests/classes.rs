@@ -25,7 +25,8 @@ use kdump_ffi::{
     libkdump_classes, libkdump_classes_info, libkdump_classes_range, libkdump_dump_info,
 };
 use kdump_ffi_core::{
-    LIBKDUMP_END, LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_NOT_FOUND, LIBKDUMP_ERR_UNSUPPORTED, LIBKDUMP_OK,
+    LIBKDUMP_END, LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_IO, LIBKDUMP_ERR_NOT_FOUND, LIBKDUMP_ERR_TOO_LARGE,
+    LIBKDUMP_ERR_UNSUPPORTED, LIBKDUMP_OK, libkdump_error,
 };
 
 const PAGES: u64 = 0x1000;
@@ -200,6 +201,40 @@ fn a_set_is_read_together() {
     assert_eq!(opened(&[&names[1], &names[0]]), (LIBKDUMP_FORMAT_KDUMP, 1, PAGES * 4096));
     assert_eq!(opened(&[&names[0]]).1, 0, "one part is not all");
     assert_eq!(split(&sized(), &mut report), LIBKDUMP_ERR_UNSUPPORTED);
+}
+
+/// A count that is wrong has no paths behind it: none is looked at.
+#[test]
+fn the_number_of_files_is_judged_before_their_names() {
+    let source = source(&PageArray::new(0x400, |_| PageRecord::KERNEL));
+    let kdump = options(LIBKDUMP_FORMAT_KDUMP, 0, 0, 0);
+    let nowhere: [*const c_char; 1] = [core::ptr::without_provenance(8)];
+    for count in [257, usize::MAX / 8, usize::MAX] {
+        let (mut report, mut error): (libkdump_save_report, libkdump_error) = (sized(), sized());
+        let (paths, none) = (nowhere.as_ptr(), null_mut());
+        let code = common::libkdump_dump_save_split(
+            source.dump,
+            paths,
+            count,
+            &raw const kdump,
+            None,
+            none,
+            &raw mut report,
+            &raw mut error,
+        );
+        assert_eq!(code, LIBKDUMP_ERR_TOO_LARGE, "{count}: {}", message(&error));
+        assert!(message(&error).contains("the limit of 0x100"), "{}", message(&error));
+        let mut dump = null_mut();
+        let code = common::libkdump_dump_open(paths, count, null(), &raw mut dump, &raw mut error);
+        assert_eq!((code, dump.is_null()), (LIBKDUMP_ERR_TOO_LARGE, true), "{count}: {}", message(&error));
+        assert!(message(&error).contains("the limit of 0x100"), "{}", message(&error));
+    }
+    // As many as there may be are looked at.
+    let (_, name) = temporary("classes-no-such-file");
+    let paths = [name.as_ptr(); 256];
+    let mut dump = null_mut();
+    let code = common::libkdump_dump_open(paths.as_ptr(), 256, null(), &raw mut dump, null_mut());
+    assert_eq!(code, LIBKDUMP_ERR_IO);
 }
 
 #[test]

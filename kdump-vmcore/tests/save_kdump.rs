@@ -17,8 +17,8 @@ use std::thread::ThreadId;
 use dumpgen::{CoreFile, Segment, Wire, note};
 use kdump_vmcore::codec::Codec;
 use kdump_vmcore::{
-    Dump, Error, Flatten, Interrupted, IoError, KdumpOptions, KdumpPlan, ReadAt, ReadOptions, SaveReport,
-    SpanKind, WriteAt,
+    Dump, Error, Flatten, Interrupted, IoError, KdumpOptions, KdumpPlan, Progress, RawPlan, ReadAt,
+    ReadOptions, SavePlan, SaveReport, SpanKind, WriteAt,
 };
 use saving::*;
 
@@ -98,7 +98,7 @@ fn what_cannot_be_read_is_told_for_ever() {
         assert_eq!(kinds(&again), kinds(&copy));
         // Back to ELF.
         let mut elf = Vec::new();
-        let report = kdump_vmcore::SavePlan::elf(&copy).unwrap().copy(&mut elf, &mut go_on).unwrap();
+        let report = SavePlan::elf(&copy).unwrap().copy(&mut elf, &mut go_on).unwrap();
         assert_eq!(report.unreadable.bytes, 5 * PAGE as u64);
         same(&Dump::open(elf).unwrap(), &copy);
     }
@@ -463,4 +463,49 @@ fn what_the_format_cannot_have_is_refused() {
     let source = Dump::open(sample(Wire::LE64).build()).unwrap();
     let level = options(Some(Codec::Zlib), 1).level(Some(99));
     assert!(KdumpPlan::new(&source, level).is_err());
+}
+
+/// Sizes that were only planned are no report of what was done.
+#[test]
+fn a_save_that_ends_early_reports_what_it_did() {
+    let source = Dump::open(sample(Wire::LE64).build()).unwrap();
+    for format in ["elf", "raw", "kdump"] {
+        let (mut done, mut file) = (0, Vec::new());
+        let mut stop = |state: Progress| {
+            done = state.done;
+            if done >= 1 << 20 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let outcome = match format {
+            "elf" => SavePlan::elf(&source).unwrap().copy(&mut file, &mut stop),
+            "raw" => RawPlan::new(&source).unwrap().copy(&mut file, &mut stop),
+            _ => KdumpPlan::new(&source, options(None, 1)).unwrap().copy(&mut file, &mut stop),
+        };
+        let stopped = outcome.unwrap_err();
+        let report = &stopped.report;
+        assert_eq!((report.memory, report.file_size), (done, stopped.good), "{format}");
+        assert!(
+            report.memory < (PAGES * PAGE) as u64 && stopped.good < stopped.size,
+            "{format}: {stopped:?}"
+        );
+        // Nor is that of one which never began.
+        let mut full = Full;
+        let early =
+            KdumpPlan::new(&source, options(None, 1)).unwrap().copy(&mut full, &mut go_on).unwrap_err();
+        assert_eq!((early.report.memory, early.report.file_size, early.report.written), (0, 0, 0));
+    }
+}
+
+/// A disk without room.
+struct Full;
+
+impl WriteAt for Full {
+    fn write_all_at(&mut self, offset: u64, _: &[u8]) -> Result<(), Error> {
+        Err(Error::Io { offset, cause: IoError::from_errno(28) })
+    }
+    fn is_sparse(&self) -> bool {
+        true
+    }
+    fn finish(&mut self, _: u64) -> Result<(), Error> {
+        Ok(())
+    }
 }

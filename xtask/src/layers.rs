@@ -1,6 +1,8 @@
 //! `cargo xtask layers`: the direction of dependency among the crates of the workspace, and
-//! among the rooms of kdump-vmcore; that no library speaks of the tool, and that each uses what it links.
+//! among the rooms of kdump-vmcore; that no library speaks of the tool, that each uses what it links; and that its modules do not
+//! need each other in circles.
 
+mod cycles;
 mod imports;
 mod unused;
 mod words;
@@ -25,6 +27,51 @@ const RULES: &[(&str, &[&str])] = &[
     ("kdump-ffi", &["kdump-elf", "kdump-vmcore", "kdump-segments", "kdump-purgatory", "kdump-ffi-core"]),
 ];
 
+/// Arrows that close a circle of modules and stay, by crate.
+const CIRCLES: &[(&str, &[cycles::Accepted])] = &[
+    (
+        "kdump-ffi-core",
+        &[("", "layout", "*", "the list of all structures; the pointers ask for a row of it")],
+    ),
+    (
+        "kdump-purgatory",
+        &[
+            ("", "patch", "*", "chooses the architecture, whose folder builds on it"),
+            ("", "reloc", "*", "the same"),
+        ],
+    ),
+    (
+        "kdump-segments",
+        &[
+            (
+                "",
+                "target",
+                "*",
+                "the rows of the architectures name functions of every step, and every step asks its row",
+            ),
+            ("", "machine", "iomem", "reads with what it gives to those who read its files"),
+            ("", "machine", "kernel_layout", "the same"),
+            ("", "capture_need", "plan", "a suggestion is found by laying out plans, which tell their need"),
+            ("", "preflight", "plan", "judges plans, which leave room by its search for control pages"),
+        ],
+    ),
+    (
+        "kdump-vmcore",
+        &[
+            ("dump", "flattened", "signature", "a stream holds a dump of any format"),
+            ("dump", "format", "kdump", "what a thread keeps for one format, without a price for each read"),
+            ("dump", "parallel", "reader", "those who help are readers themselves"),
+            ("save", "plan", "cuts", "a plan is made of parts that are told of its options"),
+            ("save/kdump", "plan", "*", "the same"),
+            ("save/kdump", "threads", "write", "threads hand to the writer, which starts them"),
+        ],
+    ),
+];
+
+fn accepted(member: &str) -> &'static [cycles::Accepted] {
+    CIRCLES.iter().find(|(name, _)| *name == member).map_or(&[], |(_, accepted)| accepted)
+}
+
 pub(crate) fn run(args: &[String]) -> Result {
     Args::new(args).finish()?;
     let packages = metadata::packages()?;
@@ -37,6 +84,8 @@ pub(crate) fn run(args: &[String]) -> Result {
         if RULES.iter().any(|(name, _)| *name == member.name) {
             let src = repo::root()?.join(&place).join("src");
             broken.extend(words::broken(&src)?);
+            let circles = cycles::broken(&src, accepted(&member.name))?;
+            broken.extend(circles.iter().map(|circle| format!("{}: {circle}", member.name)));
             let unused = unused::dependencies(&member.dependencies, &src)?;
             broken.extend(
                 unused.iter().map(|name| format!("{} lists {name} and does not use it", member.name)),
@@ -50,7 +99,8 @@ pub(crate) fn run(args: &[String]) -> Result {
         return Err(failed(broken.join("\n")));
     }
     println!(
-        "layers: {} crates depend downwards only; so do the rooms of kdump-vmcore; kdump-elf does without alloc; \
+        "layers: {} crates depend downwards only; so do the rooms of kdump-vmcore; no modules need each \
+         other in a circle but where it is accepted; kdump-elf does without alloc; \
          no library names options or commands of the tool, and each uses what it links",
         names.len()
     );

@@ -2,6 +2,7 @@
 //! `struct elf_prstatus`, the descriptor of a CPU's NT_PRSTATUS note (`elf(5)`,
 //! include/uapi/linux/elfcore.h).
 
+pub(crate) mod note_size;
 pub(crate) mod registers;
 
 use crate::{Arch, Class, Endian, Error};

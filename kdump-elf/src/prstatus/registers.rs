@@ -9,8 +9,8 @@ use core::sync::atomic::AtomicU32;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use super::note_size::crash_note_words;
 use crate::Arch;
-use crate::crash_note::crash_note_words;
 
 /// The registers of one architecture as a type, in the byte order of the program: what a kernel
 /// fills for its own [`CrashNote`](crate::CrashNote).

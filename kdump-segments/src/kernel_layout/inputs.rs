@@ -21,7 +21,6 @@ pub(crate) struct LayoutInputs<'a> {
 impl LayoutInputs<'_> {
     /// `NUMBER(name)` of VMCOREINFO as an address: negative numbers are two's complement.
     pub(crate) fn number(&self, name: &str) -> Option<u64> {
-        let number = self.vmcoreinfo.as_ref()?.number(name)?;
-        Some(u64::from_ne_bytes(number.to_ne_bytes()))
+        self.vmcoreinfo.as_ref()?.number_bits(name)
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod command_line;
 mod flags;
 #[cfg(feature = "json")]
 pub(crate) mod json;
+mod lay_out;
 mod layout;
 mod need;
 mod options;

@@ -19,10 +19,12 @@ pub use candidate::{Buffer, Candidate, CandidateSegment};
 pub use control_pages::{Allocation, Obstacles, Shortage, control_pages, find_control_pages};
 pub use environment::Environment;
 pub use plan_rules::check_plan;
-pub(crate) use plan_rules::{Checked, PlanRule};
 pub use rules::check;
 
-use crate::Errno;
+use kdump_elf::Phdr;
+
+use crate::plan::Plan;
+use crate::{Errno, Machine, RangeSet};
 
 /// What a rule says about a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +51,21 @@ impl Verdict {
 
 /// Good news or bad news about one rule.
 pub(crate) type Outcome = Result<String, String>;
+
+/// A plan, and what its rules look at, made once.
+pub(crate) struct Checked<'c> {
+    pub(crate) plan: &'c Plan<'c>,
+    pub(crate) machine: &'c Machine,
+    /// All RAM of the machine.
+    pub(crate) ram: RangeSet,
+    /// What the capture kernel is told to use.
+    pub(crate) capture_ram: RangeSet,
+    /// The program headers as they are read back; none when they cannot be.
+    pub(crate) phdrs: Vec<Phdr>,
+}
+
+/// A rule of a target: its name and what it says.
+pub(crate) type PlanRule = (&'static str, fn(&Checked<'_>) -> Outcome);
 
 /// One rule and what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]

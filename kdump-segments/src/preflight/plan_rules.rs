@@ -2,15 +2,12 @@
 
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 
-use kdump_elf::Phdr;
-
-use super::{Candidate, Environment, Finding, Outcome, Report, Verdict, check, header};
+use super::{Candidate, Checked, Environment, Finding, Outcome, Report, Verdict, check, header};
 use crate::elfcorehdr::LowMemory;
 use crate::plan::{KexecFlags, Plan};
 use crate::segment::SegmentKind;
-use crate::{Error, Machine, RangeSet};
+use crate::{Error, Machine};
 
 /// Evaluates the kernel's rules for `plan` and checks what it would hand over, by the rules of its
 /// target.
@@ -30,21 +27,6 @@ pub fn check_plan(plan: &Plan<'_>, machine: &Machine, environment: &Environment)
     report.findings.extend(rules.map(|(rule, evaluate)| finding(rule, evaluate(&checked))));
     Ok(report)
 }
-
-/// A plan, and what its rules look at, made once.
-pub(crate) struct Checked<'c> {
-    pub(crate) plan: &'c Plan<'c>,
-    pub(crate) machine: &'c Machine,
-    /// All RAM of the machine.
-    pub(crate) ram: RangeSet,
-    /// What the capture kernel is told to use.
-    pub(crate) capture_ram: RangeSet,
-    /// The program headers as they are read back; none when they cannot be.
-    pub(crate) phdrs: Vec<Phdr>,
-}
-
-/// A rule of a target: its name and what it says.
-pub(crate) type PlanRule = (&'static str, fn(&Checked<'_>) -> Outcome);
 
 fn finding(rule: &'static str, outcome: Outcome) -> Finding {
     match outcome {

@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use kdump_elf::Paddr;
 
 use super::format::{Format, Scratch};
-use super::signature::{self, Part};
+use super::part::{Part, head};
+use super::signature;
 use super::{Facts, Span, SpanKind};
 use crate::error::{Error, Stopped};
 use crate::source::Flattened;
@@ -27,7 +28,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
     let mut files: Vec<Part<'_>> = Vec::new();
     let (mut records, mut damage) = (0_u64, Vec::new());
     for part in parts {
-        if signature::head(&*part)?.starts_with(SIGNATURE) {
+        if head(&*part)?.starts_with(SIGNATURE) {
             let stream = Flattened::open(part)?;
             records = records.saturating_add(stream.records());
             // Of a cut one it need not be told that it is damaged.
@@ -38,7 +39,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
         }
     }
     if let Some(first) = files.first() {
-        if signature::head(&**first)?.starts_with(SIGNATURE) {
+        if head(&**first)?.starts_with(SIGNATURE) {
             return Err(Error::Unsupported { what: "a flattened stream inside a flattened stream" });
         }
     }

@@ -13,6 +13,7 @@ mod note_table;
 mod overlaps;
 #[cfg(feature = "std")]
 mod parallel;
+mod part;
 mod raw_image;
 mod read_ahead;
 mod reader;

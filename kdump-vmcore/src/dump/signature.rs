@@ -3,12 +3,10 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::part::{Part, head};
 use super::{Format, elf, flattened, kdump};
 use crate::error::Error;
-use crate::source::ReadAt;
 
-/// The bytes of one file of a dump.
-pub(super) type Part<'s> = Box<dyn ReadAt + 's>;
 /// Opens a dump of one format from its parts, of which there is one at least.
 type Open = for<'s> fn(Vec<Part<'s>>) -> Result<Box<dyn Format + 's>, Error>;
 
@@ -65,26 +63,6 @@ const FOREIGN: &[Known] = &[
     foreign(b"BZh", "a file compressed with bzip2; `bunzip2` it first"),
 ];
 
-/// Bytes that tell the formats apart.
-const ROOM: usize = 16;
-
-/// The first bytes of a file, zeros where it is shorter.
-pub(super) fn head(part: &dyn ReadAt) -> Result<[u8; ROOM], Error> {
-    let mut head = [0; ROOM];
-    let mut read = 0_usize;
-    while let Some(rest) = head.get_mut(read..).filter(|rest| !rest.is_empty()) {
-        match part.read_at(read as u64, rest)? {
-            0 => break,
-            count => read = read.saturating_add(count),
-        }
-    }
-    if read == 0 {
-        let need = ROOM as u64;
-        return Err(Error::Truncated { what: "signature", offset: 0, need, have: 0 });
-    }
-    Ok(head)
-}
-
 /// Recognises the format by the first part and opens the dump.
 pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> {
     let Some(first) = parts.first() else {
@@ -93,7 +71,7 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
     let mut head = head(&**first)?;
     for part in parts.iter().skip(1) {
         // A set may have parts that are streams and others that are not.
-        let other = self::head(&**part)?;
+        let other = super::part::head(&**part)?;
         if other.starts_with(flattened::SIGNATURE) {
             head = other;
         }
@@ -103,14 +81,5 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Box<dyn Format + '_>, Error> 
     match known.ok_or(Error::UnknownFormat { found })?.open {
         Ok(open) => open(parts),
         Err(what) => Err(Error::Unsupported { what }),
-    }
-}
-
-/// The only part of a dump whose format is never split; `what` refuses more.
-pub(super) fn only<'s>(parts: Vec<Part<'s>>, what: &'static str) -> Result<Part<'s>, Error> {
-    let mut parts = parts.into_iter();
-    match (parts.next(), parts.next()) {
-        (Some(part), None) => Ok(part),
-        _ => Err(Error::Unsupported { what }),
     }
 }

@@ -64,10 +64,5 @@ pub(super) fn refuse_domain(source: &dyn ReadAt, ehdr: &Ehdr) -> Result<(), Erro
 }
 
 fn number(bytes: Option<&[u8]>, endian: Endian) -> u64 {
-    let fold = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
-    let bytes = bytes.unwrap_or_default();
-    match endian {
-        Endian::Big => bytes.iter().fold(0, fold),
-        Endian::Little => bytes.iter().rev().fold(0, fold),
-    }
+    endian.unsigned(bytes.unwrap_or_default()).unwrap_or(0)
 }

@@ -45,8 +45,8 @@ pub(super) fn compound(
         Huge::Type(low32(value))
     } else if let Some(bit) = number("PG_hugetlb").and_then(|bit| u32::try_from(bit).ok()) {
         1_u64.checked_shl(bit).map_or(Huge::Unknown, Huge::Flag)
-    } else if let (Some(field), Some(value)) = (dtor, number("HUGETLB_PAGE_DTOR")) {
-        Huge::Destructor(field, u64::from_ne_bytes(value.to_ne_bytes()))
+    } else if let (Some(field), Some(value)) = (dtor, info.number_bits("HUGETLB_PAGE_DTOR")) {
+        Huge::Destructor(field, value)
     } else {
         Huge::Unknown
     };

@@ -142,7 +142,7 @@ impl Rules {
             private: need("OFFSET(page.private)", "page.private", 8)?,
             compound_head,
             points: head.is_some(),
-            head: number("PG_head_mask").map(|mask| u64::from_ne_bytes(mask.to_ne_bytes())).unwrap_or(0),
+            head: info.number_bits("PG_head_mask").unwrap_or(0),
             lru: bit("PG_lru").ok_or(missing("NUMBER(PG_lru)"))?,
             has_private: bit("PG_private").ok_or(missing("NUMBER(PG_private)"))?,
             swapcache: bit("PG_swapcache").ok_or(missing("NUMBER(PG_swapcache)"))?,

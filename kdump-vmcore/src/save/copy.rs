@@ -46,8 +46,16 @@ pub struct Interrupted {
     pub good: u64,
     /// Bytes the file should have had.
     pub size: u64,
-    /// What was done until then.
+    /// What was done until then: `file_size` and `memory` count what is good of the file and the memory that was
+    /// gone through, not what was planned.
     pub report: Box<SaveReport>,
+}
+
+impl Interrupted {
+    /// Stopped after `memory` bytes of memory were gone through.
+    pub(super) fn after(error: Error, (good, size): (u64, u64), memory: u64, report: SaveReport) -> Self {
+        Self { error, good, size, report: Box::new(SaveReport { file_size: good, memory, ..report }) }
+    }
 }
 
 impl SavePlan<'_> {
@@ -172,7 +180,7 @@ impl SavePlan<'_> {
                 }
                 let good = if copy.unsure { copy.good.min(copy.noted) } else { copy.good };
                 let good = good.max(resumed);
-                Err(Interrupted { error, good, size: self.size, report: Box::new(copy.report) })
+                Err(Interrupted::after(error, (good, self.size), copy.done, copy.report))
             }
         }
     }

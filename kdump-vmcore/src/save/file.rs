@@ -37,7 +37,7 @@ pub struct SaveFailure {
     pub good: u64,
     /// Bytes the file should have had, at most; 0 of a file that is a stream.
     pub size: u64,
-    /// What was done until then.
+    /// What was done until then, as [`Interrupted::report`] has it.
     pub report: Box<SaveReport>,
 }
 

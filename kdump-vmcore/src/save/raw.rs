@@ -2,7 +2,6 @@
 
 use core::ops::ControlFlow;
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::copy::note_loss;
@@ -88,12 +87,10 @@ impl<'d> RawPlan<'d> {
             unreadable: Unreadable { ranges: known.ranges.clone(), ..*known },
             ..self.report.clone()
         };
-        let mut good = 0;
-        let done = self.copy_into(sink, progress, &mut report, &mut good);
-        let size = self.size();
-        match done {
+        let (mut good, mut done) = (0, 0);
+        match self.copy_into(sink, progress, &mut report, (&mut good, &mut done)) {
             Ok(()) => Ok(report),
-            Err(error) => Err(Interrupted { error, good, size, report: Box::new(report) }),
+            Err(error) => Err(Interrupted::after(error, (good, self.size()), done, report)),
         }
     }
 
@@ -102,7 +99,7 @@ impl<'d> RawPlan<'d> {
         sink: &mut W,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
         report: &mut SaveReport,
-        good: &mut u64,
+        (good, done): (&mut u64, &mut u64),
     ) -> Result<(), Error> {
         if !sink.is_sparse() {
             return Err(Error::Unsupported { what: "a raw image where what is not written is not zero" });
@@ -111,7 +108,6 @@ impl<'d> RawPlan<'d> {
         let mut found = Losses::with_room(FOUND_ROOM)?;
         let mut reader = self.dump.reader();
         let unit = self.dump.page_size().unwrap_or(PAGE as u64);
-        let mut done = 0_u64;
         for region in &self.regions {
             let mut paddr = region.range.start();
             while paddr < region.range.end() {
@@ -125,8 +121,8 @@ impl<'d> RawPlan<'d> {
                 report.written = report.written.saturating_add(write_sparse(sink, paddr, bytes)?);
                 paddr = paddr.saturating_add(len);
                 *good = paddr;
-                done = done.saturating_add(len);
-                let state = Progress { done, total: report.memory, written: report.written };
+                *done = done.saturating_add(len);
+                let state = Progress { done: *done, total: report.memory, written: report.written };
                 if progress(state).is_break() {
                     return Err(Error::Cancelled);
                 }

@@ -78,7 +78,7 @@ fn told(facts: &Facts) -> Option<Radix> {
     // entries and uses the last 64; with the other granules it leaves out a level.
     let va_bits = if page_size == 0x1_0000 { built } else { used.unwrap_or(built) };
     let shape = SHAPES.iter().find(|shape| (shape.page_size, shape.va_bits) == (page_size, va_bits))?;
-    let voffset = u64::from_ne_bytes(info.number("kimage_voffset")?.to_ne_bytes());
+    let voffset = info.number_bits("kimage_voffset")?;
     Some(Radix {
         root: info.symbol("swapper_pg_dir")?.wrapping_sub(voffset),
         levels: shape.levels,

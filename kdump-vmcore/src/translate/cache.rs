@@ -2,9 +2,8 @@
 
 use alloc::vec::Vec;
 
-use kdump_elf::Paddr;
+use kdump_elf::{Endian, Paddr};
 
-use super::radix::{Mapping, Radix};
 use crate::error::Error;
 use crate::source::PhysMemory;
 
@@ -45,17 +44,17 @@ struct Piece {
 }
 
 impl TranslationCache {
-    /// The page of `vaddr` in `tables`, when it is remembered.
-    pub(super) fn mapping(&mut self, tables: &Radix, vaddr: u64) -> Option<Mapping> {
-        if self.root != tables.root {
-            *self = Self { root: tables.root, ..Self::default() };
+    /// Where the page of `vaddr` in the tables below `root` lies and its size as a shift, when it is remembered.
+    pub(super) fn page(&mut self, root: u64, vaddr: u64) -> Option<(u64, u32)> {
+        if self.root != root {
+            *self = Self { root, ..Self::default() };
         }
         let mut left = self.shifts;
         while left != 0 {
             let shift = left.trailing_zeros();
             let key = key(vaddr, shift);
             if let Some(page) = self.pages.get(slot(key, PAGES)).filter(|page| page.key == key) {
-                return Some(Mapping::in_page(page.base, shift, vaddr));
+                return Some((page.base, shift));
             }
             left &= left.wrapping_sub(1);
         }
@@ -74,16 +73,16 @@ impl TranslationCache {
         }
     }
 
-    /// The entry at `at`, with its neighbours where all of them can be read.
+    /// The entry of `size` bytes at `at`, with its neighbours where all of them can be read.
     pub(super) fn entry<M: PhysMemory + ?Sized>(
         &mut self,
-        tables: &Radix,
         memory: &mut M,
         at: u64,
+        (size, endian): (u64, Endian),
     ) -> Result<u64, Error> {
         let start = at & !(PIECE as u64).wrapping_sub(1);
-        let wrong = || Error::TooLarge { what: "bytes of an entry", value: tables.entry_size, limit: 8 };
-        let len = usize::try_from(tables.entry_size).map_err(|_| wrong())?;
+        let wrong = || Error::TooLarge { what: "bytes of an entry", value: size, limit: 8 };
+        let len = usize::try_from(size).map_err(|_| wrong())?;
         let offset = usize::try_from(at.wrapping_sub(start)).unwrap_or(PIECE);
         let inside = offset..offset.saturating_add(len);
         if self.pieces.is_empty() && self.pieces.try_reserve_exact(PIECES).is_ok() {
@@ -97,17 +96,13 @@ impl TranslationCache {
                 piece.at = read.is_ok().then_some(start);
             }
             if piece.at == Some(start) {
-                return piece
-                    .bytes
-                    .get(inside)
-                    .and_then(|entry| tables.endian.unsigned(entry))
-                    .ok_or_else(wrong);
+                return piece.bytes.get(inside).and_then(|entry| endian.unsigned(entry)).ok_or_else(wrong);
             }
         }
         let mut bytes = [0; 8];
         let entry = bytes.get_mut(..len).ok_or_else(wrong)?;
         memory.read_stored(Paddr(at), entry)?;
-        tables.endian.unsigned(entry).ok_or_else(wrong)
+        endian.unsigned(entry).ok_or_else(wrong)
     }
 }
 
@@ -123,9 +118,6 @@ fn slot(key: u64, slots: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use kdump_elf::Endian;
-
-    use super::super::radix::{Entry, Level};
     use super::*;
     use crate::error::Stopped;
 
@@ -141,24 +133,11 @@ mod tests {
         }
     }
 
-    fn tables(root: u64, entry_size: u64) -> Radix {
-        Radix {
-            root,
-            levels: &[Level { shift: 12, bits: 9 }],
-            entry_size,
-            endian: Endian::Little,
-            ignored: 0,
-            above: None,
-            entry: |raw| if raw.bits == 0 { Entry::Absent } else { Entry::Page(raw.bits & !0xfff) },
-            canonical: |_, _| true,
-        }
-    }
-
     /// Half of such an entry was taken for none: the address for one that is not mapped.
     #[test]
     fn an_entry_across_two_pieces_is_read_whole() {
         for (root, expected) in [(0x1f8, 0xfffe_fdfc_fbfa_f9f8), (0x1fc, 0x0302_0100_fffe_fdfc)] {
-            let bits = TranslationCache::default().entry(&tables(root, 8), &mut Counting, root);
+            let bits = TranslationCache::default().entry(&mut Counting, root, (8, Endian::Little));
             assert_eq!(bits, Ok(expected), "{root:#x}");
         }
     }
@@ -166,7 +145,7 @@ mod tests {
     #[test]
     fn an_entry_of_a_size_no_number_has_is_refused() {
         for size in [0, 3, 9, u64::MAX] {
-            let read = TranslationCache::default().entry(&tables(0, size), &mut Counting, 0);
+            let read = TranslationCache::default().entry(&mut Counting, 0, (size, Endian::Little));
             assert!(matches!(read, Err(Error::TooLarge { value, .. }) if value == size), "{size}: {read:?}");
         }
     }

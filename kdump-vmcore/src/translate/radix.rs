@@ -123,8 +123,8 @@ impl Radix {
         cache: &mut TranslationCache,
         vaddr: u64,
     ) -> Result<Mapping, Error> {
-        if let Some(mapping) = cache.mapping(self, vaddr) {
-            return Ok(mapping);
+        if let Some((base, shift)) = cache.page(self.root, vaddr) {
+            return Ok(Mapping::in_page(base, shift, vaddr));
         }
         let levels = self.levels_from_root(memory, cache, vaddr)?;
         if !(self.canonical)(vaddr, levels) {
@@ -175,7 +175,7 @@ impl Radix {
         at: u64,
         fault: impl Fn(TableFault) -> Error,
     ) -> Result<u64, Error> {
-        cache.entry(self, memory, at).map_err(|error| match error {
+        cache.entry(memory, at, (self.entry_size, self.endian)).map_err(|error| match error {
             // Trying again may help: it is the caller's.
             Error::Io { .. } => error,
             other => fault(TableFault::from_error(&other)),

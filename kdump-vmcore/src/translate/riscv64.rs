@@ -55,7 +55,7 @@ fn tables(facts: &Facts) -> Result<Radix, &'static str> {
 
 fn told(facts: &Facts) -> Option<Radix> {
     let info = facts.vmcoreinfo()?;
-    let offset = u64::from_ne_bytes(info.number("va_kernel_pa_offset")?.to_ne_bytes());
+    let offset = info.number_bits("va_kernel_pa_offset")?;
     let skip = match info.number("VA_BITS")? {
         57 => 0,
         48 => 1,

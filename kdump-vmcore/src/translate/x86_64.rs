@@ -74,7 +74,7 @@ fn told(facts: &Facts) -> Option<Radix> {
     let inside = root.checked_sub(KERNEL_IMAGE).filter(|inside| *inside < MAX_IMAGE)?;
     let five = info.number("pgtable_l5_enabled") == Some(1);
     let root = inside.wrapping_add(phys_base(facts)?);
-    Some(radix(root, five, info.number("sme_mask").map_or(0, bits)))
+    Some(radix(root, five, info.number_bits("sme_mask").unwrap_or(0)))
 }
 
 /// By the registers of a CPU.
@@ -117,10 +117,5 @@ fn phys_base(facts: &Facts) -> Option<u64> {
 }
 
 fn told_phys_base(facts: &Facts) -> Option<u64> {
-    facts.vmcoreinfo()?.number("phys_base").map(bits)
-}
-
-/// A number of VMCOREINFO that stands for an address: negative ones wrap.
-fn bits(number: i64) -> u64 {
-    u64::from_ne_bytes(number.to_ne_bytes())
+    facts.vmcoreinfo()?.number_bits("phys_base")
 }

@@ -29,7 +29,7 @@ pub(super) fn broken(src: &Path, rules: &[Rule]) -> Result<Vec<String>> {
 }
 
 /// All sources below `dir` by their path from the top of the crate, with their text.
-fn collect(dir: &Path, prefix: &str, files: &mut Vec<(String, String)>) -> Result {
+pub(super) fn collect(dir: &Path, prefix: &str, files: &mut Vec<(String, String)>) -> Result {
     for entry in fs::read_dir(dir).context(dir.display())? {
         let entry = entry.context(dir.display())?;
         let (path, name) = (entry.path(), format!("{prefix}{}", entry.file_name().to_string_lossy()));

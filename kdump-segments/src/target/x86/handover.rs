@@ -5,9 +5,9 @@ use alloc::borrow::Cow;
 use kdump_elf::PhysRange;
 
 use super::boot_params::{BOOT_PARAMS_SIZE, BootParams};
+use super::builder::{POINTER_MAX_32, Told, X86Builder};
 use super::e820::{E820_TABLE_MAX, E820Entry, memmap_parameters};
 use super::kernel::{cmdline_limit, takes_efi};
-use super::layout::{POINTER_MAX_32, Told, X86Builder};
 use super::setup_data::SetupData;
 use crate::cmdline::CommandLine;
 use crate::placement::{Direction, Request};

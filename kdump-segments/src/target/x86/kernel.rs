@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use kdump_elf::{Arch, PhysRange};
 
 use super::boot_params::fake_setup_header;
-use super::layout::{POINTER_MAX_32, X86Builder};
+use super::builder::{POINTER_MAX_32, X86Builder};
 use super::paging::five_level_paging;
 use crate::image::{BzImage, Image, Vmlinux};
 use crate::placement::{Direction, Request};

@@ -3,13 +3,12 @@
 use kdump_elf::PhysRange;
 
 use super::X86Plan;
+use super::builder::{Told, X86Builder};
 use super::capture_map::{capture_map, firmware_map};
-use super::e820::E820Entry;
 use super::handover::LOW_MIN;
 use super::kernel::{check_32bit_reach, cmdline_limit, entry_is_32bit, initrd_limit, purgatory_entry};
 use super::low_memory::decide;
 use crate::Error;
-use crate::cmdline::CommandLine;
 use crate::plan::builder::{Builder, Images, NO_LIMIT, Parts};
 use crate::plan::{Layout, PlanInputs};
 use crate::preflight::Environment;
@@ -20,23 +19,6 @@ const ELFCOREHDR_MIN: u64 = 16 << 10;
 const INITRD_MIN: u64 = 16 << 20;
 /// Highest byte of a purgatory that leaves long mode.
 const PURGATORY_MAX_32: u64 = 0x7fff_ffff;
-pub(super) const POINTER_MAX_32: u64 = 0xffff_ffff;
-
-/// The parts every target has, and how the kernel is entered.
-pub(super) struct X86Builder<'i, 'a> {
-    pub(super) common: Builder<'i, 'a>,
-    pub(super) bits32: bool,
-}
-
-/// What boot_params tells the capture kernel.
-pub(super) struct Told<'t> {
-    pub(super) boot_params: PhysRange,
-    pub(super) initrd: Option<(u64, u64)>,
-    pub(super) setup_data: u64,
-    pub(super) efi_map: Option<(u64, u32)>,
-    pub(super) cmdline: &'t CommandLine,
-    pub(super) e820: &'t [E820Entry],
-}
 
 /// Lays out in `region`, whatever the machine has.
 pub(super) fn lay_out<'a>(

@@ -1,6 +1,7 @@
 //! x86: the boot protocol, its memory map, and what its kernels ask of a load.
 
 pub mod boot_params;
+mod builder;
 mod bzimage;
 mod capture_map;
 mod control_pages;

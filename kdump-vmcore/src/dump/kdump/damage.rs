@@ -5,9 +5,9 @@ use core::ops::Range;
 use kdump_elf::{LIBKDUMP_NOTE_NAME, NT_LIBKDUMP_SAVE};
 
 use super::bitmap::Bitmap;
+use super::file::{File, LEVEL_ZERO};
 use super::header::{Extent, Header, fill};
 use super::page::PageScratch;
-use super::parts::{File, LEVEL_ZERO};
 use super::raw::{DESC_LEN, MIN_MAIN_LEN};
 use crate::dump::NoteTable;
 use crate::error::Error;

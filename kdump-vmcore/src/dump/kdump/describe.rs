@@ -6,9 +6,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::bitmap::Bitmap;
+use super::file::File;
 use super::header::{Header, RELEASE};
 use super::page::{PageScratch, Place};
-use super::parts::File;
 use crate::codec::Codec;
 
 /// Pages whose descriptors are looked at to say how they are stored.

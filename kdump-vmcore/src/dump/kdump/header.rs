@@ -7,11 +7,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::{Range, RangeInclusive};
 
-use kdump_elf::{Arch, Class, Encoding, Endian};
-use zerocopy::{BE, FromBytes, LE};
+use kdump_elf::{Arch, Class, Encoding, Endian, with_byte_order};
+use zerocopy::FromBytes;
 
 use super::raw::{MAIN_LEN, Main, Main32, Main64, SUB_LEN, Sub, Sub32Packed, Sub32Padded, Sub64};
-use crate::dump::signature;
+use crate::dump::part;
 use crate::error::{Error, Stopped};
 use crate::source::ReadAt;
 
@@ -64,7 +64,7 @@ impl Header {
     /// Reads both headers; what is doubtful in them and can be passed over is told in
     /// `defects`.
     pub(super) fn read(source: &dyn ReadAt, defects: &mut Vec<Error>) -> Result<Self, Error> {
-        let head = signature::head(source)?;
+        let head = part::head(source)?;
         let diskdump = head.starts_with(b"DISKDUMP");
         if !diskdump && !head.starts_with(b"KDUMP   ") {
             // The first part decides on the format; others may be anything.
@@ -161,24 +161,17 @@ fn decide(bytes: &[u8; MAIN_LEN]) -> Result<(Encoding, Main), Error> {
         }
     }
     Err(reason.unwrap_or_else(|| {
-        let value =
-            bytes.get(8..).and_then(|rest| rest.first_chunk()).map_or(0, |at| u32::from_le_bytes(*at));
+        let value = Endian::Little.read::<u32>(bytes, 8).unwrap_or(0);
         let expected = "a small number in either byte order";
         Error::Corrupt { what: "header_version", value: value.into(), expected }
     }))
 }
 
 fn main(bytes: &[u8; MAIN_LEN], encoding: Encoding) -> Main {
-    let main = match (encoding.class, encoding.endian) {
-        (Class::Elf64, Endian::Little) => {
-            Main64::<LE>::ref_from_prefix(bytes).map(|(raw, _)| raw.into()).ok()
-        }
-        (Class::Elf64, Endian::Big) => Main64::<BE>::ref_from_prefix(bytes).map(|(raw, _)| raw.into()).ok(),
-        (Class::Elf32, Endian::Little) => {
-            Main32::<LE>::ref_from_prefix(bytes).map(|(raw, _)| raw.into()).ok()
-        }
-        (Class::Elf32, Endian::Big) => Main32::<BE>::ref_from_prefix(bytes).map(|(raw, _)| raw.into()).ok(),
-    };
+    let main = with_byte_order!(encoding.endian, O => match encoding.class {
+        Class::Elf64 => Main64::<O>::ref_from_prefix(bytes).map(|(raw, _)| raw.into()).ok(),
+        Class::Elf32 => Main32::<O>::ref_from_prefix(bytes).map(|(raw, _)| raw.into()).ok(),
+    });
     main.unwrap_or_default()
 }
 
@@ -220,26 +213,15 @@ fn read_sub(source: &dyn ReadAt, encoding: Encoding, main: &Main, arch: Option<A
         let len = sub_len(encoding.class, packing, main.version);
         let place = bytes.get_mut(..len).unwrap_or_default();
         fill(source, main.block_size.into(), "sub header", place)?;
-        let sub = match (encoding.class, packing, encoding.endian) {
-            (Class::Elf64, _, Endian::Little) => {
-                Sub64::<LE>::ref_from_prefix(&bytes).map(|(raw, _)| raw.into()).ok()
+        let sub = with_byte_order!(encoding.endian, O => match (encoding.class, packing) {
+            (Class::Elf64, _) => Sub64::<O>::ref_from_prefix(&bytes).map(|(raw, _)| raw.into()).ok(),
+            (Class::Elf32, Packing::Packed) => {
+                Sub32Packed::<O>::ref_from_prefix(&bytes).map(|(raw, _)| raw.into()).ok()
             }
-            (Class::Elf64, _, Endian::Big) => {
-                Sub64::<BE>::ref_from_prefix(&bytes).map(|(raw, _)| raw.into()).ok()
+            (Class::Elf32, Packing::Padded) => {
+                Sub32Padded::<O>::ref_from_prefix(&bytes).map(|(raw, _)| raw.into()).ok()
             }
-            (Class::Elf32, Packing::Packed, Endian::Little) => {
-                Sub32Packed::<LE>::ref_from_prefix(&bytes).map(|(raw, _)| raw.into()).ok()
-            }
-            (Class::Elf32, Packing::Packed, Endian::Big) => {
-                Sub32Packed::<BE>::ref_from_prefix(&bytes).map(|(raw, _)| raw.into()).ok()
-            }
-            (Class::Elf32, Packing::Padded, Endian::Little) => {
-                Sub32Padded::<LE>::ref_from_prefix(&bytes).map(|(raw, _)| raw.into()).ok()
-            }
-            (Class::Elf32, Packing::Padded, Endian::Big) => {
-                Sub32Padded::<BE>::ref_from_prefix(&bytes).map(|(raw, _)| raw.into()).ok()
-            }
-        };
+        });
         Ok::<_, Error>(sub.unwrap_or_default())
     };
     // With 64 bits there is one way only.

@@ -9,7 +9,9 @@ mod bitmap;
 mod damage;
 mod describe;
 mod end;
+mod file;
 mod header;
+mod notes;
 mod page;
 mod parts;
 mod raw;
@@ -23,15 +25,15 @@ use core::ops::Range;
 use kdump_elf::{Paddr, PhysRange};
 
 use super::format::{Format, Scratch};
+use super::part::Part;
 use super::remembered::{Remembered, error_of};
-use super::signature::Part;
 use super::{Facts, Span, SpanKind};
 use crate::error::{Error, Stopped};
 use bitmap::Bitmap;
+use file::File;
+pub(crate) use file::{INCOMPLETE, LEVEL_ZERO};
 pub(crate) use header::{MAX_MAPNR, SATURATED, machine_name};
 pub(super) use page::PageScratch;
-use parts::File;
-pub(crate) use parts::{INCOMPLETE, LEVEL_ZERO};
 pub(crate) use raw::{DESC_LEN, Main, Sub, encode_desc};
 
 /// Pages whose descriptors one look reads at most.

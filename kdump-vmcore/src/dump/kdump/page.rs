@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use kdump_elf::Endian;
-use zerocopy::{BE, FromBytes, LE};
+use kdump_elf::{Endian, with_byte_order};
+use zerocopy::FromBytes;
 
 use super::header::Header;
 use super::raw::{DESC_LEN, PageDesc};
@@ -11,9 +11,9 @@ use super::zero_form::ZeroForm;
 use crate::codec::{Codec, CodecError, Decoder};
 use crate::dump::SpanKind;
 use crate::dump::block_cache::BlockCache;
+use crate::dump::part::Part;
 use crate::dump::read_ahead::{AHEAD, ReadAhead};
 use crate::dump::scan::offset_in;
-use crate::dump::signature::Part;
 use crate::error::{Error, PageFault, Stopped};
 use crate::room::zeroed;
 use crate::source::ReadAt;
@@ -177,10 +177,8 @@ impl Pages<'_> {
             let more = self.data.saturating_sub(at).min((DESC_LEN * DESCS) as u64);
             scratch.descs.load((file, &*self.source), at, (DESC_LEN, more), "page descriptor")?
         };
-        let desc = match self.endian {
-            Endian::Little => PageDesc::<LE>::ref_from_bytes(bytes).ok().map(PageDesc::get),
-            Endian::Big => PageDesc::<BE>::ref_from_bytes(bytes).ok().map(PageDesc::get),
-        };
+        let desc =
+            with_byte_order!(self.endian, O => PageDesc::<O>::ref_from_bytes(bytes).ok().map(PageDesc::get));
         Ok(desc.unwrap_or_default())
     }
 

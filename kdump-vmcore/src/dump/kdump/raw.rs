@@ -7,8 +7,8 @@ use alloc::string::String;
 
 use alloc::vec::Vec;
 
-use kdump_elf::{Class, Encoding, Endian};
-use zerocopy::byteorder::{BE, I32, LE, U32, U64};
+use kdump_elf::{Class, Encoding, Endian, with_byte_order};
+use zerocopy::byteorder::{I32, LE, U32, U64};
 use zerocopy::{ByteOrder, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Bytes of a name in `struct new_utsname`, with the zero at its end.
@@ -113,12 +113,10 @@ impl Main {
 
     /// The main header of a machine with this word size and byte order.
     pub(crate) fn encode(&self, encoding: Encoding) -> Vec<u8> {
-        match (encoding.class, encoding.endian) {
-            (Class::Elf64, Endian::Little) => Main64::<LE>::from(self).as_bytes().into(),
-            (Class::Elf64, Endian::Big) => Main64::<BE>::from(self).as_bytes().into(),
-            (Class::Elf32, Endian::Little) => Main32::<LE>::from(self).as_bytes().into(),
-            (Class::Elf32, Endian::Big) => Main32::<BE>::from(self).as_bytes().into(),
-        }
+        with_byte_order!(encoding.endian, O => match encoding.class {
+            Class::Elf64 => Main64::<O>::from(self).as_bytes().into(),
+            Class::Elf32 => Main32::<O>::from(self).as_bytes().into(),
+        })
     }
 }
 
@@ -324,14 +322,11 @@ sub_from!(Sub64 {}, Sub32Packed {}, Sub32Padded { pad_1, pad_2, pad_3, pad_4 });
 impl Sub {
     /// The sub header of a machine with this word size and byte order; `packed` is that of i386.
     pub(crate) fn encode(&self, encoding: Encoding, packed: bool) -> Vec<u8> {
-        match (encoding.class, packed, encoding.endian) {
-            (Class::Elf64, _, Endian::Little) => Sub64::<LE>::from(self).as_bytes().into(),
-            (Class::Elf64, _, Endian::Big) => Sub64::<BE>::from(self).as_bytes().into(),
-            (Class::Elf32, true, Endian::Little) => Sub32Packed::<LE>::from(self).as_bytes().into(),
-            (Class::Elf32, true, Endian::Big) => Sub32Packed::<BE>::from(self).as_bytes().into(),
-            (Class::Elf32, false, Endian::Little) => Sub32Padded::<LE>::from(self).as_bytes().into(),
-            (Class::Elf32, false, Endian::Big) => Sub32Padded::<BE>::from(self).as_bytes().into(),
-        }
+        with_byte_order!(encoding.endian, O => match (encoding.class, packed) {
+            (Class::Elf64, _) => Sub64::<O>::from(self).as_bytes().into(),
+            (Class::Elf32, true) => Sub32Packed::<O>::from(self).as_bytes().into(),
+            (Class::Elf32, false) => Sub32Padded::<O>::from(self).as_bytes().into(),
+        })
     }
 }
 
@@ -354,19 +349,10 @@ impl<O: ByteOrder> PageDesc<O> {
 
 /// A descriptor: offset in the file, number of bytes, flags.
 pub(crate) fn encode_desc(endian: Endian, (offset, size, flags): (u64, u32, u32)) -> [u8; DESC_LEN] {
-    fn raw<O: ByteOrder>((offset, size, flags): (u64, u32, u32)) -> [u8; DESC_LEN] {
-        let desc = PageDesc::<O> {
-            offset: offset.into(),
-            size: size.into(),
-            flags: flags.into(),
-            page_flags: U64::ZERO,
-        };
-        zerocopy::transmute!(desc)
-    }
-    match endian {
-        Endian::Little => raw::<LE>((offset, size, flags)),
-        Endian::Big => raw::<BE>((offset, size, flags)),
-    }
+    with_byte_order!(endian, O => {
+        let (offset, size, flags) = (offset.into(), size.into(), flags.into());
+        zerocopy::transmute!(PageDesc::<O> { offset, size, flags, page_flags: U64::ZERO })
+    })
 }
 
 /// Bytes of a descriptor, on every machine.

@@ -6,9 +6,10 @@ use core::ops::Range;
 
 use super::bitmap::Bitmap;
 use super::damage::unlike;
+use super::file::{INCOMPLETE, LEVEL_ZERO, Opened};
 use super::header::{Extent, Header};
+use super::notes::notes;
 use super::page::{PageScratch, Pages};
-use super::parts::{INCOMPLETE, LEVEL_ZERO, Opened, notes};
 use super::raw::Main;
 use crate::dump::NoteTable;
 use crate::dump::remembered::{Remembered, is_ours};

@@ -78,8 +78,8 @@ fn read_names(dump: &Dump<'_>, info: VmcoreInfo<'_>, names: &mut [u8]) -> Option
 
 /// Where the kernel's image was loaded, as x86_64 counts it; 0 elsewhere.
 fn phys_base(dump: &Dump<'_>) -> u64 {
-    if let Some(base) = dump.vmcoreinfo().and_then(|info| info.number("phys_base")) {
-        return u64::from_ne_bytes(base.to_ne_bytes());
+    if let Some(base) = dump.vmcoreinfo().and_then(|info| info.number_bits("phys_base")) {
+        return base;
     }
     if dump.arch() != Some(Arch::X86_64) {
         return 0;

@@ -236,7 +236,7 @@ where
         };
         let good = good.max(self.resumed);
         let size = self.plan.size().saturating_add(self.report.memory);
-        Err(Interrupted { error, good, size, report: Box::new(self.report) })
+        Err(Interrupted::after(error, (good, size), self.done, self.report))
     }
 
     /// Does everything in this thread.
