@@ -248,7 +248,7 @@ mod tests {
         for (package, names) in SAME_EVERYWHERE {
             let tests = metadata::tests().unwrap();
             let exists = |name: &&str| tests.iter().any(|(of, test)| of == package && test == name);
-            assert!(names.iter().all(|name| exists(name)), "{package}: {tests:?}");
+            assert!(names.iter().all(exists), "{package}: {tests:?}");
         }
         for (package, file, names) in MANY_PLACES {
             let path = repo::root().unwrap().join(package).join("tests").join(file).with_extension("rs");
