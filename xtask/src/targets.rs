@@ -5,6 +5,7 @@
 //! byte order is the other one, under QEMU's user emulation where the machine needs it. `--all` adds
 //! the tests for the oldest Rust, and those that neither word nor byte order can change.
 
+use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
 use crate::apt::{self, Need};
@@ -184,24 +185,18 @@ fn unlinked(cargo: &mut Command) -> &mut Command {
 fn test(emulated: &Emulated, all: bool) -> Result {
     let mut check = cargo_for(emulated, "check")?;
     shell::run(packages(check.arg("--quiet"), LIBRARIES))?;
-    // By package, for two of them may have tests of one name.
-    let tests = metadata::tests()?;
-    let mut rows = Vec::new();
-    for package in TESTED {
-        let mut cargo = cargo_for(emulated, "test")?;
-        cargo.args(["--no-fail-fast", "--package", package, "--lib"]);
-        for (_, name) in
-            tests.iter().filter(|(of, name)| of == package && (all || !same_everywhere(of, name)))
-        {
-            cargo.args(["--test", name]);
-        }
-        if !all && !emulated.runs_without() {
-            let many = MANY_PLACES.iter().filter(|(of, ..)| of == package).flat_map(|(.., names)| *names);
-            cargo.arg("--").args(many.flat_map(|name| ["--skip", name]));
-        }
-        rows.push(Row::of(package, shell::run(&mut cargo).map(|()| String::new())));
+    let mut tests = cargo_for(emulated, "test")?;
+    packages(tests.args(["--no-fail-fast", "--lib"]), TESTED);
+    let wanted =
+        |(of, name): &(String, String)| TESTED.contains(&of.as_str()) && (all || !same_everywhere(of, name));
+    let names: BTreeSet<String> =
+        metadata::tests()?.into_iter().filter(wanted).map(|(_, name)| name).collect();
+    names.iter().for_each(|name| _ = tests.args(["--test", name]));
+    if !all && !emulated.runs_without() {
+        let many = MANY_PLACES.iter().flat_map(|(.., names)| *names);
+        tests.arg("--").args(many.flat_map(|name| ["--skip", name]));
     }
-    progress::close(emulated.target, &rows)
+    shell::run(&mut tests)
 }
 
 /// Property tests draw few cases: emulation is slow, and they have drawn many on the host. What is
