@@ -100,9 +100,10 @@ const SAME_EVERYWHERE: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Tests that try the same damage or the same break at hundreds of places: a few places, as the other
+/// Tests that try the same damage, the same break or the same set at hundreds of places: a few places, as the other
 /// tests of the file have them, show another byte order as well. An emulator would take a minute for each.
 const MANY_PLACES: &[(&str, &str, &[&str])] = &[
+    ("kdump-vmcore", "cut", &["cut_at_any_place_a_page_is_right_or_truncated"]),
     (
         "kdump-vmcore",
         "kdump",
@@ -125,7 +126,16 @@ const MANY_PLACES: &[(&str, &str, &[&str])] = &[
             "stopped_anywhere_with_threads_it_says_so",
         ],
     ),
-    ("kdump-vmcore", "save_split", &["a_part_that_fails_costs_the_others_nothing", "who_is_told_may_end_it"]),
+    (
+        "kdump-vmcore",
+        "save_split",
+        &[
+            "a_part_that_fails_costs_the_others_nothing",
+            // The other tests of the file write sets and read them.
+            "the_parts_are_the_dump",
+            "who_is_told_may_end_it",
+        ],
+    ),
 ];
 
 pub(crate) fn run(args: &[String]) -> Result {
