@@ -8,7 +8,6 @@ mod guest;
 mod machine;
 mod makedumpfile;
 mod peer;
-mod qmp;
 mod saved;
 
 use std::path::{Path, PathBuf};

@@ -13,7 +13,6 @@ mod ci;
 mod consumers;
 mod crash;
 mod crash_note;
-mod error;
 mod formats;
 mod fuzz;
 mod guards;
@@ -32,12 +31,13 @@ mod rooms;
 mod rust;
 mod rust_kernel;
 mod setup;
-mod shell;
 mod soak;
 mod targets;
 mod tools;
 
 use std::process::ExitCode;
+
+use lab::{error, shell};
 
 use error::{Error, Result};
 

@@ -19,6 +19,7 @@ const HOUSES: &[(&str, &str)] = &[
     ("kdump-ffi", "kdump-ffi/src"),
     ("examples/kdump: the tool", "examples/kdump/src"),
     ("xtask: the automation", "xtask/src"),
+    ("tests/lab: the guests of xtask", "tests/lab/src"),
 ];
 const BEGIN: &str = "<!-- modules: begin, made by `cargo xtask rooms` -->\n";
 const END: &str = "<!-- modules: end -->";

@@ -9,19 +9,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use lab::cpio::Cpio;
+use lab::guest::Guest;
+use lab::qemu::Machine;
 use options::Options;
 use tidings::Tidings;
 
-use crate::crash::cpio::Cpio;
 use crate::crash::kernel::Kernel;
 use crate::crash::programs;
-use crate::crash::qemu::Guest;
-use crate::error::{Context, Result, failed};
+use crate::error::{Context, Result};
 use crate::progress::{self, Clock};
 use crate::{apt, crash, repo, shell};
 
 /// The script that is process 1 of the guest.
 const INIT: &str = include_str!("../guest/soak-init");
+/// What the program in it says before it ends early.
+const GAVE_UP: &str = "soak: FAILED";
 /// How long the guest may be silent: many times what a thousand calls take.
 const PATIENCE: Duration = Duration::from_secs(240);
 
@@ -38,13 +41,10 @@ pub(crate) fn run(args: &[String]) -> Result {
     fs::create_dir_all(&dir).context(dir.display())?;
     let initramfs = initramfs(&dir, &program, options.replay.as_deref())?;
     clock.say(&format!("booting Linux {}", kernel.release));
-    let mut guest = Guest::spawn(command(&options, &kernel, &initramfs)?, &dir.join("console.log"), None)?;
-    while !guest.wait_for(&["soak: tried", "soak: done", "soak: FAILED"], PATIENCE)?.contains("soak: done") {
-        let said = guest.console().last().cloned().unwrap_or_default();
-        clock.say(&said);
-        if said.contains("FAILED") {
-            return Err(failed(said));
-        }
+    let mut guest =
+        Guest::spawn(command(&options, &kernel, &initramfs)?, &dir.join("console.log"), GAVE_UP, &[])?;
+    while !guest.wait_for(&["soak: tried", "soak: done"], PATIENCE)?.contains("soak: done") {
+        clock.say(guest.console().last().map_or("", String::as_str));
     }
     guest.wait_for_end(PATIENCE)?;
     let tidings = Tidings::read(guest.console())?;
@@ -67,12 +67,7 @@ pub(crate) fn run(args: &[String]) -> Result {
 
 fn initramfs(dir: &Path, program: &Path, replay: Option<&Path>) -> Result<PathBuf> {
     let busybox = shell::find("busybox").context("busybox: no such program")?;
-    let mut cpio = Cpio::default();
-    for path in ["bin", "dev", "proc", "sys"] {
-        cpio.directory(path);
-    }
-    cpio.program("init", INIT.as_bytes());
-    cpio.program("bin/busybox", &fs::read(&busybox).context(busybox.display())?);
+    let mut cpio = Cpio::of_guest(&["bin", "dev", "proc", "sys"], INIT, &busybox)?;
     cpio.program("bin/kdump-soak", &programs::stripped(program, dir)?);
     if let Some(replay) = replay {
         cpio.file("replay", &fs::read(replay).context(replay.display())?);
@@ -83,17 +78,21 @@ fn initramfs(dir: &Path, program: &Path, replay: Option<&Path>) -> Result<PathBu
 }
 
 fn command(options: &Options, kernel: &Kernel, initramfs: &Path) -> Result<Command> {
-    let mut qemu = shell::tool("qemu-system-x86_64")?;
-    qemu.args(["-accel", "tcg,thread=multi", "-cpu", &options.cpu()]);
-    qemu.args(["-m", &format!("{}M", options.mem_mib), "-smp", "1"]);
-    qemu.args(["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"]);
-    qemu.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(initramfs);
     // The kernel explains every refusal, which takes longer than refusing.
     let Options { candidates, seed, .. } = options;
     let cmdline = format!(
         "console=ttyS0 loglevel=1 panic=-1 crashkernel={} soak.candidates={candidates} soak.seed={seed}",
         options.crashkernel
     );
-    qemu.args(["-append", &cmdline]);
-    Ok(qemu)
+    let machine = Machine {
+        program: "qemu-system-x86_64",
+        options: &[],
+        cpu: Some(&options.cpu()),
+        cpus: 1,
+        memory_mib: options.mem_mib,
+        kernel: &kernel.image,
+        initramfs,
+        cmdline: &cmdline,
+    };
+    machine.command()
 }

@@ -5,6 +5,7 @@
 //! byte order is the other one, under QEMU's user emulation where the machine needs it. `--all` adds
 //! the tests for the oldest Rust, and those that neither word nor byte order can change.
 
+use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
 use crate::apt::{self, Need};
@@ -99,9 +100,10 @@ const SAME_EVERYWHERE: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Tests that try the same damage or the same break at hundreds of places: a few places, as the other
+/// Tests that try the same damage, the same break or the same set at hundreds of places: a few places, as the other
 /// tests of the file have them, show another byte order as well. An emulator would take a minute for each.
 const MANY_PLACES: &[(&str, &str, &[&str])] = &[
+    ("kdump-vmcore", "cut", &["cut_at_any_place_a_page_is_right_or_truncated"]),
     (
         "kdump-vmcore",
         "kdump",
@@ -124,7 +126,16 @@ const MANY_PLACES: &[(&str, &str, &[&str])] = &[
             "stopped_anywhere_with_threads_it_says_so",
         ],
     ),
-    ("kdump-vmcore", "save_split", &["a_part_that_fails_costs_the_others_nothing", "who_is_told_may_end_it"]),
+    (
+        "kdump-vmcore",
+        "save_split",
+        &[
+            "a_part_that_fails_costs_the_others_nothing",
+            // The other tests of the file write sets and read them.
+            "the_parts_are_the_dump",
+            "who_is_told_may_end_it",
+        ],
+    ),
 ];
 
 pub(crate) fn run(args: &[String]) -> Result {
@@ -184,24 +195,18 @@ fn unlinked(cargo: &mut Command) -> &mut Command {
 fn test(emulated: &Emulated, all: bool) -> Result {
     let mut check = cargo_for(emulated, "check")?;
     shell::run(packages(check.arg("--quiet"), LIBRARIES))?;
-    // By package, for two of them may have tests of one name.
-    let tests = metadata::tests()?;
-    let mut rows = Vec::new();
-    for package in TESTED {
-        let mut cargo = cargo_for(emulated, "test")?;
-        cargo.args(["--no-fail-fast", "--package", package, "--lib"]);
-        for (_, name) in
-            tests.iter().filter(|(of, name)| of == package && (all || !same_everywhere(of, name)))
-        {
-            cargo.args(["--test", name]);
-        }
-        if !all && !emulated.runs_without() {
-            let many = MANY_PLACES.iter().filter(|(of, ..)| of == package).flat_map(|(.., names)| *names);
-            cargo.arg("--").args(many.flat_map(|name| ["--skip", name]));
-        }
-        rows.push(Row::of(package, shell::run(&mut cargo).map(|()| String::new())));
+    let mut tests = cargo_for(emulated, "test")?;
+    packages(tests.args(["--no-fail-fast", "--lib"]), TESTED);
+    let wanted =
+        |(of, name): &(String, String)| TESTED.contains(&of.as_str()) && (all || !same_everywhere(of, name));
+    let names: BTreeSet<String> =
+        metadata::tests()?.into_iter().filter(wanted).map(|(_, name)| name).collect();
+    names.iter().for_each(|name| _ = tests.args(["--test", name]));
+    if !all && !emulated.runs_without() {
+        let many = MANY_PLACES.iter().flat_map(|(.., names)| *names);
+        tests.arg("--").args(many.flat_map(|name| ["--skip", name]));
     }
-    progress::close(emulated.target, &rows)
+    shell::run(&mut tests)
 }
 
 /// Property tests draw few cases: emulation is slow, and they have drawn many on the host. What is
@@ -248,7 +253,7 @@ mod tests {
         for (package, names) in SAME_EVERYWHERE {
             let tests = metadata::tests().unwrap();
             let exists = |name: &&str| tests.iter().any(|(of, test)| of == package && test == name);
-            assert!(names.iter().all(|name| exists(name)), "{package}: {tests:?}");
+            assert!(names.iter().all(exists), "{package}: {tests:?}");
         }
         for (package, file, names) in MANY_PLACES {
             let path = repo::root().unwrap().join(package).join("tests").join(file).with_extension("rs");

@@ -3,12 +3,14 @@
 use core::time::Duration;
 use std::path::{Path, PathBuf};
 
-use super::disk::Disk;
-use super::gdbstub::Stub;
+use ::lab::disk::Disk;
+use ::lab::gdbstub::Stub;
+use ::lab::guest::Guest;
+
 use super::low_memory::{self, LowMemory};
 use super::options::Options;
 use super::plan::Plan;
-use super::qemu::{Guest, Setup};
+use super::setup::Setup;
 use crate::error::{Context, Result, failed};
 use crate::progress::{Clock, Row};
 
@@ -93,7 +95,7 @@ pub(crate) fn corrupt(
 }
 
 fn boot(options: &Options, setup: &Setup<'_>, clock: Clock) -> Result<Guest> {
-    let mut guest = Guest::start(options, setup)?;
+    let mut guest = setup.start(options)?;
     guest.wait_for(&["lab: ready"], PATIENCE)?;
     clock.say("capture kernel loaded, witness planted");
     Ok(guest)

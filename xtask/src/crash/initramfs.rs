@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::cpio::Cpio;
 use super::kernel::Kernel;
 use super::lab::{self, Lab};
 use super::modules::Module;
@@ -12,6 +11,7 @@ use super::programs::{Programs, stripped_by};
 use crate::consumers::GuestFile;
 use crate::error::{Context, Result};
 use crate::shell;
+use ::lab::cpio::Cpio;
 
 /// The script that is process 1 of both kernels.
 const INIT: &str = include_str!("../../guest/init");
@@ -98,18 +98,11 @@ fn base(
 ) -> Result<Vec<u8>> {
     let busybox = lab.busybox()?;
     let stripped = |program| stripped_by(lab.strip.what, program, dir);
-    let mut cpio = Cpio::default();
-    for path in ["bin", "lib", "lib/modules", "dev", "proc", "sys", "run", "mnt"] {
-        cpio.directory(path);
-    }
-    cpio.program("init", INIT.as_bytes());
-    cpio.program("bin/busybox", &fs::read(&busybox).context(busybox.display())?);
+    let directories = ["bin", "lib", "lib/modules", "dev", "proc", "sys", "run", "mnt"];
+    let mut cpio = Cpio::of_guest(&directories, INIT, &busybox)?;
     cpio.program("bin/kdump", &stripped(&programs.kdump)?);
     cpio.program("bin/kdump-witness", &stripped(&programs.witness)?);
-    for (order, module) in modules.iter().enumerate() {
-        // The script inserts them in the order of their names.
-        cpio.file(&format!("lib/modules/{order:02}-{}.ko", module.name), &module.bytes);
-    }
+    cpio.modules(modules.iter().map(Module::named));
     if let Some(size) = ballast.filter(|&size| size != 0) {
         cpio.file("lib/ballast", &noise(size));
     }

@@ -6,8 +6,8 @@
 
 use kdump_witness::{PAGE, page};
 
-use super::gdbstub::Stub;
 use crate::error::Result;
+use ::lab::gdbstub::Stub;
 
 /// The whole pages of usable RAM below the EBDA of a PC.
 pub(crate) const START: u64 = 0x1000;

@@ -7,15 +7,15 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 
-use super::cpio::Cpio;
-use super::disk::Disk;
 use super::kernel::Kernel;
 use super::options::Options;
-use super::qemu::{Guest, Setup};
+use super::setup::Setup;
 use super::{initramfs, modules, programs};
 use crate::apt;
 use crate::error::{Context, Result, failed};
 use crate::progress::{self, Clock, Row};
+use ::lab::cpio::Cpio;
+use ::lab::disk::Disk;
 use cases::{CALLS, CASES, Case, End};
 
 /// Many times what an idle machine needs.
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &[String]) -> Result {
         log: &dir.join("console.log"),
     };
     clock.say(&format!("booting Linux {}", kernel.release));
-    let mut guest = Guest::start(&options, &setup)?;
+    let mut guest = setup.start(&options)?;
     guest.wait_for(&["lab: matrix done"], PATIENCE)?;
     guest.wait_for_end(PATIENCE)?;
     let result = dir.join("matrix.txt");

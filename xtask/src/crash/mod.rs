@@ -2,11 +2,7 @@
 //! known before.
 
 mod checks;
-pub(crate) mod cpio;
-mod disk;
 mod drive;
-pub(crate) mod elf;
-mod gdbstub;
 mod initramfs;
 mod kdump_tools;
 pub(crate) mod kernel;
@@ -17,8 +13,8 @@ pub(crate) mod modules;
 pub(crate) mod options;
 mod plan;
 pub(crate) mod programs;
-pub(crate) mod qemu;
 mod region_sizes;
+mod setup;
 
 pub(crate) use region_sizes::run as run_region_sizes;
 
@@ -28,11 +24,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) use matrix::run as load_matrix;
 
+use ::lab::disk::Disk;
 use checks::Evidence;
-use disk::Disk;
 use kernel::Kernel;
 use options::{Loader, Options};
-use qemu::Setup;
+use setup::Setup;
 
 use crate::apt::{self, Need};
 use crate::error::{Context, Result};

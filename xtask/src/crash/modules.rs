@@ -21,6 +21,13 @@ pub(crate) struct Module {
     pub(crate) bytes: Vec<u8>,
 }
 
+impl Module {
+    /// As an initramfs has it.
+    pub(crate) fn named(&self) -> (&str, &[u8]) {
+        (&self.name, &self.bytes)
+    }
+}
+
 /// The modules the lab wants that are not built in, each after those it depends on.
 pub(crate) fn collect(kernel: &Kernel) -> Result<Vec<Module>> {
     collect_of(kernel, WANTED)

@@ -3,21 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use ::lab::elf::Phdr;
 use serde_json::Value;
 
 use crate::error::{Context, Result};
-
-/// A program header as the plan predicts it and as the capture kernel shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Phdr {
-    pub(crate) kind: String,
-    pub(crate) offset: u64,
-    pub(crate) vaddr: u64,
-    pub(crate) paddr: u64,
-    pub(crate) filesz: u64,
-    pub(crate) memsz: u64,
-    pub(crate) flags: u64,
-}
 
 /// What /proc/vmcore will be.
 #[derive(Debug, PartialEq, Eq)]

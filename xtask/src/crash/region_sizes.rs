@@ -7,17 +7,17 @@ use core::time::Duration;
 use std::fs;
 use std::path::Path;
 
-use super::disk::Disk;
 use super::initramfs;
 use super::kernel::Kernel;
 use super::options::{Options, Series};
-use super::qemu::{Guest, Setup};
+use super::setup::Setup;
 use super::{modules, needs, programs};
 use crate::apt;
 use crate::args::Args;
 use crate::error::{Context, Result, usage};
 use crate::progress::{self, Clock};
 use crate::repo;
+use ::lab::disk::Disk;
 use outcome::{Outcome, Said, judge};
 
 /// How long the first kernel may take to boot, load and panic.
@@ -167,7 +167,7 @@ impl Lab<'_> {
 
 /// Boots, loads, panics, and looks what the capture kernel does.
 fn one(options: &Options, setup: &Setup<'_>, size: u64) -> Result<Outcome> {
-    let mut guest = Guest::start(options, setup)?;
+    let mut guest = setup.start(options)?;
     let line = guest.wait_for(&["lab: loaded", "lab: refused"], PATIENCE)?;
     let (loaded, said) = (line.contains("lab: loaded"), Said::read(guest.console()));
     let mut outcome = Outcome { size, loaded, said, saved: false, what: "not loaded".to_owned() };

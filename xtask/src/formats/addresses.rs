@@ -6,12 +6,12 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
+use lab::guest::Guest;
+use lab::qmp::Qmp;
 use serde_json::Value;
 
 use super::machine::Machine;
-use super::qmp::Qmp;
 use super::{Readers, at};
-use crate::crash::qemu::Guest;
 use crate::error::{Context, Result, failed};
 use crate::progress::Row;
 use crate::shell;

@@ -6,22 +6,23 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use lab::cpio::Cpio;
+use lab::elf;
+use lab::guest::{GAVE_UP, Guest};
+use lab::qemu;
+use lab::qmp::Qmp;
 use serde_json::json;
 
 use super::compare::Pages;
 use super::machine::Machine;
 use super::makedumpfile::{Maker, rearrange, remove};
-use super::qmp::Qmp;
 use super::{Readers, addresses, at, makedumpfile, row};
 use crate::apt::{self, Archive, Need};
-use crate::crash::cpio::Cpio;
-use crate::crash::elf;
 use crate::crash::kernel::Kernel;
-use crate::crash::modules;
-use crate::crash::qemu::Guest;
+use crate::crash::modules::{self, Module};
 use crate::error::{Context, Result, failed};
 use crate::progress::{Clock, Row};
-use crate::{repo, shell};
+use crate::repo;
 
 /// The script that is its first process.
 const INIT: &str = include_str!("../../guest/dump-init");
@@ -41,7 +42,6 @@ pub(super) fn rows(readers: &Readers, machine: &Machine, dir: &Path, clock: Cloc
     let rows = compare(readers, machine, &guest, &mut qmp, dir, clock);
     // It may be gone before it has answered.
     let _ = qmp.run("quit", &json!({}));
-    let _ = fs::remove_file(&socket);
     rows
 }
 
@@ -58,28 +58,28 @@ fn boot(machine: &Machine, dir: &Path, clock: Clock) -> Result<(Guest, PathBuf)>
     let initramfs = at(dir, "booted.cpio");
     fs::write(&initramfs, archive_of(&kernel, &busybox.join("bin/busybox"))?).context(initramfs.display())?;
     let socket = std::env::temp_dir().join(format!("kdump-formats-{}.qmp", std::process::id()));
-    let mut qemu = shell::tool(machine.need.what)?;
-    qemu.args(machine.qemu).args(["-accel", "tcg,thread=multi", "-smp", "2", "-m", &format!("{MEMORY}M")]);
-    qemu.args(["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio", "-device", "vmcoreinfo"]);
-    qemu.arg("-qmp").arg(format!("unix:{},server=on,wait=off", socket.display()));
-    qemu.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(&initramfs);
-    qemu.arg("-append").arg(format!("console={} panic=-1", machine.console));
+    let booted = qemu::Machine {
+        program: machine.need.what,
+        options: machine.qemu,
+        cpu: None,
+        cpus: 2,
+        memory_mib: MEMORY,
+        kernel: &kernel.image,
+        initramfs: &initramfs,
+        cmdline: &format!("console={} panic=-1", machine.console),
+    };
+    let mut command = booted.command()?;
+    command.args(["-device", "vmcoreinfo"]);
+    qemu::socket(&mut command, "-qmp", &socket);
     clock.say(&format!("{}: booting Linux {}", machine.name, kernel.release));
-    let mut guest = Guest::spawn(qemu, &at(dir, "booted.log"), None)?;
+    let mut guest = Guest::spawn(command, &at(dir, "booted.log"), GAVE_UP, &[&socket])?;
     guest.wait_for(&["lab: ready"], BOOT)?;
     Ok((guest, socket))
 }
 
 fn archive_of(kernel: &Kernel, busybox: &Path) -> Result<Vec<u8>> {
-    let mut cpio = Cpio::default();
-    for path in ["bin", "lib", "lib/modules", "dev"] {
-        cpio.directory(path);
-    }
-    cpio.program("init", INIT.as_bytes());
-    cpio.program("bin/busybox", &fs::read(busybox).context(busybox.display())?);
-    for (order, module) in modules::collect_of(kernel, &["qemu_fw_cfg"])?.iter().enumerate() {
-        cpio.file(&format!("lib/modules/{order:02}-{}.ko", module.name), &module.bytes);
-    }
+    let mut cpio = Cpio::of_guest(&["bin", "lib", "lib/modules", "dev"], INIT, busybox)?;
+    cpio.modules(modules::collect_of(kernel, &["qemu_fw_cfg"])?.iter().map(Module::named));
     Ok(cpio.finish())
 }
 

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::crash::elf;
 use crate::error::{Context, Result, failed};
 use crate::shell;
+use lab::elf;
 
 pub(super) const PAGE: usize = 4096;
 const PAGE_SIZE: u64 = 4096;

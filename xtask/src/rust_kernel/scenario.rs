@@ -3,8 +3,10 @@
 use core::time::Duration;
 use std::path::{Path, PathBuf};
 
+use lab::guest::Guest;
+
 use super::build::Build;
-use super::guest::{Guest, Machine};
+use super::guest::{self, Machine};
 use super::stream::{self, Received};
 use super::witness::{TASKS_PER_CPU, Witness};
 use crate::error::Result;
@@ -213,29 +215,29 @@ impl Scenario {
         let machine = Machine { cpus, memory_mib, disk: self.flaw != Flaw::Disk, x2apic: self.x2apic };
         // The CPUs of the guest share those of the host.
         let patience = PATIENCE.saturating_mul(if cpus > 8 { 4 } else { 1 });
-        let mut guest = Guest::start(build, dir, machine, &format!("{CMDLINE}{}", self.options))?;
-        guest.wait_for("armed", patience)?;
+        let (mut guest, monitor) = guest::start(build, dir, machine, &format!("{CMDLINE}{}", self.options))?;
+        guest.wait_for(&["armed"], patience)?;
         // The other CPU begins before the first one has armed anything.
         let filled = |guest: &Guest| guest.console().iter().filter(|line| line.contains(FILLED)).count();
         while filled(&guest) < cpus.saturating_mul(TASKS_PER_CPU) {
-            guest.wait_for(FILLED, patience)?;
+            guest.wait_for(&[FILLED], patience)?;
         }
         let witness = Witness::parse(guest.console(), cpus)?;
         for command in self.commands {
             match *command {
-                "nmi" => guest.inject_nmi()?,
+                "nmi" => guest::inject_nmi(&monitor)?,
                 command => guest.type_line(command)?,
             }
         }
         if self.flaw != Flaw::Report {
-            guest.wait_for("crash: ", patience)?;
+            guest.wait_for(&["crash: "], patience)?;
         }
         if self.outcome == Outcome::Refused {
-            guest.wait_for("purgatory: digest mismatch", patience)?;
-            guest.wait_for_end(SILENCE)?;
+            guest.wait_for(&["purgatory: digest mismatch"], patience)?;
+            guest.hear(&[], SILENCE)?;
             return Ok(Run { console: guest.console().to_vec(), witness, dumps: None });
         }
-        guest.wait_for("capture: done", patience)?;
+        guest.wait_for(&["capture: done"], patience)?;
         guest.wait_for_end(patience)?;
         let (disk, streamed) = (dir.join("vmcore-disk"), dir.join("vmcore-stream"));
         let line = dir.join("stream.bin");

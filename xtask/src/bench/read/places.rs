@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::crash::elf;
 use crate::error::{Context, Result, failed};
 use crate::formats::Pages;
+use lab::elf;
 
 const PAGE: u64 = 4096;
 /// Reads of 8 bytes in a list.

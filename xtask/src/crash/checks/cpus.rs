@@ -4,10 +4,10 @@ use kdump_witness::{Cpu, Role, spinner_magic};
 use serde_json::Value;
 
 use super::Evidence;
-use crate::crash::elf::{self, Registers};
 use crate::crash::plan::{list, number};
 use crate::error::{Context, Result, failed};
 use crate::shell;
+use ::lab::elf::{self, Registers};
 
 /// The notes in the file, read by the lab itself.
 pub(super) fn in_file(evidence: &Evidence) -> Result<String> {

@@ -1,9 +1,9 @@
 //! /proc/vmcore as the capture kernel showed it, against the prediction in plan.json.
 
 use super::Evidence;
-use crate::crash::elf;
-use crate::crash::plan::{Phdr, Plan};
+use crate::crash::plan::Plan;
 use crate::error::{Context, Result, failed};
+use ::lab::elf::{self, Phdr};
 
 pub(super) fn size(evidence: &Evidence) -> Result<String> {
     let seen: u64 = evidence.text("vmcore.size")?.trim().parse().context("vmcore.size")?;

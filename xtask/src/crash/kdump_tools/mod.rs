@@ -9,14 +9,14 @@ use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::checks::PAGES_PLANTED;
-use super::disk::Disk;
 use super::kernel::Kernel;
 use super::options::Options;
-use super::qemu::Setup;
+use super::setup::Setup;
 use super::{drive, initramfs, modules, needs, programs, run_directory};
 use crate::apt;
 use crate::error::{Context, Result};
 use crate::progress::{self, Clock};
+use ::lab::disk::Disk;
 
 /// The part of the guest's init that runs the scripts.
 const SCRIPT: &str = include_str!("../../../guest/kdump-tools");

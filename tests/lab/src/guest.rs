@@ -1,4 +1,4 @@
-//! A guest under QEMU: its command line, its serial console, its end.
+//! A guest under QEMU: its serial console and its end.
 
 use core::time::Duration;
 use std::fs::File;
@@ -9,27 +9,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Instant;
 
-use super::options::Options;
 use crate::error::{Context, Error, Result, failed};
 use crate::shell;
 
 /// How many lines of the console an error shows.
 const TAIL: usize = 25;
-/// What the script in the guest prints before it powers off early.
-const GAVE_UP: &str = "lab: FAILED";
-
-/// What the guest is started with.
-#[derive(Debug)]
-pub(crate) struct Setup<'a> {
-    pub(crate) image: &'a Path,
-    pub(crate) initramfs: &'a Path,
-    pub(crate) cmdline: &'a str,
-    pub(crate) disk: &'a Path,
-    /// Unix socket on which QEMU's gdbstub listens.
-    pub(crate) gdb: &'a Path,
-    /// Where the console is recorded.
-    pub(crate) log: &'a Path,
-}
+/// What scripts in guests print before they power off early.
+pub const GAVE_UP: &str = "lab: FAILED";
 
 /// How a wait ended.
 enum Heard {
@@ -38,23 +24,23 @@ enum Heard {
     End,
 }
 
+/// A running QEMU, which is killed when this goes away.
 #[derive(Debug)]
-pub(crate) struct Guest {
+pub struct Guest {
     child: Child,
     input: ChildStdin,
     lines: Receiver<String>,
     seen: Vec<String>,
-    /// A socket to be removed at the end.
-    gdb: Option<PathBuf>,
+    /// What it says when there is no need to wait any more.
+    gave_up: &'static str,
+    /// To be removed at the end.
+    sockets: Vec<PathBuf>,
 }
 
 impl Guest {
-    pub(crate) fn start(options: &Options, setup: &Setup<'_>) -> Result<Self> {
-        Self::spawn(command(options, setup)?, setup.log, Some(setup.gdb.to_owned()))
-    }
-
-    /// Starts QEMU with its serial console on its standard streams.
-    pub(crate) fn spawn(mut command: Command, log: &Path, gdb: Option<PathBuf>) -> Result<Self> {
+    /// Starts QEMU, whose serial console is on its standard streams and recorded in `log`. A line with
+    /// `gave_up` ends every wait. QEMU makes the `sockets`, and they go when it does.
+    pub fn spawn(mut command: Command, log: &Path, gave_up: &'static str, sockets: &[&Path]) -> Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let line = shell::describe(&command);
         let log = File::create(log).context(log.display())?;
@@ -64,15 +50,16 @@ impl Guest {
         };
         let (send, lines) = channel();
         thread::spawn(move || relay(output, log, &send));
-        Ok(Self { child, input, lines, seen: Vec::new(), gdb })
+        let sockets = sockets.iter().map(|&path| path.to_owned()).collect();
+        Ok(Self { child, input, lines, seen: Vec::new(), gave_up, sockets })
     }
 
     /// Waits until a line holds one of `texts` and returns that line. A failure reported by the
     /// guest, the end of QEMU and the end of the `patience` are errors.
-    pub(crate) fn wait_for(&mut self, texts: &[&str], patience: Duration) -> Result<String> {
+    pub fn wait_for(&mut self, texts: &[&str], patience: Duration) -> Result<String> {
         let waiting = format!("while waiting for {texts:?}");
         match self.listen(texts, patience)? {
-            Heard::Line(line) if line.contains(GAVE_UP) => Err(self.lost("the guest gave up", &waiting)),
+            Heard::Line(line) if line.contains(self.gave_up) => Err(self.lost("the guest gave up", &waiting)),
             Heard::Line(line) => Ok(line),
             Heard::End => Err(self.lost("QEMU ended", &waiting)),
             Heard::Silence => Err(self.lost(&format!("not within {} s", patience.as_secs()), &waiting)),
@@ -81,7 +68,7 @@ impl Guest {
 
     /// As [`wait_for`](Self::wait_for), but silence, the end of QEMU and a failure told by the
     /// guest are answers: `None`, or the line.
-    pub(crate) fn hear(&mut self, texts: &[&str], patience: Duration) -> Result<Option<String>> {
+    pub fn hear(&mut self, texts: &[&str], patience: Duration) -> Result<Option<String>> {
         match self.listen(texts, patience)? {
             Heard::Line(line) => Ok(Some(line)),
             Heard::Silence | Heard::End => Ok(None),
@@ -89,7 +76,7 @@ impl Guest {
     }
 
     /// Passes if the guest runs on for `time` without a line that holds one of `texts`.
-    pub(crate) fn stays_silent(&mut self, texts: &[&str], time: Duration) -> Result {
+    pub fn stays_silent(&mut self, texts: &[&str], time: Duration) -> Result {
         match self.listen(texts, time)? {
             Heard::Silence => Ok(()),
             Heard::Line(line) => Err(failed(format!("the console said: {line}"))),
@@ -98,7 +85,7 @@ impl Guest {
     }
 
     /// Waits until QEMU has ended by itself.
-    pub(crate) fn wait_for_end(&mut self, patience: Duration) -> Result {
+    pub fn wait_for_end(&mut self, patience: Duration) -> Result {
         match self.listen(&[], patience)? {
             Heard::End => self.child.wait().context("QEMU").map(|_| ()),
             Heard::Line(_) => Err(self.lost("the guest gave up", "at its end")),
@@ -116,7 +103,7 @@ impl Guest {
                 Err(RecvTimeoutError::Disconnected) => return Ok(Heard::End),
                 Err(RecvTimeoutError::Timeout) => return Ok(Heard::Silence),
             };
-            let wanted = texts.iter().any(|text| line.contains(text)) || line.contains(GAVE_UP);
+            let wanted = texts.iter().any(|text| line.contains(text)) || line.contains(self.gave_up);
             self.seen.push(line.clone());
             if wanted {
                 return Ok(Heard::Line(line));
@@ -125,12 +112,13 @@ impl Guest {
     }
 
     /// Everything on the console so far.
-    pub(crate) fn console(&self) -> &[String] {
+    #[must_use]
+    pub fn console(&self) -> &[String] {
         &self.seen
     }
 
     /// Types a line on the serial console.
-    pub(crate) fn type_line(&mut self, text: &str) -> Result {
+    pub fn type_line(&mut self, text: &str) -> Result {
         writeln!(self.input, "{text}").and_then(|()| self.input.flush()).context("serial console")
     }
 
@@ -146,27 +134,10 @@ impl Drop for Guest {
         // Fails when QEMU has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if let Some(gdb) = &self.gdb {
-            let _ = std::fs::remove_file(gdb);
+        for socket in &self.sockets {
+            let _ = std::fs::remove_file(socket);
         }
     }
-}
-
-fn command(options: &Options, setup: &Setup<'_>) -> Result<Command> {
-    let mut qemu = shell::tool(options.lab.qemu.what)?;
-    let cpu = match &options.cpu {
-        Some(cpu) => cpu,
-        None if options.la57 => options.lab.cpu,
-        None => "max,-la57",
-    };
-    qemu.args(options.lab.machine).args(["-accel", "tcg,thread=multi", "-cpu", cpu]);
-    qemu.args(["-m", &format!("{}M", options.mem_mib), "-smp", &options.cpus.to_string()]);
-    qemu.args(["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"]);
-    qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio", setup.disk.display()));
-    qemu.arg("-gdb").arg(format!("unix:{},server=on,wait=off", setup.gdb.display()));
-    qemu.arg("-kernel").arg(setup.image).arg("-initrd").arg(setup.initramfs);
-    qemu.args(["-append", setup.cmdline]);
-    Ok(qemu)
 }
 
 /// Hands over the console line by line until QEMU closes it.

@@ -14,13 +14,14 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A connection whose commands are answered one by one.
 #[derive(Debug)]
-pub(super) struct Qmp {
+pub struct Qmp {
     stream: UnixStream,
     lines: BufReader<UnixStream>,
 }
 
 impl Qmp {
-    pub(super) fn connect(socket: &Path) -> Result<Self> {
+    /// Connects and leaves the mode of negotiation.
+    pub fn connect(socket: &Path) -> Result<Self> {
         let stream = UnixStream::connect(socket).context(socket.display())?;
         stream.set_read_timeout(Some(PATIENCE)).context(socket.display())?;
         let lines = BufReader::new(stream.try_clone().context(socket.display())?);
@@ -30,7 +31,7 @@ impl Qmp {
     }
 
     /// What `command` returns.
-    pub(super) fn run(&mut self, command: &str, arguments: &Value) -> Result<Value> {
+    pub fn run(&mut self, command: &str, arguments: &Value) -> Result<Value> {
         let text = json!({ "execute": command, "arguments": arguments }).to_string();
         writeln!(self.stream, "{text}").context(command)?;
         loop {
@@ -50,7 +51,7 @@ impl Qmp {
     }
 
     /// What the monitor for people answers; nothing when all went well.
-    pub(super) fn monitor(&mut self, line: &str) -> Result<String> {
+    pub fn monitor(&mut self, line: &str) -> Result<String> {
         let said = self.run("human-monitor-command", &json!({ "command-line": line }))?;
         Ok(said.as_str().unwrap_or_default().trim().to_owned())
     }

@@ -10,17 +10,18 @@ const MIB: u64 = 1 << 20;
 /// What the disk holds beside the dump.
 const SLACK_MIB: u64 = 256;
 
+/// An image, as long as its guest does not run.
 #[derive(Debug)]
-pub(crate) struct Disk(PathBuf);
+pub struct Disk(PathBuf);
 
 impl Disk {
     /// An empty file system with room for a dump of `mem_mib` MiB.
-    pub(crate) fn create(dir: &Path, mem_mib: u64) -> Result<Self> {
+    pub fn create(dir: &Path, mem_mib: u64) -> Result<Self> {
         Self::make(dir, mem_mib, None)
     }
 
     /// As [`create`](Self::create), with a copy of the directory `tree`, which belongs to root.
-    pub(crate) fn of_tree(dir: &Path, mem_mib: u64, tree: &Path) -> Result<Self> {
+    pub fn of_tree(dir: &Path, mem_mib: u64, tree: &Path) -> Result<Self> {
         Self::make(dir, mem_mib, Some(tree))
     }
 
@@ -38,12 +39,14 @@ impl Disk {
         Ok(Self(path))
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where the image is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.0
     }
 
     /// Does what the next mount would: a guest that was reset left the journal full.
-    pub(crate) fn recover(&self) -> Result {
+    pub fn recover(&self) -> Result {
         let mut command = shell::tool("e2fsck")?;
         let output = shell::capture(command.args(["-f", "-y"]).arg(&self.0))?;
         // 1: something was repaired (e2fsck(8), "EXIT CODE").
@@ -54,7 +57,7 @@ impl Disk {
     }
 
     /// Copies one file out. The guest must have unmounted the disk.
-    pub(crate) fn file(&self, name: &str, to: &Path) -> Result {
+    pub fn file(&self, name: &str, to: &Path) -> Result {
         // debugfs parses its request; a path with a space would be two arguments.
         let request = format!("dump {name} \"{}\"", to.display());
         // debugfs exits 0 when a request fails; the missing file tells.
@@ -66,7 +69,7 @@ impl Disk {
     }
 
     /// Copies everything out, into the existing directory `to`.
-    pub(crate) fn everything(&self, to: &Path) -> Result {
+    pub fn everything(&self, to: &Path) -> Result {
         let request = format!("rdump / \"{}\"", to.display());
         shell::stdout(shell::tool("debugfs")?.args(["-R", &request]).arg(&self.0))?;
         Ok(())

@@ -15,12 +15,13 @@ use crate::error::{Context, Result, failed};
 const CHUNK: usize = 1024;
 const STEP: u64 = CHUNK as u64;
 
+/// A connection; the guest stands still as long as it is there.
 #[derive(Debug)]
-pub(crate) struct Stub(UnixStream);
+pub struct Stub(UnixStream);
 
 impl Stub {
     /// Connects, which stops the guest, and switches to physical addresses.
-    pub(crate) fn attach(socket: &Path) -> Result<Self> {
+    pub fn attach(socket: &Path) -> Result<Self> {
         let stream = UnixStream::connect(socket).context(socket.display())?;
         let patience = Some(Duration::from_secs(20));
         stream.set_read_timeout(patience).context(socket.display())?;
@@ -29,7 +30,8 @@ impl Stub {
         Ok(stub)
     }
 
-    pub(crate) fn read(&mut self, paddr: u64, len: u64) -> Result<Vec<u8>> {
+    /// `len` bytes of memory.
+    pub fn read(&mut self, paddr: u64, len: u64) -> Result<Vec<u8>> {
         let end = paddr.checked_add(len).context("physical address out of range")?;
         let mut bytes = Vec::new();
         let mut at = paddr;
@@ -46,7 +48,8 @@ impl Stub {
         Ok(bytes)
     }
 
-    pub(crate) fn write(&mut self, paddr: u64, bytes: &[u8]) -> Result {
+    /// Changes memory.
+    pub fn write(&mut self, paddr: u64, bytes: &[u8]) -> Result {
         let mut at = paddr;
         for chunk in bytes.chunks(CHUNK) {
             let digits: String = chunk.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -57,7 +60,7 @@ impl Stub {
     }
 
     /// Lets the guest run on.
-    pub(crate) fn detach(mut self) -> Result {
+    pub fn detach(mut self) -> Result {
         self.expect_ok("D")
     }
 

@@ -1,4 +1,10 @@
-//! Writer of newc cpio archives (Documentation/driver-api/early-userspace/buffer-format.rst).
+//! The initramfs of a guest: newc cpio archives
+//! (Documentation/driver-api/early-userspace/buffer-format.rst).
+
+use std::fs;
+use std::path::Path;
+
+use crate::error::{Context, Result};
 
 /// File types of st_mode, from `inode(7)`.
 const DIRECTORY: u32 = 0o040_000;
@@ -8,26 +14,46 @@ const ALIGN: usize = 4;
 
 /// An archive under construction. Archives may be concatenated into one initramfs.
 #[derive(Debug, Default)]
-pub(crate) struct Cpio {
+pub struct Cpio {
     bytes: Vec<u8>,
     entries: u32,
 }
 
 impl Cpio {
-    pub(crate) fn directory(&mut self, path: &str) {
+    /// What every guest has: directories, the script that is process 1, and busybox.
+    pub fn of_guest(directories: &[&str], init: &str, busybox: &Path) -> Result<Self> {
+        let mut cpio = Self::default();
+        directories.iter().for_each(|path| cpio.directory(path));
+        cpio.program("init", init.as_bytes());
+        cpio.program("bin/busybox", &fs::read(busybox).context(busybox.display())?);
+        Ok(cpio)
+    }
+
+    /// Adds modules by name and content, which scripts insert in the order of their names.
+    pub fn modules<'m>(&mut self, modules: impl Iterator<Item = (&'m str, &'m [u8])>) {
+        for (order, (name, bytes)) in modules.enumerate() {
+            self.file(&format!("lib/modules/{order:02}-{name}.ko"), bytes);
+        }
+    }
+
+    /// Adds a directory, whose parent must be there.
+    pub fn directory(&mut self, path: &str) {
         self.entry(path, DIRECTORY | 0o755, &[]);
     }
 
-    pub(crate) fn program(&mut self, path: &str, content: &[u8]) {
+    /// Adds a file that can be executed.
+    pub fn program(&mut self, path: &str, content: &[u8]) {
         self.entry(path, REGULAR | 0o755, content);
     }
 
-    pub(crate) fn file(&mut self, path: &str, content: &[u8]) {
+    /// Adds a file.
+    pub fn file(&mut self, path: &str, content: &[u8]) {
         self.entry(path, REGULAR | 0o644, content);
     }
 
     /// The finished archive.
-    pub(crate) fn finish(mut self) -> Vec<u8> {
+    #[must_use]
+    pub fn finish(mut self) -> Vec<u8> {
         self.entry("TRAILER!!!", 0, &[]);
         self.bytes
     }
@@ -57,6 +83,18 @@ impl Cpio {
 #[cfg(test)]
 mod tests {
     use super::Cpio;
+
+    #[test]
+    fn what_a_guest_has() {
+        let me = std::env::current_exe().unwrap();
+        let mut cpio = Cpio::of_guest(&["bin", "lib"], "#!/bin/sh", &me).unwrap();
+        cpio.modules([("b", b"1".as_slice()), ("a", b"2")].into_iter());
+        let text = String::from_utf8_lossy(&cpio.finish()).into_owned();
+        let place = |name: &str| text.find(&format!("{name}\0")).unwrap_or_else(|| panic!("{name}"));
+        assert!(place("bin") < place("init") && place("init") < place("bin/busybox"));
+        assert!(place("lib/modules/00-b.ko") < place("lib/modules/01-a.ko"));
+        assert!(Cpio::of_guest(&[], "", "/nonexistent".as_ref()).is_err());
+    }
 
     #[test]
     fn one_file_by_the_byte() {

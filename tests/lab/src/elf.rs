@@ -7,7 +7,6 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::plan::Phdr;
 use crate::error::{Context, Result, failed};
 
 const EHDR: usize = 64;
@@ -15,23 +14,44 @@ const PHDR: usize = 56;
 const NT_PRSTATUS: u64 = 1;
 const EM_AARCH64: u64 = 183;
 /// The bits of arm64's `pstate` that are 0 in a program.
-pub(super) const ARM64_MODE: u64 = 0xf;
+pub const ARM64_MODE: u64 = 0xf;
+
+/// A program header, as a plan predicts it and as a file has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Phdr {
+    /// `PT_LOAD`, `PT_NOTE`, or the number of another type.
+    pub kind: String,
+    /// `p_offset`.
+    pub offset: u64,
+    /// `p_vaddr`.
+    pub vaddr: u64,
+    /// `p_paddr`.
+    pub paddr: u64,
+    /// `p_filesz`.
+    pub filesz: u64,
+    /// `p_memsz`.
+    pub memsz: u64,
+    /// `p_flags`.
+    pub flags: u64,
+}
 
 /// The registers of one CPU that the witness can recognise.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Registers {
-    pub(crate) pid: u64,
+pub struct Registers {
+    /// `pr_pid`.
+    pub pid: u64,
     /// r12 to r15, or x20 to x23.
-    pub(crate) saved: [u64; 4],
-    /// The program counter, and the stack pointer.
-    pub(crate) rip: u64,
-    pub(crate) rsp: u64,
+    pub saved: [u64; 4],
+    /// The program counter.
+    pub rip: u64,
+    /// The stack pointer.
+    pub rsp: u64,
     /// Whether a program ran.
-    pub(crate) user: bool,
+    pub user: bool,
 }
 
 /// The program headers at the start of `path`.
-pub(crate) fn phdrs(path: &Path) -> Result<Vec<Phdr>> {
+pub fn phdrs(path: &Path) -> Result<Vec<Phdr>> {
     let file = File::open(path).context(path.display())?;
     let ehdr = read(&file, 0, EHDR).context(path.display())?;
     // ELF magic, ELFCLASS64, ELFDATA2LSB.
@@ -61,7 +81,7 @@ fn phdr(bytes: &[u8]) -> Result<Phdr> {
 }
 
 /// The registers of every NT_PRSTATUS note, in order.
-pub(crate) fn registers(path: &Path) -> Result<Vec<Registers>> {
+pub fn registers(path: &Path) -> Result<Vec<Registers>> {
     let file = File::open(path).context(path.display())?;
     let arm64 = word(&read(&file, 0, EHDR).context(path.display())?, 18, 2)? == EM_AARCH64;
     let mut found = Vec::new();

@@ -1,11 +1,13 @@
-//! How a command fails: used wrongly (exit 2), or the work could not be done (exit 1).
+//! How work fails: its command was used wrongly, or it could not be done.
 
 use core::fmt;
 
-pub(crate) type Result<T = (), E = Error> = core::result::Result<T, E>;
+/// What work gives.
+pub type Result<T = (), E = Error> = core::result::Result<T, E>;
 
+/// Why there is no result.
 #[derive(Debug)]
-pub(crate) enum Error {
+pub enum Error {
     /// The command line makes no sense.
     Usage(String),
     /// The work failed; the text names the thing and the cause.
@@ -20,16 +22,21 @@ impl fmt::Display for Error {
     }
 }
 
-pub(crate) fn usage(text: impl Into<String>) -> Error {
+/// A command line that makes no sense.
+#[must_use]
+pub fn usage(text: impl Into<String>) -> Error {
     Error::Usage(text.into())
 }
 
-pub(crate) fn failed(text: impl Into<String>) -> Error {
+/// Work that failed.
+#[must_use]
+pub fn failed(text: impl Into<String>) -> Error {
     Error::Failed(text.into())
 }
 
 /// Puts the thing that was worked on in front of the cause.
-pub(crate) trait Context<T> {
+pub trait Context<T> {
+    /// The value, or an error that begins with `what`.
     fn context(self, what: impl fmt::Display) -> Result<T>;
 }
 
