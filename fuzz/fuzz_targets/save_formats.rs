@@ -38,6 +38,17 @@ fn flattened(dump: &Dump<'_>, options: KdumpOptions) -> Option<(Vec<Vec<u8>>, Sa
     Some((vec![stream], report))
 }
 
+fn flattened_elf(dump: &Dump<'_>, options: ElfOptions) -> Option<(Vec<Vec<u8>>, SaveReport)> {
+    let plan = SavePlan::with(dump, options).ok().filter(|plan| plan.size() <= LIMIT)?;
+    let mut stream = Vec::new();
+    let mut sink = Flatten::new(|bytes: &[u8]| {
+        stream.extend_from_slice(bytes);
+        Ok(())
+    });
+    let report = plan.copy(&mut sink, &mut go_on).expect("memory takes everything");
+    Some((vec![stream], report))
+}
+
 fn set(dump: &Dump<'_>, options: KdumpOptions, count: usize) -> Option<(Vec<Vec<u8>>, SaveReport)> {
     let plan = KdumpPlan::new(dump, options).ok().filter(|plan| plan.max_size() <= LIMIT)?;
     let mut files = vec![Vec::new(); count];
@@ -116,11 +127,12 @@ fuzz_target!(|input: &[u8]| {
     let codec = [None, Some(Codec::Zlib), Some(Codec::Lzo), Some(Codec::Snappy), Some(Codec::Zstd)];
     let codec = codec[usize::from(how) % 5].filter(|codec| codec.can_encode());
     let options = KdumpOptions::default().codec(codec).exclude(exclude);
-    let saved = match how / 5 % 5 {
+    let saved = match how / 5 % 6 {
         0 => kdump(&dump, options),
         1 => flattened(&dump, options),
         2 => set(&dump, options, 3),
         3 => elf(&dump, ElfOptions::default().exclude(exclude)),
+        4 => flattened_elf(&dump, ElfOptions::default().exclude(exclude)),
         _ => return raw(&dump),
     };
     let Some((files, report)) = saved else { return };

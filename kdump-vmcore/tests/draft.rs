@@ -84,12 +84,13 @@ fn dump() -> Dump<'static> {
     Dump::open(file.with(Segment::load(0x10_0000, &[7; 0x6000])).build()).unwrap()
 }
 
-fn formats() -> [SaveFormat; 3] {
+fn formats() -> [SaveFormat; 4] {
     let options = KdumpOptions::default();
     [
         SaveFormat::Elf(kdump_vmcore::ElfOptions::default()),
         SaveFormat::Kdump(options),
         SaveFormat::Flattened(options),
+        SaveFormat::FlattenedElf(kdump_vmcore::ElfOptions::default()),
     ]
 }
 
@@ -117,7 +118,7 @@ fn a_file_is_on_the_disk_before_it_has_its_name_and_then_the_name_is() {
         assert!(asked.iter().all(|asked| *asked == Asked::Sync(file)), "{asked:?}");
         assert_eq!(fs::metadata(&name).unwrap().mode() & 0o777, 0o600, "{format:?}");
     }
-    assert_eq!(place.names(), ["vmcore0", "vmcore1", "vmcore2"]);
+    assert_eq!(place.names(), ["vmcore0", "vmcore1", "vmcore2", "vmcore3"]);
 }
 
 /// Whichever sync fails, what was there stays, and nothing that may not be on the disk gets the name.
@@ -143,7 +144,7 @@ fn what_cannot_be_synced_gets_no_name() {
             let placed = ASKED.take().iter().any(|asked| matches!(asked, Asked::Rename(_)));
             assert_eq!(fs::read(&name).unwrap() == b"older", !placed, "{format:?} {nth}: {failure}");
             // The first sync is of what says that nothing is there yet.
-            if nth == 1 && !matches!(format, SaveFormat::Flattened(_)) {
+            if nth == 1 && !matches!(format, SaveFormat::Flattened(_) | SaveFormat::FlattenedElf(_)) {
                 assert_eq!((failure.good, failure.kept), (0, None), "{format:?}");
                 assert_eq!(place.names(), ["vmcore"]);
             } else if !placed {

@@ -286,6 +286,7 @@ fn what_is_told_before_is_what_is_written() {
             SaveFormat::Raw,
             SaveFormat::Kdump(kdump),
             SaveFormat::Flattened(kdump),
+            SaveFormat::FlattenedElf(ElfOptions::default().exclude(exclude).threads(1)),
         ];
         for format in formats {
             let told = estimate(&source, format).unwrap();

@@ -192,7 +192,8 @@ fn what_does_not_fit_is_refused_and_stays() {
         assert!(place.left() == left && !place.at("copy").exists(), "{part}");
     }
     // Nothing in these tells how far they are.
-    for format in [SaveFormat::Raw, SaveFormat::Flattened(kdump)] {
+    let flattened = [SaveFormat::Flattened(kdump), SaveFormat::FlattenedElf(ElfOptions::default())];
+    for format in [SaveFormat::Raw].into_iter().chain(flattened) {
         let place = Place::new("resume-refused");
         fs::write(place.at("copy.incomplete"), b"something").unwrap();
         let failure = place.save(&source, of(format).resume(true), u64::MAX).unwrap_err();

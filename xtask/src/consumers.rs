@@ -3,6 +3,7 @@
 
 mod crash_plugin;
 mod crash_utility;
+mod cut;
 mod debug_kernel;
 mod guest;
 mod kexec_tools;
@@ -63,16 +64,26 @@ pub(crate) fn run_crash_plugin(args: &[String]) -> Result {
     progress::close("extension of crash", &crash_plugin::rows(&plugin, &places, &dump)?)
 }
 
-/// `cargo xtask crash-utility [--dump FILE]`: whole sessions with the kernel's symbols.
+/// `cargo xtask crash-utility [--dump FILE] [--only cut]`: whole sessions with the kernel's symbols, and on what a full
+/// disk leaves of a dump.
 pub(crate) fn run_crash_utility(args: &[String]) -> Result {
     let mut args = Args::new(args);
     let dump = args.value("--dump")?.map(PathBuf::from);
+    let only = args.value("--only")?;
     args.finish()?;
     let clock = Clock::start();
     let dump = dump_or_crash(dump)?;
+    let vmlinux = debug_kernel::vmlinux(&dump, clock)?;
+    let cut = cut::rows(&vmlinux, &dump, clock)?;
+    match only.as_deref() {
+        Some("cut") => return progress::close("crash, on half a dump", &cut),
+        Some(_) => return Err(failed("--only takes cut")),
+        None => {}
+    }
     let places = library(clock)?;
     let plugin = crash_plugin::build(&places)?;
-    progress::close("crash, with and without libkdump", &crash_utility::rows(&plugin, &dump, clock)?)
+    let rows = crash_utility::rows(&plugin, &vmlinux, &dump, clock)?.into_iter().chain(cut);
+    progress::close("crash, with and without libkdump", &rows.collect::<Vec<Row>>())
 }
 
 /// What `cargo xtask crash --loader c` puts into the guest.

@@ -80,7 +80,7 @@ pub(crate) fn run(args: &[String]) -> Result {
 }
 
 /// `kdump`, optimised, for it decompresses gigabytes: the static program of the guests writes no zstd.
-fn program() -> Result<PathBuf> {
+pub(crate) fn program() -> Result<PathBuf> {
     let mut cargo = rust::cargo()?;
     shell::run(cargo.args(["build", "--quiet", "--profile", "lab", "--package", "kdump", "--bin", "kdump"]))?;
     Ok(repo::target()?.join("lab/kdump"))

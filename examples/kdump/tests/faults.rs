@@ -664,7 +664,9 @@ fn a_dump_as_a_stream_in_one() {
         .stdin(fs::File::open(case.at("flat")).unwrap())
         .stdout(Stdio::null())
         .status();
-    assert!(arranged.expect("makedumpfile is missing: cargo xtask setup installs it").success());
+    let arranged =
+        arranged.unwrap_or_else(|error| panic!("makedumpfile: {error}: cargo xtask setup installs it"));
+    assert!(arranged.success());
     tells(&case, "put together by makedumpfile", "arranged", &WHOLE);
     FORMAT.set(format);
     for cut in [4096, 4200, 60_000, output.stdout.len() - 1] {

@@ -127,6 +127,8 @@ const GOOD: &[&str] = &[
     "--check-params -c -d 31 CORE OUT",
     "--check-params -ld31 CORE OUT",
     "--check-params -F -c -d 31 CORE",
+    "--check-params -F -E CORE",
+    "--check-params -E -F -d 31 CORE",
     "--check-params -F -c -F CORE",
     "--check-params -l --message-level 7 -d 31 CORE OUT",
     "--check-params -l --message-level=1 -d 11,31 CORE OUT",
@@ -207,12 +209,9 @@ fn a_dump_is_saved_under_the_other_name() {
 fn what_it_cannot_do_is_refused_by_name() {
     let dir = scratch("refused");
     inputs(&dir);
-    for (line, name) in [
-        ("-F -E CORE", "-F with -E"),
-        ("-L 100 -c CORE OUT", "-L"),
-        ("--dry-run -c CORE OUT", "--dry-run"),
-        ("-X -E CORE OUT", "-X"),
-    ] {
+    for (line, name) in
+        [("-L 100 -c CORE OUT", "-L"), ("--dry-run -c CORE OUT", "--dry-run"), ("-X -E CORE OUT", "-X")]
+    {
         let refused = ours(&dir, line);
         assert_eq!(refused.status.code(), Some(1), "{line}");
         assert!(text(&refused.stderr).contains(name), "{line}: {}", text(&refused.stderr));
@@ -271,6 +270,44 @@ fn a_stream_is_put_together_as_by_the_other() {
         let info = Command::new(env!("CARGO_BIN_EXE_kdump")).current_dir(&dir).args(["info", out]).output();
         assert!(text(&info.unwrap().stdout).contains("complete     yes"));
     }
+}
+
+/// A stream of an ELF core is put together by both programs to the same file, and is read in place.
+#[test]
+fn a_stream_of_an_elf_core() {
+    let dir = scratch("stream-elf");
+    inputs(&dir);
+    for line in ["-E -F CORE", "-F -E -d 0 CORE"] {
+        let stream = ours(&dir, line);
+        assert!(stream.status.success(), "{line}: {}", text(&stream.stderr));
+        fs::write(dir.join("ELF"), stream.stdout).unwrap();
+        let theirs = theirs(&dir, "-R OUT < ELF");
+        assert!(theirs.status.success());
+        let expected = fs::read(dir.join("OUT")).unwrap();
+        assert!(expected.starts_with(b"\x7fELF"));
+        let ours = ours(&dir, "-R OUT < ELF");
+        assert!(ours.status.success() && fs::read(dir.join("OUT")).unwrap() == expected, "{line}");
+        for name in ["ELF", "OUT"] {
+            let info =
+                Command::new(env!("CARGO_BIN_EXE_kdump")).current_dir(&dir).args(["info", name]).output();
+            let info = text(&info.unwrap().stdout);
+            assert!(info.contains("complete     yes") && info.contains("elf"), "{line}: {info}");
+        }
+    }
+}
+
+/// What has come through a pipe is not thrown away because the disk is full.
+#[test]
+fn what_arrived_of_a_stream_stays() {
+    let dir = scratch("stream-full");
+    inputs(&dir);
+    let mut bash = Command::new("bash");
+    let script = "ulimit -f 4; exec \"$0\" makedumpfile -R OUT <STREAM";
+    let full = bash.current_dir(&dir).args(["-c", script, env!("CARGO_BIN_EXE_kdump")]).output().unwrap();
+    assert_eq!(full.status.code(), Some(1), "{}", text(&full.stderr));
+    let said = text(&full.stderr);
+    assert!(said.contains("File too large") && said.contains("OUT.incomplete"), "{said}");
+    assert!(!dir.join("OUT").exists() && dir.join("OUT.incomplete").exists());
 }
 
 /// makedumpfile itself waits for ever for the rest of a stream that was cut.
@@ -343,6 +380,20 @@ fn parts_are_put_together_when_none_is_missing() {
         let refused = ours(&dir, line);
         assert_eq!(refused.status.code(), Some(1), "{line}");
         assert!(text(&refused.stderr).contains("was not given"), "{line}: {}", text(&refused.stderr));
+        assert!(!dir.join("OUT").exists(), "{line}");
+        // The other one is there, and it may not have been finished.
+        let other = if line.contains("PART1") { "PART2" } else { "PART1" };
+        let given = if line.contains("PART1") { "PART1" } else { "PART2" };
+        assert!(text(&refused.stderr).contains(&format!("are {other}")), "{line}: {}", text(&refused.stderr));
+        let unfinished = format!("{other}.incomplete");
+        fs::rename(dir.join(other), dir.join(&unfinished)).unwrap();
+        let refused = ours(&dir, line);
+        assert!(text(&refused.stderr).contains(&unfinished), "{line}: {}", text(&refused.stderr));
+        fs::rename(dir.join(&unfinished), dir.join(other)).unwrap();
+        // One that is named and is not there.
+        let missing = ours(&dir, &format!("--reassemble {given} PART9 OUT"));
+        assert_eq!(missing.status.code(), Some(1));
+        assert!(text(&missing.stderr).contains("PART9: No such file"), "{}", text(&missing.stderr));
         assert!(!dir.join("OUT").exists(), "{line}");
     }
 }

@@ -100,7 +100,7 @@ impl Fixed<'_> {
             let end = start.saturating_add(1).next_multiple_of(BLOCK).min(range.end);
             let block = found.get(start..end);
             let same = |other: &[u8]| block.is_some() && block == other.get(start..end);
-            if !(same(&self.head) || self.ended.iter().any(|ended| same(ended))) {
+            if !(same(self.head) || self.ended.iter().any(|ended| same(ended))) {
                 return false;
             }
             start = end;

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use super::debug_kernel;
 use super::session::{self, Session};
 use crate::error::{Context, Result, failed};
 use crate::progress::{Clock, Row};
@@ -36,13 +35,12 @@ const ENOUGH: u64 = 1000;
 
 /// Compares command by command, on the dump and on what makedumpfile makes of it: compressed, and
 /// without the pages that distributions leave out.
-pub(super) fn rows(plugin: &Path, dump: &Path, clock: Clock) -> Result<Vec<Row>> {
-    let vmlinux = debug_kernel::vmlinux(dump, clock)?;
-    let mut rows = compared("elf", plugin, &vmlinux, dump, clock)?;
+pub(super) fn rows(plugin: &Path, vmlinux: &Path, dump: &Path, clock: Clock) -> Result<Vec<Row>> {
+    let mut rows = compared("elf", plugin, vmlinux, dump, clock)?;
     let small = repo::scratch("crash-plugin")?.join("compressed");
     let mut makedumpfile = shell::tool("makedumpfile")?;
     shell::stdout(makedumpfile.args(["-f", "-l", "-d", "31"]).arg(dump).arg(&small))?;
-    rows.extend(compared("lzo -d 31", plugin, &vmlinux, &small, clock)?);
+    rows.extend(compared("lzo -d 31", plugin, vmlinux, &small, clock)?);
     fs::remove_file(&small).context(small.display())?;
     Ok(rows)
 }
@@ -52,10 +50,10 @@ fn compared(what: &str, plugin: &Path, vmlinux: &Path, dump: &Path, clock: Clock
     let session = Session::full(vmlinux, dump, repo::scratch("crash-plugin")?);
     let mut rows = Vec::new();
     clock.say(&format!("{what}: a session of crash alone"));
-    let own = session.run(&marked())?;
+    let own = session.run(&marked(COMMANDS))?;
     clock.say(&format!("{what}: the same session with reads through libkdump"));
     let mut commands = vec![format!("extend {}", plugin.display()), "kdump on".to_owned()];
-    commands.extend(marked());
+    commands.extend(marked(COMMANDS));
     commands.push("kdump off".to_owned());
     let (reads, failures, through) = session::diverted(&session.run(&commands)?)?;
     let pairs = sections(&own).into_iter().zip(sections(&through));
@@ -67,12 +65,12 @@ fn compared(what: &str, plugin: &Path, vmlinux: &Path, dump: &Path, clock: Clock
 }
 
 /// The commands with a line of output in front of each that no command prints by itself.
-fn marked() -> Vec<String> {
-    COMMANDS.iter().flat_map(|&command| ["eval 0x5ec710".to_owned(), command.to_owned()]).collect()
+pub(super) fn marked(commands: &[&str]) -> Vec<String> {
+    commands.iter().flat_map(|&command| ["eval 0x5ec710".to_owned(), command.to_owned()]).collect()
 }
 
 /// The answers, one per command.
-fn sections(output: &str) -> Vec<&str> {
+pub(super) fn sections(output: &str) -> Vec<&str> {
     output.split("hexadecimal: 5ec710").skip(1).collect()
 }
 
@@ -100,7 +98,7 @@ mod tests {
     fn a_section_per_command() {
         let output = "hexadecimal: 5ec710\n  decimal: 1\nanswer\nhexadecimal: 5ec710\nother\n";
         assert_eq!(sections(output), ["\n  decimal: 1\nanswer\n", "\nother\n"]);
-        assert_eq!(marked().len(), COMMANDS.len() * 2);
+        assert_eq!(marked(COMMANDS).len(), COMMANDS.len() * 2);
     }
 
     #[test]

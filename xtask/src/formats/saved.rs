@@ -52,6 +52,8 @@ pub(super) fn rows(readers: &Readers, dump: &Path, dir: &Path, clock: Clock) -> 
         }
         remove(&files)?;
     }
+    clock.say("saved as a stream of an ELF core");
+    rows.push(Row::of("kdump save elf flattened", elf_stream(readers, dump, dir, &source)));
     rows.push(Row::of("kdump save --split", split(readers, dump, dir, &source)));
     for level in LEVELS {
         clock.say(&format!("saved with -d {level}"));
@@ -76,6 +78,25 @@ fn split(readers: &Readers, dump: &Path, dir: &Path, source: &Pages) -> Result<S
     let sizes = sizes.collect::<Result<Vec<u64>>>()?;
     remove(&[parts.as_slice(), &[whole]].concat())?;
     Ok(format!("{said} in parts of {sizes:?} bytes; all as libkdumpfile, also of makedumpfile --reassemble"))
+}
+
+/// The stream is the dump, in place, as makedumpfile puts it together and as we do: that is the core a file gets.
+fn elf_stream(readers: &Readers, dump: &Path, dir: &Path, source: &Pages) -> Result<String> {
+    let [stream, whole, ours, plain] =
+        ["saved.flat", "saved.whole", "saved.ours", "saved.elf"].map(|name| at(dir, name));
+    save(&readers.kdump, dump, &["--format", "elf", "--flattened"], &stream)?;
+    rearrange(&stream, &whole)?;
+    save(&readers.kdump, &stream, &["--format", "elf"], &ours)?;
+    save(&readers.kdump, dump, &["--format", "elf"], &plain)?;
+    let read = compare::ours(&readers.kdump, from_ref(&stream), source)?;
+    let said = compare::same_bytes("the source", source, &read)?;
+    compare::same_states(&read, &peer::read(&readers.libkdumpfile, from_ref(&whole), source)?)?;
+    let bytes = |path: &Path| fs::read(path).context(path.display());
+    if bytes(&ours)? != bytes(&plain)? {
+        return Err(failed("put together it is another file than the core that is saved at once"));
+    }
+    remove(&[stream, whole, ours, plain])?;
+    Ok(format!("{said}; put together by makedumpfile for libkdumpfile, by us the core itself"))
 }
 
 /// What is left out is what makedumpfile leaves out, page by page, also for libkdumpfile.

@@ -53,8 +53,15 @@ pub(super) fn from_stdin(options: &Options, to: &Path) -> CommandResult {
             Ok(())
         }
         Err(Trouble::Stream(why)) => Err(Failure::new(format!("standard input: {why}"))),
-        Err(Trouble::Read(error)) => Err(Failure::new(format!("standard input: {error}"))),
-        Err(Trouble::Write(error)) => Err(named(&error)),
+        // What has come through a pipe does not come a second time.
+        Err(Trouble::Read(error)) => {
+            let kept = draft.leave();
+            Err(Failure::new(format!("standard input: {error}; what arrived is in {}", kept.display())))
+        }
+        Err(Trouble::Write(error)) => {
+            let kept = draft.leave();
+            Err(named(&format!("{error}; what was written is in {}", kept.display())))
+        }
         Err(Trouble::Cut(Arrived { bytes, records })) => {
             let kept = draft.leave();
             Err(Failure::new(format!(

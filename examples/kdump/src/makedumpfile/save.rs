@@ -95,7 +95,11 @@ pub(super) fn reassemble(options: &Options, from: &[PathBuf], to: &PathBuf) -> C
     // Whoever forgets a part has it: nothing is lost by asking for it.
     let defects = &dump.completeness().defects;
     if let Some(forgotten) = defects.iter().find(|defect| matches!(defect, Error::PartNotGiven { .. })) {
-        return Err(Failure::new(forgotten));
+        let failure = Failure::new(forgotten);
+        return Err(match beside(from) {
+            Some(names) => failure.and_says(&format!("beside those that were given are {names}")),
+            None => failure,
+        });
     }
     let codecs = dump.facts().details.iter().find(|(name, _)| *name == "codecs");
     let used = codecs.and_then(|(_, text)| Codec::ALL.into_iter().find(|codec| text.contains(codec.name())));
@@ -108,6 +112,35 @@ pub(super) fn reassemble(options: &Options, from: &[PathBuf], to: &PathBuf) -> C
         &report.map_err(|failure| Failure::from(failure).of(to.display()))?,
         core::slice::from_ref(to),
     )
+}
+
+/// Files that are called like the parts that were given but for a number in their names, and may be the others; also
+/// those that were not finished.
+fn beside(given: &[PathBuf]) -> Option<String> {
+    let name = |path: &Path| Some(path.file_name()?.to_str()?.to_owned());
+    let names: Vec<String> = given.iter().filter_map(|path| name(path)).collect();
+    let directory = given.first()?.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let entries = std::fs::read_dir(directory.unwrap_or(Path::new("."))).ok()?;
+    let others = entries.flatten().filter_map(|entry| name(&entry.path()));
+    let mut others: Vec<String> = others
+        .filter(|other| !names.contains(other) && names.iter().any(|name| stem(name) == stem(other)))
+        .collect();
+    others.sort();
+    others.truncate(LINES);
+    (!others.is_empty()).then(|| others.join(", "))
+}
+
+/// A name with a sign in the place of each number.
+fn stem(name: &str) -> String {
+    let mut stem = String::new();
+    for letter in name.strip_suffix(".incomplete").unwrap_or(name).chars() {
+        match letter {
+            '0'..='9' if stem.ends_with('#') => {}
+            '0'..='9' => stem.push('#'),
+            _ => stem.push(letter),
+        }
+    }
+    stem
 }
 
 /// What is written, in the one place that knows which of the options this version can follow.
