@@ -16,12 +16,9 @@
 
 mod common;
 
-use core::time::Duration;
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::process::{Command, Stdio};
 
 use common::Random;
 use kdump_elf::Arch;
@@ -163,7 +160,6 @@ const KERNEL: usize = 0x1000;
 const DTB: usize = 0x1100;
 const PROGRAM: usize = 0x2000;
 const VERIFIED: usize = 0x2_0000;
-const HALTED: Duration = Duration::from_secs(2);
 
 struct Case {
     name: &'static str,
@@ -249,39 +245,9 @@ fn boot(case: &Case) -> (String, bool) {
     emulator.arg("-device").arg(format!("loader,addr={IMAGE:#x},cpu-num=0"));
     emulator.stdin(Stdio::null()).stdout(Stdio::piped());
     let child = emulator.spawn().expect("qemu-system-aarch64 (package qemu-system-arm)");
-    listen(child)
-}
-
-fn listen(mut child: Child) -> (String, bool) {
-    let mut stdout = child.stdout.take().expect("piped");
-    let (sender, receiver) = mpsc::channel();
-    let reader = std::thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(len @ 1..) = stdout.read(&mut buffer) {
-            if sender.send(buffer[..len].to_vec()).is_err() {
-                break;
-            }
-        }
-    });
-    let mut said = Vec::new();
-    let mut patience = Duration::from_secs(60);
-    let ended = loop {
-        match receiver.recv_timeout(patience) {
-            Ok(bytes) => said.extend(bytes),
-            Err(mpsc::RecvTimeoutError::Disconnected) => break true,
-            Err(mpsc::RecvTimeoutError::Timeout) => break false,
-        }
-        if said.windows(8).any(|window| window == b"; halted") {
-            patience = HALTED;
-        }
-    };
-    if !ended {
-        child.kill().expect("killed");
-    }
-    let status = child.wait().expect("ended");
-    assert!(!ended || status.success(), "{status:?}");
-    reader.join().expect("reader");
-    (String::from_utf8_lossy(&said).replace('\r', ""), ended)
+    let (said, status) = common::emulator::listen(child, || ());
+    assert!(status.is_none_or(|status| status.success()), "{status:?}");
+    (said, status.is_some())
 }
 
 #[test]

@@ -17,11 +17,9 @@
 
 mod common;
 
-use core::time::Duration;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
 
 use kdump_elf::Arch;
 use kdump_purgatory::ObjectPurgatory;
@@ -47,9 +45,6 @@ const DATA_LEN: usize = 0x2_3457;
 const LOW: u64 = 0x200_0000;
 const HIGH: u64 = 0x1_0100_0000;
 const BOOT_PARAMS: u32 = 0x9_0120;
-
-/// How long a halted machine is watched.
-const HALTED: Duration = Duration::from_secs(2);
 
 /// What one run is about.
 struct Case {
@@ -152,43 +147,17 @@ fn run(case: &Case) -> Option<(String, End)> {
             return None;
         }
     };
-    let mut stdout = child.stdout.take().expect("piped");
     let mut stdin = child.stdin.take().expect("piped");
-    let (sender, receiver) = mpsc::channel();
-    let reader = std::thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(len @ 1..) = stdout.read(&mut buffer) {
-            if sender.send(buffer[..len].to_vec()).is_err() {
-                break;
-            }
-        }
-    });
-    let mut said = Vec::new();
-    let mut patience = Duration::from_secs(60);
-    let ended = loop {
-        match receiver.recv_timeout(patience) {
-            Ok(bytes) => said.extend(bytes),
-            Err(mpsc::RecvTimeoutError::Disconnected) => break true,
-            Err(mpsc::RecvTimeoutError::Timeout) => break false,
-        }
-        if patience > HALTED && said.windows(8).any(|window| window == b"; halted") {
-            // To the emulator's monitor: a non-maskable interrupt, as of a watchdog.
-            stdin.write_all(b"\x01cnmi\n").expect("monitor");
-            patience = HALTED;
-        }
+    // To the emulator's monitor: a non-maskable interrupt, as of a watchdog.
+    let nmi = move || stdin.write_all(b"\x01cnmi\n").expect("monitor");
+    let (said, status) = common::emulator::listen(child, nmi);
+    let end = match status.map(|status| status.code()) {
+        None => End::Stopped,
+        Some(Some(33)) => End::Kernel,
+        Some(Some(0)) => End::Reset,
+        other => panic!("{}: {other:?}, {said}", case.name),
     };
-    if !ended {
-        child.kill().expect("killed");
-    }
-    let status = child.wait().expect("ended");
-    reader.join().expect("reader");
-    let end = match (ended, status.code()) {
-        (false, _) => End::Stopped,
-        (true, Some(33)) => End::Kernel,
-        (true, Some(0)) => End::Reset,
-        other => panic!("{}: {other:?}, {}", case.name, String::from_utf8_lossy(&said)),
-    };
-    Some((String::from_utf8_lossy(&said).replace('\r', ""), end))
+    Some((said, end))
 }
 
 /// The values a kernel reported in the line that begins with `letter`.

@@ -1,10 +1,9 @@
 //! What the loader writes into the purgatory, under the symbol names kexec-tools gave them, so
-//! that either loader can patch either program.
+//! that either loader can patch either program. `ARCH/handover.rs` has what only one architecture
+//! is told: how its kernel is entered, and where its console is.
 //!
 //! Each variable is written in the loaded object, unseen by the compiler, hence read volatile;
 //! each has a section of its own that is not .bss, because a loader refuses to write there.
-
-use core::arch::asm;
 
 use crate::digest::Region;
 use crate::sha256::Digest;
@@ -21,21 +20,57 @@ macro_rules! symbols {
     )*};
 }
 
+/// The address of one of the symbols, formed relative to RIP (PC). Compiled code would fetch the
+/// address of an exported variable from a global offset table, which no loader of a purgatory
+/// builds.
+macro_rules! address {
+    ($name:ident) => {{
+        let address: usize;
+        // SAFETY: computes an address.
+        #[cfg(target_arch = "aarch64")]
+        unsafe {
+            core::arch::asm!(
+                "adr {}, {}",
+                out(reg) address,
+                sym $name,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        // SAFETY: computes an address.
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            core::arch::asm!(
+                "lea {}, [rip + {}]",
+                out(reg) address,
+                sym $name,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        $crate::handover::typed(&raw const $name, address)
+    }};
+}
+
+/// An address with the type of the variable that lies there.
+pub(crate) fn typed<T>(_variable: *const T, address: usize) -> *const T {
+    address as *const T
+}
+
+/// Reads one of the symbols.
+macro_rules! read {
+    ($name:ident) => {{
+        let address = address!($name);
+        // SAFETY: a static of that type, which nothing writes while the purgatory runs.
+        unsafe { address.read_volatile() }
+    }};
+}
+
+#[cfg_attr(target_arch = "aarch64", path = "arm64/handover.rs")]
+#[cfg_attr(target_arch = "x86_64", path = "x86_64/handover.rs")]
+mod arch;
+
+pub(crate) use arch::serial;
+
 symbols! {
-    /// What the arm64 kernel is entered at, and its device tree, which goes into x0.
-    #[cfg(target_arch = "aarch64")]
-    "arm64_kernel_entry" ARM64_KERNEL_ENTRY: u64 = 0;
-    #[cfg(target_arch = "aarch64")]
-    "arm64_dtb_addr" ARM64_DTB_ADDR: u64 = 0;
-    /// Address of the registers of a PL011; 0 for none.
-    #[cfg(target_arch = "aarch64")]
-    "arm64_sink" ARM64_SINK: u64 = 0;
-    /// rax rbx rcx rdx rsi rdi rsp rbp r8..r15 rip; the 32-bit entry serves while rip is 0.
-    #[cfg(target_arch = "x86_64")]
-    "entry64_regs" ENTRY64_REGS: [u64; 17] = [0; 17];
-    /// eax ebx ecx edx esi edi esp ebp eip.
-    #[cfg(target_arch = "x86_64")]
-    "entry32_regs" ENTRY32_REGS: [u32; 9] = [0; 9];
     /// What to hash, in this order; a length of 0 is an unused row.
     "sha256_regions" SHA256_REGIONS: [Region; REGIONS] = [Region { start: 0, len: 0 }; REGIONS];
     /// The digest that is right; words so that it is read in four accesses.
@@ -55,66 +90,6 @@ symbols! {
     "backup_src_start" BACKUP_SRC_START: u64 = 0;
     /// Bytes of the backup copy.
     "backup_src_size" BACKUP_SRC_SIZE: u64 = 0;
-    /// Not 0: say what happens on a serial port.
-    #[cfg(target_arch = "x86_64")]
-    "console_serial" CONSOLE_SERIAL: u8 = 0;
-    /// First I/O port of a 16550.
-    #[cfg(target_arch = "x86_64")]
-    "serial_base" SERIAL_BASE: u16 = 0x3f8;
-    /// Line speed to program; 0 leaves the port as it is.
-    #[cfg(target_arch = "x86_64")]
-    "serial_baud" SERIAL_BAUD: u32 = 0;
-    /// The next three are without effect; kexec-tools loads no object that lacks them.
-    #[cfg(target_arch = "x86_64")]
-    "console_vga" CONSOLE_VGA: u8 = 0;
-    #[cfg(target_arch = "x86_64")]
-    "reset_vga" RESET_VGA: u8 = 0;
-    #[cfg(target_arch = "x86_64")]
-    "cmdline_end" CMDLINE_END: u64 = 0;
-}
-
-/// The address of one of the symbols, formed relative to RIP (PC). Compiled code would fetch the
-/// address of an exported variable from a global offset table, which no loader of a purgatory
-/// builds.
-macro_rules! address {
-    ($name:ident) => {{
-        let address: usize;
-        // SAFETY: computes an address.
-        #[cfg(target_arch = "aarch64")]
-        unsafe {
-            asm!(
-                "adr {}, {}",
-                out(reg) address,
-                sym $name,
-                options(pure, nomem, nostack, preserves_flags),
-            );
-        }
-        // SAFETY: computes an address.
-        #[cfg(target_arch = "x86_64")]
-        unsafe {
-            asm!(
-                "lea {}, [rip + {}]",
-                out(reg) address,
-                sym $name,
-                options(pure, nomem, nostack, preserves_flags),
-            );
-        }
-        typed(&raw const $name, address)
-    }};
-}
-
-/// An address with the type of the variable that lies there.
-fn typed<T>(_variable: *const T, address: usize) -> *const T {
-    address as *const T
-}
-
-/// Reads one of the symbols.
-macro_rules! read {
-    ($name:ident) => {{
-        let address = address!($name);
-        // SAFETY: a static of that type, which nothing writes while the purgatory runs.
-        unsafe { address.read_volatile() }
-    }};
 }
 
 /// A copy of memory.
@@ -165,17 +140,4 @@ pub(crate) fn expected_digest() -> Digest {
 pub(crate) fn backup() -> Option<Copy> {
     let copy = Copy { from: read!(BACKUP_SRC_START), to: read!(BACKUP_START), len: read!(BACKUP_SRC_SIZE) };
     (read!(PANIC_KERNEL) != 0 && copy.len != 0).then_some(copy)
-}
-
-/// Address of the console's registers.
-#[cfg(target_arch = "aarch64")]
-pub(crate) fn serial() -> Option<u64> {
-    let sink = read!(ARM64_SINK);
-    (sink != 0).then_some(sink)
-}
-
-/// First port and line speed of the console.
-#[cfg(target_arch = "x86_64")]
-pub(crate) fn serial() -> Option<(u16, u32)> {
-    (read!(CONSOLE_SERIAL) != 0).then(|| (read!(SERIAL_BASE), read!(SERIAL_BAUD)))
 }

@@ -1,20 +1,24 @@
 //! The purgatory: what runs between the dead kernel and the capture kernel.
 //!
 //! It verifies that the capture kernel in memory is the one that was loaded, copies low memory
-//! out of its way and enters it. `entry.s` is the first and the last instruction; this is the
+//! out of its way and enters it. `ARCH/entry.s` is the first and the last instruction; this is the
 //! middle. There is no operating system, no allocation and no panic: an operation which could
 //! panic leaves the symbol `purgatory_panicked` undefined, and the build refuses the object.
 #![no_std]
 
 #[cfg_attr(target_arch = "aarch64", path = "arm64/cpu.rs")]
+#[cfg_attr(target_arch = "x86_64", path = "x86_64/cpu.rs")]
 mod cpu;
 mod digest;
 mod handover;
 #[cfg_attr(target_arch = "aarch64", path = "arm64/mem.rs")]
+#[cfg_attr(target_arch = "x86_64", path = "x86_64/mem.rs")]
 mod mem;
-#[cfg_attr(target_arch = "aarch64", path = "arm64/serial.rs")]
 mod serial;
 mod sha256;
+#[cfg_attr(target_arch = "aarch64", path = "arm64/uart.rs")]
+#[cfg_attr(target_arch = "x86_64", path = "x86_64/uart.rs")]
+mod uart;
 
 use core::arch::global_asm;
 
@@ -22,7 +26,7 @@ use handover::MismatchAction;
 use serial::Console;
 
 #[cfg(target_arch = "x86_64")]
-global_asm!(include_str!("entry.s"));
+global_asm!(include_str!("x86_64/entry.s"));
 #[cfg(target_arch = "aarch64")]
 global_asm!(include_str!("arm64/entry.s"));
 

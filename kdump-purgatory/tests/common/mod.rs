@@ -5,9 +5,12 @@
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
+    clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a generator of small files"
+    reason = "a test: what goes wrong must stop it"
 )]
+
+pub(crate) mod emulator;
 
 use std::io::Write;
 
