@@ -97,6 +97,8 @@ pub(crate) struct Options {
     pub(crate) backup: bool,
     pub(crate) corrupt: bool,
     pub(crate) loader: Loader,
+    /// The purgatory is timed, with and without its digest and caches.
+    pub(crate) purgatory_times: bool,
     /// Debian's kdump-tools does the work.
     pub(crate) kdump_tools: bool,
     pub(crate) keep: Option<PathBuf>,
@@ -137,6 +139,12 @@ impl Options {
                 "--arch {arch}: no --backup, --la57, --kdump-tools or --loader with it"
             )));
         }
+        let purgatory_times = args.flag("--purgatory-times");
+        if purgatory_times && (lab.is_host() || corrupt) {
+            return Err(usage(
+                "--purgatory-times needs an --arch whose purgatory can leave the caches off (arm64), and no --corrupt",
+            ));
+        }
         let keep = args.value("--keep")?.map(PathBuf::from);
         args.finish()?;
         Ok(Self {
@@ -149,6 +157,7 @@ impl Options {
             backup,
             corrupt,
             loader,
+            purgatory_times,
             kdump_tools,
             keep,
         })
@@ -164,6 +173,7 @@ impl Options {
         }
         words.extend(self.cpu.clone());
         words.extend(self.backup.then(|| "backup".to_owned()));
+        words.extend(self.purgatory_times.then(|| "times".to_owned()));
         words.extend(self.corrupt.then(|| "corrupt".to_owned()));
         words.extend((self.loader != Loader::Kdump).then(|| self.loader.name().to_owned()));
         words.extend(self.kdump_tools.then(|| "kdump-tools".to_owned()));
@@ -201,6 +211,10 @@ mod tests {
         assert!(parse("--loader kexec-tools+libkdump --corrupt").is_err());
         assert_eq!(parse("--kdump-tools").unwrap().label(), "6.1-512M-2cpu-la57-kdump-tools");
         assert_eq!(parse("--arch arm64 --cpu max").unwrap().label(), "arm64-6.1-1024M-2cpu-max");
+        let times = parse("--arch arm64 --purgatory-times").unwrap();
+        assert!(times.purgatory_times && times.label() == "arm64-6.1-1024M-2cpu-times");
+        assert!(parse("--purgatory-times").is_err());
+        assert!(parse("--arch arm64 --purgatory-times --corrupt").is_err());
         assert!(parse("--arch arm64 --backup").is_err() && parse("--arch vax").is_err());
         assert!(parse("--kdump-tools --backup").is_err() && parse("--kdump-tools --loader c").is_err());
     }
