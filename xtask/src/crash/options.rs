@@ -171,7 +171,8 @@ impl Options {
         } else {
             words.insert(0, self.lab.arch.to_owned());
         }
-        words.extend(self.cpu.clone());
+        // A comma means something else where the name of a file is an option's.
+        words.extend(self.cpu.as_ref().map(|cpu| cpu.replace(',', "+")));
         words.extend(self.backup.then(|| "backup".to_owned()));
         words.extend(self.purgatory_times.then(|| "times".to_owned()));
         words.extend(self.corrupt.then(|| "corrupt".to_owned()));
@@ -215,6 +216,7 @@ mod tests {
         assert!(times.purgatory_times && times.label() == "arm64-6.1-1024M-2cpu-times");
         assert!(parse("--purgatory-times").is_err());
         assert!(parse("--arch arm64 --purgatory-times --corrupt").is_err());
+        assert_eq!(parse("--cpu max,-la57").unwrap().label(), "6.1-512M-2cpu-la57-max+-la57");
         assert!(parse("--arch arm64 --backup").is_err() && parse("--arch vax").is_err());
         assert!(parse("--kdump-tools --backup").is_err() && parse("--kdump-tools --loader c").is_err());
     }

@@ -155,6 +155,9 @@ impl Drop for Guest {
 fn command(options: &Options, setup: &Setup<'_>) -> Result<Command> {
     let mut qemu = shell::tool(options.lab.qemu.what)?;
     let cpu = match &options.cpu {
+        // Its pointer authentication by QARMA makes everything many times slower (QEMU documentation,
+        // "Arm CPU Features").
+        Some(cpu) if cpu == "max" && !options.lab.is_host() => "max,pauth-impdef=on",
         Some(cpu) => cpu,
         None if options.la57 => options.lab.cpu,
         None => "max,-la57",
