@@ -94,6 +94,8 @@ pub(crate) struct Options {
     pub(crate) mem_mib: u64,
     pub(crate) cpus: u64,
     pub(crate) la57: bool,
+    /// The kernel is entered at EL2, and so is the purgatory.
+    pub(crate) el2: bool,
     pub(crate) backup: bool,
     pub(crate) corrupt: bool,
     pub(crate) loader: Loader,
@@ -122,6 +124,10 @@ impl Options {
         let (la57, no_la57) = (args.flag("--la57"), args.flag("--no-la57"));
         if la57 && no_la57 {
             return Err(usage("--la57 and --no-la57 exclude each other"));
+        }
+        let el2 = args.flag("--el2");
+        if el2 && lab.is_host() {
+            return Err(usage("--el2 needs --arch arm64"));
         }
         let backup = args.flag("--backup");
         let corrupt = args.flag("--corrupt");
@@ -154,6 +160,7 @@ impl Options {
             mem_mib,
             cpus,
             la57: !no_la57,
+            el2,
             backup,
             corrupt,
             loader,
@@ -173,6 +180,7 @@ impl Options {
         }
         // A comma means something else where the name of a file is an option's.
         words.extend(self.cpu.as_ref().map(|cpu| cpu.replace(',', "+")));
+        words.extend(self.el2.then(|| "el2".to_owned()));
         words.extend(self.backup.then(|| "backup".to_owned()));
         words.extend(self.purgatory_times.then(|| "times".to_owned()));
         words.extend(self.corrupt.then(|| "corrupt".to_owned()));
@@ -214,7 +222,8 @@ mod tests {
         assert_eq!(parse("--arch arm64 --cpu max").unwrap().label(), "arm64-6.1-1024M-2cpu-max");
         let times = parse("--arch arm64 --purgatory-times").unwrap();
         assert!(times.purgatory_times && times.label() == "arm64-6.1-1024M-2cpu-times");
-        assert!(parse("--purgatory-times").is_err());
+        assert_eq!(parse("--arch arm64 --el2").unwrap().label(), "arm64-6.1-1024M-2cpu-el2");
+        assert!(parse("--purgatory-times").is_err() && parse("--el2").is_err());
         assert!(parse("--arch arm64 --purgatory-times --corrupt").is_err());
         assert_eq!(parse("--cpu max,-la57").unwrap().label(), "6.1-512M-2cpu-la57-max+-la57");
         assert!(parse("--arch arm64 --backup").is_err() && parse("--arch vax").is_err());

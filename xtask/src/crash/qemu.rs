@@ -162,7 +162,11 @@ fn command(options: &Options, setup: &Setup<'_>) -> Result<Command> {
         None if options.la57 => options.lab.cpu,
         None => "max,-la57",
     };
-    qemu.args(options.lab.machine).args(["-accel", "tcg,thread=multi", "-cpu", cpu]);
+    qemu.args(options.lab.machine);
+    if options.el2 {
+        qemu.args(["-machine", "virtualization=on"]);
+    }
+    qemu.args(["-accel", "tcg,thread=multi", "-cpu", cpu]);
     qemu.args(["-m", &format!("{}M", options.mem_mib), "-smp", &options.cpus.to_string()]);
     qemu.args(["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"]);
     qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio", setup.disk.display()));
