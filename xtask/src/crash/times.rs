@@ -59,12 +59,18 @@ struct Times {
     purgatory: Duration,
     /// From the panic's message to the capture kernel's first.
     all: Duration,
+    /// What QEMU computed in this time.
+    processor: Duration,
 }
 
 impl fmt::Display for Times {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (purgatory, all) = (self.purgatory.as_secs_f64(), self.all.as_secs_f64());
-        write!(f, "{purgatory:.3} s to the purgatory's verdict, {all:.3} s to the capture kernel")
+        let processor = self.processor.as_secs_f64();
+        write!(
+            f,
+            "{purgatory:.3} s to the purgatory's verdict, {all:.3} s to the capture kernel, {processor:.2} s of QEMU's processor time"
+        )
     }
 }
 
@@ -90,12 +96,12 @@ pub(super) fn measure(
     Ok(rows)
 }
 
-/// The digest's share: what a way takes beyond the one without.
+/// The digest's share: the processor time a way takes beyond the one without.
 fn cost(without: Times, cached: Times, uncached: Times) -> String {
-    let beyond = |times: Times| times.all.as_secs_f64() - without.all.as_secs_f64();
+    let beyond = |times: Times| times.processor.as_secs_f64() - without.processor.as_secs_f64();
     let (cached, uncached) = (beyond(cached), beyond(uncached));
     format!(
-        "{cached:.3} s with caches, {uncached:.3} s without: {:.0} % (an emulator has no caches: instructions only)",
+        "{cached:.2} s with caches, {uncached:.2} s without: {:.0} % (an emulator has no caches: instructions only)",
         cached / uncached * 100.0
     )
 }
@@ -127,14 +133,15 @@ fn once(
 
 fn time(guest: &mut Guest, verdict: &str, clock: Clock) -> Result<Times> {
     drive::panic(guest, clock)?;
-    let panic = Instant::now();
+    let (panic, before) = (Instant::now(), guest.processor_time()?);
     let heard = guest.wait_for(&["purgatory: ", "Linux version"], PATIENCE)?;
     let purgatory = panic.elapsed();
     if !heard.contains(verdict) {
         return Err(failed(format!("the purgatory should say {verdict:?}, the console says: {heard}")));
     }
     guest.wait_for(&["Booting Linux"], PATIENCE)?;
-    Ok(Times { purgatory, all: panic.elapsed() })
+    let (all, after) = (panic.elapsed(), guest.processor_time()?);
+    Ok(Times { purgatory, all, processor: after.saturating_sub(before) })
 }
 
 /// Makes the loaded purgatory hash nothing.
