@@ -383,6 +383,12 @@
 #define LIBKDUMP_PLAN_FOREIGN 256
 
 /**
+ * Let the purgatory compute its digest with MMU and caches off, as arm64 enters it; elsewhere they are
+ * never off.
+ */
+#define LIBKDUMP_PLAN_NO_CACHES 512
+
+/**
  * Save low memory only where the running kernel may keep something there.
  */
 #define LIBKDUMP_BACKUP_AUTO 0
@@ -1149,13 +1155,13 @@ struct libkdump_plan_options {
      */
     uint32_t on_mismatch;
     /**
-     * First I/O port of the serial port the purgatory writes to, 0x3f8 for the first; 0 for
+     * First I/O port of the serial port the purgatory of x86 writes to, 0x3f8 for the first; 0 for
      * none.
      */
     uint32_t serial_base;
     /**
      * Line speed to program; 0 leaves the port as the dead kernel set it, and is all there can be without
-     * `serial_base`.
+     * `serial_base` or `serial_address`.
      */
     uint32_t serial_baud;
     /**
@@ -1206,11 +1212,34 @@ struct libkdump_plan_options {
      * Bytes of `purgatory`.
      */
     uint64_t purgatory_len;
+    /**
+     * Physical address of the registers of the serial port the purgatory of arm64 writes to, a PL011;
+     * 0 for none.
+     */
+    uint64_t serial_address;
+};
+
+/**
+ * What only plans for arm64 have. The device tree is a segment.
+ */
+struct libkdump_plan_arm64 {
+    /**
+     * `sizeof (struct libkdump_plan_arm64)`, set by the caller.
+     */
+    uint32_t size;
+    /**
+     * Number of ranges the capture kernel is told (libkdump_plan_usable()).
+     */
+    uint32_t usable;
+    /**
+     * Bytes from a multiple of 2 MiB to the kernel.
+     */
+    uint64_t text_offset;
 };
 
 /**
  * The sum of a plan. What only plans for one architecture have is asked for by its name:
- * libkdump_plan_get_x86().
+ * libkdump_plan_get_x86(), libkdump_plan_get_arm64().
  */
 struct libkdump_plan_info {
     /**
@@ -2243,6 +2272,28 @@ int libkdump_plan_new(const struct libkdump_machine *machine,
  * Parameters: `plan` may be NULL.
  */
 void libkdump_plan_free(struct libkdump_plan *plan);
+
+/**
+ * What only plans for arm64 have.
+ *
+ * Parameters: `plan` the plan; `out` receives it; `error` may be NULL. Errors:
+ * LIBKDUMP_ERR_NOT_FOUND when the plan is for another architecture.
+ */
+int libkdump_plan_get_arm64(const struct libkdump_plan *plan,
+                            struct libkdump_plan_arm64 *out,
+                            struct libkdump_error *error);
+
+/**
+ * One range of the memory an arm64 capture kernel is told to use, the one it is loaded into first.
+ *
+ * Parameters: `plan` the plan; `index` from 0; `out` receives the range, of kind LIBKDUMP_MEMORY_RAM;
+ * `error` may be NULL. Returns LIBKDUMP_END behind the last. Errors: LIBKDUMP_ERR_NOT_FOUND when
+ * the plan is for another architecture.
+ */
+int libkdump_plan_usable(const struct libkdump_plan *plan,
+                         uint32_t index,
+                         struct libkdump_range *out,
+                         struct libkdump_error *error);
 
 /**
  * The sum of a plan.

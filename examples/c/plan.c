@@ -58,6 +58,8 @@ int main(int argc, char **argv)
     };
     struct libkdump_plan_info info = { .size = sizeof info };
     struct libkdump_plan_x86 x86 = { .size = sizeof x86 };
+    struct libkdump_plan_arm64 arm64 = { .size = sizeof arm64 };
+    struct libkdump_range range = { .size = sizeof range };
     struct libkdump_machine *machine = NULL;
     struct libkdump_plan *plan = NULL;
     const char *text;
@@ -81,6 +83,10 @@ int main(int argc, char **argv)
                info.vmcore_phnum);
         if (libkdump_plan_get_x86(plan, &x86, NULL) == LIBKDUMP_OK)
             printf("e820    %" PRIu32 " ranges\n", x86.e820);
+        if (libkdump_plan_get_arm64(plan, &arm64, NULL) == LIBKDUMP_OK)
+            printf("text_offset %#" PRIx64 "\n", arm64.text_offset);
+        for (uint32_t i = 0; libkdump_plan_usable(plan, i, &range, NULL) == LIBKDUMP_OK; i++)
+            printf("usable  %#" PRIx64 ", %#" PRIx64 " bytes\n", range.start, range.length);
         printf("cmdline %s\n", libkdump_plan_cmdline(plan));
         failed = print_preflight(plan);
     }

@@ -172,7 +172,7 @@ FIELD(libkdump_reservation, low_start, 24, 8);
 FIELD(libkdump_reservation, low_length, 32, 8);
 FIELD(libkdump_reservation, cma, 40, 8);
 
-_Static_assert(sizeof(struct libkdump_plan_options) == 96 + 6 * WORD, "libkdump_plan_options");
+_Static_assert(sizeof(struct libkdump_plan_options) == 104 + 6 * WORD, "libkdump_plan_options");
 FIELD(libkdump_plan_options, size, 0, 4);
 FIELD(libkdump_plan_options, flags, 4, 4);
 FIELD(libkdump_plan_options, backup, 8, 4);
@@ -191,6 +191,7 @@ FIELD(libkdump_plan_options, purgatory, 72 + 5 * WORD, WORD);
 FIELD(libkdump_plan_options, kernel_len, 72 + 6 * WORD, 8);
 FIELD(libkdump_plan_options, initrd_len, 80 + 6 * WORD, 8);
 FIELD(libkdump_plan_options, purgatory_len, 88 + 6 * WORD, 8);
+FIELD(libkdump_plan_options, serial_address, 96 + 6 * WORD, 8);
 
 _Static_assert(sizeof(struct libkdump_plan_info) == 80, "libkdump_plan_info");
 FIELD(libkdump_plan_info, size, 0, 4);
@@ -211,6 +212,11 @@ _Static_assert(sizeof(struct libkdump_plan_x86) == 16, "libkdump_plan_x86");
 FIELD(libkdump_plan_x86, size, 0, 4);
 FIELD(libkdump_plan_x86, e820, 4, 4);
 FIELD(libkdump_plan_x86, initrd_limit, 8, 8);
+
+_Static_assert(sizeof(struct libkdump_plan_arm64) == 16, "libkdump_plan_arm64");
+FIELD(libkdump_plan_arm64, size, 0, 4);
+FIELD(libkdump_plan_arm64, usable, 4, 4);
+FIELD(libkdump_plan_arm64, text_offset, 8, 8);
 
 _Static_assert(sizeof(struct libkdump_segment) == 32 + 2 * WORD, "libkdump_segment");
 FIELD(libkdump_segment, size, 0, 4);

@@ -15,6 +15,7 @@ pub fn layouts() -> impl Iterator<Item = StructLayout> {
         StructLayout::of::<crate::plan_options::libkdump_plan_options>(),
         StructLayout::of::<crate::plan_info::libkdump_plan_info>(),
         StructLayout::of::<crate::plan_x86::libkdump_plan_x86>(),
+        StructLayout::of::<crate::plan_arm64::libkdump_plan_arm64>(),
         StructLayout::of::<crate::plan_info::libkdump_segment>(),
         StructLayout::of::<crate::preflight::libkdump_preflight_info>(),
         StructLayout::of::<crate::preflight::libkdump_finding>(),

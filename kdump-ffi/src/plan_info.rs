@@ -35,7 +35,7 @@ pub const LIBKDUMP_SEGMENT_DTB: u32 = 8;
 pub const LIBKDUMP_SEGMENT_UNKNOWN: u32 = 0;
 
 /// The sum of a plan. What only plans for one architecture have is asked for by its name:
-/// libkdump_plan_get_x86().
+/// libkdump_plan_get_x86(), libkdump_plan_get_arm64().
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct libkdump_plan_info {

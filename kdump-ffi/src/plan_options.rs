@@ -33,8 +33,11 @@ pub const LIBKDUMP_PLAN_RANDOM_SEED: u32 = 128;
 
 /// Let libkdump_plan_load() take the plan although its machine was not collected from "/".
 pub const LIBKDUMP_PLAN_FOREIGN: u32 = 256;
+/// Let the purgatory compute its digest with MMU and caches off, as arm64 enters it; elsewhere they are
+/// never off.
+pub const LIBKDUMP_PLAN_NO_CACHES: u32 = 512;
 
-const ALL_FLAGS: u32 = 511;
+const ALL_FLAGS: u32 = 1023;
 
 /// Save low memory only where the running kernel may keep something there.
 pub const LIBKDUMP_BACKUP_AUTO: u32 = 0;
@@ -64,11 +67,11 @@ pub struct libkdump_plan_options {
     pub backup: u32,
     /// LIBKDUMP_MISMATCH_ number: what the purgatory does when what was loaded is damaged.
     pub on_mismatch: u32,
-    /// First I/O port of the serial port the purgatory writes to, 0x3f8 for the first; 0 for
+    /// First I/O port of the serial port the purgatory of x86 writes to, 0x3f8 for the first; 0 for
     /// none.
     pub serial_base: u32,
     /// Line speed to program; 0 leaves the port as the dead kernel set it, and is all there can be without
-    /// `serial_base`.
+    /// `serial_base` or `serial_address`.
     pub serial_baud: u32,
     /// Lowest address to use.
     pub mem_min: u64,
@@ -94,6 +97,9 @@ pub struct libkdump_plan_options {
     pub initrd_len: u64,
     /// Bytes of `purgatory`.
     pub purgatory_len: u64,
+    /// Physical address of the registers of the serial port the purgatory of arm64 writes to, a PL011;
+    /// 0 for none.
+    pub serial_address: u64,
 }
 
 extensible!(libkdump_plan_options {
@@ -114,6 +120,7 @@ extensible!(libkdump_plan_options {
     kernel_len: u64,
     initrd_len: u64,
     purgatory_len: u64,
+    serial_address: u64,
 });
 
 /// The options in the terms of the planner.
@@ -137,6 +144,7 @@ pub(crate) fn convert(options: &libkdump_plan_options) -> Result<PlanOptions, Fa
         initrd_len,
         purgatory: _,
         purgatory_len: _,
+        serial_address,
     } = *options;
     let has = |flag: u32| flags & flag != 0;
     known_flags("flags", flags, ALL_FLAGS)?;
@@ -163,13 +171,14 @@ pub(crate) fn convert(options: &libkdump_plan_options) -> Result<PlanOptions, Fa
         .mem_max(Some(mem_max).filter(|&max| max != 0))
         .elf32(has(LIBKDUMP_PLAN_ELF32))
         .rng_seed(rng_seed)
-        .serial(serial(serial_base, serial_baud)?)
+        .serial(serial(serial_base, serial_address, serial_baud)?)
         .on_mismatch(match on_mismatch {
             LIBKDUMP_MISMATCH_HALT => MismatchAction::Halt,
             LIBKDUMP_MISMATCH_RESET => MismatchAction::Reset,
             LIBKDUMP_MISMATCH_CONTINUE => MismatchAction::Continue,
             other => return Err(senseless("on_mismatch", other, "a LIBKDUMP_MISMATCH_ constant")),
-        }))
+        })
+        .purgatory_caches(!has(LIBKDUMP_PLAN_NO_CACHES)))
 }
 
 /// An image is given by its name or by its bytes.
@@ -254,14 +263,18 @@ pub(crate) fn copied(bytes: &[u8]) -> Result<Vec<u8>, Failure> {
     Ok(copy)
 }
 
-fn serial(base: u32, baud: u32) -> Result<Option<Serial>, Failure> {
+fn serial(base: u32, address: u64, baud: u32) -> Result<Option<Serial>, Failure> {
     let wide = senseless("serial_base", base, "an I/O port below 0x10000");
-    let base = u16::try_from(base).map_err(|_| wide)?;
-    if base == 0 && baud != 0 {
-        return Err(senseless("serial_baud", baud, "0 without serial_base"));
-    }
-    Ok((base != 0)
-        .then_some(Serial { port: SerialPort::Port(base), baud: Some(baud).filter(|&baud| baud != 0) }))
+    let port = match (u16::try_from(base).map_err(|_| wide)?, address) {
+        (0, 0) if baud != 0 => {
+            return Err(senseless("serial_baud", baud, "0 without serial_base or serial_address"));
+        }
+        (0, 0) => return Ok(None),
+        (base, 0) => SerialPort::Port(base),
+        (0, address) => SerialPort::Mmio(address),
+        _ => return Err(senseless("serial_base", base, "0 beside serial_address")),
+    };
+    Ok(Some(Serial { port, baud: Some(baud).filter(|&baud| baud != 0) }))
 }
 
 fn senseless(name: &'static str, value: u32, expected: &'static str) -> Failure {

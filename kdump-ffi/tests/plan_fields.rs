@@ -16,18 +16,20 @@ use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
 use common::{
-    libkdump_error, libkdump_finding, libkdump_phdr, libkdump_plan, libkdump_plan_info,
+    libkdump_error, libkdump_finding, libkdump_phdr, libkdump_plan, libkdump_plan_arm64, libkdump_plan_info,
     libkdump_plan_options, libkdump_plan_x86, libkdump_preflight_info, libkdump_range, libkdump_segment,
     message, sized,
 };
 use kdump_elf::Phdr;
 use kdump_ffi::{
-    LIBKDUMP_BACKUP_ALWAYS, LIBKDUMP_BACKUP_NEVER, LIBKDUMP_MISMATCH_CONTINUE, LIBKDUMP_MISMATCH_RESET,
-    LIBKDUMP_PLAN_ELF32, LIBKDUMP_PLAN_ENTRY_32BIT, LIBKDUMP_PLAN_HOTPLUG, LIBKDUMP_PLAN_MEMMAP_CMDLINE,
-    LIBKDUMP_PLAN_NO_EFI, LIBKDUMP_PLAN_REUSE_CMDLINE, LIBKDUMP_PLAN_SEED, LIBKDUMP_VERDICT_FAIL,
-    LIBKDUMP_VERDICT_PASS, LIBKDUMP_VERDICT_UNKNOWN,
+    LIBKDUMP_BACKUP_ALWAYS, LIBKDUMP_BACKUP_NEVER, LIBKDUMP_MEMORY_RAM, LIBKDUMP_MISMATCH_CONTINUE,
+    LIBKDUMP_MISMATCH_RESET, LIBKDUMP_PLAN_ELF32, LIBKDUMP_PLAN_ENTRY_32BIT, LIBKDUMP_PLAN_HOTPLUG,
+    LIBKDUMP_PLAN_MEMMAP_CMDLINE, LIBKDUMP_PLAN_NO_CACHES, LIBKDUMP_PLAN_NO_EFI, LIBKDUMP_PLAN_REUSE_CMDLINE,
+    LIBKDUMP_PLAN_SEED, LIBKDUMP_VERDICT_FAIL, LIBKDUMP_VERDICT_PASS, LIBKDUMP_VERDICT_UNKNOWN,
 };
-use kdump_ffi_core::{LIBKDUMP_ARCH_X86_64, LIBKDUMP_END, LIBKDUMP_OK};
+use kdump_ffi_core::{
+    LIBKDUMP_ARCH_ARM64, LIBKDUMP_ARCH_X86_64, LIBKDUMP_END, LIBKDUMP_ERR_NOT_FOUND, LIBKDUMP_OK,
+};
 use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::Machine;
 use kdump_segments::load::probe_environment;
@@ -63,6 +65,10 @@ impl World {
         let root =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../kdump-segments/tests/machines").join(machine);
         Self { root, kernel: common::bzimage(), purgatory: None }
+    }
+
+    fn arm64() -> Self {
+        Self { kernel: common::arm64_image(), ..Self::new("arm64-1g-61") }
     }
 
     fn through_c(&self, options: &libkdump_plan_options) -> Result<Made, String> {
@@ -137,6 +143,7 @@ fn of_rust(phdr: &Phdr) -> Header {
 #[track_caller]
 fn same(made: &Made, plan: &Plan<'_>, report: &Report) {
     the_sum_is_the_same(made, plan);
+    the_target_is_the_same(made, plan);
     the_lists_are_the_same(made, plan);
     the_preflight_is_the_same(made, report);
     let json = json_to_ascii(&plan.to_json(report).to_string());
@@ -164,17 +171,54 @@ fn the_sum_is_the_same(made: &Made, plan: &Plan<'_>) {
         vmcore_size,
         cmdline_limit,
     } = info;
-    assert_eq!(arch, LIBKDUMP_ARCH_X86_64);
+    assert_eq!(arch, if plan.arm64().is_some() { LIBKDUMP_ARCH_ARM64 } else { LIBKDUMP_ARCH_X86_64 });
     assert_eq!((segments, reserved), (plan.segments.len() as u32, 0));
     assert_eq!([phnum, vmcore_phnum], [plan.elfcorehdr.phdrs().len() as u32, plan.vmcore.phdrs.len() as u32]);
     assert_eq!((entry, flags), (plan.entry, plan.flags.bits()));
     assert_eq!((region_start, region_length), (plan.region.start(), plan.region.size()));
     assert_eq!((leftover, vmcore_size), (plan.leftover, plan.vmcore.size));
     assert_eq!(cmdline_limit, plan.cmdline_limit);
-    let (mut found, x86) = (sized(), plan.x86().unwrap());
-    assert_eq!(common::libkdump_plan_get_x86(made.plan, &raw mut found, null_mut()), LIBKDUMP_OK);
-    let libkdump_plan_x86 { size: _, e820, initrd_limit } = found;
-    assert_eq!((e820, initrd_limit), (x86.e820.len() as u32, x86.initrd_limit));
+}
+
+/// What only plans for one architecture have, and the other's getters refuse.
+fn the_target_is_the_same(made: &Made, plan: &Plan<'_>) {
+    let (mut x86, mut arm64) = (sized(), sized());
+    let codes = (
+        common::libkdump_plan_get_x86(made.plan, &raw mut x86, null_mut()),
+        common::libkdump_plan_get_arm64(made.plan, &raw mut arm64, null_mut()),
+    );
+    let libkdump_plan_x86 { size: _, e820, initrd_limit } = x86;
+    let libkdump_plan_arm64 { size: _, usable, text_offset } = arm64;
+    let mut range = sized();
+    match (plan.x86(), plan.arm64()) {
+        (Some(planned), None) => {
+            assert_eq!(codes, (LIBKDUMP_OK, LIBKDUMP_ERR_NOT_FOUND));
+            assert_eq!((e820, initrd_limit), (planned.e820.len() as u32, planned.initrd_limit));
+            let list = ranges(|index, out| common::libkdump_plan_e820(made.plan, index, out, null_mut()));
+            let planned = planned.e820.iter();
+            let planned =
+                planned.map(|entry| (entry.kind.e820_type(), entry.range.start(), entry.range.size()));
+            assert_eq!(list, planned.collect::<Vec<_>>());
+            let code = common::libkdump_plan_usable(made.plan, 0, &raw mut range, null_mut());
+            assert_eq!(code, LIBKDUMP_ERR_NOT_FOUND);
+        }
+        (None, Some(planned)) => {
+            assert_eq!(codes, (LIBKDUMP_ERR_NOT_FOUND, LIBKDUMP_OK));
+            assert_eq!((usable, text_offset), (planned.usable.len() as u32, planned.text_offset));
+            let list = ranges(|index, out| common::libkdump_plan_usable(made.plan, index, out, null_mut()));
+            let planned = planned.usable.iter();
+            let planned = planned.map(|range| (LIBKDUMP_MEMORY_RAM, range.start(), range.size()));
+            assert_eq!(list, planned.collect::<Vec<_>>());
+            let code = common::libkdump_plan_e820(made.plan, 0, &raw mut range, null_mut());
+            assert_eq!(code, LIBKDUMP_ERR_NOT_FOUND);
+        }
+        _ => panic!("a plan is for one architecture"),
+    }
+}
+
+fn ranges(next: impl FnMut(u32, &mut libkdump_range) -> c_int) -> Vec<(u32, u64, u64)> {
+    let list: Vec<libkdump_range> = all(next, sized);
+    list.iter().map(|range| (range.kind, range.start, range.length)).collect()
 }
 
 fn the_lists_are_the_same(made: &Made, plan: &Plan<'_>) {
@@ -197,16 +241,6 @@ fn the_lists_are_the_same(made: &Made, plan: &Plan<'_>) {
     let of_rust = |list: &[Phdr]| list.iter().map(of_rust).collect::<Vec<_>>();
     assert_eq!(phdrs(common::libkdump_plan_phdr), of_rust(plan.elfcorehdr.phdrs()));
     assert_eq!(phdrs(common::libkdump_plan_vmcore_phdr), of_rust(&plan.vmcore.phdrs));
-    let map: Vec<libkdump_range> =
-        all(|index, out| common::libkdump_plan_e820(made.plan, index, out, null_mut()), sized);
-    let map: Vec<_> = map.iter().map(|range| (range.kind, range.start, range.length)).collect();
-    let planned = plan
-        .x86()
-        .unwrap()
-        .e820
-        .iter()
-        .map(|entry| (entry.kind.e820_type(), entry.range.start(), entry.range.size()));
-    assert_eq!(map, planned.collect::<Vec<_>>());
     assert_eq!(text(common::libkdump_plan_cmdline(made.plan)), plan.cmdline.as_str());
     let notes = all(|index, out| common::libkdump_plan_note(made.plan, index, out, null_mut()), null);
     assert_eq!(notes.into_iter().map(text).collect::<Vec<_>>(), plan.remarks);
@@ -248,6 +282,34 @@ fn every_field_is_the_same() {
     }
 }
 
+/// A plan for arm64, whose options are others.
+#[test]
+fn every_field_is_the_same_for_arm64() {
+    let (world, c) = (World::arm64(), sized::<libkdump_plan_options>());
+    let mmio = Serial { port: SerialPort::Mmio(0x900_0000), baud: None };
+    let mut plans = Vec::new();
+    for (c, rust) in [
+        (c, PlanOptions::default()),
+        (
+            libkdump_plan_options { serial_address: 0x900_0000, ..c },
+            PlanOptions::default().serial(Some(mmio)),
+        ),
+        (
+            libkdump_plan_options { flags: LIBKDUMP_PLAN_NO_CACHES, ..c },
+            PlanOptions::default().purgatory_caches(false),
+        ),
+    ] {
+        let (plan, report) = world.through_rust(&rust).unwrap();
+        let arm64 = plan.arm64().unwrap();
+        assert!(arm64.text_offset == 0x8_0000 && !arm64.usable.is_empty() && plan.x86().is_none());
+        same(&world.through_c(&c).unwrap(), &plan, &report);
+        plans.push(format!("{plan:?}"));
+    }
+    assert!(plans[0] != plans[1] && plans[0] != plans[2], "an option without effect");
+    let both = libkdump_plan_options { serial_base: 0x3f8, serial_address: 0x900_0000, ..c };
+    assert!(world.through_c(&both).err().unwrap().contains("serial_base"));
+}
+
 /// What C asks for and what that is called in Rust.
 type Wish = (libkdump_plan_options, PlanOptions);
 
@@ -276,6 +338,7 @@ fn wishes() -> Vec<Wish> {
             libkdump_plan_options { on_mismatch: LIBKDUMP_MISMATCH_CONTINUE, ..c },
             rust().on_mismatch(MismatchAction::Continue),
         ),
+        (flag(LIBKDUMP_PLAN_NO_CACHES), rust().purgatory_caches(false)),
         (libkdump_plan_options { serial_base: 0x2f8, ..c }, serial(0x2f8, None)),
         (libkdump_plan_options { serial_base: 0x2f8, serial_baud: 9600, ..c }, serial(0x2f8, Some(9600))),
         (
@@ -335,7 +398,7 @@ fn every_option_asks_for_the_same() {
         assert!(!plans.contains(&said), "{rust:?} changes nothing");
         plans.push(said);
     }
-    assert_eq!(refused, 1, "the text of this kernel does not fit an ELF32 header");
+    assert_eq!(refused, 2, "the text of this kernel does not fit an ELF32 header; its caches are on");
 }
 
 /// An own purgatory is the one that is linked.

@@ -78,6 +78,7 @@ declare! {
     libkdump_machine_low_memory(machine: Any, backup: u32, out: Any, error: Any);
     libkdump_plan_get_info(plan: Any, out: Any, error: Any);
     libkdump_plan_get_x86(plan: Any, out: Any, error: Any);
+    libkdump_plan_get_arm64(plan: Any, out: Any, error: Any);
     libkdump_plan_segment(plan: Any, index: u32, out: Any, error: Any);
     libkdump_plan_preflight(plan: Any, preflight: *mut Any, error: Any);
     libkdump_preflight_get_info(preflight: Any, out: Any, error: Any);
@@ -99,6 +100,8 @@ struct World {
     classes: Any,
     machine: Any,
     plan: Any,
+    /// Another machine and its plan.
+    arm64: (Any, Any),
     preflight: Any,
     purgatory: Any,
 }
@@ -125,17 +128,22 @@ impl World {
         ok(libkdump_dmesg_read(world.dump, &raw mut world.dmesg, null_mut()), "dmesg");
         let verification = &raw mut world.verification;
         ok(libkdump_dump_verify(world.dump, null_mut(), null_mut(), verification, null_mut()), "verify");
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kdump-segments/tests/machines/bios-512m");
-        let root = CString::new(root.to_str().unwrap()).unwrap();
-        ok(libkdump_machine_collect(root.as_ptr(), &raw mut world.machine, null_mut()), "machine");
-        let image = common::bzimage();
-        let options = common::libkdump_plan_options {
-            kernel_data: image.as_ptr().cast(),
-            kernel_len: image.len() as u64,
-            ..common::sized()
-        };
-        let options = (&raw const options).cast_mut().cast();
-        ok(libkdump_plan_new(world.machine, options, &raw mut world.plan, null_mut()), "plan");
+        for (name, image, machine, plan) in [
+            ("bios-512m", common::bzimage(), &raw mut world.machine, &raw mut world.plan),
+            ("arm64-1g-61", common::arm64_image(), &raw mut world.arm64.0, &raw mut world.arm64.1),
+        ] {
+            let root =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("../kdump-segments/tests/machines").join(name);
+            let root = CString::new(root.to_str().unwrap()).unwrap();
+            ok(libkdump_machine_collect(root.as_ptr(), machine, null_mut()), "machine");
+            let options = common::libkdump_plan_options {
+                kernel_data: image.as_ptr().cast(),
+                kernel_len: image.len() as u64,
+                ..common::sized()
+            };
+            let options = (&raw const options).cast_mut().cast();
+            ok(libkdump_plan_new(unsafe { *machine }, options, plan, null_mut()), "plan");
+        }
         ok(libkdump_plan_preflight(world.plan, &raw mut world.preflight, null_mut()), "preflight");
         let purgatory = &raw mut world.purgatory;
         ok(libkdump_purgatory_new(null(), 0, LIBKDUMP_ARCH_X86_64, purgatory, null_mut()), "purgatory");
@@ -154,6 +162,7 @@ impl World {
             classes: none,
             machine: none,
             plan: none,
+            arm64: (none, none),
             preflight: none,
             purgatory: none,
         }
@@ -210,6 +219,7 @@ impl World {
             ("libkdump_low_memory", Box::new(move |s| libkdump_machine_low_memory(self.machine, 0, s, none))),
             ("libkdump_plan_info", Box::new(move |s| libkdump_plan_get_info(self.plan, s, none))),
             ("libkdump_plan_x86", Box::new(move |s| libkdump_plan_get_x86(self.plan, s, none))),
+            ("libkdump_plan_arm64", Box::new(move |s| libkdump_plan_get_arm64(self.arm64.1, s, none))),
             ("libkdump_segment", Box::new(move |s| libkdump_plan_segment(self.plan, 0, s, none))),
             (
                 "libkdump_preflight_info",
@@ -374,7 +384,7 @@ impl World {
             "libkdump_save_options" => 3,
             "libkdump_open_options" => 15,
             "libkdump_crashkernel" => 7,
-            "libkdump_plan_options" => 511,
+            "libkdump_plan_options" => 1023,
             _ => 0,
         }
     }

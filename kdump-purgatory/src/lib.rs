@@ -21,6 +21,7 @@
 //!         backup: None,
 //!         serial: None,
 //!         sha_instructions: false,
+//!         caches: true,
 //!         on_mismatch: MismatchAction::Halt,
 //!     },
 //! )?;

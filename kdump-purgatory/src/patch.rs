@@ -28,7 +28,11 @@ pub(crate) fn apply(image: &mut LinkedImage, arch: Arch, handover: &Handover<'_>
     mismatch(image, arch, handover.on_mismatch)?;
     backup(image, handover.backup)?;
     match arch {
-        Arch::Arm64 => arm64::serial(image, handover.serial),
+        Arch::Arm64 => {
+            arm64::caches(image, handover.caches)?;
+            arm64::serial(image, handover.serial)
+        }
+        _ if !handover.caches => Err(Error::Unsupported { what: "a digest with the caches off", arch }),
         _ => x86_64::serial(image, handover.serial),
     }
 }

@@ -169,9 +169,15 @@ struct Case {
     vhe: bool,
     damage: bool,
     sha: bool,
+    caches: bool,
+    /// What is verified besides, all of it zeros.
+    more: Vec<Zeros>,
     on_mismatch: MismatchAction,
     serial: bool,
 }
+
+/// Address and bytes.
+type Zeros = (u64, usize);
 
 const CASE: Case = Case {
     name: "",
@@ -180,32 +186,40 @@ const CASE: Case = Case {
     vhe: false,
     damage: false,
     sha: true,
+    caches: true,
+    more: Vec::new(),
     on_mismatch: MismatchAction::Halt,
     serial: true,
 };
 
 /// Harness, kernel, device tree, linked purgatory and data it verifies. The kernel writes the first
-/// byte of what x0 points to, if x1 to x3 are 0, and switches the machine off (PSCI SYSTEM_OFF).
+/// byte of what x0 points to, if x1 to x3 are 0 and SCTLR is what it was before the purgatory, and
+/// switches the machine off (PSCI SYSTEM_OFF).
 fn image(case: &Case) -> Vec<u8> {
     let data = Random(7).bytes(0x1_2345);
     let start = IMAGE + VERIFIED as u64;
+    // Against the order of memory, so that they are two.
+    let mut regions = vec![
+        DigestRegion { start: start + 12_345, bytes: &data[12_345..] },
+        DigestRegion { start, bytes: &data[..12_345] },
+    ];
+    let zeros = vec![0; case.more.iter().map(|&(_, size)| size).max().unwrap_or(0)];
+    regions.extend(case.more.iter().map(|&(start, size)| DigestRegion { start, bytes: &zeros[..size] }));
     let handover = Handover {
-        // Against the order of memory, so that they are two.
-        regions: &[
-            DigestRegion { start: start + 12_345, bytes: &data[12_345..] },
-            DigestRegion { start, bytes: &data[..12_345] },
-        ],
+        regions: &regions,
         entry: Entry::Arm64 { kernel: IMAGE + KERNEL as u64, dtb: IMAGE + DTB as u64 },
         backup: None,
         serial: case.serial.then_some(Serial { port: SerialPort::Mmio(UART), baud: None }),
         sha_instructions: case.sha,
+        caches: case.caches,
         on_mismatch: case.on_mismatch,
     };
     let linked = builtin().link(IMAGE + PROGRAM as u64, &handover).expect("links");
     let mut image = vec![0; VERIFIED];
-    // HCR_EL2.E2H, if asked for, and a branch to the purgatory.
+    // HCR_EL2.E2H, if asked for; SCTLR into a register that is kept; a branch to the purgatory.
     let host = if case.vhe { [0xd2c0_0080, 0xd51c_1100] } else { [0xd503_201f; 2] };
-    put(&mut image, START, &words(&[host[0], host[1], 0xd503_3fdf, 0x5800_0061, 0xd61f_0020, 0xd503_201f]));
+    let sctlr = if case.el2 { 0xd53c_1000 } else { 0xd538_1000 };
+    put(&mut image, START, &words(&[host[0], host[1], 0xd503_3fdf, sctlr | 28, 0x5800_0041, 0xd61f_0020]));
     put(&mut image, START + 24, &linked.entry.to_le_bytes());
     let call = if case.el2 { 0xd400_0003 } else { 0xd400_0002 };
     put(
@@ -215,6 +229,9 @@ fn image(case: &Case) -> Vec<u8> {
             0xd2a1_2009,
             0xaa02_002a,
             0xaa03_014a,
+            sctlr | 12,
+            0xca1c_018c,
+            0xaa0c_014a,
             0xb500_006a,
             0x3940_000b,
             0xb900_012b,
@@ -258,10 +275,46 @@ fn enters_the_kernel_at_el1_and_el2() {
         Case { name: "el2", el2: true, ..CASE },
         Case { name: "vhe", cpu: "max", el2: true, vhe: true, ..CASE },
         Case { name: "max", cpu: "max", ..CASE },
+        // Addresses of 40 bits, and the MMU off all the time.
+        Case { name: "a53", cpu: "cortex-a53", ..CASE },
+        Case { name: "off", caches: false, ..CASE },
+        Case { name: "off-vhe", cpu: "max", el2: true, vhe: true, caches: false, ..CASE },
     ] {
         let (said, ended) = boot(&case);
-        assert!(ended && said == "purgatory: digest matches\nK", "{}: {said:?}, ended {ended}", case.name);
+        let how = if case.caches { "on" } else { "off" };
+        let wanted = format!("purgatory: digest matches (caches {how})\nK");
+        assert!(ended && said == wanted, "{}: {said:?}, ended {ended}", case.name);
     }
+}
+
+/// What is mapped is known by what is verified right; what cannot be is verified all the same.
+#[test]
+fn maps_blocks_and_pages_or_nothing() {
+    let zeros = IMAGE + (4 << 20);
+    // Each lies in two tables of pages, and there are 24 tables.
+    let split = |count: u64| (0..count).map(|i| (zeros + (i << 22) + (1 << 21) - 4096, 8192)).collect();
+    for (name, more, how) in [
+        ("block", vec![(zeros, 2 << 20)], "on"),
+        ("ragged", vec![(zeros + 0x3001, (9 << 20) + 5)], "on"),
+        ("split-10", split(10), "on"),
+        ("split-11", split(11), "off"),
+        ("split-14", split(14), "off"),
+        // The same block as pages first.
+        ("twice", vec![(zeros + 4096, 4096), (zeros, 2 << 20)], "off"),
+        ("twice-back", vec![(zeros, 2 << 20), (zeros + 4096, 4096)], "off"),
+    ] {
+        for el2 in [false, true] {
+            let (said, ended) = boot(&Case { name, more: more.clone(), el2, ..CASE });
+            let wanted = format!("purgatory: digest matches (caches {how})\nK");
+            assert!(ended && said == wanted, "{name}, EL2 {el2}: {said:?}, ended {ended}");
+        }
+    }
+}
+
+#[test]
+fn halts_on_a_changed_byte_with_caches_off() {
+    let (said, ended) = boot(&Case { name: "halt-off", damage: true, caches: false, ..CASE });
+    assert!(said.ends_with("; halted\n") && !ended, "{said}");
 }
 
 #[test]
@@ -297,6 +350,7 @@ fn what_it_cannot_do_is_refused_by_name() {
         backup: None,
         serial: None,
         sha_instructions: false,
+        caches: true,
         on_mismatch: MismatchAction::Halt,
     };
     let refused =
@@ -305,6 +359,7 @@ fn what_it_cannot_do_is_refused_by_name() {
     let serial = |port, baud| Handover { serial: Some(Serial { port, baud }), ..good.clone() };
     assert!(refused(&serial(SerialPort::Port(0x3f8), None)).contains("I/O ports"));
     assert!(refused(&serial(SerialPort::Mmio(UART), Some(9600))).contains("the speed"));
+    assert!(builtin().link(0x4000_0000, &Handover { caches: false, ..good.clone() }).is_ok());
     let reset = Handover { on_mismatch: MismatchAction::Reset, ..good.clone() };
     assert!(refused(&reset).contains("resetting the machine"));
     let x86 = Handover { entry: Entry::X86Bits64 { rip: 0, boot_params: 0 }, ..good.clone() };

@@ -96,6 +96,7 @@ fn image(case: &Case) -> Vec<u8> {
         backup: Some(BackupCopy { source: 0, size: 0x9_f001, destination: 0x100_0000 }),
         serial: case.serial.then_some(Serial { port: SerialPort::Port(0x3f8), baud: Some(115_200) }),
         sha_instructions: case.sha,
+        caches: true,
         on_mismatch: case.on_mismatch,
     };
     let purgatory = ObjectPurgatory::builtin(Arch::X86_64).expect("built in");

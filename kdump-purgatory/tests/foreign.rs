@@ -48,6 +48,7 @@ fn purgatory_of_kexec_tools_links() {
             backup: Some(BackupCopy { source: 0x1000, size: 0x9_ec00, destination: 0x12f6_1000 }),
             serial: Some(Serial { port: SerialPort::Port(0x3f8), baud: Some(115_200) }),
             sha_instructions: true,
+            caches: true,
             on_mismatch: MismatchAction::Continue,
         };
         let linked = purgatory.link(base, &handover).expect("links");

@@ -30,6 +30,7 @@ fn plain(entry: Entry) -> Handover<'static> {
         backup: None,
         serial: None,
         sha_instructions: false,
+        caches: true,
         on_mismatch: MismatchAction::Halt,
     }
 }
@@ -239,6 +240,12 @@ fn the_sha_instructions_are_off_unless_asked_for() {
     let untouched = purgatory.object().link(HIGH).expect("links");
     assert_eq!(untouched.get("sha_instructions").expect("there"), [0; 4]);
     link(&foreign(&MINIMAL), LOW, &Handover { sha_instructions: true, ..plain(KERNEL) }).expect("links");
+}
+
+#[test]
+fn caches_stay_on_where_they_always_are() {
+    let error = link(&builtin(), HIGH, &Handover { caches: false, ..plain(KERNEL) }).expect_err("refused");
+    assert!(matches!(error, Error::Unsupported { arch: Arch::X86_64, .. }), "{error}");
 }
 
 #[test]

@@ -160,6 +160,7 @@ fn patched_table_and_digest_belong_together() {
         backup: None,
         serial: None,
         sha_instructions: false,
+        caches: true,
         on_mismatch: MismatchAction::Halt,
     };
     let base = 0x7000_0000;

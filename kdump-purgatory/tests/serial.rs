@@ -98,6 +98,7 @@ fn say(ready_for: u32, damage: bool) -> (String, u32) {
         backup: None,
         serial: Some(Serial { port: SerialPort::Port(BASE), baud: None }),
         sha_instructions: false,
+        caches: true,
         on_mismatch: MismatchAction::Continue,
     };
     let linked = purgatory.link(at as u64, &handover).expect("links");

@@ -55,6 +55,9 @@ pub struct Handover<'a> {
     /// SHA-256. The x86 program does not ask the CPU itself: CPUID is an exception in a guest with
     /// encrypted state.
     pub sha_instructions: bool,
+    /// Whether the digest may be computed with MMU and caches on, where the program is entered with
+    /// both off: on arm64. Elsewhere they are on, and nothing else can be asked for.
+    pub caches: bool,
     /// What to do when the digest does not match.
     pub on_mismatch: MismatchAction,
 }

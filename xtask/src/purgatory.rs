@@ -10,6 +10,8 @@
 mod instructions;
 mod object;
 
+pub(crate) use object::place;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -207,6 +207,14 @@ fn an_arm64_machine_is_planned_for() {
     assert_eq!(hex(&document["usable"][0]["start"]), 0x6ac0_0000);
     let text = String::from_utf8(plan(&plain, &[]).stdout).unwrap();
     assert!(text.contains("memory of the capture kernel\n  0x6ac00000-0x7abfffff\n"), "{text}");
+    // The object has both; which of them it is, is one of its variables.
+    let purgatory = |more: &[&str]| {
+        let document = json(&plan(&plain, &[&["--json"], more].concat()));
+        let segment = document["segments"].as_array().unwrap().iter().find(|s| s["kind"] == "purgatory");
+        segment.unwrap()["sha256"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(purgatory(&[]), purgatory(&["--purgatory-caches", "on"]));
+    assert_ne!(purgatory(&[]), purgatory(&["--purgatory-caches", "off"]));
     for (more, said) in [
         (&["--purgatory-serial", "0x3f8"][..], "I/O ports"),
         (&["--serial-baud", "9600"], "the speed"),

@@ -525,6 +525,7 @@ fn a_file_load_takes_no_plan_options() {
         &["--purgatory-serial", "0x3f8"][..],
         &["--backup", "always"],
         &["--on-mismatch", "reset"],
+        &["--purgatory-caches", "off"],
         &["--memmap-cmdline"],
         &["--out", "x"],
         &["--seed", "00"],

@@ -16,8 +16,8 @@ use core::ffi::{c_char, c_int, c_void};
 pub use kdump_ffi::{
     libkdump_crashkernel, libkdump_dmesg, libkdump_dump, libkdump_dump_info, libkdump_extent,
     libkdump_finding, libkdump_kexec_segment, libkdump_low_memory, libkdump_machine, libkdump_machine_info,
-    libkdump_open_options, libkdump_plan, libkdump_plan_info, libkdump_plan_options, libkdump_plan_x86,
-    libkdump_preflight, libkdump_preflight_info, libkdump_progress_fn, libkdump_purgatory,
+    libkdump_open_options, libkdump_plan, libkdump_plan_arm64, libkdump_plan_info, libkdump_plan_options,
+    libkdump_plan_x86, libkdump_preflight, libkdump_preflight_info, libkdump_progress_fn, libkdump_purgatory,
     libkdump_purgatory_info, libkdump_range, libkdump_save_options, libkdump_save_report, libkdump_segment,
     libkdump_write_fn,
 };
@@ -142,6 +142,10 @@ declare! {
         error: *mut libkdump_error) -> c_int;
     libkdump_plan_get_x86(plan: *const libkdump_plan, out: *mut libkdump_plan_x86,
         error: *mut libkdump_error) -> c_int;
+    libkdump_plan_get_arm64(plan: *const libkdump_plan, out: *mut libkdump_plan_arm64,
+        error: *mut libkdump_error) -> c_int;
+    libkdump_plan_usable(plan: *const libkdump_plan, index: u32, out: *mut libkdump_range,
+        error: *mut libkdump_error) -> c_int;
     libkdump_plan_e820(plan: *const libkdump_plan, index: u32, out: *mut libkdump_range,
         error: *mut libkdump_error) -> c_int;
     libkdump_plan_phdr(plan: *const libkdump_plan, index: u32, out: *mut libkdump_phdr,
@@ -230,6 +234,16 @@ pub unsafe extern "C" fn read_memory(user: *mut c_void, at: u64, buf: *mut c_voi
     // SAFETY: the library gives `len` writable bytes.
     unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), buf.cast(), len) };
     0
+}
+
+/// An Image of arm64, 512 KiB behind a multiple of 2 MiB (Documentation/arch/arm64/booting.rst).
+pub fn arm64_image() -> Vec<u8> {
+    let mut file = vec![0; 0x10000];
+    for (at, value) in [(8, 0x8_0000_u64), (16, 0x20_0000), (24, 0xa)] {
+        file[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    file[56..60].copy_from_slice(b"ARM\x64");
+    file
 }
 
 /// A bzImage with a valid setup header and a protected-mode part of 64 KiB

@@ -23,17 +23,26 @@ pub(crate) unsafe fn digest(regions: *const Region, sha: bool) -> Digest {
     let sha = sha && crate::cpu::has_sha();
     cpufeatures::allow_sha(sha);
     let mut hash = Sha256::new();
-    for index in 0..REGIONS {
-        // SAFETY: within the table by the loop's bound.
-        let row = unsafe { regions.add(index) };
-        // SAFETY: a row of the table. Volatile: the loader wrote it.
-        let region = unsafe { row.read_volatile() };
-        if region.len != 0 {
-            // SAFETY: the caller's promise.
-            unsafe { hash.update(region.start, region.len) };
-        }
+    // SAFETY: the caller's promise.
+    for region in unsafe { used(regions) } {
+        // SAFETY: the caller's promise.
+        unsafe { hash.update(region.start, region.len) };
     }
     hash.finish()
+}
+
+/// The rows that are used.
+///
+/// # Safety
+/// `regions` is a table of [`REGIONS`] rows.
+pub(crate) unsafe fn used(regions: *const Region) -> impl Iterator<Item = Region> {
+    let rows = (0..REGIONS).map(move |index| {
+        // SAFETY: within the table by the range.
+        let row = unsafe { regions.add(index) };
+        // SAFETY: a row of the table. Volatile: the loader wrote it.
+        unsafe { row.read_volatile() }
+    });
+    rows.filter(|region| region.len != 0)
 }
 
 /// The digest as a function of its own, which is not used between kernels: a test or a

@@ -68,6 +68,8 @@ macro_rules! read {
 #[cfg_attr(target_arch = "x86_64", path = "x86_64/handover.rs")]
 mod arch;
 
+#[cfg(target_arch = "aarch64")]
+pub(crate) use arch::caches;
 pub(crate) use arch::serial;
 
 symbols! {

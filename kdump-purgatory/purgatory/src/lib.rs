@@ -6,6 +6,9 @@
 //! panic leaves the symbol `purgatory_panicked` undefined, and the build refuses the object.
 #![no_std]
 
+#[cfg_attr(target_arch = "aarch64", path = "arm64/caches.rs")]
+#[cfg_attr(target_arch = "x86_64", path = "x86_64/caches.rs")]
+mod caches;
 #[cfg_attr(target_arch = "aarch64", path = "arm64/cpu.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "x86_64/cpu.rs")]
 mod cpu;
@@ -16,12 +19,16 @@ mod handover;
 mod mem;
 mod serial;
 mod sha256;
+#[cfg(target_arch = "aarch64")]
+#[path = "arm64/tables.rs"]
+mod tables;
 #[cfg_attr(target_arch = "aarch64", path = "arm64/uart.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "x86_64/uart.rs")]
 mod uart;
 
 use core::arch::global_asm;
 
+use caches::Caches;
 use handover::MismatchAction;
 use serial::Console;
 
@@ -53,10 +60,15 @@ unsafe extern "C" fn purgatory_main() {
 /// loader's choice.
 fn verify(console: &Console) {
     let expected = handover::expected_digest();
+    // SAFETY: nothing else runs, and nothing is said on the console before they are switched off.
+    let caches = unsafe { Caches::on(handover::regions()) };
     // SAFETY: the loader's table names loaded segments, which are mapped; the loader knows the CPUs.
     let actual = unsafe { digest::digest(handover::regions(), handover::sha_instructions()) };
+    // SAFETY: the same table.
+    let how = unsafe { caches.off(handover::regions()) };
     if actual == expected {
-        console.print("purgatory: digest matches\r\n");
+        console.print("purgatory: digest matches");
+        console.print(how);
         return;
     }
     console.print("purgatory: digest mismatch, expected ");

@@ -5,6 +5,7 @@ pub(crate) mod reloc;
 use kdump_elf::Arch;
 use kdump_segments::purgatory::{Entry, MismatchAction, Serial, SerialPort};
 
+use crate::patch::set;
 use crate::{Error, LinkedImage};
 
 /// Built by `cargo xtask purgatory`.
@@ -30,6 +31,11 @@ pub(crate) fn serial(image: &mut LinkedImage, port: Option<Serial>) -> Result<()
         Some(_) => return refused("a serial port of this kind"),
     };
     image.set("arm64_sink", &sink.to_le_bytes())
+}
+
+/// An object that does not know the symbol leaves them off.
+pub(crate) fn caches(image: &mut LinkedImage, on: bool) -> Result<(), Error> {
+    set(image, "arm64_caches", &u32::from(on).to_le_bytes(), false)
 }
 
 /// What can be done about a mismatch.

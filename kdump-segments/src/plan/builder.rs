@@ -201,6 +201,7 @@ impl<'i, 'a> Builder<'i, 'a> {
             backup: backup_copy(parts.low_memory),
             serial: options.serial,
             sha_instructions: machine.sha_instructions,
+            caches: options.purgatory_caches,
             on_mismatch: options.on_mismatch,
             draft: Plan {
                 arch: machine.arch,

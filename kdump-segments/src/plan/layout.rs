@@ -19,6 +19,7 @@ pub struct Layout<'a> {
     pub(crate) backup: Option<BackupCopy>,
     pub(crate) serial: Option<Serial>,
     pub(crate) sha_instructions: bool,
+    pub(crate) caches: bool,
     pub(crate) on_mismatch: MismatchAction,
     pub(crate) facts: NeedFacts,
 }

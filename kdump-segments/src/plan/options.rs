@@ -52,6 +52,9 @@ pub struct PlanOptions {
     pub serial: Option<Serial>,
     /// What the purgatory does when the digest does not match.
     pub on_mismatch: MismatchAction,
+    /// Let the purgatory compute its digest with MMU and caches on (arm64), which takes a fraction of the
+    /// time. True unless asked otherwise; elsewhere it must be.
+    pub purgatory_caches: bool,
 }
 
 impl PlanOptions {
@@ -70,6 +73,7 @@ impl PlanOptions {
         rng_seed: None,
         serial: None,
         on_mismatch: MismatchAction::Halt,
+        purgatory_caches: true,
     };
 }
 
@@ -94,5 +98,6 @@ setters! {
         rng_seed: Option<[u8; 32]>,
         serial: Option<Serial>,
         on_mismatch: MismatchAction,
+        purgatory_caches: bool,
     }
 }

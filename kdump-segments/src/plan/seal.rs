@@ -33,6 +33,7 @@ impl<'a> Layout<'a> {
             backup: self.backup,
             serial: self.serial,
             sha_instructions: self.sha_instructions,
+            caches: self.caches,
             on_mismatch: self.on_mismatch,
         };
         let linked = purgatory.link(base, &handover).map_err(not_linked)?;

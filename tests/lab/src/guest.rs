@@ -117,6 +117,18 @@ impl Guest {
         &self.seen
     }
 
+    /// Processor time that QEMU has taken so far (`proc(5)`, utime and stime of /proc/PID/stat, in
+    /// hundredths of a second), which a busy host does not lengthen.
+    /// # Errors
+    /// When /proc does not tell.
+    pub fn processor_time(&self) -> Result<Duration> {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = std::fs::read_to_string(&path).context(&path)?;
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+        let ticks = fields.skip(11).take(2).map(str::parse::<u64>).sum::<core::result::Result<u64, _>>();
+        Ok(Duration::from_millis(ticks.context(&path)?.saturating_mul(10)))
+    }
+
     /// Types a line on the serial console.
     pub fn type_line(&mut self, text: &str) -> Result {
         writeln!(self.input, "{text}").and_then(|()| self.input.flush()).context("serial console")

@@ -15,7 +15,7 @@ use crate::error::{Context, Result, failed};
 use crate::progress::{Clock, Row};
 
 /// How long one stage of the guest may take: many times what an idle machine needs.
-const PATIENCE: Duration = Duration::from_secs(240);
+pub(super) const PATIENCE: Duration = Duration::from_secs(240);
 /// How long a stopped purgatory must stay stopped. A capture kernel prints after one second.
 const STOPPED: Duration = Duration::from_secs(15);
 
@@ -94,14 +94,14 @@ pub(crate) fn corrupt(
     Ok(rows)
 }
 
-fn boot(options: &Options, setup: &Setup<'_>, clock: Clock) -> Result<Guest> {
+pub(super) fn boot(options: &Options, setup: &Setup<'_>, clock: Clock) -> Result<Guest> {
     let mut guest = setup.start(options)?;
     guest.wait_for(&["lab: ready"], PATIENCE)?;
     clock.say("capture kernel loaded, witness planted");
     Ok(guest)
 }
 
-fn panic(guest: &mut Guest, clock: Clock) -> Result {
+pub(super) fn panic(guest: &mut Guest, clock: Clock) -> Result {
     guest.type_line("go")?;
     guest.wait_for(&["Kernel panic - not syncing"], PATIENCE)?;
     clock.say("panic");

@@ -1,8 +1,9 @@
 //! The architectures whose kernels are crashed: a row for each machine.
 
 use super::options::Series;
-use crate::apt::{Archive, Need};
+use crate::apt::{self, Archive, Need};
 use crate::error::{Context, Result, usage};
+use crate::formats::Maker;
 
 /// A machine, its kernels, and the programs that run on it.
 #[derive(Debug)]
@@ -27,8 +28,8 @@ pub(crate) struct Lab {
     /// The debugger that knows its registers, and the name of its program counter there.
     pub(crate) gdb: Need,
     pub(crate) pc: &'static str,
-    /// Whether the host's makedumpfile reads its dumps.
-    pub(crate) makedumpfile: bool,
+    /// What runs its makedumpfile, where that is not the host's.
+    pub(crate) emulator: Option<Need>,
 }
 
 pub(crate) const X86_64: Lab = Lab {
@@ -45,7 +46,7 @@ pub(crate) const X86_64: Lab = Lab {
     told: &["elfcorehdr=", "nr_cpus=1", "reset_devices"],
     gdb: Need { what: "gdb", package: "gdb" },
     pc: "rip",
-    makedumpfile: true,
+    emulator: None,
 };
 
 const ARM64: Lab = Lab {
@@ -64,7 +65,7 @@ const ARM64: Lab = Lab {
     told: &["nr_cpus=1", "reset_devices"],
     gdb: Need { what: "gdb-multiarch", package: "gdb-multiarch" },
     pc: "pc",
-    makedumpfile: false,
+    emulator: Some(Need { what: "qemu-aarch64-static", package: "qemu-user-static" }),
 };
 
 pub(crate) const ALL: [&Lab; 2] = [&X86_64, &ARM64];
@@ -98,6 +99,17 @@ impl Lab {
     /// MiB to reserve beyond what the same series takes on x86_64, whose image is compressed.
     pub(crate) fn more_mib(&self) -> u64 {
         if self.is_host() { 0 } else { 64 }
+    }
+
+    /// The makedumpfile that knows its dumps, or why none does.
+    pub(crate) fn makedumpfile(&self, series: Series) -> Result<core::result::Result<Maker, &'static str>> {
+        let Some(emulator) = self.emulator else { return Maker::host().map(Ok) };
+        if series == Series::V6_12 {
+            return Ok(Err("makedumpfile 1.7.2 refuses kernels built for addresses of 52 bits"));
+        }
+        apt::ensure(&[emulator])?;
+        let shelf = crate::repo::scratch("apt")?.join(format!("makedumpfile-{}", self.debian));
+        Maker::foreign(&self.archive()?, emulator.what, &shelf, self.arch).map(Ok)
     }
 
     /// The busybox of the guest, as a file here.

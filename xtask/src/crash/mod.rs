@@ -15,6 +15,7 @@ mod plan;
 pub(crate) mod programs;
 mod region_sizes;
 mod setup;
+mod times;
 
 pub(crate) use region_sizes::run as run_region_sizes;
 
@@ -98,6 +99,11 @@ pub(crate) fn run(args: &[String]) -> Result {
     let dir = run_directory(&options, &label)?;
     let modules = modules::collect(&kernel)?;
     let initramfs = initramfs::write(&dir, lab, &kernel, &modules, &programs, &loader)?;
+    if options.purgatory_times {
+        let images = (kernel.image.as_path(), initramfs.as_path());
+        let rows = times::measure(&options, images, &cmdline(&options)?, &dir, clock)?;
+        return progress::close(&format!("crash run {label}, {:.0} s", clock.elapsed().as_secs_f32()), &rows);
+    }
     let disk = Disk::create(&dir, options.mem_mib)?;
     let socket = std::env::temp_dir().join(format!("kdump-lab-{}.gdb", std::process::id()));
     let setup = Setup {
@@ -118,7 +124,8 @@ pub(crate) fn run(args: &[String]) -> Result {
         disk.everything(&files)?;
         clock.say("checking the dump");
         let (loader, dump) = (options.loader, files.join("dump.elf"));
-        let evidence = Evidence { lab, kdump, loader, dir, files, dump, sightings };
+        let maker = lab.makedumpfile(options.series)?;
+        let evidence = Evidence { lab, maker, kdump, loader, dir, files, dump, sightings };
         checks::all(&evidence)
     };
     let took = format!("crash run {label}, {:.0} s", clock.elapsed().as_secs_f32());

@@ -94,9 +94,13 @@ pub(crate) struct Options {
     pub(crate) mem_mib: u64,
     pub(crate) cpus: u64,
     pub(crate) la57: bool,
+    /// The kernel is entered at EL2, and so is the purgatory.
+    pub(crate) el2: bool,
     pub(crate) backup: bool,
     pub(crate) corrupt: bool,
     pub(crate) loader: Loader,
+    /// The purgatory is timed, with and without its digest and caches.
+    pub(crate) purgatory_times: bool,
     /// Debian's kdump-tools does the work.
     pub(crate) kdump_tools: bool,
     pub(crate) keep: Option<PathBuf>,
@@ -121,6 +125,10 @@ impl Options {
         if la57 && no_la57 {
             return Err(usage("--la57 and --no-la57 exclude each other"));
         }
+        let el2 = args.flag("--el2");
+        if el2 && lab.is_host() {
+            return Err(usage("--el2 needs --arch arm64"));
+        }
         let backup = args.flag("--backup");
         let corrupt = args.flag("--corrupt");
         let loader = args.value("--loader")?.map_or(Ok(Loader::Kdump), |name| Loader::parse(&name))?;
@@ -137,6 +145,12 @@ impl Options {
                 "--arch {arch}: no --backup, --la57, --kdump-tools or --loader with it"
             )));
         }
+        let purgatory_times = args.flag("--purgatory-times");
+        if purgatory_times && (lab.is_host() || corrupt) {
+            return Err(usage(
+                "--purgatory-times needs an --arch whose purgatory can leave the caches off (arm64), and no --corrupt",
+            ));
+        }
         let keep = args.value("--keep")?.map(PathBuf::from);
         args.finish()?;
         Ok(Self {
@@ -146,9 +160,11 @@ impl Options {
             mem_mib,
             cpus,
             la57: !no_la57,
+            el2,
             backup,
             corrupt,
             loader,
+            purgatory_times,
             kdump_tools,
             keep,
         })
@@ -162,8 +178,11 @@ impl Options {
         } else {
             words.insert(0, self.lab.arch.to_owned());
         }
-        words.extend(self.cpu.clone());
+        // A comma means something else where the name of a file is an option's.
+        words.extend(self.cpu.as_ref().map(|cpu| cpu.replace(',', "+")));
+        words.extend(self.el2.then(|| "el2".to_owned()));
         words.extend(self.backup.then(|| "backup".to_owned()));
+        words.extend(self.purgatory_times.then(|| "times".to_owned()));
         words.extend(self.corrupt.then(|| "corrupt".to_owned()));
         words.extend((self.loader != Loader::Kdump).then(|| self.loader.name().to_owned()));
         words.extend(self.kdump_tools.then(|| "kdump-tools".to_owned()));
@@ -201,6 +220,12 @@ mod tests {
         assert!(parse("--loader kexec-tools+libkdump --corrupt").is_err());
         assert_eq!(parse("--kdump-tools").unwrap().label(), "6.1-512M-2cpu-la57-kdump-tools");
         assert_eq!(parse("--arch arm64 --cpu max").unwrap().label(), "arm64-6.1-1024M-2cpu-max");
+        let times = parse("--arch arm64 --purgatory-times").unwrap();
+        assert!(times.purgatory_times && times.label() == "arm64-6.1-1024M-2cpu-times");
+        assert_eq!(parse("--arch arm64 --el2").unwrap().label(), "arm64-6.1-1024M-2cpu-el2");
+        assert!(parse("--purgatory-times").is_err() && parse("--el2").is_err());
+        assert!(parse("--arch arm64 --purgatory-times --corrupt").is_err());
+        assert_eq!(parse("--cpu max,-la57").unwrap().label(), "6.1-512M-2cpu-la57-max+-la57");
         assert!(parse("--arch arm64 --backup").is_err() && parse("--arch vax").is_err());
         assert!(parse("--kdump-tools --backup").is_err() && parse("--kdump-tools --loader c").is_err());
     }

@@ -24,6 +24,9 @@ pub(crate) struct Setup<'a> {
 impl Setup<'_> {
     pub(crate) fn start(&self, options: &Options) -> Result<Guest> {
         let cpu = match &options.cpu {
+            // Its pointer authentication by QARMA makes everything many times slower (QEMU documentation,
+            // "Arm CPU Features").
+            Some(cpu) if cpu == "max" && !options.lab.is_host() => "max,pauth-impdef=on",
             Some(cpu) => cpu,
             None if options.la57 => options.lab.cpu,
             None => "max,-la57",
@@ -39,6 +42,9 @@ impl Setup<'_> {
             cmdline: self.cmdline,
         };
         let mut command = machine.command()?;
+        if options.el2 {
+            command.args(["-machine", "virtualization=on"]);
+        }
         qemu::disk(&mut command, self.disk, "virtio");
         qemu::socket(&mut command, "-gdb", self.gdb);
         Guest::spawn(command, self.log, GAVE_UP, &[self.gdb])

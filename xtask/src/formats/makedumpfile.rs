@@ -38,7 +38,7 @@ impl Maker {
     }
 
     /// That of another architecture, unpacked below `shelf` and run by `emulator`.
-    pub(super) fn foreign(archive: &Archive, emulator: &str, shelf: &Path, prefix: &str) -> Result<Self> {
+    pub(crate) fn foreign(archive: &Archive, emulator: &str, shelf: &Path, prefix: &str) -> Result<Self> {
         let emulator = shell::find(emulator).context(format!("{emulator}: no such program"))?;
         if !shelf.exists() {
             let part = shelf.with_extension("part");
@@ -60,7 +60,8 @@ impl Maker {
         Ok(flag.is_empty() || !help.contains(&format!("('{flag}' option will be ignored")))
     }
 
-    fn command(&self) -> Result<Command> {
+    /// The program, to be given its options.
+    pub(crate) fn command(&self) -> Result<Command> {
         let (program, rest) = self.words.split_first().context("no program")?;
         let mut command = Command::new(program);
         command.args(rest);

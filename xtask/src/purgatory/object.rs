@@ -21,6 +21,8 @@ pub(super) struct Rules {
     relocations: &'static [u32],
     /// Names a loader writes or reads, and their sizes; 0 for a mere address.
     symbols: &'static [(&'static str, u64)],
+    /// Bytes that are no content, all of them the page tables'.
+    tables: u64,
 }
 
 /// Names that every object has.
@@ -55,6 +57,7 @@ pub(super) const X86_64: Rules = Rules {
         ("reset_vga", 1),
         ("cmdline_end", 8),
     ],
+    tables: 0,
 };
 
 pub(super) const ARM64: Rules = Rules {
@@ -62,8 +65,17 @@ pub(super) const ARM64: Rules = Rules {
     // ABS64, ADR_PREL_LO21, ADR_PREL_PG_HI21, ADD_ABS_LO12_NC, LDST8, JUMP26, CALL26, LDST16, LDST32,
     // LDST64 and LDST128_ABS_LO12_NC: what loaders of a purgatory apply.
     relocations: &[257, 274, 275, 277, 278, 282, 283, 284, 285, 286, 299],
-    symbols: &[("arm64_kernel_entry", 8), ("arm64_dtb_addr", 8), ("arm64_sink", 8)],
+    symbols: &[
+        ("arm64_kernel_entry", 8),
+        ("arm64_dtb_addr", 8),
+        ("arm64_sink", 8),
+        ("arm64_caches", 4),
+        ("tables", TABLES),
+    ],
+    tables: TABLES,
 };
+
+const TABLES: u64 = 24 * 4096;
 
 const STACK: u64 = 4096;
 
@@ -77,11 +89,13 @@ struct Section {
     offset: u64,
     size: u64,
     link: u32,
+    align: u64,
 }
 
 struct Symbol {
     name: String,
     section: u16,
+    value: u64,
     size: u64,
 }
 
@@ -97,7 +111,7 @@ pub(super) fn check(rules: &Rules, object: &[u8]) -> Result<(), String> {
         return Err(String::from("object: not relocatable, or for another machine"));
     }
     let sections = sections(object)?;
-    check_sections(&sections)?;
+    check_sections(rules, &sections)?;
     check_relocations(rules, object, &sections)?;
     check_symbols(rules, &symbols(object, &sections)?)?;
     for trace in PANIC_TRACES {
@@ -108,14 +122,40 @@ pub(super) fn check(rules: &Rules, object: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-fn check_sections(sections: &[Section]) -> Result<(), String> {
-    let loaded = sections.iter().filter(|section| section.flags & SHF_ALLOC != 0);
-    let mut size = 0_u64;
-    for section in loaded {
-        if section.kind == SHT_NOBITS && section.size != 0 {
-            return Err(String::from("object: has a .bss, whose symbols cannot be written"));
+/// Bytes from the load address to a symbol with content: loaded sections lie one behind the other, those
+/// without content last.
+///
+/// # Errors
+/// A broken object, or no such symbol.
+pub(crate) fn place(object: &[u8], name: &str) -> Result<u64, String> {
+    let sections = sections(object)?;
+    let symbols = symbols(object, &sections)?;
+    let symbol = symbols.iter().find(|symbol| symbol.name == name);
+    let symbol = symbol.ok_or_else(|| format!("object: symbol {name} is missing"))?;
+    let mut end = 0_u64;
+    for (index, section) in sections.iter().enumerate() {
+        if section.flags & SHF_ALLOC == 0 || section.kind == SHT_NOBITS {
+            continue;
         }
-        size = size.saturating_add(section.size);
+        let start = end.checked_next_multiple_of(section.align.max(1));
+        let start = start.ok_or("object: a section out of range")?;
+        if index == usize::from(symbol.section) {
+            return Ok(start.saturating_add(symbol.value));
+        }
+        end = start.saturating_add(section.size);
+    }
+    Err(format!("object: symbol {name} has no content"))
+}
+
+fn check_sections(rules: &Rules, sections: &[Section]) -> Result<(), String> {
+    let loaded = sections.iter().filter(|section| section.flags & SHF_ALLOC != 0);
+    let (mut size, mut empty) = (0_u64, 0_u64);
+    for section in loaded {
+        let sum = if section.kind == SHT_NOBITS { &mut empty } else { &mut size };
+        *sum = sum.saturating_add(section.size);
+    }
+    if empty != rules.tables {
+        return Err(String::from("object: has a .bss, whose symbols cannot be written"));
     }
     match size.saturating_sub(STACK) {
         0..=CODE_AND_DATA_MAX => Ok(()),
@@ -160,6 +200,7 @@ fn sections(object: &[u8]) -> Result<Vec<Section>, String> {
         offset: long(object, 40)?,
         size: u64::from(half(object, 60)?).saturating_mul(64),
         link: 0,
+        align: 1,
     };
     entries(&table, 64)
         .map(|at| {
@@ -169,6 +210,7 @@ fn sections(object: &[u8]) -> Result<Vec<Section>, String> {
                 offset: long(object, at.saturating_add(24))?,
                 size: long(object, at.saturating_add(32))?,
                 link: word(object, at.saturating_add(40))?,
+                align: long(object, at.saturating_add(48))?,
             })
         })
         .collect()
@@ -188,6 +230,7 @@ fn symbols(object: &[u8], sections: &[Section]) -> Result<Vec<Symbol>, String> {
                 symbols.push(Symbol {
                     name: text(object, names.offset.saturating_add(name))?,
                     section: half(object, at.saturating_add(6))?,
+                    value: long(object, at.saturating_add(8))?,
                     size: long(object, at.saturating_add(16))?,
                 });
             }

@@ -35,7 +35,8 @@ Examples:
 const FILE_OPTIONS: [&str; 9] =
     ["kernel", "initrd", "append", "reuse-cmdline", "root", "arch", "json", "verbose", "syscall"];
 /// What the running kernel does by itself, when it is said nevertheless.
-const FILE_VALUES: [(&str, &str); 2] = [("backup", "auto"), ("on-mismatch", "halt")];
+const FILE_VALUES: [(&str, &str); 3] =
+    [("backup", "auto"), ("on-mismatch", "halt"), ("purgatory-caches", "on")];
 
 pub(crate) fn command() -> Command {
     optional_kernel(Command::new("load"), true)

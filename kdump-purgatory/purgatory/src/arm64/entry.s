@@ -2,6 +2,7 @@
 //
 // Entered at EL1 or EL2 with the MMU and the data cache off, exceptions masked and nothing else to
 // rely on. Memory is of type Device then: no access may be unaligned, which the code is compiled for.
+// Only the digest is computed with both on.
 // Everything is addressed relative to the program counter, because the program may lie anywhere.
 
     .section .text.entry, "ax", @progbits
@@ -67,3 +68,15 @@ stack:
     .size stack, . - stack
     .globl stack_end
 stack_end:
+
+// Page tables of the identity map, 24 of them, cleared when they are used. They are no bytes of the
+// object; the map and what is cleaned afterwards reach from the first instruction to their end.
+    .section .tables, "aw", @nobits
+    .balign 4096
+    .globl tables
+    .type tables, @object
+tables:
+    .skip 24 * 4096
+    .size tables, . - tables
+    .globl tables_end
+tables_end:

@@ -12,8 +12,9 @@ use kdump_elf::{PhysRange, VmcoreInfo};
 pub use image::Arm64Image;
 pub(super) use rules::PLAN_RULES;
 
-use super::Target;
+use super::{Target, TargetPlan};
 use crate::machine::paths::CPUINFO;
+use crate::plan::Plan;
 use crate::{Error, Machine, MachineFiles, RangeSet};
 
 /// The flattened tree the running kernel was booted with (Documentation/ABI/testing/sysfs-firmware-ofw).
@@ -58,6 +59,17 @@ pub struct Arm64Plan {
     pub usable: Vec<PhysRange>,
     /// Bytes from a multiple of 2 MiB to the kernel.
     pub text_offset: u64,
+}
+
+impl Plan<'_> {
+    /// What only plans for arm64 have; `None` for other architectures.
+    #[must_use]
+    pub fn arm64(&self) -> Option<&Arm64Plan> {
+        match &self.target {
+            TargetPlan::Arm64(plan) => Some(plan),
+            TargetPlan::X86(_) => None,
+        }
+    }
 }
 
 impl Arm64Plan {

@@ -21,7 +21,8 @@ use super::drive::Sightings;
 use super::lab::Lab;
 use super::options::Loader;
 use crate::apt::Need;
-use crate::error::{Context, Result};
+use crate::error::{Context, Result, failed};
+use crate::formats::Maker;
 use crate::progress::Row;
 
 /// Pages the witness records. At least [`pages::ENOUGH`] must come back.
@@ -34,6 +35,8 @@ pub(crate) const NEEDS: &[Need] = peers::NEEDS;
 #[derive(Debug)]
 pub(crate) struct Evidence {
     pub(crate) lab: &'static Lab,
+    /// The makedumpfile that knows the dump, or why none does.
+    pub(crate) maker: core::result::Result<Maker, &'static str>,
     /// The static kdump, which runs on the host as well.
     pub(crate) kdump: PathBuf,
     pub(crate) loader: Loader,
@@ -61,6 +64,10 @@ impl Evidence {
 
     pub(super) fn witness(&self) -> Result<List> {
         self.text("witness.txt")?.parse().context("witness.txt")
+    }
+
+    fn makedumpfile(&self) -> Result<Command> {
+        self.maker.as_ref().map_err(|why| failed(*why))?.command()
     }
 
     fn kdump(&self, args: &[&str]) -> Command {
@@ -99,9 +106,9 @@ const BACKUP_CHECKS: &[Check] =
 
 pub(crate) fn all(evidence: &Evidence) -> Vec<Row> {
     let backup = if evidence.sightings.low.is_some() { BACKUP_CHECKS } else { &[] };
-    let row = |(name, check): &Check| match name.starts_with("makedumpfile") && !evidence.lab.makedumpfile {
-        true => Row::untested(name, "this host's knows dumps of its own architecture only"),
-        false => Row::of(name, check(evidence)),
+    let row = |(name, check): &Check| match &evidence.maker {
+        Err(why) if name.starts_with("makedumpfile") => Row::untested(name, why),
+        _ => Row::of(name, check(evidence)),
     };
     CHECKS.iter().chain(backup).map(row).collect()
 }

@@ -55,7 +55,7 @@ pub(super) fn gdb(evidence: &Evidence) -> Result<String> {
 
 pub(super) fn makedumpfile(evidence: &Evidence) -> Result<String> {
     let out = evidence.dir.join("makedumpfile.kdump");
-    let mut command = shell::tool("makedumpfile")?;
+    let mut command = evidence.makedumpfile()?;
     command.args(["-f", "-c", "-d", "31"]).arg(evidence.dump()).arg(&out);
     shell::stdout(&mut command)?;
     let len = fs::metadata(&out).context(out.display())?.len();
@@ -68,7 +68,7 @@ pub(super) fn makedumpfile(evidence: &Evidence) -> Result<String> {
 
 pub(crate) fn makedumpfile_dmesg(evidence: &Evidence) -> Result<String> {
     let out = evidence.dir.join("makedumpfile.dmesg");
-    let mut command = shell::tool("makedumpfile")?;
+    let mut command = evidence.makedumpfile()?;
     shell::stdout(command.args(["-f", "--dump-dmesg"]).arg(evidence.dump()).arg(&out))?;
     log::panic_at_end(&super::read(&out)?)
 }

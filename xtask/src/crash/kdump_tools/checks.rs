@@ -14,6 +14,7 @@ use crate::crash::drive::Sightings;
 use crate::crash::lab::X86_64;
 use crate::crash::options::{Loader, Series};
 use crate::error::{Context, Result, failed};
+use crate::formats::Maker;
 use crate::progress::Row;
 use crate::shell;
 
@@ -62,8 +63,9 @@ pub(super) fn all(
     let dump = dumped(&files);
     let found = dump.as_ref().map_or_else(|_| files.join("var/crash"), |(dump, _)| dump.clone());
     let whole = dir.join("rearranged");
+    let maker = Maker::host().map_err(|_| "makedumpfile: no such program");
     let mut evidence =
-        Evidence { lab: &X86_64, kdump, loader: Loader::Kdump, dir, files, dump: found, sightings };
+        Evidence { lab: &X86_64, maker, kdump, loader: Loader::Kdump, dir, files, dump: found, sightings };
     let row = |evidence: &Evidence, (name, check): &Check| Row::of(name, check(evidence));
     let mut rows: Vec<Row> = LOAD.iter().chain(SAVED).map(|check| row(&evidence, check)).collect();
     rows.push(Row::of("makedumpfile -R, theirs and ours", rearranged(&evidence, &whole)));

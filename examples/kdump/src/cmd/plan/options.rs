@@ -95,6 +95,12 @@ fn purgatory() -> Vec<Arg> {
             .default_value("halt")
             .value_parser(["halt", "reset", "continue"])
             .help("What to do when the loaded capture kernel was damaged"),
+        Arg::new("purgatory-caches")
+            .long("purgatory-caches")
+            .value_name("WHEN")
+            .default_value("on")
+            .value_parser(["on", "off"])
+            .help("Compute the digest with MMU and caches on (arm64; off takes many times as long, elsewhere they are never off)"),
     ]
     .map(group)
     .to_vec()
@@ -169,7 +175,8 @@ pub(super) fn plan_options(matches: &ArgMatches) -> Result<PlanOptions, Failure>
             "reset" => MismatchAction::Reset,
             "continue" => MismatchAction::Continue,
             _ => MismatchAction::Halt,
-        }))
+        })
+        .purgatory_caches(text("purgatory-caches") != "off"))
 }
 
 fn serial(matches: &ArgMatches) -> Result<Option<Serial>, Failure> {
