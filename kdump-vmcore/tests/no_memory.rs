@@ -225,27 +225,36 @@ fn a_piece_of_kallsyms_that_memory_lacks_for_is_told() {
     assert!(refused > 0);
 }
 
-/// What makes pages smaller has hundreds of KiB of its own.
+/// A level of zlib that a library writes, which has hundreds of KiB of its own.
+const OF_A_LIBRARY: i32 = 6;
+
+/// At the lowest level there is one piece, at others there are two.
 #[test]
 fn an_encoder_that_memory_lacks_for_is_told() {
     FOR_GOOD.with(|cell| cell.set(true));
-    for nth in [1, 2] {
+    for (level, nth) in [(1, 1), (OF_A_LIBRARY, 1), (OF_A_LIBRARY, 2)] {
         LEFT.with(|cell| cell.set(nth));
-        let made = Encoder::new(Codec::Zlib).map(|_| ());
+        let made = Encoder::with_level(Codec::Zlib, level).map(|_| ());
         LEFT.with(|cell| cell.set(0));
-        assert_eq!(made.unwrap_err(), CodecError::OutOfMemory { codec: Codec::Zlib }, "{nth}");
+        assert_eq!(made.unwrap_err(), CodecError::OutOfMemory { codec: Codec::Zlib }, "{level} {nth}");
     }
 }
 
 /// What is asked for in advance is at least what the library takes.
 #[test]
 fn an_encoder_takes_no_more_than_was_asked_for() {
-    TAKEN.with(|cell| cell.set(Some((0, 0))));
-    let made = Encoder::new(Codec::Zlib);
-    let (all, largest) = TAKEN.with(|cell| cell.replace(None)).unwrap();
-    drop(made.unwrap());
+    let taken = |level| {
+        TAKEN.with(|cell| cell.set(Some((0, 0))));
+        let made = Encoder::with_level(Codec::Zlib, level);
+        let taken = TAKEN.with(|cell| cell.replace(None)).unwrap();
+        drop(made.unwrap());
+        taken
+    };
+    let (all, largest) = taken(OF_A_LIBRARY);
     // The compressor itself, the probe, and what the library takes within the probe.
     assert!(all - largest - 65_712 <= largest, "{all} {largest}");
+    let (all, largest) = taken(1);
+    assert!(all == largest && all < 128 << 10, "{all} {largest}");
 }
 
 /// Refuses one after the other; how many of them were borne without a page that was not read.
