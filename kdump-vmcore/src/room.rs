@@ -16,6 +16,35 @@ pub(crate) fn zeroed(what: &'static str, len: u64) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
+/// Bytes that begin at a multiple of a page: elsewhere the system copies into and out of them several times
+/// slower.
+#[derive(Debug)]
+pub(crate) struct PageAligned {
+    bytes: Vec<u8>,
+    start: usize,
+    len: usize,
+}
+
+impl PageAligned {
+    const ALIGN: usize = 4096;
+
+    /// `len` zero bytes to hold `what`.
+    pub(crate) fn zeroed(what: &'static str, len: u64) -> Result<Self, Error> {
+        let bytes = zeroed(what, len.saturating_add(Self::ALIGN as u64))?;
+        let start = bytes.as_ptr().align_offset(Self::ALIGN).min(Self::ALIGN);
+        let len = bytes.len().saturating_sub(Self::ALIGN);
+        Ok(Self { bytes, start, len })
+    }
+
+    pub(crate) fn get(&self) -> &[u8] {
+        self.bytes.get(self.start..self.start.saturating_add(self.len)).unwrap_or_default()
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.start..self.start.saturating_add(self.len)).unwrap_or_default()
+    }
+}
+
 /// `len` zero words to hold `what`.
 pub(crate) fn zeroed_words(what: &'static str, len: u64) -> Result<Vec<u64>, Error> {
     let mut words = Vec::new();

@@ -170,22 +170,31 @@ fn a_piece_of_kallsyms_that_memory_lacks_for_is_told() {
     assert!(times > 0);
 }
 
-/// What makes pages smaller has hundreds of KiB of its own.
+/// A level of zlib that a library writes, which has hundreds of KiB of its own.
+const OF_A_LIBRARY: i32 = 6;
+
+/// At the lowest level there is one piece, at others there are two.
 #[test]
 fn an_encoder_that_memory_lacks_for_is_told() {
-    for nth in [1, 2] {
-        let (made, _) = refusing(nth, LARGE, true, || Encoder::new(Codec::Zlib).map(|_| ()));
-        assert_eq!(made.unwrap_err(), CodecError::OutOfMemory { codec: Codec::Zlib }, "{nth}");
+    for (level, nth) in [(1, 1), (OF_A_LIBRARY, 1), (OF_A_LIBRARY, 2)] {
+        let (made, _) = refusing(nth, LARGE, true, || Encoder::with_level(Codec::Zlib, level).map(|_| ()));
+        assert_eq!(made.unwrap_err(), CodecError::OutOfMemory { codec: Codec::Zlib }, "{level} {nth}");
     }
 }
 
 /// What is asked for in advance is at least what the library takes.
 #[test]
 fn an_encoder_takes_no_more_than_was_asked_for() {
-    let (made, all, largest) = taken(|| Encoder::new(Codec::Zlib));
-    drop(made.unwrap());
+    let taken_at = |level| {
+        let (made, all, largest) = taken(|| Encoder::with_level(Codec::Zlib, level));
+        drop(made.unwrap());
+        (all, largest)
+    };
+    let (all, largest) = taken_at(OF_A_LIBRARY);
     // The compressor itself, the probe, and what the library takes within the probe.
     assert!(all - largest - 65_712 <= largest, "{all} {largest}");
+    let (all, largest) = taken_at(1);
+    assert!(all == largest && all < 128 << 10, "{all} {largest}");
 }
 
 /// Refuses one after the other; how many of them were borne without a page that was not read, and the

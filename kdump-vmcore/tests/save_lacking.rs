@@ -498,10 +498,8 @@ fn the_beginning_of_an_interrupted_save_is_usable() {
     only_memory_of(&source, &copy, "noise", 0);
     // And told to stop, it notes all of it.
     let mut out = Vec::new();
-    let mut batches = 0;
-    let stopped = plan.copy(&mut out, &mut |_| {
-        batches += 1;
-        if batches == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    let stopped = plan.copy(&mut out, &mut |state| {
+        if state.done >= 6 << 20 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     assert_eq!(stopped.unwrap_err().error, Error::Cancelled);
     let copy = Dump::open(out).unwrap();

@@ -6,6 +6,8 @@
 #[cfg(any(not(feature = "lzo"), not(feature = "zlib"), not(feature = "snappy"), not(feature = "zstd")))]
 mod absent;
 mod decoder;
+#[cfg(feature = "zlib")]
+mod deflate;
 mod encoder;
 mod error;
 #[cfg(all(feature = "zlib", not(feature = "zlib-rs")))]

@@ -11,7 +11,7 @@ use super::sections::Sections;
 use crate::dump::{Dump, PageClass, Reader};
 use crate::error::{Error, Stopped};
 use crate::kernel::KernelMemory;
-use crate::room::zeroed;
+use crate::room::PageAligned;
 
 /// Pages whose `struct page`s are read at once; a power of two.
 const BATCH: u64 = 4096;
@@ -84,7 +84,7 @@ pub struct Scan<'d> {
     memory: KernelMemory<Reader<'d>>,
     rules: Rules,
     sections: Sections,
-    bytes: Vec<u8>,
+    bytes: PageAligned,
     /// Which `struct page`s of `bytes` were read.
     good: Vec<bool>,
 }
@@ -106,7 +106,7 @@ impl<'d> Scan<'d> {
         let sections = Sections::new(info, page_size, rules.size as u64)?;
         let what = "a batch of the page array";
         // One more, for the tail of the last.
-        let bytes = zeroed(what, BATCH.saturating_add(1).saturating_mul(rules.size as u64))?;
+        let bytes = PageAligned::zeroed(what, BATCH.saturating_add(1).saturating_mul(rules.size as u64))?;
         let mut good = Vec::new();
         good.try_reserve(usize::try_from(BATCH).unwrap_or(0))
             .map_err(|_| Error::OutOfMemory { what, need: BATCH })?;
@@ -159,6 +159,8 @@ impl<'d> Scan<'d> {
     ) -> Result<u64, Error> {
         let size = self.rules.size;
         let mut pfn = pfns.start;
+        // Neighbours are told at once: most pages are like the one before.
+        let mut alike: Option<(Range<u64>, PageClass)> = None;
         while pfn < pfns.end {
             // Aligned, so that a head and its first tail are read together.
             let end = (pfn | BATCH.wrapping_sub(1)).saturating_add(1).min(pfns.end);
@@ -173,19 +175,29 @@ impl<'d> Scan<'d> {
                 }
                 let at = index.saturating_mul(size);
                 let (page, rest) =
-                    self.bytes.get(at..).unwrap_or_default().split_at_checked(size).unwrap_or_default();
+                    self.bytes.get().get(at..).unwrap_or_default().split_at_checked(size).unwrap_or_default();
                 let tail = index.saturating_add(1);
                 let next = if self.good.get(tail) == Some(&true) { rest.get(..size) } else { None };
                 let vaddr = self.sections.page(map, pfn);
                 let verdict = self.rules.judge(pfn, vaddr, page, next.unwrap_or_default());
                 let behind = pfn.saturating_add(verdict.pages);
                 if let Some(class) = verdict.class {
-                    found(pfn..behind, class)?;
+                    match &mut alike {
+                        Some((pages, same)) if *same == class && pages.end == pfn => pages.end = behind,
+                        _ => {
+                            if let Some((pages, class)) = alike.replace((pfn..behind, class)) {
+                                found(pages, class)?;
+                            }
+                        }
+                    }
                 }
                 report.judged = report.judged.saturating_add(verdict.pages);
                 report.weigh(verdict.evidence);
                 pfn = behind;
             }
+        }
+        if let Some((pages, class)) = alike {
+            found(pages, class)?;
         }
         Ok(pfn)
     }
@@ -200,7 +212,7 @@ impl<'d> Scan<'d> {
         let mut done = 0_usize;
         while done < all {
             let at = vaddr.wrapping_add(done as u64);
-            let place = self.bytes.get_mut(done..all).unwrap_or_default();
+            let place = self.bytes.get_mut().get_mut(done..all).unwrap_or_default();
             let Err(Stopped { read, .. }) = self.memory.read(Vaddr(at), place) else { return };
             let from = done.saturating_add(read);
             let bad = vaddr.wrapping_add(from as u64);

@@ -21,10 +21,10 @@ use crate::dump::scan::{is_zero, offset_in, read_or_zero};
 use crate::dump::{Reader, Unreadable};
 use crate::error::{Error, elf};
 use crate::progress::Progress;
-use crate::room::{append, collect, zeroed};
+use crate::room::{PageAligned, append, collect};
 
-/// Bytes read at once.
-const BATCH: usize = 2 << 20;
+/// Bytes read at once: few enough to be still in the processor's own cache when they are written.
+const BATCH: usize = 256 << 10;
 /// Bytes of the blocks of the file that are left out where they are zero.
 const PAGE: usize = 4096;
 /// What fills gaps.
@@ -59,7 +59,7 @@ impl Interrupted {
 }
 
 impl SavePlan<'_> {
-    /// Writes the file into `sink`. `progress` is called after every batch of about 2 MiB and
+    /// Writes the file into `sink`. `progress` is called after every batch of about 256 KiB and
     /// may end the work with [`ControlFlow::Break`].
     ///
     /// Memory that cannot be read is reported and ends nothing: the file remembers where it is
@@ -72,8 +72,8 @@ impl SavePlan<'_> {
         sink: &mut W,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<SaveReport, Interrupted> {
-        match zeroed("a batch of the copy", BATCH as u64) {
-            Ok(mut buffer) => self.copy_with(&mut buffer, sink, progress),
+        match PageAligned::zeroed("a batch of the copy", BATCH as u64) {
+            Ok(mut buffer) => self.copy_with(buffer.get_mut(), sink, progress),
             Err(error) => Err(self.interrupted(error)),
         }
     }
@@ -110,8 +110,8 @@ impl SavePlan<'_> {
         sink: &mut W,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<SaveReport, Interrupted> {
-        match zeroed("a batch of the copy", BATCH as u64) {
-            Ok(mut buffer) => self.copy_behind(good, &mut buffer, sink, progress),
+        match PageAligned::zeroed("a batch of the copy", BATCH as u64) {
+            Ok(mut buffer) => self.copy_behind(good, buffer.get_mut(), sink, progress),
             Err(error) => Err(self.interrupted(error)),
         }
     }

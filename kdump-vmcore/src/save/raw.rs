@@ -13,10 +13,10 @@ use crate::dump::scan::{is_zero, read_or_zero};
 use crate::dump::{Dump, Unreadable};
 use crate::error::Error;
 use crate::progress::Progress;
-use crate::room::zeroed;
+use crate::room::PageAligned;
 
 /// Bytes read at once, and bytes that are left out where they are zero.
-const BATCH: usize = 1 << 20;
+const BATCH: usize = 256 << 10;
 const PAGE: usize = 4096;
 
 /// How a dump is saved as a raw image, whose byte N is the memory at the physical address N.
@@ -104,7 +104,7 @@ impl<'d> RawPlan<'d> {
         if !sink.is_sparse() {
             return Err(Error::Unsupported { what: "a raw image where what is not written is not zero" });
         }
-        let mut buffer = zeroed("a batch of the copy", BATCH as u64)?;
+        let mut buffer = PageAligned::zeroed("a batch of the copy", BATCH as u64)?;
         let mut found = Losses::with_room(FOUND_ROOM)?;
         let mut reader = self.dump.reader();
         let unit = self.dump.page_size().unwrap_or(PAGE as u64);
@@ -114,7 +114,7 @@ impl<'d> RawPlan<'d> {
                 // Batches end at multiples of their size, pages of the file at multiples of theirs.
                 let inside = paddr & (BATCH as u64).wrapping_sub(1);
                 let len = (BATCH as u64).saturating_sub(inside).min(region.range.end().saturating_sub(paddr));
-                let bytes = buffer.get_mut(..usize::try_from(len).unwrap_or(0)).unwrap_or_default();
+                let bytes = buffer.get_mut().get_mut(..usize::try_from(len).unwrap_or(0)).unwrap_or_default();
                 read_or_zero(&mut reader, paddr, bytes, unit, &mut |range, error| {
                     note_loss(report, &mut found, range, error);
                 });

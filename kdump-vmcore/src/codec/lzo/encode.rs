@@ -16,7 +16,7 @@ const WINDOW: usize = 1 << 16;
 /// The farthest a copy can reach back.
 const MAX_DISTANCE: u32 = 0xBFFF;
 /// After so many places without a copy, as a power of two, one place more is left out each time.
-const STRIDE_BITS: u32 = 5;
+const STRIDE_BITS: u32 = 4;
 /// Bytes that are moved at once.
 const WIDE: usize = 16;
 

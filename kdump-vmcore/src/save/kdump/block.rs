@@ -11,13 +11,11 @@ use crate::codec::{Codec, Encoder};
 use crate::dump::scan::is_zero;
 use crate::dump::{ReadOptions, Reader};
 use crate::error::{Error, Stopped};
-use crate::room::zeroed;
+use crate::room::{PageAligned, zeroed};
 use crate::source::PhysMemory;
 
 /// Bytes of memory in a batch.
 pub(super) const BATCH: u64 = 256 << 10;
-/// Buffers begin at multiples of this: copying is several times slower elsewhere.
-const ALIGN: usize = 4096;
 
 /// What became of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +41,7 @@ pub(super) struct Block {
     pub(super) lost: Vec<(u64, Error)>,
     /// How long it took.
     pub(super) times: StageTimes,
-    input: Vec<u8>,
+    input: PageAligned,
     output: Vec<u8>,
     /// Which bytes of `output`, or of `input` where nothing is compressed, are to be written.
     data: Range<usize>,
@@ -60,7 +58,7 @@ impl Block {
         let spare = codec.map_or(0, |codec| codec.bound(usize::try_from(page).unwrap_or(0)) as u64);
         let room = size.saturating_add(spare);
         let output = if codec.is_some() { zeroed(what, room)? } else { Vec::new() };
-        let input = zeroed(what, size.saturating_add(ALIGN as u64))?;
+        let input = PageAligned::zeroed(what, size)?;
         let mut block = Self {
             runs: Vec::new(),
             pages: Vec::new(),
@@ -81,7 +79,7 @@ impl Block {
 
     /// What is to be written.
     pub(super) fn data(&self) -> &[u8] {
-        let from = if self.packed { &self.output } else { &self.input };
+        let from = if self.packed { &self.output } else { self.input.get() };
         from.get(self.data.clone()).unwrap_or_default()
     }
 }
@@ -110,8 +108,8 @@ impl<'p> Worker<'p> {
         lost.clear();
         *times = StageTimes::default();
         let mut clock = Clock::start();
-        let start = input.as_ptr().align_offset(ALIGN).min(ALIGN);
-        let mut at = start;
+        let input = input.get_mut();
+        let mut at = 0_usize;
         for run in runs.iter() {
             let len =
                 usize::try_from(run.end.saturating_sub(run.start)).unwrap_or(0).saturating_mul(self.page);
@@ -120,7 +118,7 @@ impl<'p> Worker<'p> {
             at = at.saturating_add(len);
         }
         clock.lap(&mut times.read);
-        let mut from = start;
+        let mut from = 0_usize;
         let mut missing = lost.iter().map(|(pfn, _)| *pfn).peekable();
         for pfn in runs.iter().cloned().flatten() {
             let next = from.saturating_add(self.page);
@@ -136,8 +134,8 @@ impl<'p> Worker<'p> {
             from = next;
         }
         clock.lap(&mut times.zero_test);
-        let (mut from, mut to) = (start, if self.encoder.is_some() { 0 } else { start });
-        *data = to..to;
+        let (mut from, mut to) = (0_usize, 0_usize);
+        *data = 0..0;
         for state in pages.iter_mut() {
             let next = from.saturating_add(self.page);
             if let (Page::Raw, Some(encoder)) = (*state, &mut self.encoder) {

@@ -1,11 +1,9 @@
 //! Bytes that follow each other in the file, written in large aligned pieces.
 
-use alloc::vec::Vec;
-
 use super::super::WriteAt;
 use crate::dump::scan::offset_in;
 use crate::error::Error;
-use crate::room::zeroed;
+use crate::room::PageAligned;
 
 /// Writes end at multiples of this, a power of two.
 const PIECE: usize = 256 << 10;
@@ -15,15 +13,18 @@ const PIECE: usize = 256 << 10;
 pub(super) struct Stream {
     /// Everything in front of this offset is written.
     at: u64,
-    staged: Vec<u8>,
+    /// The piece of the file in which that is, each byte where it is in the piece: what is written is as
+    /// far into a page as its place in the file.
+    staged: PageAligned,
+    /// So many of its bytes are there.
+    filled: usize,
 }
 
 impl Stream {
     /// Begins at `at`.
     pub(super) fn new(at: u64) -> Result<Self, Error> {
-        let mut staged = zeroed("a piece of the new file", PIECE as u64)?;
-        staged.clear();
-        Ok(Self { at, staged })
+        let staged = PageAligned::zeroed("a piece of the new file", PIECE as u64)?;
+        Ok(Self { at, staged, filled: 0 })
     }
 
     /// The offset up to which everything is written.
@@ -33,7 +34,7 @@ impl Stream {
 
     /// The offset of what is pushed next.
     pub(super) fn end(&self) -> u64 {
-        self.at.saturating_add(self.staged.len() as u64)
+        self.at.saturating_add(self.filled as u64)
     }
 
     /// Appends `bytes`.
@@ -42,7 +43,7 @@ impl Stream {
         let mut rest = bytes;
         if inside != 0 {
             let (first, behind) = rest.split_at_checked(PIECE.saturating_sub(inside)).unwrap_or((rest, &[]));
-            self.staged.extend_from_slice(first);
+            self.stage(first);
             if first.len() < PIECE.saturating_sub(inside) {
                 return Ok(());
             }
@@ -55,16 +56,27 @@ impl Stream {
             sink.write_all_at(self.at, now)?;
             self.at = self.at.saturating_add(now.len() as u64);
         }
-        self.staged.extend_from_slice(later);
+        self.stage(later);
         Ok(())
+    }
+
+    /// Keeps `bytes`, which end in the piece that those before begin.
+    fn stage(&mut self, bytes: &[u8]) {
+        let from = offset_in(self.end(), PIECE as u64);
+        if let Some(room) = self.staged.get_mut().get_mut(from..from.saturating_add(bytes.len())) {
+            room.copy_from_slice(bytes);
+            self.filled = self.filled.saturating_add(bytes.len());
+        }
     }
 
     /// Writes what is not written yet.
     pub(super) fn flush<W: WriteAt + ?Sized>(&mut self, sink: &mut W) -> Result<(), Error> {
-        if !self.staged.is_empty() {
-            sink.write_all_at(self.at, &self.staged)?;
+        if self.filled > 0 {
+            let from = offset_in(self.at, PIECE as u64);
+            let bytes = self.staged.get().get(from..from.saturating_add(self.filled)).unwrap_or_default();
+            sink.write_all_at(self.at, bytes)?;
             self.at = self.end();
-            self.staged.clear();
+            self.filled = 0;
         }
         Ok(())
     }
