@@ -42,7 +42,8 @@ pub struct ElfCoreHeader {
 impl ElfCoreHeader {
     /// Describes the memory of `machine`: a PT_NOTE per CPU in order, the VMCOREINFO note, a
     /// PT_LOAD for the kernel image where its mapping is known, and a PT_LOAD per range of RAM,
-    /// ascending, without crash regions, graphics apertures and CMA memory.
+    /// ascending, without crash regions, graphics apertures and CMA memory. A range that the direct map
+    /// ends in is two, and what lies behind that end has a `p_vaddr` of all ones.
     ///
     /// What could not be described is said in `notes`.
     ///
@@ -71,8 +72,13 @@ impl ElfCoreHeader {
                 "the direct map is unknown: p_vaddr of the RAM PT_LOADs is all ones, readers must use p_paddr",
             ));
         }
-        let vaddr = |paddr: u64| base.map_or(encoding.word_max(), |base| base.wrapping_add(paddr));
-        let ram = ram_ranges(machine, low)?.map(|range| ram_phdr(range, vaddr(range.start()), low));
+        let end = machine.kernel.direct_map_end.as_ref().map(|end| end.value);
+        let vaddr = |paddr: u64| {
+            let base = base.filter(|_| end.is_none_or(|end| paddr < end));
+            base.map_or(encoding.word_max(), |base| base.wrapping_add(paddr))
+        };
+        let ranges = ram_ranges(machine, low)?.flat_map(|range| split(range, end));
+        let ram = ranges.map(|range| ram_phdr(range, vaddr(range.start()), low));
         room::extend(&mut phdrs, PHDRS, ram)?;
         let layout = phdr_count(&phdrs).and_then(|count| {
             HeaderLayout::elfcorehdr(encoding, machine.arch.e_machine(), count).map_err(Error::from)
@@ -80,6 +86,16 @@ impl ElfCoreHeader {
         let header = Self { layout, encoding, phdrs };
         header.check_class()?;
         Ok(header)
+    }
+
+    /// The narrowest class of the architecture of `machine` that holds every address of its RAM.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn class_for(machine: &Machine) -> Result<Class, Error> {
+        let last = machine.ram()?.iter().map(|range| range.end()).max().unwrap_or(0);
+        let narrow = machine.arch.class() == Class::Elf32 && last <= u64::from(u32::MAX);
+        Ok(if narrow { Class::Elf32 } else { Class::Elf64 })
     }
 
     /// How numbers are stored.
@@ -155,6 +171,14 @@ pub(crate) fn ram_ranges(
         };
         pieces.into_iter().flatten()
     }))
+}
+
+/// What lies before `at`, and what from there on.
+fn split(range: PhysRange, at: Option<u64>) -> impl Iterator<Item = PhysRange> {
+    let at = at.unwrap_or(u64::MAX);
+    let before = PhysRange::from_half_open(range.start(), range.end().min(at)).ok();
+    let behind = PhysRange::from_half_open(range.start().max(at), range.end()).ok();
+    before.into_iter().chain(behind)
 }
 
 /// The RAM below 1 MiB.
