@@ -59,6 +59,11 @@ const BUILDS: [Build; 3] = [
     },
 ];
 
+/// The targets that are built for.
+pub(crate) fn targets() -> [&'static str; BUILDS.len()] {
+    BUILDS.map(|build| build.target)
+}
+
 /// Symbols that pull the program out of the archive the compiler makes.
 const ROOTS: &[&str] = &["purgatory_start", "purgatory_digest"];
 
@@ -132,7 +137,7 @@ impl Toolchain {
         let host = value(&version, "host", ':').ok_or("rustc -Vv names no host")?;
         let sysroot = PathBuf::from(rustc(&["--print", "sysroot"])?.trim());
         let linker = sysroot.join(format!("lib/rustlib/{host}/bin/rust-lld"));
-        for target in BUILDS.map(|build| build.target) {
+        for target in targets() {
             if !sysroot.join("lib/rustlib").join(target).is_dir() {
                 return Err(format!("target {target} is missing: rustup target add {target}"));
             }
