@@ -315,3 +315,54 @@ fn without_kcore_the_usual_split_is_taken() {
         assert_eq!(machine.kernel.direct_map_end, Some(Sourced::new(0x3800_0000, Source::Architecture)));
     }
 }
+
+const NAME: &str = "i386-1g-61";
+
+/// Debian's kernel lists no `_end`, and its region ends where the kernel begins.
+#[test]
+fn a_recorded_machine_is_described_and_planned_for() {
+    let machine = plan_support::machine(NAME);
+    assert_eq!((machine.arch, machine.page_size), (Arch::I386, 0x1000));
+    assert_eq!(machine.kernel.direct_map_base, Some(Sourced::new(BASE, Source::KcorePhdrs)));
+    assert_eq!(machine.kernel.direct_map_end, Some(Sourced::new(0x36bf_e000, Source::KcorePhdrs)));
+    let text = machine.kernel.text.as_ref().unwrap().value;
+    assert_eq!((text.vaddr, text.paddr, text.size), (0xd500_0000, 0x1500_0000, 0xee_6000));
+    assert_eq!(machine.cpu_notes.iter().map(|note| note.size).collect::<Vec<_>>(), [176, 176]);
+    assert!(!machine.sha_instructions);
+    let (kernel, options) = (kernel(), options(BackupPolicy::Auto));
+    let plan = plan(&machine, &kernel, &options).unwrap();
+    assert_eq!(plan.low_memory, LowMemory::NotDumped, "{:?}", plan.remarks);
+    let found: Vec<_> = loads(&plan).iter().map(|load| (load.p_paddr, load.p_memsz, load.p_vaddr)).collect();
+    assert_eq!(
+        found,
+        [
+            (0x1500_0000, 0xee_6000, 0xd500_0000),
+            (0x10_0000, 0x8f0_0000, 0xc010_0000),
+            (0x1500_0000, 0x21bf_e000, 0xd500_0000),
+            (0x36bf_e000, 0x93d_f000, 0xffff_ffff),
+        ]
+    );
+    let report = check_plan(&plan, &machine, &Environment::of_machine(&machine).unwrap()).unwrap();
+    assert_eq!(report.failure(), None);
+}
+
+/// RAM that is listed twice is found although its PT_LOAD has the virtual address of the kernel's image.
+#[test]
+fn the_image_excuses_one_pt_load_only() {
+    let machine = plan_support::machine(NAME);
+    let (kernel, options) = (kernel(), options(BackupPolicy::Auto));
+    let mut plan = plan(&machine, &kernel, &options).unwrap();
+    let segment = plan.segments.iter_mut().find(|segment| segment.kind == SegmentKind::Elfcorehdr).unwrap();
+    // p_paddr, p_filesz and p_memsz of the PT_LOAD before, which now reaches into it.
+    let (header, phdr) = (52, 32);
+    let before = header + phdr * 4;
+    let mut bytes = segment.data.to_vec();
+    for (at, value) in [(4, 0x1600_0000_u32), (12, 0x1600_0000), (16, 0x1000), (20, 0x1000)] {
+        bytes[before + at..before + at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+    segment.data = bytes.into();
+    let report = check_plan(&plan, &machine, &Environment::of_machine(&machine).unwrap()).unwrap();
+    let memory = report.findings.iter().find(|finding| finding.rule == "elfcorehdr_memory").unwrap();
+    assert_eq!(memory.verdict, Verdict::Fail, "{}", memory.detail);
+    assert!(memory.detail.contains("overlaps the one before it"), "{}", memory.detail);
+}
