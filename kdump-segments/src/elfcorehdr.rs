@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use kdump_elf::{Class, Encoding, HeaderLayout, PF_RWX, PN_XNUM, PT_LOAD, PT_NOTE, Phdr, PhysRange};
 
 use crate::room;
-use crate::{Error, Machine, MemoryKind, RangeSet};
+use crate::{Error, Machine, MemoryKind, RangeSet, TextMapping};
 
 /// What messages call the parts of the header.
 const PHDRS: &str = "program headers";
@@ -41,7 +41,7 @@ pub struct ElfCoreHeader {
 
 impl ElfCoreHeader {
     /// Describes the memory of `machine`: a PT_NOTE per CPU in order, the VMCOREINFO note, a
-    /// PT_LOAD for the kernel image where its mapping is known, and a PT_LOAD per range of RAM,
+    /// PT_LOAD for the kernel image where its mapping is known and not that of the direct map, and a PT_LOAD per range of RAM,
     /// ascending, without crash regions, graphics apertures and CMA memory. A range that the direct map
     /// ends in is two, and what lies behind that end has a `p_vaddr` of all ones.
     ///
@@ -206,12 +206,28 @@ fn note_phdr(paddr: u64, size: u64) -> Phdr {
     }
 }
 
+/// The mapping of the kernel image, where it is not that of the direct map: on i386 a PT_LOAD for it
+/// would say, and dump, what one of RAM does.
+pub(crate) fn image_of_its_own(machine: &Machine) -> Option<TextMapping> {
+    let image = machine.kernel.text.as_ref()?.value;
+    let base = machine.kernel.direct_map_base.as_ref().map(|base| base.value);
+    let end = machine.kernel.direct_map_end.as_ref().map_or(u64::MAX, |end| end.value);
+    let mapped = image.paddr.saturating_add(image.size) <= end;
+    let same = base.is_some_and(|base| mapped && base.wrapping_add(image.paddr) == image.vaddr);
+    (!same).then_some(image)
+}
+
 fn text_phdr(machine: &Machine, notes: &mut Vec<String>) -> Option<Phdr> {
-    let Some(text) = machine.kernel.text.as_ref() else {
+    if machine.kernel.text.is_none() {
         notes.push(String::from("the mapping of the kernel image is unknown: its PT_LOAD is left out"));
         return None;
+    }
+    let Some(mapping) = image_of_its_own(machine) else {
+        notes.push(String::from(
+            "the kernel image has its addresses in the direct map: it has no PT_LOAD of its own",
+        ));
+        return None;
     };
-    let mapping = text.value;
     Some(Phdr {
         p_type: PT_LOAD,
         p_flags: PF_RWX,
