@@ -54,8 +54,8 @@ pub(super) fn control_pages(environment: &Environment) -> Result<Vec<Vec<Allocat
     Ok(lists)
 }
 
-/// What an i386 kernel takes: a page of control code and one for the copy of VMCOREINFO. Its page tables
-/// lie elsewhere, or in the region: where there is room for eight pages nothing is in doubt.
+/// What an i386 kernel takes: control code and a copy of VMCOREINFO. How many pages they are was not
+/// measured; where there is room for eight nothing is in doubt, where there is none nothing fits.
 pub(super) fn control_pages_32bit(_: &Environment) -> Result<Vec<Vec<Allocation>>, Error> {
     Ok(vec![vec![Allocation { order: 0, count: 1 }], vec![Allocation { order: 0, count: 8 }]])
 }
