@@ -363,7 +363,8 @@
 #define LIBKDUMP_PLAN_HOTPLUG 16
 
 /**
- * Write an ELF32 core header.
+ * Write an ELF32 core header. Without this and LIBKDUMP_PLAN_ELF64 it is the narrowest of the
+ * architecture that holds every address.
  */
 #define LIBKDUMP_PLAN_ELF32 32
 
@@ -376,6 +377,11 @@
  * Take entropy for the capture kernel from /dev/urandom.
  */
 #define LIBKDUMP_PLAN_RANDOM_SEED 128
+
+/**
+ * Write an ELF64 core header, of i386 as well.
+ */
+#define LIBKDUMP_PLAN_ELF64 512
 
 /**
  * Let libkdump_plan_load() take the plan although its machine was not collected from "/".

@@ -3,6 +3,7 @@
 
 use core::ffi::{c_char, c_void};
 
+use kdump_elf::Class;
 use kdump_ffi_core::{Bytes, chars, extensible, known_flags, slice};
 use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::Error;
@@ -24,12 +25,16 @@ pub const LIBKDUMP_PLAN_MEMMAP_CMDLINE: u32 = 4;
 pub const LIBKDUMP_PLAN_NO_EFI: u32 = 8;
 /// Leave room for the kernel to rewrite the elfcorehdr on hot-plug.
 pub const LIBKDUMP_PLAN_HOTPLUG: u32 = 16;
-/// Write an ELF32 core header.
+/// Write an ELF32 core header. Without this and LIBKDUMP_PLAN_ELF64 it is the narrowest of the
+/// architecture that holds every address.
 pub const LIBKDUMP_PLAN_ELF32: u32 = 32;
 /// `rng_seed` is entropy for the capture kernel: the same seed gives the same plan, byte for byte.
 pub const LIBKDUMP_PLAN_SEED: u32 = 64;
 /// Take entropy for the capture kernel from /dev/urandom.
 pub const LIBKDUMP_PLAN_RANDOM_SEED: u32 = 128;
+
+/// Write an ELF64 core header, of i386 as well.
+pub const LIBKDUMP_PLAN_ELF64: u32 = 512;
 
 /// Let libkdump_plan_load() take the plan although its machine was not collected from "/".
 pub const LIBKDUMP_PLAN_FOREIGN: u32 = 256;
@@ -159,6 +164,12 @@ pub(crate) fn convert(options: &libkdump_plan_options) -> Result<PlanOptions, Fa
         (false, true) => Some(random_seed()?),
         (false, false) => None,
     };
+    let elf_class = match (has(LIBKDUMP_PLAN_ELF32), has(LIBKDUMP_PLAN_ELF64)) {
+        (true, true) => return Err(senseless("flags", flags, "one class of the core header")),
+        (true, false) => Some(Class::Elf32),
+        (false, true) => Some(Class::Elf64),
+        (false, false) => None,
+    };
     Ok(PlanOptions::default()
         .cmdline(chars!(cmdline).optional("cmdline")?.unwrap_or_default().to_owned())
         .reuse_cmdline(has(LIBKDUMP_PLAN_REUSE_CMDLINE))
@@ -169,7 +180,7 @@ pub(crate) fn convert(options: &libkdump_plan_options) -> Result<PlanOptions, Fa
         .hotplug(has(LIBKDUMP_PLAN_HOTPLUG))
         .mem_min(Some(mem_min).filter(|&min| min != 0))
         .mem_max(Some(mem_max).filter(|&max| max != 0))
-        .elf32(has(LIBKDUMP_PLAN_ELF32))
+        .elf_class(elf_class)
         .rng_seed(rng_seed)
         .serial(serial(serial_base, serial_address, serial_baud)?)
         .on_mismatch(match on_mismatch {

@@ -20,12 +20,13 @@ use common::{
     libkdump_plan_options, libkdump_plan_x86, libkdump_preflight_info, libkdump_range, libkdump_segment,
     message, sized,
 };
-use kdump_elf::Phdr;
+use kdump_elf::{Class, Phdr};
 use kdump_ffi::{
     LIBKDUMP_BACKUP_ALWAYS, LIBKDUMP_BACKUP_NEVER, LIBKDUMP_MEMORY_RAM, LIBKDUMP_MISMATCH_CONTINUE,
-    LIBKDUMP_MISMATCH_RESET, LIBKDUMP_PLAN_ELF32, LIBKDUMP_PLAN_ENTRY_32BIT, LIBKDUMP_PLAN_HOTPLUG,
-    LIBKDUMP_PLAN_MEMMAP_CMDLINE, LIBKDUMP_PLAN_NO_CACHES, LIBKDUMP_PLAN_NO_EFI, LIBKDUMP_PLAN_REUSE_CMDLINE,
-    LIBKDUMP_PLAN_SEED, LIBKDUMP_VERDICT_FAIL, LIBKDUMP_VERDICT_PASS, LIBKDUMP_VERDICT_UNKNOWN,
+    LIBKDUMP_MISMATCH_RESET, LIBKDUMP_PLAN_ELF32, LIBKDUMP_PLAN_ELF64, LIBKDUMP_PLAN_ENTRY_32BIT,
+    LIBKDUMP_PLAN_HOTPLUG, LIBKDUMP_PLAN_MEMMAP_CMDLINE, LIBKDUMP_PLAN_NO_CACHES, LIBKDUMP_PLAN_NO_EFI,
+    LIBKDUMP_PLAN_REUSE_CMDLINE, LIBKDUMP_PLAN_SEED, LIBKDUMP_VERDICT_FAIL, LIBKDUMP_VERDICT_PASS,
+    LIBKDUMP_VERDICT_UNKNOWN,
 };
 use kdump_ffi_core::{
     LIBKDUMP_ARCH_ARM64, LIBKDUMP_ARCH_X86_64, LIBKDUMP_END, LIBKDUMP_ERR_NOT_FOUND, LIBKDUMP_OK,
@@ -323,7 +324,7 @@ fn wishes() -> Vec<Wish> {
         (flag(LIBKDUMP_PLAN_MEMMAP_CMDLINE), rust().memmap_cmdline(true)),
         (flag(LIBKDUMP_PLAN_NO_EFI), rust().no_efi(true)),
         (flag(LIBKDUMP_PLAN_HOTPLUG), rust().hotplug(true)),
-        (flag(LIBKDUMP_PLAN_ELF32), rust().elf32(true)),
+        (flag(LIBKDUMP_PLAN_ELF32), rust().elf_class(Some(Class::Elf32))),
         (
             libkdump_plan_options { rng_seed: [7; 32], ..flag(LIBKDUMP_PLAN_SEED) },
             rust().rng_seed(Some([7; 32])),
@@ -358,6 +359,10 @@ fn options_that_contradict_each_other_are_refused() {
         (libkdump_plan_options { initrd: name, ..c }, "initrd_len"),
         (libkdump_plan_options { serial_baud: 9600, ..c }, "serial_baud"),
         (libkdump_plan_options { rng_seed: [7; 32], ..c }, "LIBKDUMP_PLAN_SEED"),
+        (
+            libkdump_plan_options { flags: LIBKDUMP_PLAN_ELF32 | LIBKDUMP_PLAN_ELF64, ..c },
+            "one class of the core header",
+        ),
     ] {
         let told = world.through_c(&options).err().unwrap();
         assert!(told.contains(field), "{field}: {told}");

@@ -9,16 +9,27 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use goblin::container::{Container, Ctx, Endian};
-use goblin::elf::header::{EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, ET_REL, header64};
-use goblin::elf::section_header::{SHN_XINDEX, SHT_NOBITS, SHT_SYMTAB, SectionHeader, section_header64};
-use goblin::elf::sym::{Sym, Symtab, sym64};
+use goblin::elf::Elf;
+use goblin::elf::header::{
+    EI_CLASS, EI_DATA, ELFCLASS32, ELFCLASS64, ELFDATA2LSB, ELFMAG, ET_REL, Header, header32, header64,
+};
+use goblin::elf::section_header::{
+    SHN_XINDEX, SHT_NOBITS, SHT_SYMTAB, SectionHeader, section_header32, section_header64,
+};
+use goblin::elf::sym::{Sym, Symtab, sym32, sym64};
 
 use kdump_elf::{Arch, Class};
 
 use crate::Error;
 
 /// How the tables of an object are encoded.
-pub(crate) const CTX: Ctx = Ctx { container: Container::Big, le: Endian::Little };
+fn encoding(arch: Arch) -> Ctx {
+    let container = match arch.class() {
+        Class::Elf32 => Container::Little,
+        Class::Elf64 => Container::Big,
+    };
+    Ctx { container, le: Endian::Little }
+}
 
 /// The longest name that is looked at; longer ones cannot be asked for.
 const NAME_MAX: usize = 128;
@@ -27,6 +38,7 @@ const NAME_MAX: usize = 128;
 #[derive(Clone, Debug)]
 pub(crate) struct Tables {
     pub(crate) arch: Arch,
+    pub(crate) encoding: Ctx,
     pub(crate) sections: Vec<SectionHeader>,
     pub(crate) symbols: Vec<Sym>,
     /// Index of the section that holds the names of sections, and of symbols.
@@ -38,13 +50,15 @@ impl Tables {
     /// Reads the tables of an object.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Error> {
         let (header, arch) = header(bytes)?;
-        let sections = sections(bytes, &header)?;
+        let encoding = encoding(arch);
+        let sections = sections(bytes, &header, encoding)?;
         let section_names = match u32::from(header.e_shstrndx) {
             SHN_XINDEX => sections.first().map_or(0, |first| first.sh_link),
             index => index,
         };
         let mut tables = Self {
             arch,
+            encoding,
             sections,
             symbols: Vec::new(),
             section_names: index(section_names),
@@ -65,9 +79,13 @@ impl Tables {
         };
         self.symbol_names = index(table.sh_link);
         let content = self.content(bytes, table)?;
-        let count = content.len().checked_div(sym64::SIZEOF_SYM).unwrap_or(0);
+        let size = match self.arch.class() {
+            Class::Elf32 => sym32::SIZEOF_SYM,
+            Class::Elf64 => sym64::SIZEOF_SYM,
+        };
+        let count = content.len().checked_div(size).unwrap_or(0);
         if count != 0 {
-            self.symbols = Symtab::parse(content, 0, count, CTX)
+            self.symbols = Symtab::parse(content, 0, count, self.encoding)
                 .map_err(|_| self.outside(bytes, table))?
                 .iter()
                 .collect();
@@ -129,25 +147,36 @@ impl Tables {
 }
 
 /// Reads the ELF header of a relocatable object, for an architecture that is linked for.
-fn header(bytes: &[u8]) -> Result<(header64::Header, Arch), Error> {
+fn header(bytes: &[u8]) -> Result<(Header, Arch), Error> {
     let ident = |at: usize| bytes.get(at).copied().unwrap_or(0);
-    if !bytes.starts_with(ELFMAG) || bytes.len() < header64::SIZEOF_EHDR {
-        return Err(Error::NotElf { len: bytes.len() });
+    let not_elf = || Error::NotElf { len: bytes.len() };
+    let (class, size, entry) = match ident(EI_CLASS) {
+        ELFCLASS32 => (Class::Elf32, header32::SIZEOF_EHDR, section_header32::SIZEOF_SHDR),
+        _ => (Class::Elf64, header64::SIZEOF_EHDR, section_header64::SIZEOF_SHDR),
+    };
+    if !bytes.starts_with(ELFMAG) || bytes.len() < size {
+        return Err(not_elf());
     }
-    expect("EI_CLASS", ident(EI_CLASS), ELFCLASS64)?;
+    if class == Class::Elf64 {
+        expect("EI_CLASS", ident(EI_CLASS), ELFCLASS64)?;
+    }
     expect("EI_DATA", ident(EI_DATA), ELFDATA2LSB)?;
-    let header = header64::Header::parse(bytes).map_err(|_| Error::NotElf { len: bytes.len() })?;
+    let header = Elf::parse_header(bytes).map_err(|_| not_elf())?;
     expect("e_type", header.e_type, ET_REL)?;
-    let arch = Arch::from_elf(header.e_machine, Class::Elf64);
-    let arch = match arch.filter(|arch| matches!(arch, Arch::X86_64 | Arch::Arm64)) {
+    let linked = |arch: &Arch| matches!(arch, Arch::X86_64 | Arch::I386 | Arch::Arm64);
+    let arch = Arch::from_elf(header.e_machine, class).filter(|arch| linked(arch) && arch.class() == class);
+    let arch = match arch {
         Some(arch) => arch,
         None => {
-            expect("e_machine", header.e_machine, Arch::X86_64.e_machine())?;
-            Arch::X86_64
+            let usual = match class {
+                Class::Elf32 => Arch::I386,
+                Class::Elf64 => Arch::X86_64,
+            };
+            expect("e_machine", header.e_machine, usual.e_machine())?;
+            usual
         }
     };
-    let entry = u16::try_from(section_header64::SIZEOF_SHDR).unwrap_or(u16::MAX);
-    expect("e_shentsize", header.e_shentsize, entry)?;
+    expect("e_shentsize", header.e_shentsize, u16::try_from(entry).unwrap_or(u16::MAX))?;
     Ok((header, arch))
 }
 
@@ -159,11 +188,11 @@ fn expect<T: Into<u64> + PartialEq>(field: &'static str, value: T, expected: T) 
 }
 
 /// Reads the section header table.
-fn sections(bytes: &[u8], header: &header64::Header) -> Result<Vec<SectionHeader>, Error> {
+fn sections(bytes: &[u8], header: &Header, encoding: Ctx) -> Result<Vec<SectionHeader>, Error> {
     let count = usize::from(header.e_shnum);
     usize::try_from(header.e_shoff)
         .ok()
-        .and_then(|offset| SectionHeader::parse(bytes, offset, count, CTX).ok())
+        .and_then(|offset| SectionHeader::parse(bytes, offset, count, encoding).ok())
         .ok_or_else(|| Error::OutsideFile {
             what: "section header table".to_owned(),
             offset: header.e_shoff,

@@ -136,11 +136,14 @@ pub enum Error {
         /// Where it applies.
         place: Place,
     },
-    /// Relocations without explicit addends, which the architecture does not use.
-    #[error("section {section}: relocations without addends (SHT_REL)")]
+    /// Relocations with addends where the architecture's have none (`SHT_REL`), or without
+    /// (`SHT_RELA`).
+    #[error("section {section}: not the type of relocation section that objects for {} have", .arch.name())]
     RelocationForm {
         /// Name of the relocation section.
         section: String,
+        /// The architecture of the object.
+        arch: Arch,
     },
     /// A relocation refers to a symbol that has no address.
     #[error("symbol is {why}, at {place}")]

@@ -38,6 +38,7 @@ mod arm64;
 mod digest;
 mod elf;
 mod error;
+mod i386;
 mod image;
 mod layout;
 mod object;

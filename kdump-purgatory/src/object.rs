@@ -10,15 +10,15 @@ use goblin::elf::section_header::{
     SHN_ABS, SHN_COMMON, SHN_LORESERVE, SHN_UNDEF, SHT_NOBITS, SHT_REL, SHT_RELA, SectionHeader,
 };
 use goblin::elf::sym::{STB_GLOBAL, STT_SECTION, Sym};
-use kdump_elf::Arch;
+use kdump_elf::{Arch, Class};
 
-use crate::elf::{CTX, Tables, index, lossy};
+use crate::elf::{Tables, index, lossy};
 use crate::image::{LinkedImage, Symbol};
 use crate::layout::Layout;
 use crate::reloc::{self, Field, Kind};
 use crate::{Error, Place};
 
-/// A relocatable ELF object (`ET_REL`) for x86_64 or arm64, checked and laid out.
+/// A relocatable ELF object (`ET_REL`) for x86_64, i386 or arm64, checked and laid out.
 ///
 /// Sections with `SHF_ALLOC` are packed in the order of the file, each at its alignment, those
 /// without content (`SHT_NOBITS`) last. Any bytes may be given: memory and time are bounded by
@@ -34,8 +34,8 @@ impl<'a> RelObject<'a> {
     /// Reads an object.
     ///
     /// # Errors
-    /// Anything but an `ET_REL` file for x86_64 or arm64 with one symbol table whose loaded sections lie in
-    /// the file, do not overlap and are small enough.
+    /// Anything but an `ET_REL` file for x86_64, i386 or arm64 with one symbol table whose loaded sections
+    /// lie in the file, do not overlap and are small enough.
     pub fn parse(bytes: impl Into<Cow<'a, [u8]>>) -> Result<Self, Error> {
         let bytes = bytes.into();
         let tables = Tables::read(&bytes)?;
@@ -70,8 +70,12 @@ impl<'a> RelObject<'a> {
         if base.checked_rem(self.layout.align) != Some(0) {
             return Err(Error::Misaligned { base, align: self.layout.align });
         }
-        if base.checked_add(self.layout.memsz).is_none() {
-            return Err(Error::BeyondAddressSpace { base, memsz: self.layout.memsz, limit: u64::MAX });
+        let limit = match self.arch().class() {
+            Class::Elf32 => u64::from(u32::MAX),
+            Class::Elf64 => u64::MAX,
+        };
+        if base.checked_add(self.layout.memsz).is_none_or(|end| end > limit) {
+            return Err(Error::BeyondAddressSpace { base, memsz: self.layout.memsz, limit });
         }
         let mut image = self.layout.load(&self.bytes, &self.tables)?;
         for section in &self.tables.sections {
@@ -92,11 +96,12 @@ impl<'a> RelObject<'a> {
         let (Some(offset), Some(target)) = (*place, self.tables.sections.get(target)) else {
             return Ok(());
         };
-        if section.sh_type == SHT_REL {
-            return Err(Error::RelocationForm { section: self.section_name(section) });
+        let explicit = section.sh_type == SHT_RELA;
+        if explicit != reloc::has_addends(self.arch()) {
+            return Err(Error::RelocationForm { section: self.section_name(section), arch: self.arch() });
         }
         let table = self.tables.content(&self.bytes, section)?;
-        let table = RelocSection::parse(table, 0, table.len(), true, CTX)
+        let table = RelocSection::parse(table, 0, table.len(), explicit, self.tables.encoding)
             .map_err(|_| self.bad_link(section, "sh_size", section.sh_info))?;
         let target = Target { section: target, offset };
         table.iter().try_for_each(|relocation| self.apply(&relocation, &target, base, image))
@@ -134,13 +139,10 @@ impl<'a> RelObject<'a> {
         }
         // Within the content of a loaded section, hence within the image and address space.
         let offset = target.offset.saturating_add(relocation.r_offset);
-        let field = kind
-            .field(symbol, relocation.r_addend.unwrap_or(0), base.saturating_add(offset))
-            .map_err(|value| Error::RelocationOverflow {
-                kind: name,
-                value,
-                place: self.place(relocation, target),
-            })?;
+        let addend = relocation.r_addend.unwrap_or_else(|| addend(image, offset, kind.width()));
+        let field = kind.field(symbol, addend, base.saturating_add(offset)).map_err(|value| {
+            Error::RelocationOverflow { kind: name, value, place: self.place(relocation, target) }
+        })?;
         store(image, offset, field);
         Ok(())
     }
@@ -226,6 +228,15 @@ struct Target<'a> {
 enum Value {
     Absolute(u64),
     Offset(u64),
+}
+
+/// The addend in a field of an image, where its relocation has none.
+fn addend(image: &[u8], offset: u64, width: u64) -> i64 {
+    let field = usize::try_from(offset).ok().and_then(|offset| image.get(offset..)).unwrap_or_default();
+    match width {
+        4 => field.first_chunk().copied().map_or(0, |word| i64::from(i32::from_le_bytes(word))),
+        _ => 0,
+    }
 }
 
 /// Stores a relocated field at an offset of the image.

@@ -6,13 +6,17 @@
 use kdump_elf::Arch;
 use kdump_segments::purgatory::{BackupCopy, Entry, Handover, MismatchAction};
 
-use crate::{Error, LinkedImage, arm64, digest, regions, x86_64};
+use crate::{Error, LinkedImage, arm64, digest, i386, regions, x86_64};
 
 /// Writes all of the hand-over.
 pub(crate) fn apply(image: &mut LinkedImage, arch: Arch, handover: &Handover<'_>) -> Result<(), Error> {
     match handover.entry {
         entry @ (Entry::X86Bits64 { .. } | Entry::X86Bits32 { .. }) if arch == Arch::X86_64 => {
             x86_64::enter(image, entry)?;
+        }
+        entry if arch == Arch::I386 => {
+            i386::enter(image, entry)?;
+            i386::check_reach(handover)?;
         }
         entry @ Entry::Arm64 { .. } if arch == Arch::Arm64 => {
             arm64::enter(image, entry)?;
@@ -33,7 +37,7 @@ pub(crate) fn apply(image: &mut LinkedImage, arch: Arch, handover: &Handover<'_>
             arm64::serial(image, handover.serial)
         }
         _ if !handover.caches => Err(Error::Unsupported { what: "a digest with the caches off", arch }),
-        _ => x86_64::serial(image, handover.serial),
+        _ => x86_64::serial(image, arch, handover.serial),
     }
 }
 

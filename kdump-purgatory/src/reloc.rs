@@ -2,7 +2,7 @@
 
 use kdump_elf::Arch;
 
-use crate::{arm64, x86_64};
+use crate::{arm64, i386, x86_64};
 
 /// What a relocation stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub(crate) enum Field {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     X86_64(x86_64::reloc::Kind),
+    I386(i386::reloc::Kind),
     Arm64(arm64::reloc::Kind),
 }
 
@@ -28,6 +29,7 @@ impl Kind {
     /// The type with this number, if it is one of ours.
     pub(crate) fn from_number(arch: Arch, number: u32) -> Option<Self> {
         match arch {
+            Arch::I386 => i386::reloc::Kind::from_number(number).map(Self::I386),
             Arch::Arm64 => arm64::reloc::Kind::from_number(number).map(Self::Arm64),
             _ => x86_64::reloc::Kind::from_number(number).map(Self::X86_64),
         }
@@ -37,6 +39,7 @@ impl Kind {
     pub(crate) fn width(self) -> u64 {
         match self {
             Self::X86_64(kind) => kind.width(),
+            Self::I386(kind) => kind.width(),
             Self::Arm64(kind) => kind.width(),
         }
     }
@@ -48,6 +51,7 @@ impl Kind {
     pub(crate) fn field(self, symbol: u64, addend: i64, place: u64) -> Result<Field, i128> {
         match self {
             Self::X86_64(kind) => kind.field(symbol, addend, place),
+            Self::I386(kind) => kind.field(symbol, addend, place),
             Self::Arm64(kind) => kind.field(symbol, addend, place),
         }
     }
@@ -56,9 +60,15 @@ impl Kind {
 /// The name of a relocation type.
 pub(crate) fn name(arch: Arch, number: u32) -> &'static str {
     match arch {
+        Arch::I386 => i386::reloc::name(number),
         Arch::Arm64 => arm64::reloc::name(number),
         _ => x86_64::reloc::name(number),
     }
+}
+
+/// Whether relocations have addends (`SHT_RELA`), which otherwise lie in the fields.
+pub(crate) fn has_addends(arch: Arch) -> bool {
+    arch != Arch::I386
 }
 
 /// A field that holds a signed 32-bit value.

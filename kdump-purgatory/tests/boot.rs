@@ -1,5 +1,5 @@
-//! Runs the shipped object in ring 0 of an emulated machine which is in the state a kexec leaves:
-//! SSE off, descriptor tables empty. What it does is seen on the serial line, and by two small
+//! Runs the shipped objects of x86 in ring 0 of an emulated machine which is in the state a kexec
+//! leaves: SSE off, descriptor tables empty. What it does is seen on the serial line, and by two small
 //! kernels that report how they were entered.
 //!
 //! The emulated machine has no SHA instructions; those run in `run.rs`, on this processor.
@@ -36,7 +36,6 @@ unsafe extern "C" {
     static harness_kernel32: u8;
 }
 
-const EMULATOR: &str = "qemu-system-x86_64";
 const IMAGE: u64 = 0x10_0000;
 const PARAMETERS: usize = 0x2000;
 const PURGATORY: usize = 0x4000;
@@ -49,6 +48,7 @@ const BOOT_PARAMS: u32 = 0x9_0120;
 /// What one run is about.
 struct Case {
     name: &'static str,
+    arch: Arch,
     base: u64,
     bits32: bool,
     damage: bool,
@@ -59,6 +59,7 @@ struct Case {
 
 const CASE: Case = Case {
     name: "",
+    arch: Arch::X86_64,
     base: LOW,
     bits32: false,
     damage: false,
@@ -66,6 +67,9 @@ const CASE: Case = Case {
     serial: true,
     sha: false,
 };
+
+/// The purgatory of i386, which is entered without paging and enters only 32-bit kernels.
+const I386: Case = Case { arch: Arch::I386, bits32: true, ..CASE };
 
 /// Where a label of the harness is in the emulated machine.
 fn address(label: *const u8) -> u64 {
@@ -99,12 +103,13 @@ fn image(case: &Case) -> Vec<u8> {
         caches: true,
         on_mismatch: case.on_mismatch,
     };
-    let purgatory = ObjectPurgatory::builtin(Arch::X86_64).expect("built in");
+    let purgatory = ObjectPurgatory::builtin(case.arch).expect("built in");
     let linked = purgatory.link(case.base, &handover).expect("links");
 
     let mut image = vec![0; DATA + DATA_LEN];
     image[..harness.len()].copy_from_slice(harness);
-    let parameters = [IMAGE + PURGATORY as u64, case.base, linked.bytes.len() as u64, linked.entry];
+    let plain = u64::from(case.arch == Arch::I386);
+    let parameters = [IMAGE + PURGATORY as u64, case.base, linked.bytes.len() as u64, linked.entry, plain];
     for (at, value) in (PARAMETERS..).step_by(8).zip(parameters) {
         image[at..at + 8].copy_from_slice(&value.to_le_bytes());
     }
@@ -129,13 +134,21 @@ enum End {
 
 /// Runs the emulator until it ends or says nothing more.
 fn run(case: &Case) -> Option<(String, End)> {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("boot-{}.bin", case.name));
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!(
+        "boot-{}-{}.bin",
+        case.arch.name(),
+        case.name
+    ));
     std::fs::write(&path, image(case)).expect("written");
     // Above 3 GiB this machine's memory goes on at 4 GiB. It is taken only where touched.
     let memory = if case.base < 1 << 32 { "64M" } else { "4608M" };
-    let mut command = Command::new(EMULATOR);
+    let (emulator, cpu) = match case.arch {
+        Arch::I386 => ("qemu-system-i386", "pentium"),
+        _ => ("qemu-system-x86_64", "max,sha-ni=off"),
+    };
+    let mut command = Command::new(emulator);
     command
-        .args(["-accel", "tcg", "-cpu", "max,sha-ni=off", "-m", memory, "-nographic", "-no-reboot"])
+        .args(["-accel", "tcg", "-cpu", cpu, "-m", memory, "-nographic", "-no-reboot"])
         .args(["-nodefaults", "-serial", "mon:stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"])
         .arg("-kernel")
         .arg(&path)
@@ -144,7 +157,7 @@ fn run(case: &Case) -> Option<(String, End)> {
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
-            common::not_tested(&format!("{EMULATOR}: {error}"));
+            common::not_tested(&format!("{emulator}: {error}"));
             return None;
         }
     };
@@ -167,15 +180,15 @@ fn report(said: &str, letter: char) -> Vec<u64> {
     line.split_whitespace().skip(1).map(|v| u64::from_str_radix(v, 16).expect("hex")).collect()
 }
 
-fn stack_end(base: u64) -> u64 {
-    let purgatory = ObjectPurgatory::builtin(Arch::X86_64).expect("built in");
+fn stack_end(arch: Arch, base: u64) -> u64 {
+    let purgatory = ObjectPurgatory::builtin(arch).expect("built in");
     purgatory.object().link(base).expect("links").address("stack_end").expect("there")
 }
 
 /// rsi rsp rbx rbp rdi cr0 cr4 cs ds, low memory differs
 fn check_64(said: &str, base: u64) {
     let report = report(said, 'L');
-    assert_eq!(report[..5], [u64::from(BOOT_PARAMS), stack_end(base), 0, 0, 0], "{said}");
+    assert_eq!(report[..5], [u64::from(BOOT_PARAMS), stack_end(Arch::X86_64, base), 0, 0, 0], "{said}");
     assert_eq!(report[5] & 0x8000_000d, 0x8000_000d, "CR0 as before: {said}");
     assert_eq!(report[6..], [0x20, 0x10, 0x18, 0], "CR4 as before, selectors, backup copy: {said}");
 }
@@ -200,31 +213,42 @@ fn says_nothing_without_a_serial_port() {
 
 #[test]
 fn enters_a_32_bit_kernel() {
-    let Some((said, end)) = run(&Case { name: "bits32", bits32: true, ..CASE }) else { return };
-    assert_eq!(end, End::Kernel);
-    // ds cs efer cr4 cr0 esi ebx edi ebp: not long mode, no paging.
-    let report = report(&said, 'P');
-    assert_eq!(report[..2], [0x18, 0x10], "{said}");
-    assert_eq!((report[2] & 0x500, report[3]), (0, 0), "EFER.LME, EFER.LMA, CR4: {said}");
-    assert_eq!(report[4] & 0x8000_0001, 1, "CR0.PG, CR0.PE: {said}");
-    assert_eq!(report[5..], [u64::from(BOOT_PARAMS), 0, 0, 0], "{said}");
+    for case in [Case { bits32: true, ..CASE }, I386] {
+        let Some((said, end)) = run(&Case { name: "bits32", ..case }) else { return };
+        assert_eq!(end, End::Kernel);
+        assert!(said.contains("purgatory: digest matches\n"), "{said}");
+        // ds cs efer cr4 cr0 esi ebx edi ebp esp, low memory differs: not long mode, no paging.
+        let report = report(&said, 'P');
+        assert_eq!(report[..2], [0x18, 0x10], "{said}");
+        assert_eq!((report[2] & 0x500, report[3]), (0, 0), "EFER.LME, EFER.LMA, CR4: {said}");
+        assert_eq!(report[4] & 0x8000_0001, 1, "CR0.PG, CR0.PE: {said}");
+        assert_eq!(report[5..9], [u64::from(BOOT_PARAMS), 0, 0, 0], "{said}");
+        assert_eq!(report[9..], [stack_end(case.arch, LOW), 0], "{said}");
+    }
 }
 
 #[test]
 fn halts_on_a_changed_byte_and_stays_halted_on_an_nmi() {
-    let Some((said, end)) = run(&Case { name: "halt", damage: true, ..CASE }) else { return };
-    assert_eq!(end, End::Stopped);
-    let line = said.lines().find(|line| line.contains("purgatory: digest mismatch")).expect("said");
-    let digests: Vec<_> = line.split(|c: char| !c.is_ascii_hexdigit()).filter(|w| w.len() == 64).collect();
-    assert!(digests.len() == 2 && digests[0] != digests[1] && line.ends_with("; halted"), "{line}");
+    for case in [CASE, I386] {
+        let Some((said, end)) = run(&Case { name: "halt", damage: true, ..case }) else { return };
+        assert_eq!(end, End::Stopped);
+        let line = said.lines().find(|line| line.contains("purgatory: digest mismatch")).expect("said");
+        let digests: Vec<_> =
+            line.split(|c: char| !c.is_ascii_hexdigit()).filter(|w| w.len() == 64).collect();
+        assert!(digests.len() == 2 && digests[0] != digests[1] && line.ends_with("; halted"), "{line}");
+    }
 }
 
 #[test]
 fn resets_on_a_changed_byte() {
     let on_mismatch = MismatchAction::Reset;
-    let Some((said, end)) = run(&Case { name: "reset", damage: true, on_mismatch, ..CASE }) else { return };
-    assert_eq!(end, End::Reset);
-    assert!(said.contains("; resetting\n"), "{said}");
+    for case in [CASE, I386] {
+        let Some((said, end)) = run(&Case { name: "reset", damage: true, on_mismatch, ..case }) else {
+            return;
+        };
+        assert_eq!(end, End::Reset);
+        assert!(said.contains("; resetting\n"), "{said}");
+    }
 }
 
 #[test]
@@ -236,6 +260,10 @@ fn continues_on_a_changed_byte() {
     assert_eq!(end, End::Kernel);
     assert!(said.contains("; continuing\n"), "{said}");
     check_64(&said, LOW);
+    let Some((said, end)) = run(&Case { name: "continue", damage: true, on_mismatch, ..I386 }) else {
+        return;
+    };
+    assert!(end == End::Kernel && said.contains("; continuing\n"), "{said}");
 }
 
 /// The machine has no SHA instructions and no table of exceptions: told otherwise, it resets. So

@@ -3,7 +3,7 @@
 # Never run here: the bytes between harness_start and harness_end become a multiboot image
 # (Multiboot 0.6.96) for an emulator, loaded at 1 MiB. Addresses are therefore written as 1 MiB
 # plus a distance, and data follows at fixed places: parameters 0x102000 {source, destination,
-# length, entry}, page tables 0x400000, stack below 0x500000.
+# length, entry, whether to enter without paging}, page tables 0x400000, stack below 0x500000.
 
     .pushsection .rodata.harness, "a", @progbits
     .set BASE, 0x100000
@@ -23,7 +23,36 @@ start32:
     cli
     cld
     movl $STACK, %esp
+    .set NOTHING_AT, BASE + (nothing - harness_start)
+    cmpl $0, PARAMETERS + 32
+    je long_mode
 
+    # As a kexec leaves i386: paging off, CR4 zero. Again CR0.EM and CR0.TS make exceptions of the
+    # instructions of SSE and of the floating-point unit.
+    movl %cr0, %eax
+    orl $0xd, %eax
+    movl %eax, %cr0
+    xorl %eax, %eax
+    movl %eax, %cr4
+    movl PARAMETERS + 0, %esi
+    movl PARAMETERS + 8, %edi
+    movl PARAMETERS + 16, %ecx
+    rep movsb
+    movl PARAMETERS + 24, %eax
+    movl %eax, STACK - 8
+    lgdt NOTHING_AT
+    lidt NOTHING_AT
+    movl $(STACK - 4), %esp
+    xorl %eax, %eax
+    xorl %ebx, %ebx
+    xorl %ecx, %ecx
+    xorl %edx, %edx
+    xorl %esi, %esi
+    xorl %edi, %edi
+    xorl %ebp, %ebp
+    jmp *(STACK - 8)
+
+long_mode:
     # 8 GiB identity mapped by 2 MiB pages: one level 4, one level 3, eight level 2 tables.
     movl $TABLES, %edi
     xorl %eax, %eax
@@ -73,7 +102,6 @@ start64:
     movq 16(%rbp), %rcx
     rep movsb
     movq 24(%rbp), %rax
-    .set NOTHING_AT, BASE + (nothing - harness_start)
     lgdt NOTHING_AT
     lidt NOTHING_AT
     movl $(STACK - 8), %esp
@@ -162,6 +190,9 @@ finish:
     .code32
     .globl harness_kernel32
 harness_kernel32:
+    movl %esp, PARAMETERS
+    movl $(STACK - 0x100), %esp
+    pushl PARAMETERS
     pushl %ebp
     pushl %edi
     pushl %ebx
@@ -181,11 +212,18 @@ harness_kernel32:
     call put32
     movb $'P', %al
     call put32
-    movl $9, %edi
+    movl $10, %edi
 1:  popl %ebx
     call hex32
     decl %edi
     jnz 1b
+    movl $0x1000, %esi
+    movl $0x1001000, %edi
+    movl $0x9e000, %ecx
+    repe cmpsb
+    setne %bl
+    movzbl %bl, %ebx
+    call hex32
     movb $'\n', %al
     call put32
     movl $0x10, %eax

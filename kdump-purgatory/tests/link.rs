@@ -12,6 +12,7 @@
 mod common;
 
 use common::{LOCAL, Object, PROGBITS, REL, RELA, Random, SYMTAB, Section};
+use kdump_elf::Arch;
 use kdump_purgatory::{Error, LinkedImage, Place, RelObject};
 
 const BASE: u64 = 0x1_2345_6000;
@@ -210,7 +211,7 @@ fn relocation_tables_of_the_wrong_kind() {
         object.push(Section { kind, alloc: false, info, ..Object::default().clone_section(".r") });
         link(&object, BASE).expect_err("refused")
     };
-    assert_eq!(table(REL, 1), Error::RelocationForm { section: ".r".to_owned() });
+    assert_eq!(table(REL, 1), Error::RelocationForm { section: ".r".to_owned(), arch: Arch::X86_64 });
     assert_eq!(
         table(RELA, 1000),
         Error::SectionLink { section: ".r".to_owned(), field: "sh_info", value: 1000 }
@@ -280,8 +281,15 @@ fn other_files_are_refused_by_the_field() {
     assert_eq!(RelObject::parse(&b"#!/bin/sh"[..]).expect_err("text"), Error::NotElf { len: 9 });
     let good = object().build();
     assert_eq!(RelObject::parse(&good[..40]).expect_err("cut"), Error::NotElf { len: 40 });
+    // An object of the other class is taken for one of its usual machine.
+    let mut narrow = good.clone();
+    narrow[4] = 1;
+    assert_eq!(
+        RelObject::parse(narrow).expect_err("ELF32"),
+        Error::Header { field: "e_machine", value: 62, expected: 3 }
+    );
     for (at, value, field, expected) in [
-        (4, 1, "EI_CLASS", 2),
+        (4, 3, "EI_CLASS", 2),
         (5, 2, "EI_DATA", 1),
         (16, 2, "e_type", 1),
         (18, 3, "e_machine", 62),

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use kdump_elf::{Class, Encoding, HeaderLayout, PF_RWX, PN_XNUM, PT_LOAD, PT_NOTE, Phdr, PhysRange};
 
 use crate::room;
-use crate::{Error, Machine, MemoryKind, RangeSet};
+use crate::{Error, Machine, MemoryKind, RangeSet, TextMapping};
 
 /// What messages call the parts of the header.
 const PHDRS: &str = "program headers";
@@ -41,8 +41,9 @@ pub struct ElfCoreHeader {
 
 impl ElfCoreHeader {
     /// Describes the memory of `machine`: a PT_NOTE per CPU in order, the VMCOREINFO note, a
-    /// PT_LOAD for the kernel image where its mapping is known, and a PT_LOAD per range of RAM,
-    /// ascending, without crash regions, graphics apertures and CMA memory.
+    /// PT_LOAD for the kernel image where its mapping is known and not that of the direct map, and a PT_LOAD per range of RAM,
+    /// ascending, without crash regions, graphics apertures and CMA memory. A range that the direct map
+    /// ends in is two, and what lies behind that end has a `p_vaddr` of all ones.
     ///
     /// What could not be described is said in `notes`.
     ///
@@ -71,8 +72,13 @@ impl ElfCoreHeader {
                 "the direct map is unknown: p_vaddr of the RAM PT_LOADs is all ones, readers must use p_paddr",
             ));
         }
-        let vaddr = |paddr: u64| base.map_or(encoding.word_max(), |base| base.wrapping_add(paddr));
-        let ram = ram_ranges(machine, low)?.map(|range| ram_phdr(range, vaddr(range.start()), low));
+        let end = machine.kernel.direct_map_end.as_ref().map(|end| end.value);
+        let vaddr = |paddr: u64| {
+            let base = base.filter(|_| end.is_none_or(|end| paddr < end));
+            base.map_or(encoding.word_max(), |base| base.wrapping_add(paddr))
+        };
+        let ranges = ram_ranges(machine, low)?.flat_map(|range| split(range, end));
+        let ram = ranges.map(|range| ram_phdr(range, vaddr(range.start()), low));
         room::extend(&mut phdrs, PHDRS, ram)?;
         let layout = phdr_count(&phdrs).and_then(|count| {
             HeaderLayout::elfcorehdr(encoding, machine.arch.e_machine(), count).map_err(Error::from)
@@ -80,6 +86,16 @@ impl ElfCoreHeader {
         let header = Self { layout, encoding, phdrs };
         header.check_class()?;
         Ok(header)
+    }
+
+    /// The narrowest class of the architecture of `machine` that holds every address of its RAM.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn class_for(machine: &Machine) -> Result<Class, Error> {
+        let last = machine.ram()?.iter().map(|range| range.end()).max().unwrap_or(0);
+        let narrow = machine.arch.class() == Class::Elf32 && last <= u64::from(u32::MAX);
+        Ok(if narrow { Class::Elf32 } else { Class::Elf64 })
     }
 
     /// How numbers are stored.
@@ -157,6 +173,14 @@ pub(crate) fn ram_ranges(
     }))
 }
 
+/// What lies before `at`, and what from there on.
+fn split(range: PhysRange, at: Option<u64>) -> impl Iterator<Item = PhysRange> {
+    let at = at.unwrap_or(u64::MAX);
+    let before = PhysRange::from_half_open(range.start(), range.end().min(at)).ok();
+    let behind = PhysRange::from_half_open(range.start().max(at), range.end()).ok();
+    before.into_iter().chain(behind)
+}
+
 /// The RAM below 1 MiB.
 pub(crate) fn low_ram(machine: &Machine) -> Result<RangeSet, Error> {
     let ranges = machine.memory.of_kind(MemoryKind::Ram).take_while(|range| range.start() < LOW_MEMORY_END);
@@ -182,12 +206,28 @@ fn note_phdr(paddr: u64, size: u64) -> Phdr {
     }
 }
 
+/// The mapping of the kernel image, where it is not that of the direct map: on i386 a PT_LOAD for it
+/// would say, and dump, what one of RAM does.
+pub(crate) fn image_of_its_own(machine: &Machine) -> Option<TextMapping> {
+    let image = machine.kernel.text.as_ref()?.value;
+    let base = machine.kernel.direct_map_base.as_ref().map(|base| base.value);
+    let end = machine.kernel.direct_map_end.as_ref().map_or(u64::MAX, |end| end.value);
+    let mapped = image.paddr.saturating_add(image.size) <= end;
+    let same = base.is_some_and(|base| mapped && base.wrapping_add(image.paddr) == image.vaddr);
+    (!same).then_some(image)
+}
+
 fn text_phdr(machine: &Machine, notes: &mut Vec<String>) -> Option<Phdr> {
-    let Some(text) = machine.kernel.text.as_ref() else {
+    if machine.kernel.text.is_none() {
         notes.push(String::from("the mapping of the kernel image is unknown: its PT_LOAD is left out"));
         return None;
+    }
+    let Some(mapping) = image_of_its_own(machine) else {
+        notes.push(String::from(
+            "the kernel image has its addresses in the direct map: it has no PT_LOAD of its own",
+        ));
+        return None;
     };
-    let mapping = text.value;
     Some(Phdr {
         p_type: PT_LOAD,
         p_flags: PF_RWX,

@@ -7,7 +7,7 @@ mod direct_map;
 mod inputs;
 mod text;
 
-pub(crate) use direct_map::find_direct_map;
+pub(crate) use direct_map::{find_direct_map, find_direct_map_end};
 pub(crate) use inputs::LayoutInputs;
 pub(crate) use text::find_text;
 
@@ -101,4 +101,7 @@ pub struct KernelLayout {
     /// Virtual address at which physical address 0 appears in the direct map; the virtual
     /// address of any RAM is this plus its physical address, modulo 2^64.
     pub direct_map_base: Option<Sourced<u64>>,
+    /// The first physical address behind the direct map; `None` where it has all RAM. RAM from here on
+    /// has no virtual address of its own (highmem of i386).
+    pub direct_map_end: Option<Sourced<u64>>,
 }

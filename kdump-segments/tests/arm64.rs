@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use kdump_elf::{Arch, PT_LOAD, PhysRange};
+use kdump_elf::{Arch, Class, PT_LOAD, PhysRange};
 use kdump_segments::elfcorehdr::ElfCoreHeader;
 use kdump_segments::image::{Image, unpack};
 use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs, PlanOptions};
@@ -348,7 +348,7 @@ fn images_that_cannot_be_are_refused_by_name() {
     conflict(&image(0, 1 << 20, 1), &arm64_options(), "byte order");
     conflict(&debian(), &arm64_options().entry_32bit(true), "32-bit entry");
     conflict(&debian(), &options(BackupPolicy::Always), "backup");
-    conflict(&debian(), &arm64_options().elf32(true), "ELF32");
+    conflict(&debian(), &arm64_options().elf_class(Some(Class::Elf32)), "ELF32");
     conflict(&image(0, 1 << 30, 0), &arm64_options(), "no room for kernel");
     machine.page_size = 0x1_0000;
     let error = plan(&machine, &image(0x8000, 1 << 20, 0), &arm64_options()).unwrap_err().to_string();
@@ -431,7 +431,7 @@ fn text_header_is_refused(paddr: u64, size: u64) {
     let header = ElfCoreHeader::new(
         &broken,
         kdump_segments::elfcorehdr::LowMemory::AsIs,
-        kdump_elf::Class::Elf64,
+        Class::Elf64,
         &mut Vec::new(),
     )
     .unwrap();

@@ -44,6 +44,7 @@ const STEPS: &[Step] = &[
     step("rust-kernel", Lane::Guests, || rust_kernel::run(&[])),
     step("crash 6.1", Lane::Guests, || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
     step("crash arm64 6.1", Lane::Guests, || crash::run(&["--arch".to_owned(), "arm64".to_owned()])),
+    step("crash i386-pae 6.1", Lane::Guests, crash_i386),
     step("crash 6.1 by kdump-tools", Lane::Guests, || crash::run(&["--kdump-tools".to_owned()])),
     step("preflight-soak 6.1", Lane::Guests, preflight_soak),
     step("load-matrix 6.1", Lane::Guests, || crash::load_matrix(&["--kernel".to_owned(), "6.1".to_owned()])),
@@ -56,6 +57,11 @@ const STEPS: &[Step] = &[
     behind("fuzz 3", Lane::Any, &["fuzz build"], || fuzz::part(2, FUZZ_PARTS, FUZZ_SECONDS)),
     behind("fuzz 4", Lane::Any, &["fuzz build"], || fuzz::part(3, FUZZ_PARTS, FUZZ_SECONDS)),
 ];
+
+/// With the first 640 KiB read back from their copy.
+fn crash_i386() -> Result {
+    crash::run(&["--arch".to_owned(), "i386-pae".to_owned(), "--backup".to_owned()])
+}
 
 const fn alone(name: &'static str, lane: Lane, run: fn() -> Result) -> Step {
     behind(name, lane, &[], run)

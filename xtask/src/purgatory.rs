@@ -29,7 +29,7 @@ struct Build {
     instructions: fn(&Path) -> Result<(), String>,
 }
 
-const BUILDS: [Build; 2] = [
+const BUILDS: [Build; 3] = [
     // Compiled code uses SSE, which the entry code switches on: sha2 reaches the SHA instructions
     // through SSE registers, and the soft-float target `x86_64-unknown-none` cannot compile that
     // (LLVM: "Do not know how to split the result of this operator"). Position-independent, so that
@@ -40,7 +40,15 @@ const BUILDS: [Build; 2] = [
         target: "x86_64-unknown-linux-gnu",
         rustflags: &["-Crelocation-model=pie", "-Cno-redzone=yes", "-Cforce-unwind-tables=no"],
         rules: &object::X86_64,
-        instructions: instructions::check,
+        instructions: |object| instructions::check(object, &[]),
+    },
+    // The processor of this target has no vector registers, whose use nothing has switched on.
+    Build {
+        name: "i386",
+        target: "i586-unknown-linux-gnu",
+        rustflags: &["-Crelocation-model=static", "-Cforce-unwind-tables=no"],
+        rules: &object::I386,
+        instructions: |object| instructions::check(object, &instructions::REGISTERS_SWITCHED_OFF),
     },
     // This target aligns every access, which memory of type Device needs, and its static code forms
     // addresses relative to the page of the program counter.
@@ -52,6 +60,11 @@ const BUILDS: [Build; 2] = [
         instructions: |_| Ok(()),
     },
 ];
+
+/// The targets that are built for.
+pub(crate) fn targets() -> [&'static str; BUILDS.len()] {
+    BUILDS.map(|build| build.target)
+}
 
 /// Symbols that pull the program out of the archive the compiler makes.
 const ROOTS: &[&str] = &["purgatory_start", "purgatory_digest"];
@@ -126,7 +139,7 @@ impl Toolchain {
         let host = value(&version, "host", ':').ok_or("rustc -Vv names no host")?;
         let sysroot = PathBuf::from(rustc(&["--print", "sysroot"])?.trim());
         let linker = sysroot.join(format!("lib/rustlib/{host}/bin/rust-lld"));
-        for target in BUILDS.map(|build| build.target) {
+        for target in targets() {
             if !sysroot.join("lib/rustlib").join(target).is_dir() {
                 return Err(format!("target {target} is missing: rustup target add {target}"));
             }

@@ -5,7 +5,8 @@ use crate::args::Args;
 use crate::error::Result;
 use crate::progress::Clock;
 use crate::{
-    abi, bench, capi, consumers, crash, crash_note, formats, nostd, rust, rust_kernel, targets, tools,
+    abi, bench, capi, consumers, crash, crash_note, formats, nostd, purgatory, rust, rust_kernel, targets,
+    tools,
 };
 
 /// What tests of the crates compare with, or need to run at all.
@@ -20,8 +21,10 @@ const TEST_NEEDS: &[Need] = &[
     Need { what: "/usr/lib/x86_64-linux-gnu/libsnappy.so.1", package: "libsnappy1v5" },
     Need { what: "/usr/lib/x86_64-linux-gnu/libzstd.so.1", package: "libzstd1" },
     Need { what: "objdump", package: "binutils" },
-    // The arm64 purgatory runs, and the device tree of a plan is read by another program.
+    // The purgatories of i386 and arm64 run, and the device tree of a plan is read by another program.
     Need { what: "qemu-aarch64-static", package: "qemu-user-static" },
+    Need { what: "qemu-i386-static", package: "qemu-user-static" },
+    Need { what: "qemu-system-i386", package: "qemu-system-x86" },
     Need { what: "qemu-system-aarch64", package: "qemu-system-arm" },
     Need { what: "aarch64-linux-gnu-strip", package: "binutils-aarch64-linux-gnu" },
     Need { what: "dtc", package: "device-tree-compiler" },
@@ -40,6 +43,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     rust::ensure_components(None, &["clippy", "rustfmt"])?;
     rust::ensure_targets(nostd::TARGETS)?;
     rust::ensure_targets(crash_note::TARGETS)?;
+    rust::ensure_targets(&purgatory::targets())?;
     rust::ensure_targets(crash::GUEST_TARGETS)?;
     targets::prepare()?;
     rust::nightly()?;

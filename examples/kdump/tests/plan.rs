@@ -179,6 +179,47 @@ fn status_says_what_to_do() {
     assert!(document["advice"][0].as_str().unwrap().contains("kdump load"));
 }
 
+/// A recorded i386 machine is planned for on any host, with the purgatory that is built in.
+#[test]
+fn an_i386_machine_is_planned_for() {
+    let dir = scratch("i386");
+    let mut image = bzimage::bzimage();
+    image[0x236] = 0;
+    let (narrow, wide) = (dir.join("686"), kernel(&dir));
+    fs::write(&narrow, &image).unwrap();
+    let root = machine("i386-1g-61");
+    let plan = |kernel: &Path, more: &[&str]| {
+        let mut args = vec!["plan", "--root", root.to_str().unwrap(), "--arch", "i386", "--seed", SEED];
+        args.extend(["--kernel", kernel.to_str().unwrap(), "--purgatory-serial", "0x3f8", "--json"]);
+        args.extend(more);
+        kdump(&args)
+    };
+    let document = json(&plan(&narrow, &["--backup", "always"]));
+    assert_eq!((&document["arch"], &document["flags"]), (&"i386".into(), &"0x30001".into()));
+    assert_eq!(document["elfcorehdr"]["class"], 32);
+    let phdrs = document["elfcorehdr"]["phdrs"].as_array().unwrap();
+    let low = phdrs.iter().find(|phdr| phdr["paddr"] == "0x1000").unwrap();
+    assert_eq!(low["offset"], document["backup"]["destination"]);
+    assert_eq!(phdrs.last().unwrap()["vaddr"], "0xffffffff", "highmem");
+    for finding in document["preflight"].as_array().unwrap() {
+        assert_ne!(finding["verdict"], "fail", "{finding}");
+    }
+    let document = json(&plan(&narrow, &["--elf64"]));
+    assert_eq!((&document["elfcorehdr"]["class"], &document["backup"]), (&64.into(), &Value::Null));
+    assert_eq!(
+        document["elfcorehdr"]["phdrs"].as_array().unwrap().last().unwrap()["vaddr"],
+        "0xffffffffffffffff"
+    );
+    for (kernel, more, status, said) in [
+        (&wide, &[][..], 1, "whose kernels refuse the core header of an i386 kernel"),
+        (&narrow, &["--elf32", "--elf64"], 2, "cannot be used with"),
+    ] {
+        let output = plan(kernel, more);
+        assert_eq!(output.status.code(), Some(status));
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+    }
+}
+
 /// A recorded arm64 machine is planned for on any host, with an Image as it is or by gzip, and with the
 /// purgatory that is built in.
 #[test]

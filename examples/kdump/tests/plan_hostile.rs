@@ -533,6 +533,7 @@ fn a_file_load_takes_no_plan_options() {
         &["--mem-max", "1G"],
         &["--hotplug"],
         &["--elf32"],
+        &["--elf64"],
         &["--no-efi"],
         &["--entry-32bit"],
         &["--purgatory", "x"],

@@ -20,9 +20,9 @@ macro_rules! symbols {
     )*};
 }
 
-/// The address of one of the symbols, formed relative to RIP (PC). Compiled code would fetch the
-/// address of an exported variable from a global offset table, which no loader of a purgatory
-/// builds.
+/// The address of one of the symbols, formed relative to RIP (PC), on i386 as it is linked. Compiled
+/// code would fetch the address of an exported variable from a global offset table, which no loader of
+/// a purgatory builds.
 macro_rules! address {
     ($name:ident) => {{
         let address: usize;
@@ -41,6 +41,16 @@ macro_rules! address {
         unsafe {
             core::arch::asm!(
                 "lea {}, [rip + {}]",
+                out(reg) address,
+                sym $name,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        // SAFETY: computes an address.
+        #[cfg(target_arch = "x86")]
+        unsafe {
+            core::arch::asm!(
+                "mov {}, offset {}",
                 out(reg) address,
                 sym $name,
                 options(pure, nomem, nostack, preserves_flags),
@@ -65,6 +75,7 @@ macro_rules! read {
 }
 
 #[cfg_attr(target_arch = "aarch64", path = "arm64/handover.rs")]
+#[cfg_attr(target_arch = "x86", path = "i386/handover.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "x86_64/handover.rs")]
 mod arch;
 
@@ -80,7 +91,8 @@ symbols! {
     /// Not 0: hash nothing.
     "skip_checks" SKIP_CHECKS: u32 = 0;
     /// Not 0: every CPU has the SHA instructions, and SSSE3 and SSE4.1 with them. A loader that
-    /// does not know this symbol leaves the portable code, which runs everywhere.
+    /// does not know this symbol leaves the portable code, which runs everywhere, and is all there is
+    /// on i386.
     "sha_instructions" SHA_INSTRUCTIONS: u32 = 0;
     /// 0 halt, 1 reset, 2 continue; anything else halts.
     "mismatch_action" MISMATCH_ACTION: u32 = 0;

@@ -7,14 +7,15 @@
 #![no_std]
 
 #[cfg_attr(target_arch = "aarch64", path = "arm64/caches.rs")]
-#[cfg_attr(target_arch = "x86_64", path = "x86_64/caches.rs")]
+#[cfg_attr(any(target_arch = "x86", target_arch = "x86_64"), path = "x86/caches.rs")]
 mod caches;
 #[cfg_attr(target_arch = "aarch64", path = "arm64/cpu.rs")]
-#[cfg_attr(target_arch = "x86_64", path = "x86_64/cpu.rs")]
+#[cfg_attr(any(target_arch = "x86", target_arch = "x86_64"), path = "x86/cpu.rs")]
 mod cpu;
 mod digest;
 mod handover;
 #[cfg_attr(target_arch = "aarch64", path = "arm64/mem.rs")]
+#[cfg_attr(target_arch = "x86", path = "i386/mem.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "x86_64/mem.rs")]
 mod mem;
 mod serial;
@@ -23,7 +24,7 @@ mod sha256;
 #[path = "arm64/tables.rs"]
 mod tables;
 #[cfg_attr(target_arch = "aarch64", path = "arm64/uart.rs")]
-#[cfg_attr(target_arch = "x86_64", path = "x86_64/uart.rs")]
+#[cfg_attr(any(target_arch = "x86", target_arch = "x86_64"), path = "x86/uart.rs")]
 mod uart;
 
 use core::arch::global_asm;
@@ -34,6 +35,8 @@ use serial::Console;
 
 #[cfg(target_arch = "x86_64")]
 global_asm!(include_str!("x86_64/entry.s"));
+#[cfg(target_arch = "x86")]
+global_asm!(include_str!("i386/entry.s"));
 #[cfg(target_arch = "aarch64")]
 global_asm!(include_str!("arm64/entry.s"));
 

@@ -1,4 +1,4 @@
-//! The serial port the purgatory of x86_64 writes to.
+//! The serial port the purgatories of x86 write to.
 
 use kdump_elf::Arch;
 use kdump_segments::purgatory::{Serial, SerialPort};
@@ -10,15 +10,15 @@ use crate::{Error, LinkedImage};
 const BAUD_MAX: u32 = 115_200;
 
 /// Writes where to say what happens; the program only knows ports behind I/O instructions.
-pub(crate) fn serial(image: &mut LinkedImage, port: Option<Serial>) -> Result<(), Error> {
+pub(crate) fn serial(image: &mut LinkedImage, arch: Arch, port: Option<Serial>) -> Result<(), Error> {
     set(image, "console_serial", &[u8::from(port.is_some())], port.is_some())?;
     let Some(Serial { port, baud }) = port else {
         return Ok(());
     };
     let base = match port {
         SerialPort::Port(base) => base,
-        SerialPort::Mmio(address) => return Err(Error::SerialPort { address, arch: Arch::X86_64 }),
-        _ => return Err(Error::Unsupported { what: "a serial port of this kind", arch: Arch::X86_64 }),
+        SerialPort::Mmio(address) => return Err(Error::SerialPort { address, arch }),
+        _ => return Err(Error::Unsupported { what: "a serial port of this kind", arch }),
     };
     if let Some(baud) = baud.filter(|baud| BAUD_MAX.checked_rem(*baud) != Some(0)) {
         return Err(Error::Baud { baud, limit: BAUD_MAX });

@@ -9,7 +9,7 @@ use kdump_elf::{Arch, align_down};
 use super::inputs::LayoutInputs;
 use super::text::X86_64_IMAGE_BASE;
 use super::{Source, Sourced};
-use crate::machine::Kcore;
+use crate::machine::{Kcore, KcoreLoad};
 
 /// Memory KASLR moves the direct map in steps of 1 GiB (arch/x86/mm/kaslr.c).
 const X86_64_STEP: u64 = 1 << 30;
@@ -61,6 +61,24 @@ fn from_kcore(inputs: &LayoutInputs<'_>, kcore: &Kcore) -> Result<Option<(u64, S
     Ok(lowest
         .filter(|&vaddr| arch == Arch::X86_64 && vaddr >> 63 == 1 && !is_image(vaddr))
         .map(|vaddr| (align_down(vaddr, X86_64_STEP), Source::KcoreLowest)))
+}
+
+/// Where the direct map ends, whose base is known: on i386 behind the stretch that /proc/kcore lists
+/// of it, or where the usual split of the addresses ends it.
+pub(crate) fn find_direct_map_end(inputs: &LayoutInputs<'_>, base: u64) -> Option<Sourced<u64>> {
+    /// 896 MiB: the last GiB of addresses without 128 MiB for vmalloc and fixed mappings
+    /// (Documentation/mm/highmem.rst).
+    const I386_USUAL: u64 = 0x3800_0000;
+    if inputs.arch != Arch::I386 {
+        return None;
+    }
+    let of_ram = |load: &&KcoreLoad| load.paddr.is_some_and(|paddr| load.vaddr.wrapping_sub(paddr) == base);
+    let loads = inputs.kcore.map_or(&[][..], |kcore| &kcore.loads);
+    let end = loads.iter().filter(of_ram).map(|load| load.end().wrapping_sub(base)).max();
+    Some(match end {
+        Some(end) => Sourced::new(align_down(end, inputs.page_size), Source::KcorePhdrs),
+        None => Sourced::new(I386_USUAL, Source::Architecture),
+    })
 }
 
 /// Behind the direct map of arm64, where image, modules and vmalloc area lie: the upper half of the

@@ -14,7 +14,7 @@ use super::regions::{crash_regions, find_cma, find_firmware_map};
 use super::remark::Remarks;
 use super::text_file::{bounded, parse_hex, parse_hex_file};
 use super::{CpuNote, EfiHandover, Kcore, KexecState, Machine, MachineFiles, Symbols, VmcoreinfoNote};
-use crate::kernel_layout::{LayoutInputs, find_direct_map, find_text};
+use crate::kernel_layout::{LayoutInputs, find_direct_map, find_direct_map_end, find_text};
 use crate::room;
 use crate::target::Target;
 use crate::target::x86::boot_params::BOOT_PARAMS_SIZE;
@@ -148,7 +148,8 @@ fn find_layout(
     let direct_map_base = find_direct_map(&inputs)
         .map_err(|reason| notes.add(KCORE, format!("the base of the direct map is unknown: {reason}")))
         .ok();
-    KernelLayout { text, direct_map_base }
+    let direct_map_end = direct_map_base.as_ref().and_then(|base| find_direct_map_end(&inputs, base.value));
+    KernelLayout { text, direct_map_base, direct_map_end }
 }
 
 /// Where the kernel was told to look, else what the firmware's table says.

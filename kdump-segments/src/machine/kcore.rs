@@ -61,9 +61,8 @@ impl Kcore {
             vmcoreinfo: None,
             notes: Vec::new(),
         };
-        // Old kernels leave p_paddr 0 everywhere.
-        let tells_paddr =
-            header.phdrs().any(|phdr| phdr.p_type == PT_LOAD && real_paddr(&phdr, encoding).is_some());
+        // Old kernels leave p_paddr 0 everywhere; newer ones tell at least what has none.
+        let tells_paddr = header.phdrs().any(|phdr| phdr.p_type == PT_LOAD && phdr.p_paddr != 0);
         for phdr in header.phdrs() {
             match phdr.p_type {
                 PT_LOAD => room::push(
@@ -112,11 +111,6 @@ impl Kcore {
         }
         Ok(())
     }
-}
-
-/// A physical address that can only have been set on purpose.
-fn real_paddr(phdr: &Phdr, encoding: Encoding) -> Option<u64> {
-    stated_paddr(phdr, encoding).filter(|&paddr| paddr != 0)
 }
 
 /// All ones means that there is no single physical address.

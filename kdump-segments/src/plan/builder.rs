@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use kdump_elf::{Class, PhysRange};
+use kdump_elf::PhysRange;
 
 use super::command_line;
 use super::need::{NeedFacts, capture_ram};
@@ -123,7 +123,10 @@ impl<'i, 'a> Builder<'i, 'a> {
         low: LowMemory,
         min_size: u64,
     ) -> Result<(ElfCoreHeader, PhysRange), Error> {
-        let class = if self.inputs.options.elf32 { Class::Elf32 } else { Class::Elf64 };
+        let class = match self.inputs.options.elf_class {
+            Some(class) => class,
+            None => ElfCoreHeader::class_for(self.inputs.machine)?,
+        };
         let header = ElfCoreHeader::new(self.inputs.machine, low, class, &mut self.notes)?;
         let mut size = header.size().max(min_size);
         if self.inputs.options.hotplug {
@@ -238,7 +241,7 @@ impl<'i, 'a> Builder<'i, 'a> {
         }
         self.notes.push(String::from(match machine.sha_instructions {
             true => "digest: with the SHA instructions, which every CPU has by proc/cpuinfo",
-            false => "digest: without SHA instructions, which proc/cpuinfo does not show for every CPU",
+            false => "digest: without SHA instructions: proc/cpuinfo does not show them for every CPU, or the purgatory has no use for them",
         }));
     }
 }

@@ -2,6 +2,8 @@
 
 use alloc::string::String;
 
+use kdump_elf::Class;
+
 use crate::purgatory::{MismatchAction, Serial};
 
 /// Whether low memory is saved to a backup region.
@@ -44,8 +46,9 @@ pub struct PlanOptions {
     pub mem_min: Option<u64>,
     /// Highest address to use, inclusive.
     pub mem_max: Option<u64>,
-    /// Write an ELF32 core header.
-    pub elf32: bool,
+    /// The class of the core header; without, the narrowest of the architecture that holds every
+    /// address.
+    pub elf_class: Option<Class>,
     /// Entropy for the capture kernel; the same seed gives the same plan, byte for byte.
     pub rng_seed: Option<[u8; 32]>,
     /// Where the purgatory says what happens.
@@ -69,7 +72,7 @@ impl PlanOptions {
         hotplug: false,
         mem_min: None,
         mem_max: None,
-        elf32: false,
+        elf_class: None,
         rng_seed: None,
         serial: None,
         on_mismatch: MismatchAction::Halt,
@@ -94,7 +97,7 @@ setters! {
         hotplug: bool,
         mem_min: Option<u64>,
         mem_max: Option<u64>,
-        elf32: bool,
+        elf_class: Option<Class>,
         rng_seed: Option<[u8; 32]>,
         serial: Option<Serial>,
         on_mismatch: MismatchAction,

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use kdump_elf::{CoreHeader, PT_LOAD, PT_NOTE, Phdr, PhysRange};
 
 use super::{Checked, Outcome};
-use crate::elfcorehdr::LowMemory;
+use crate::elfcorehdr::{LowMemory, image_of_its_own};
 use crate::plan::Plan;
 use crate::segment::SegmentKind;
 use crate::{Error, room};
@@ -59,7 +59,8 @@ pub(crate) fn notes(Checked { machine, ram, phdrs, .. }: &Checked<'_>) -> Outcom
 
 /// Every PT_LOAD is RAM outside the crash regions, and those of the direct map are disjoint.
 pub(crate) fn memory(Checked { plan, machine, ram, phdrs, .. }: &Checked<'_>) -> Outcome {
-    let text = machine.kernel.text.as_ref().map(|text| text.value.vaddr);
+    // Once only: RAM may begin where the image does.
+    let mut text = image_of_its_own(machine).map(|image| image.vaddr);
     let mut end = 0;
     for (index, load) in phdrs.iter().enumerate().filter(|(_, phdr)| phdr.p_type == PT_LOAD) {
         let named = |why: &str| format!("program header {index}, the PT_LOAD at {why}");
@@ -76,6 +77,7 @@ pub(crate) fn memory(Checked { plan, machine, ram, phdrs, .. }: &Checked<'_>) ->
             return Err(format!("the PT_LOAD at {range} is read from {:#x}", load.p_offset));
         }
         if Some(load.p_vaddr) == text {
+            text = None;
             continue;
         }
         if range.start() < end {

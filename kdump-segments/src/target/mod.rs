@@ -34,6 +34,7 @@ impl Target {
     pub(crate) fn of(arch: Arch) -> Option<&'static Self> {
         match arch {
             Arch::X86_64 => Some(&x86::X86_64),
+            Arch::I386 => Some(&x86::I386),
             Arch::Arm64 => Some(&arm64::ARM64),
             _ => None,
         }

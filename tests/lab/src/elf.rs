@@ -1,7 +1,7 @@
-//! A few lines of ELF64 little-endian reading, independent of the crates under test.
+//! A few lines of little-endian ELF reading, independent of the crates under test.
 //!
-//! Layouts: `elf(5)`; struct elf_prstatus and the registers of x86_64 and arm64 as in <sys/procfs.h> and
-//! <sys/user.h> of either system.
+//! Layouts: `elf(5)`; struct elf_prstatus and the registers of x86_64, i386 and arm64 as in <sys/procfs.h>
+//! and <sys/user.h> of either system.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -10,8 +10,8 @@ use std::path::Path;
 use crate::error::{Context, Result, failed};
 
 const EHDR: usize = 64;
-const PHDR: usize = 56;
 const NT_PRSTATUS: u64 = 1;
+const EM_386: u64 = 3;
 const EM_AARCH64: u64 = 183;
 /// The bits of arm64's `pstate` that are 0 in a program.
 pub const ARM64_MODE: u64 = 0xf;
@@ -40,8 +40,10 @@ pub struct Phdr {
 pub struct Registers {
     /// `pr_pid`.
     pub pid: u64,
-    /// r12 to r15, or x20 to x23.
+    /// r12 to r15, x20 to x23, or eax, ecx, edx and edi.
     pub saved: [u64; 4],
+    /// Bits of a register.
+    pub bits: u32,
     /// The program counter.
     pub rip: u64,
     /// The stack pointer.
@@ -54,36 +56,40 @@ pub struct Registers {
 pub fn phdrs(path: &Path) -> Result<Vec<Phdr>> {
     let file = File::open(path).context(path.display())?;
     let ehdr = read(&file, 0, EHDR).context(path.display())?;
-    // ELF magic, ELFCLASS64, ELFDATA2LSB.
-    if !ehdr.starts_with(b"\x7fELF\x02\x01") {
-        return Err(failed(format!("{}: no little-endian ELF64 file", path.display())));
-    }
-    let (at, count) = (word(&ehdr, 32, 8)?, word(&ehdr, 56, 2)?);
-    let len = usize::try_from(count).context("e_phnum")?.saturating_mul(PHDR);
+    // ELF magic, class, ELFDATA2LSB; e_phoff, e_phnum and the size of a program header.
+    let (at, count, size) = match ehdr.get(..6) {
+        Some(b"\x7fELF\x02\x01") => (word(&ehdr, 32, 8)?, word(&ehdr, 56, 2)?, 56),
+        Some(b"\x7fELF\x01\x01") => (word(&ehdr, 28, 4)?, word(&ehdr, 44, 2)?, 32),
+        _ => return Err(failed(format!("{}: no little-endian ELF file", path.display()))),
+    };
+    let len = usize::try_from(count).context("e_phnum")?.saturating_mul(size);
     let table = read(&file, at, len).context(path.display())?;
-    table.chunks_exact(PHDR).map(phdr).collect()
+    table.chunks_exact(size).map(phdr).collect()
 }
 
+/// A program header: 56 bytes of ELF64, 32 of ELF32, which has the flags elsewhere.
 fn phdr(bytes: &[u8]) -> Result<Phdr> {
+    let (wide, flags, first) = if bytes.len() == 56 { (8, 4, 8) } else { (4, 24, 4) };
+    let field = |index: usize| word(bytes, index.saturating_mul(wide).saturating_add(first), wide);
     Ok(Phdr {
         kind: match word(bytes, 0, 4)? {
             1 => "PT_LOAD".to_owned(),
             4 => "PT_NOTE".to_owned(),
             other => format!("{other:#x}"),
         },
-        flags: word(bytes, 4, 4)?,
-        offset: word(bytes, 8, 8)?,
-        vaddr: word(bytes, 16, 8)?,
-        paddr: word(bytes, 24, 8)?,
-        filesz: word(bytes, 32, 8)?,
-        memsz: word(bytes, 40, 8)?,
+        flags: word(bytes, flags, 4)?,
+        offset: field(0)?,
+        vaddr: field(1)?,
+        paddr: field(2)?,
+        filesz: field(3)?,
+        memsz: field(4)?,
     })
 }
 
 /// The registers of every NT_PRSTATUS note, in order.
 pub fn registers(path: &Path) -> Result<Vec<Registers>> {
     let file = File::open(path).context(path.display())?;
-    let arm64 = word(&read(&file, 0, EHDR).context(path.display())?, 18, 2)? == EM_AARCH64;
+    let machine = word(&read(&file, 0, EHDR).context(path.display())?, 18, 2)?;
     let mut found = Vec::new();
     for note in phdrs(path)?.iter().filter(|phdr| phdr.kind == "PT_NOTE") {
         let len = usize::try_from(note.filesz).context("p_filesz")?;
@@ -97,7 +103,7 @@ pub fn registers(path: &Path) -> Result<Vec<Registers>> {
             let end = start.saturating_add(desc);
             let body = rest.get(start..end).context("a note longer than its segment")?;
             if word(rest, 8, 4)? == NT_PRSTATUS {
-                found.push(prstatus(body, arm64)?);
+                found.push(prstatus(body, machine)?);
             }
             rest = rest.get(end..).unwrap_or_default();
         }
@@ -106,20 +112,26 @@ pub fn registers(path: &Path) -> Result<Vec<Registers>> {
 }
 
 /// pr_pid is at 32, pr_reg at 112: on x86_64 r15 is its first word and rip its seventeenth, on arm64
-/// x0 is the first and behind x30 come sp, pc and pstate.
-fn prstatus(desc: &[u8], arm64: bool) -> Result<Registers> {
-    let register = |index: usize| word(desc, index.saturating_mul(8).saturating_add(112), 8);
-    let pid = word(desc, 32, 4)?;
-    let numbers = if arm64 { [20, 21, 22, 23] } else { [3, 2, 1, 0] };
+/// x0 is the first and behind x30 come sp, pc and pstate. On i386, whose words have 4 bytes, they are at
+/// 24 and 72, and ebx is the first word.
+fn prstatus(desc: &[u8], machine: u64) -> Result<Registers> {
+    let (pid, at, size) = if machine == EM_386 { (24, 72, 4) } else { (32, 112, 8) };
+    let register = |index: usize| word(desc, index.saturating_mul(size).saturating_add(at), size);
+    let (numbers, [rip, rsp, state]) = match machine {
+        EM_386 => ([6, 1, 2, 4], [12, 15, 13]),
+        EM_AARCH64 => ([20, 21, 22, 23], [32, 31, 33]),
+        _ => ([3, 2, 1, 0], [16, 19, 17]),
+    };
     let mut saved = [0; 4];
     for (place, index) in saved.iter_mut().zip(numbers) {
         *place = register(index)?;
     }
-    if arm64 {
-        let user = register(33)? & ARM64_MODE == 0;
-        return Ok(Registers { pid, saved, rip: register(32)?, rsp: register(31)?, user });
-    }
-    Ok(Registers { pid, saved, rip: register(16)?, rsp: register(19)?, user: register(17)? & 3 == 3 })
+    let user = match machine {
+        EM_AARCH64 => register(state)? & ARM64_MODE == 0,
+        _ => register(state)? & 3 == 3,
+    };
+    let bits = if size == 4 { 32 } else { 64 };
+    Ok(Registers { pid: word(desc, pid, 4)?, saved, bits, rip: register(rip)?, rsp: register(rsp)?, user })
 }
 
 fn read(file: &File, at: u64, len: usize) -> std::io::Result<Vec<u8>> {

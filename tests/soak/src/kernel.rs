@@ -12,7 +12,10 @@ pub(crate) const ARENA: usize = 1 << 20;
 const PAGE: usize = 0x1000;
 const LOADED: &str = "/sys/kernel/kexec_crash_loaded";
 /// In the half of the addresses that no process has.
+#[cfg(target_pointer_width = "64")]
 const KERNEL_ADDRESS: usize = 0xffff_8880_0010_0000;
+#[cfg(target_pointer_width = "32")]
+const KERNEL_ADDRESS: usize = 0xc010_0000;
 /// Number of nobody, the user without rights.
 const NOBODY: libc::c_long = 65534;
 

@@ -130,8 +130,27 @@ fn spin(magic: u64) {
     }
 }
 
+/// The low halves of the same in eax, ecx, edx and edi, those that the compiler does not keep.
+#[cfg(target_arch = "x86")]
+#[allow(clippy::cast_possible_truncation, reason = "the low halves are meant")]
+fn spin(magic: u64) {
+    // SAFETY: the loop touches neither memory nor stack and never leaves.
+    unsafe {
+        core::arch::asm!(
+            "2:",
+            "pause",
+            "jmp 2b",
+            in("eax") magic as u32,
+            in("ecx") !magic as u32,
+            in("edx") magic.rotate_left(16) as u32,
+            in("edi") magic.rotate_left(32) as u32,
+            options(noreturn, nomem, nostack),
+        )
+    }
+}
+
 /// Elsewhere the thread id alone tells the CPUs apart.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
 fn spin(_magic: u64) {
     loop {
         core::hint::spin_loop();

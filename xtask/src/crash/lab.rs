@@ -10,8 +10,11 @@ use crate::formats::Maker;
 pub(crate) struct Lab {
     /// As `--arch` has it.
     pub(crate) arch: &'static str,
-    /// As Debian calls it.
+    /// As Debian calls it, and how the names of its kernel packages end.
     debian: &'static str,
+    flavour: &'static str,
+    /// The kernels that Debian has for it.
+    pub(crate) series: &'static [Series],
     /// The target of static programs, and what links them where that is not the host's compiler.
     pub(crate) target: &'static str,
     pub(crate) linker: Option<(&'static str, &'static str)>,
@@ -30,11 +33,18 @@ pub(crate) struct Lab {
     pub(crate) pc: &'static str,
     /// What runs its makedumpfile, where that is not the host's.
     pub(crate) emulator: Option<Need>,
+    /// MiB to reserve and MiB of memory beyond what the same series takes on x86_64.
+    pub(crate) reserve_more: u64,
+    pub(crate) memory_more: u64,
+    /// Whether it has low memory that the purgatory can save.
+    pub(crate) backup: bool,
 }
 
 pub(crate) const X86_64: Lab = Lab {
     arch: "x86_64",
     debian: "amd64",
+    flavour: "amd64",
+    series: &Series::ALL,
     target: "x86_64-unknown-linux-musl",
     linker: None,
     strip: Need { what: "strip", package: "binutils" },
@@ -47,11 +57,16 @@ pub(crate) const X86_64: Lab = Lab {
     gdb: Need { what: "gdb", package: "gdb" },
     pc: "rip",
     emulator: None,
+    reserve_more: 0,
+    memory_more: 0,
+    backup: true,
 };
 
 const ARM64: Lab = Lab {
     arch: "arm64",
     debian: "arm64",
+    flavour: "arm64",
+    series: &Series::ALL,
     target: "aarch64-unknown-linux-musl",
     // Comes with the compiler; musl's own start files are linked.
     linker: Some(("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld")),
@@ -66,10 +81,39 @@ const ARM64: Lab = Lab {
     gdb: Need { what: "gdb-multiarch", package: "gdb-multiarch" },
     pc: "pc",
     emulator: Some(Need { what: "qemu-aarch64-static", package: "qemu-user-static" }),
+    // Its image is not compressed.
+    reserve_more: 64,
+    memory_more: 512,
+    backup: false,
 };
 
-pub(crate) const ALL: [&Lab; 2] = [&X86_64, &ARM64];
-pub(crate) const TARGETS: [&str; 2] = [X86_64.target, ARM64.target];
+/// Without PAE. More memory than the direct map has.
+const I386: Lab = Lab {
+    arch: "i386",
+    debian: "i386",
+    flavour: "686",
+    series: &[Series::V6_1],
+    target: "i686-unknown-linux-musl",
+    linker: Some(("CARGO_TARGET_I686_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld")),
+    strip: Need { what: "strip", package: "binutils" },
+    qemu: Need { what: "qemu-system-i386", package: "qemu-system-x86" },
+    machine: &[],
+    cpu: "max",
+    console: "ttyS0",
+    serial: "0x3f8",
+    told: &["elfcorehdr=", "nr_cpus=1", "reset_devices"],
+    gdb: Need { what: "gdb", package: "gdb" },
+    pc: "eip",
+    reserve_more: 0,
+    memory_more: 512,
+    backup: true,
+    emulator: Some(Need { what: "qemu-i386-static", package: "qemu-user-static" }),
+};
+
+const I386_PAE: Lab = Lab { arch: "i386-pae", flavour: "686-pae", ..I386 };
+
+pub(crate) const ALL: [&Lab; 4] = [&X86_64, &ARM64, &I386, &I386_PAE];
+pub(crate) const TARGETS: [&str; 3] = [X86_64.target, ARM64.target, I386.target];
 
 impl Lab {
     /// The row of an architecture.
@@ -91,14 +135,9 @@ impl Lab {
     /// The package that depends on the newest kernel of a series.
     pub(crate) fn meta_package(&self, series: Series) -> String {
         match series {
-            Series::V6_1 => format!("linux-image-{}", self.debian),
-            Series::V6_12 => format!("linux-image-6.12-{}", self.debian),
+            Series::V6_1 => format!("linux-image-{}", self.flavour),
+            Series::V6_12 => format!("linux-image-6.12-{}", self.flavour),
         }
-    }
-
-    /// MiB to reserve beyond what the same series takes on x86_64, whose image is compressed.
-    pub(crate) fn more_mib(&self) -> u64 {
-        if self.is_host() { 0 } else { 64 }
     }
 
     /// The makedumpfile that knows its dumps, or why none does.

@@ -61,11 +61,11 @@ pub(crate) fn needs() -> Vec<Need> {
 /// Fetches the kernels of all series and the packages of `--kdump-tools`, those that an earlier call has
 /// left aside.
 pub(crate) fn fetch_packages(clock: Clock) -> Result {
-    for series in options::Series::ALL {
-        for lab in lab::ALL {
+    for lab in lab::ALL {
+        for &series in lab.series {
             Kernel::of(&lab.archive()?, &lab.meta_package(series), clock)?;
-            lab.busybox()?;
         }
+        lab.busybox()?;
     }
     kdump_tools::fetch(clock)
 }
@@ -149,7 +149,7 @@ fn run_directory(options: &Options, label: &str) -> Result<PathBuf> {
 fn cmdline(options: &Options) -> Result<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("clock")?;
     let seed = now.subsec_nanos();
-    let reserve = options.series.crashkernel_mib().saturating_add(options.lab.more_mib());
+    let reserve = options.series.crashkernel_mib().saturating_add(options.lab.reserve_more);
     let (console, serial) = (options.lab.console, options.lab.serial);
     let backup = if options.backup { "always" } else { "auto" };
     let pages = checks::PAGES_PLANTED;

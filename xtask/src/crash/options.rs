@@ -114,9 +114,7 @@ impl Options {
         let series = args.value("--kernel")?.map_or(Ok(Series::V6_1), |name| Series::parse(&name))?;
         let mem_mib = args
             .value("--mem")?
-            .map_or(Ok(series.mem_mib().saturating_add(lab.more_mib().saturating_mul(8))), |text| {
-                mebibytes(&text)
-            })?;
+            .map_or(Ok(series.mem_mib().saturating_add(lab.memory_more)), |text| mebibytes(&text))?;
         let cpus = args.number("--cpus")?.unwrap_or(2);
         if !(1..=64).contains(&cpus) {
             return Err(usage(format!("--cpus {cpus}: 1 to 64")));
@@ -139,11 +137,15 @@ impl Options {
         if kdump_tools && (corrupt || backup || loader != Loader::Kdump) {
             return Err(usage("--kdump-tools loads by itself: no --corrupt, --backup or --loader with it"));
         }
-        if !lab.is_host() && (backup || la57 || no_la57 || kdump_tools || loader != Loader::Kdump) {
-            let arch = lab.arch;
-            return Err(usage(format!(
-                "--arch {arch}: no --backup, --la57, --kdump-tools or --loader with it"
-            )));
+        let arch = lab.arch;
+        if !lab.is_host() && (la57 || no_la57 || kdump_tools || loader != Loader::Kdump) {
+            return Err(usage(format!("--arch {arch}: no --la57, --kdump-tools or --loader with it")));
+        }
+        if backup && !lab.backup {
+            return Err(usage(format!("--arch {arch}: no --backup with it, it has no such memory")));
+        }
+        if !lab.series.contains(&series) {
+            return Err(usage(format!("--arch {arch}: Debian has no {} for it", series.name())));
         }
         let purgatory_times = args.flag("--purgatory-times");
         if purgatory_times && (lab.is_host() || corrupt) {
@@ -227,6 +229,8 @@ mod tests {
         assert!(parse("--arch arm64 --purgatory-times --corrupt").is_err());
         assert_eq!(parse("--cpu max,-la57").unwrap().label(), "6.1-512M-2cpu-la57-max+-la57");
         assert!(parse("--arch arm64 --backup").is_err() && parse("--arch vax").is_err());
+        assert_eq!(parse("--arch i386-pae").unwrap().label(), "i386-pae-6.1-1024M-2cpu");
+        assert!(parse("--arch i386 --backup").is_ok() && parse("--arch i386 --kernel 6.12").is_err());
         assert!(parse("--kdump-tools --backup").is_err() && parse("--kdump-tools --loader c").is_err());
     }
 

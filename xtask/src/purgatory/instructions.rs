@@ -14,23 +14,25 @@ pub(super) const NEEDS: &[Need] = &[Need { what: "objdump", package: "binutils" 
 /// of what a loader must ask for: a serial port, the 32-bit entry, the end of a mismatch.
 const REFUSED: [&str; 10] =
     ["cpuid", "rdtsc", "rdtscp", "rdpmc", "invd", "wbinvd", "monitor", "mwait", "xgetbv", "xsetbv"];
-/// One that is in every purgatory: where it is not seen, nothing was disassembled.
+/// One that is in every purgatory (`lgdtd` in 32-bit code): where it is not seen, nothing was disassembled.
 const PRESENT: &str = "lgdt";
+/// How the registers of SSE, of MMX and of the floating-point unit begin, where the program uses none.
+pub(super) const REGISTERS_SWITCHED_OFF: [&str; 3] = ["xmm", "mm", "st("];
 
-/// Checks the object in a file.
+/// Checks the object in a file: no refused instruction, and no register of those that begin so.
 ///
 /// # Errors
-/// Names the instruction and its place.
-pub(super) fn check(object: &Path) -> Result<(), String> {
+/// Names the instruction or register and its place.
+pub(super) fn check(object: &Path, registers: &[&str]) -> Result<(), String> {
     apt::ensure(NEEDS).map_err(|error| error.to_string())?;
     let disassemble = || {
         let mut objdump = shell::tool("objdump")?;
         shell::text(objdump.args(["-d", "-M", "intel", "--no-show-raw-insn", "--no-addresses"]).arg(object))
     };
-    judge(&disassemble().map_err(|error| error.to_string())?)
+    judge(&disassemble().map_err(|error| error.to_string())?, registers)
 }
 
-fn judge(listing: &str) -> Result<(), String> {
+fn judge(listing: &str, registers: &[&str]) -> Result<(), String> {
     let mut place = "";
     let mut seen = false;
     for line in listing.lines() {
@@ -41,31 +43,46 @@ fn judge(listing: &str) -> Result<(), String> {
             if REFUSED.contains(&word) {
                 return Err(format!("object: {word} in {place}, an exception in some guests"));
             }
-            seen |= word == PRESENT;
+            for operand in word.split(',') {
+                if registers.iter().any(|register| operand.starts_with(register)) {
+                    return Err(format!("object: register {operand} in {place}, which is not switched on"));
+                }
+            }
+            seen |= word.starts_with(PRESENT);
         }
     }
-    if seen { Ok(()) } else { Err(format!("object: no {PRESENT}; objdump read no x86_64 code in it")) }
+    if seen { Ok(()) } else { Err(format!("object: no {PRESENT}; objdump read no x86 code in it")) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{REFUSED, judge};
+    use super::{REFUSED, REGISTERS_SWITCHED_OFF, judge};
 
     const CODE: &str =
         "\nDisassembly of section .text:\n\n<purgatory_start>:\n\tcli\n\tlgdt   [rsp]\n\tret\n";
 
     #[test]
     fn each_is_found_by_name_and_place() {
-        assert_eq!(judge(CODE), Ok(()));
+        assert_eq!(judge(CODE, &REGISTERS_SWITCHED_OFF), Ok(()));
         for word in REFUSED {
-            let error = judge(&format!("{CODE}\n<probe>:\n\t{word}\n")).unwrap_err();
+            let error = judge(&format!("{CODE}\n<probe>:\n\t{word}\n"), &[]).unwrap_err();
             assert!(error.contains(word) && error.contains("in probe,"), "{error}");
         }
     }
 
     #[test]
+    fn a_register_that_is_not_switched_on_is_found() {
+        for register in ["xmm3", "mm0", "st(1)"] {
+            let code = format!("{CODE}\n<probe>:\n\tmov    eax,{register}\n");
+            assert_eq!(judge(&code, &[]), Ok(()));
+            let error = judge(&code, &REGISTERS_SWITCHED_OFF).unwrap_err();
+            assert!(error.contains(register) && error.contains("in probe,"), "{error}");
+        }
+    }
+
+    #[test]
     fn nothing_disassembled_is_nothing_checked() {
-        assert!(judge("").is_err());
-        assert!(judge(&CODE.replace("lgdt", "lidt")).is_err());
+        assert!(judge("", &[]).is_err());
+        assert!(judge(&CODE.replace("lgdt", "lidt"), &[]).is_err());
     }
 }

@@ -16,10 +16,10 @@ pub fn allow_sha(allowed: bool) {
     SHA.store(allowed, Ordering::Relaxed);
 }
 
-/// Whether the SHA instructions may be used.
+/// Whether the SHA instructions may be used: never on i386, where nothing switches SSE on.
 #[inline(always)]
 pub fn sha_allowed() -> bool {
-    SHA.load(Ordering::Relaxed)
+    !cfg!(target_arch = "x86") && SHA.load(Ordering::Relaxed)
 }
 
 /// Declares a module whose `get()` says whether a set of features may be used: the set sha2

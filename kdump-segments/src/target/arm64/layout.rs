@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 
-use kdump_elf::{PhysRange, align_down, align_up};
+use kdump_elf::{Class, PhysRange, align_down, align_up};
 
 use super::Arm64Plan;
 use super::handover::{Told, device_tree, usable_ranges};
@@ -142,7 +142,7 @@ fn check_options(inputs: &PlanInputs<'_>) -> Result<(), Error> {
         ("memmap= on the command line", options.memmap_cmdline),
         ("a hand-over without EFI", options.no_efi),
         ("backup of low memory", options.backup == BackupPolicy::Always),
-        ("ELF32 core header", options.elf32),
+        ("ELF32 core header", options.elf_class == Some(Class::Elf32)),
     ];
     match of_x86.into_iter().find(|&(_, asked)| asked) {
         Some((what, _)) => {

@@ -1,6 +1,6 @@
-//! What an x86_64 kernel takes from the crash region for itself.
+//! What an x86 kernel takes from the crash region for itself.
 //!
-//! Measured with `cargo xtask preflight-soak`. First comes the control code, then the page tables of
+//! Of x86_64, measured with `cargo xtask preflight-soak`. First comes the control code, then the page tables of
 //! the identity map in which the next kernel is entered, last the copy of VMCOREINFO.
 
 use alloc::vec;
@@ -52,6 +52,12 @@ pub(super) fn control_pages(environment: &Environment) -> Result<Vec<Vec<Allocat
         }
     }
     Ok(lists)
+}
+
+/// What an i386 kernel takes: control code and a copy of VMCOREINFO. How many pages they are was not
+/// measured; where there is room for eight nothing is in doubt, where there is none nothing fits.
+pub(super) fn control_pages_32bit(_: &Environment) -> Result<Vec<Vec<Allocation>>, Error> {
+    Ok(vec![vec![Allocation { order: 0, count: 1 }], vec![Allocation { order: 0, count: 8 }]])
 }
 
 /// Control code and topmost table, `tables` more page tables, and the copy of VMCOREINFO.

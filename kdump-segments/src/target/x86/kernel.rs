@@ -42,7 +42,8 @@ impl<'a> X86Builder<'_, 'a> {
     /// what was reserved for it.
     fn bzimage(&mut self, image: &BzImage<'a>) -> Result<KernelEntry, Error> {
         let header = &image.header;
-        if self.bits32 && !self.common.inputs.options.entry_32bit {
+        let i386 = self.common.inputs.machine.arch == Arch::I386;
+        if self.bits32 && !self.common.inputs.options.entry_32bit && !i386 {
             self.common.notes.push(String::from(
                 "the kernel has no 64-bit entry, or not above 4 GiB: it is entered in 32-bit mode",
             ));
@@ -118,9 +119,14 @@ impl<'a> X86Builder<'_, 'a> {
     }
 }
 
-/// Whether the kernel is entered in 32-bit mode: because it must be or because it was asked.
+/// Whether the kernel is entered in 32-bit mode: because it must be or because it was asked. A
+/// kernel for x86_64 refuses the core header of i386 and would export no dump.
 pub(super) fn entry_is_32bit(image: &Image<'_>, inputs: &PlanInputs<'_>) -> Result<bool, Error> {
+    let i386 = inputs.machine.arch == Arch::I386;
     match image {
+        Image::BzImage(image) if i386 && image.header.is_64bit() => Err(wide()),
+        Image::Vmlinux(image) if i386 && image.arch == Arch::X86_64 => Err(wide()),
+        Image::BzImage(_) if i386 => Ok(true),
         Image::BzImage(image) => Ok(inputs.options.entry_32bit || !image.header.entry_64bit()),
         Image::Vmlinux(image) => match image.arch {
             Arch::X86_64 if !inputs.options.entry_32bit => Ok(false),
@@ -140,6 +146,13 @@ pub(super) fn entry_is_32bit(image: &Image<'_>, inputs: &PlanInputs<'_>) -> Resu
         },
         Image::Arm64(_) => Err(foreign()),
     }
+}
+
+fn wide() -> Error {
+    let reason = String::from(
+        "it is for x86_64, whose kernels refuse the core header of an i386 kernel: take one for i386",
+    );
+    Error::Conflict { what: "kernel image", reason }
 }
 
 fn foreign() -> Error {

@@ -41,6 +41,15 @@ pub(super) const X86_64: Target = Target {
     control_pages: control_pages::control_pages,
 };
 
+/// i386, whose kernels are all entered in 32-bit mode. Of its CPUs nothing needs to be known: page
+/// tables are not switched on between the kernels, and its purgatory has no SHA instructions.
+pub(super) const I386: Target = Target {
+    describe: |_, _, _| (),
+    lay_out: layout::lay_out,
+    segment_limit: rules::segment_limit_32bit,
+    control_pages: control_pages::control_pages_32bit,
+};
+
 /// What only plans for x86 have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -38,6 +38,12 @@ pub(super) fn segment_limit(environment: &Environment) -> SegmentLimit {
     SegmentLimit { refused, taken, between }
 }
 
+/// `KEXEC_DESTINATION_MEMORY_LIMIT` of i386 is the last address.
+pub(super) fn segment_limit_32bit(_: &Environment) -> SegmentLimit {
+    let last = u64::from(u32::MAX);
+    SegmentLimit { refused: last, taken: last, between: "nothing" }
+}
+
 /// What only plans for x86 have.
 fn x86<'p>(plan: &'p Plan<'_>) -> Result<&'p X86Plan, String> {
     plan.x86().ok_or_else(|| String::from("the plan is not one for x86"))

@@ -188,6 +188,12 @@ impl SetupHeader {
         self.xloadflags & need == need
     }
 
+    /// Whether it is a kernel for x86_64 (`XLF_KERNEL_64`).
+    #[must_use]
+    pub fn is_64bit(&self) -> bool {
+        self.xloadflags & XLF_KERNEL_64 != 0
+    }
+
     /// Whether the kernel takes EFI tables in setup_data (`XLF_EFI_KEXEC`).
     #[must_use]
     pub fn efi_kexec(&self) -> bool {

@@ -28,19 +28,23 @@ pub(crate) fn in_notes(evidence: &Evidence) -> Result<String> {
 
 fn from_json(cpu: &Value) -> Result<Registers> {
     let registers = crate::crash::plan::field(cpu, "registers")?;
-    let arm64 = registers.get("pstate").is_some();
-    let names = if arm64 { ["x20", "x21", "x22", "x23"] } else { ["r12", "r13", "r14", "r15"] };
+    let (names, [pc, sp, state], bits) = if registers.get("pstate").is_some() {
+        (["x20", "x21", "x22", "x23"], ["pc", "sp", "pstate"], 64)
+    } else if registers.get("eip").is_some() {
+        (["eax", "ecx", "edx", "edi"], ["eip", "esp", "cs"], 32)
+    } else {
+        (["r12", "r13", "r14", "r15"], ["rip", "rsp", "cs"], 64)
+    };
     let mut saved = [0; 4];
     for (place, name) in saved.iter_mut().zip(names) {
         *place = number(registers, name)?;
     }
-    let (pc, sp) = if arm64 { ("pc", "sp") } else { ("rip", "rsp") };
-    let user = match arm64 {
-        true => number(registers, "pstate")? & elf::ARM64_MODE == 0,
-        false => number(registers, "cs")? & 3 == 3,
+    let user = match state {
+        "pstate" => number(registers, state)? & elf::ARM64_MODE == 0,
+        _ => number(registers, state)? & 3 == 3,
     };
     let (rip, rsp) = (number(registers, pc)?, number(registers, sp)?);
-    Ok(Registers { pid: number(cpu, "pid")?, saved, rip, rsp, user })
+    Ok(Registers { pid: number(cpu, "pid")?, saved, bits, rip, rsp, user })
 }
 
 fn compare(expected: &[Cpu], found: &[Registers]) -> Result<String> {
@@ -60,10 +64,12 @@ fn one(cpu: Cpu, found: &Registers) -> Result<String> {
     }
     let user = found.user;
     let magic = spinner_magic(cpu.cpu);
-    let saved = [magic, !magic, magic.rotate_left(16), magic.rotate_left(32)];
+    let held = u64::MAX.checked_shr(64_u32.saturating_sub(found.bits)).unwrap_or(0);
+    let saved = [magic, !magic, magic.rotate_left(16), magic.rotate_left(32)].map(|value| value & held);
+    let kernel = |address: u64| address > held >> 1;
     match cpu.role {
         // The panic runs in the kernel, whose addresses have the highest bit set.
-        Role::Writer if user || found.rip >> 63 == 0 || found.rsp >> 63 == 0 => {
+        Role::Writer if user || !kernel(found.rip) || !kernel(found.rsp) => {
             Err(failed(format!("{name} crashed in the kernel, its note says {found:x?}")))
         }
         Role::Writer => Ok(format!("{name} writer {} in the kernel at {:#x}", cpu.tid, found.rip)),
@@ -85,7 +91,7 @@ mod tests {
     fn spinner(cpu: u32) -> Registers {
         let magic = spinner_magic(cpu);
         let saved = [magic, !magic, magic.rotate_left(16), magic.rotate_left(32)];
-        Registers { pid: 7, saved, rip: 0x40_0000, rsp: 0x7fff_0000, user: true }
+        Registers { pid: 7, saved, bits: 64, rip: 0x40_0000, rsp: 0x7fff_0000, user: true }
     }
 
     #[test]
@@ -95,6 +101,22 @@ mod tests {
         assert!(compare(&expected, &[spinner(2)]).is_err());
         assert!(compare(&expected, &[Registers { pid: 8, ..spinner(1) }]).is_err());
         assert!(compare(&expected, &[]).is_err());
+    }
+
+    #[test]
+    fn registers_of_32_bits_hold_the_low_half() {
+        let expected = [Cpu { cpu: 1, role: Role::Spinner, tid: 7 }];
+        let narrow = |registers: Registers| {
+            let saved = registers.saved.map(|value| value & 0xffff_ffff);
+            Registers { saved, bits: 32, ..registers }
+        };
+        assert!(compare(&expected, &[narrow(spinner(1))]).is_ok());
+        assert!(compare(&expected, &[narrow(spinner(2))]).is_err());
+        let writer = [Cpu { cpu: 0, role: Role::Writer, tid: 7 }];
+        let at = |address| Registers { rip: address, rsp: address, user: false, ..narrow(spinner(0)) };
+        assert!(
+            compare(&writer, &[at(0xc100_0000)]).is_ok() && compare(&writer, &[at(0x7fff_ffff)]).is_err()
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use kdump_elf::Arch;
+use kdump_elf::{Arch, Class};
 use kdump_segments::plan::{BackupPolicy, PlanOptions};
 use kdump_segments::purgatory::{MismatchAction, Serial, SerialPort};
 
@@ -117,6 +117,7 @@ fn placement() -> Vec<Arg> {
         flag("no-efi", "Do not hand EFI over"),
         flag("hotplug", "Leave room for the kernel to rewrite the elfcorehdr on CPU and memory hot-plug"),
         flag("elf32", "Write an ELF32 core header, where every address fits"),
+        flag("elf64", "Write an ELF64 core header, of i386 as well").conflicts_with("elf32"),
         Arg::new("mem-min").long("mem-min").value_name("ADDR").value_parser(parse_size)
             .help("Lowest address to use in the crash region"),
         Arg::new("mem-max").long("mem-max").value_name("ADDR").value_parser(parse_size)
@@ -168,7 +169,11 @@ pub(super) fn plan_options(matches: &ArgMatches) -> Result<PlanOptions, Failure>
         .hotplug(matches.get_flag("hotplug"))
         .mem_min(matches.get_one("mem-min").copied())
         .mem_max(matches.get_one("mem-max").copied())
-        .elf32(matches.get_flag("elf32"))
+        .elf_class(match (matches.get_flag("elf32"), matches.get_flag("elf64")) {
+            (true, _) => Some(Class::Elf32),
+            (_, true) => Some(Class::Elf64),
+            _ => None,
+        })
         .rng_seed(rng_seed)
         .serial(serial(matches)?)
         .on_mismatch(match text("on-mismatch") {

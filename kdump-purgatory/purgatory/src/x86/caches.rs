@@ -1,4 +1,4 @@
-//! The caches, which a dead kernel of x86_64 leaves on.
+//! The caches, which a dead x86 kernel leaves on.
 
 use crate::digest::Region;
 
