@@ -214,7 +214,9 @@ fn no_failed_allocation_ends_the_process() {
                 "{name}, {}: done, no memory, other: {ends:?}",
                 if for_good { "for good" } else { "once" }
             );
-            assert!(ends[1] > 0 || name == "read", "{name}: no allocation failed");
+            // Reading takes little, and of what saving an ELF core takes each piece fits in the reserve.
+            let spared = name == "read" || name == "save" && !for_good;
+            assert!(ends[1] > 0 || spared, "{name}: no allocation failed");
         }
     }
     println!("{tried} failures, {} processes ended", killed.len());

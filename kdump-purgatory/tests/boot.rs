@@ -235,7 +235,9 @@ fn halts_on_a_changed_byte_and_stays_halted_on_an_nmi() {
         let line = said.lines().find(|line| line.contains("purgatory: digest mismatch")).expect("said");
         let digests: Vec<_> =
             line.split(|c: char| !c.is_ascii_hexdigit()).filter(|w| w.len() == 64).collect();
-        assert!(digests.len() == 2 && digests[0] != digests[1] && line.ends_with("; halted"), "{line}");
+        assert!(digests.len() == 2 && digests[0] != digests[1], "{line}");
+        // What QEMU's monitor says may follow in the same line.
+        assert!(line.contains("; halted"), "{line}");
     }
 }
 
