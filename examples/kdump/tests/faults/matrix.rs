@@ -96,8 +96,8 @@ fn full_disks() {
             used += u32::from(goes_on(&case, &what, writer, &whole) > 0);
         }
         // An ELF core of this size is written in one piece.
-        assert!(u64::from(used) >= PLACES / 5 || writer.is_empty(), "{writer:?}: {used}");
-        assert!(part > 20 && nothing > 0, "{writer:?}: {part} {nothing}");
+        assert!(used >= 10 || writer.is_empty(), "{writer:?}: {used}");
+        assert!(part >= 10 && nothing > 0, "{writer:?}: {part} {nothing}");
     }
 }
 
