@@ -84,6 +84,15 @@ fn a_read_that_begins_in_front_of_a_loss_ends_there() {
 
 /// Nothing is lost, and yet not all that the program headers list is memory.
 /// Memory that was lost stands as zeros in the file: without its list there is no telling.
+/// A page that its source lacked is that and nothing else: the file itself has all its bytes.
+#[test]
+fn what_was_lost_before_is_no_damage_of_the_file() {
+    let dump = dump(&ours(None, &[lost(0x2000, 0x3000, LossReason::Corrupt)]));
+    let found = verify(&dump, &mut go_on).unwrap();
+    assert_eq!((found.unreadable.bytes, found.defects.as_slice()), (0x1000, &[][..]));
+    assert!(!found.is_sound() && !dump.completeness().is_complete());
+}
+
 #[test]
 fn what_cannot_be_understood_leaves_no_memory_to_trust() {
     let ranges = [lost(0x1000, 0x2000, LossReason::Missing), lost(0x5000, 0x6000, LossReason::Missing)];

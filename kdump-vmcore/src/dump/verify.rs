@@ -47,8 +47,9 @@ pub fn verify(
     let defects = collect("what is wrong with the dump", dump.completeness().defects.iter().copied())?;
     let mut found = Verification { defects, ..Verification::default() };
     let state = dump.completeness();
-    if found.defects.is_empty() && state.missing == 0 && !state.is_complete() {
-        let (offset, need) = (state.file_size, state.expected_size.saturating_sub(state.file_size));
+    let need = state.expected_size.saturating_sub(state.file_size);
+    if found.defects.is_empty() && state.missing == 0 && need > 0 {
+        let offset = state.file_size;
         let what = "what the headers list besides memory";
         tell(&mut found.defects, Error::Truncated { what, offset, need, have: 0 })?;
     }
