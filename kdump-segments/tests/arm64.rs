@@ -251,6 +251,14 @@ fn reservations_stay_and_chosen_is_made() {
     assert!(
         text.contains("linux,usable-memory-range = <0x6ac00000 0x10000000>") && text.contains("chosen {")
     );
+    // What a stale tree keeps from the kernel cannot be loaded to.
+    for (start, size) in [(0x6ac0_0000_u64, 0x1000_u64), (0x4000_0000, u64::MAX)] {
+        let dts = dts.replace("0x44000000 0x3000", &format!("{start:#x} {size:#x}"));
+        machine.device_tree = Some(compiled(&dts));
+        let (rule, detail) = failing(&plan(&machine, &kernel, &options).unwrap(), &machine).unwrap();
+        assert!(rule == "device_tree" && detail.contains(&format!("at {start:#x}")), "{rule}: {detail}");
+    }
+    machine.device_tree = Some(compiled(dts));
     // A region that the tree's numbers do not reach.
     machine.crash_regions = vec![PhysRange::from_len(1 << 32, 256 << 20).unwrap()];
     let error = plan(&machine, &kernel, &options).unwrap_err().to_string();

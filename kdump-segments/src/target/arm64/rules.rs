@@ -86,6 +86,14 @@ fn device_tree(Checked { plan, .. }: &Checked<'_>) -> Outcome {
     {
         return Err(format!("{BOOTARGS} is not the command line"));
     }
+    // The kernel takes them out of what it may use, whatever else the tree says.
+    let taken = |&(start, size): &(u64, u64)| {
+        let end = start.saturating_add(size);
+        plan.segments.iter().any(|segment| start < segment.range.end() && segment.mem() < end)
+    };
+    if let Some((start, size)) = tree.reservations().find(taken) {
+        return Err(format!("the tree reserves {size:#x} bytes at {start:#x}, where a segment lies"));
+    }
     let kept = tree.reservations().count();
     Ok(format!("{:#x} bytes, {kept} memory reservations kept", dtb.bufsz()))
 }
