@@ -1544,7 +1544,7 @@ struct libkdump_save_report {
      */
     uint32_t source_defects;
     /**
-     * Bytes of the saved file.
+     * Bytes of the saved file; of a flattened stream, those of the file it describes.
      */
     uint64_t file_size;
     /**
@@ -1552,7 +1552,7 @@ struct libkdump_save_report {
      */
     uint64_t memory;
     /**
-     * Bytes that were written; the others are holes that read as zeros.
+     * Bytes that were written; the others are holes that read as zeros. Of a flattened stream its bytes.
      */
     uint64_t written;
     /**
@@ -2588,8 +2588,8 @@ int libkdump_dump_save(const struct libkdump_dump *dump,
  *
  * Parameters: `dump` the source; `paths` and `count` the destinations, 1 to 256; `options` as for
  * libkdump_dump_save(), with LIBKDUMP_FORMAT_KDUMP; the others as for it, the report being that of all files. Returns
- * LIBKDUMP_OK or LIBKDUMP_LACKING as libkdump_dump_save(). Errors: those of libkdump_dump_save(), and
- * LIBKDUMP_ERR_TOO_LARGE for more than 256 files.
+ * LIBKDUMP_OK or LIBKDUMP_LACKING as libkdump_dump_save(). Errors: those of libkdump_dump_save(),
+ * LIBKDUMP_ERR_INVALID for no file and LIBKDUMP_ERR_TOO_LARGE for more than 256 files.
  */
 int libkdump_dump_save_split(const struct libkdump_dump *dump,
                              const char *const *paths,
@@ -2617,14 +2617,17 @@ int libkdump_dump_save_estimate(const struct libkdump_dump *dump,
  *
  * A regular file is written from its start on, whatever its offset, and should be empty. Nothing
  * is made to last, nothing renamed: until the call returns the file says that it is unfinished. What
- * cannot be written at offsets, such as a pipe or a socket, takes LIBKDUMP_SAVE_FLATTEN only: a
- * stream that `makedumpfile -R` and this library put in order.
+ * cannot be written at offsets, such as a pipe, a socket or what was opened with O_APPEND, takes
+ * LIBKDUMP_SAVE_FLATTEN only: a stream that `makedumpfile -R` and this library put in order. A stream goes to
+ * the descriptor's offset, of a regular file as well, moves it and cuts nothing that is behind it. What the
+ * dump is read from is never written over, as far as the library opened it or was given its descriptor.
  *
  * Parameters: `dump` the source; `fd` a descriptor open for writing; `options` as for
  * libkdump_dump_save(), of which LIBKDUMP_SAVE_FORCE does not matter, or NULL; `progress`, `user`
  * and `report` as for libkdump_dump_save(); `error` may be NULL. Returns LIBKDUMP_OK or LIBKDUMP_LACKING
  * as libkdump_dump_save(). Errors: LIBKDUMP_ERR_IO with `os_errno`, LIBKDUMP_ERR_CANCELLED,
- * LIBKDUMP_ERR_UNSUPPORTED.
+ * LIBKDUMP_ERR_UNSUPPORTED, LIBKDUMP_ERR_REFUSED for a file the dump is read from and for one opened with O_APPEND
+ * where LIBKDUMP_SAVE_FLATTEN is not given.
  */
 int libkdump_dump_save_fd(const struct libkdump_dump *dump,
                           int fd,
@@ -2636,6 +2639,8 @@ int libkdump_dump_save_fd(const struct libkdump_dump *dump,
 
 /**
  * Saves a dump through a function of the caller.
+ *
+ * Where the function writes cannot be known: it must not write over what the dump is read from.
  *
  * Parameters: `dump` the source; `write` and `write_user` the function and its first argument; the
  * others as for libkdump_dump_save_fd(), without LIBKDUMP_SAVE_FLATTEN. Returns LIBKDUMP_OK or LIBKDUMP_LACKING as libkdump_dump_save().

@@ -201,8 +201,16 @@ fn segments_code(error: &kdump_segments::Error) -> c_int {
         Error::OutsideRegion { .. } | Error::Preflight { .. } | Error::Syscall { .. } => LIBKDUMP_ERR_REFUSED,
         Error::Io { .. } | Error::File { .. } | Error::AddressesHidden { .. } => LIBKDUMP_ERR_IO,
         Error::OutOfMemory { .. } => LIBKDUMP_ERR_NO_MEMORY,
+        // An option, and nothing in the object, is wrong then.
+        Error::Purgatory(error) if error.downcast_ref().is_some_and(is_unsuitable) => LIBKDUMP_ERR_INVALID,
         _ => LIBKDUMP_ERR_CORRUPT,
     }
+}
+
+/// Whether a purgatory was asked for what those of its architecture cannot do.
+fn is_unsuitable(error: &kdump_purgatory::Error) -> bool {
+    use kdump_purgatory::Error;
+    matches!(error, Error::Baud { .. } | Error::SerialPort { .. } | Error::Unsupported { .. })
 }
 
 fn segments_place(error: &kdump_segments::Error) -> ErrorPlace {
@@ -234,7 +242,8 @@ fn purgatory_code(error: &kdump_purgatory::Error) -> c_int {
         Error::NoBuiltin { .. } => LIBKDUMP_ERR_UNSUPPORTED,
         Error::NotElf { .. } => LIBKDUMP_ERR_FORMAT,
         Error::SymbolMissing { .. } => LIBKDUMP_ERR_NOT_FOUND,
-        Error::SymbolSize { .. } | Error::SerialPort { .. } => LIBKDUMP_ERR_INVALID,
+        Error::SymbolSize { .. } => LIBKDUMP_ERR_INVALID,
+        error if is_unsuitable(error) => LIBKDUMP_ERR_INVALID,
         _ => LIBKDUMP_ERR_CORRUPT,
     }
 }

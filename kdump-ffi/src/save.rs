@@ -96,11 +96,11 @@ pub struct libkdump_save_report {
     pub dropped_phdrs: u32,
     /// Defects of the source besides lost memory (libkdump_dump_defect()).
     pub source_defects: u32,
-    /// Bytes of the saved file.
+    /// Bytes of the saved file; of a flattened stream, those of the file it describes.
     pub file_size: u64,
     /// Bytes of memory in it.
     pub memory: u64,
-    /// Bytes that were written; the others are holes that read as zeros.
+    /// Bytes that were written; the others are holes that read as zeros. Of a flattened stream its bytes.
     pub written: u64,
     /// Bytes of memory that the source lacked or that could not be read; the saved dump says where
     /// and why.
@@ -225,8 +225,8 @@ pub extern "C" fn libkdump_dump_save(
 ///
 /// Parameters: `dump` the source; `paths` and `count` the destinations, 1 to 256; `options` as for
 /// libkdump_dump_save(), with LIBKDUMP_FORMAT_KDUMP; the others as for it, the report being that of all files. Returns
-/// LIBKDUMP_OK or LIBKDUMP_LACKING as libkdump_dump_save(). Errors: those of libkdump_dump_save(), and
-/// LIBKDUMP_ERR_TOO_LARGE for more than 256 files.
+/// LIBKDUMP_OK or LIBKDUMP_LACKING as libkdump_dump_save(). Errors: those of libkdump_dump_save(),
+/// LIBKDUMP_ERR_INVALID for no file and LIBKDUMP_ERR_TOO_LARGE for more than 256 files.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_save_split(
     dump: Lent<'_, libkdump_dump>,
@@ -244,6 +244,10 @@ pub extern "C" fn libkdump_dump_save_split(
             return Err(Failure::Unsupported { what: "only LIBKDUMP_FORMAT_KDUMP has sets of files" });
         };
         // Before any of them is looked at: a count that is wrong has no paths behind it.
+        if count == 0 {
+            let (name, expected) = ("count", "1 to 256");
+            return Err(kdump_ffi_core::Failure::Argument { name, value: 0, expected }.into());
+        }
         if count > MAX_PARTS {
             let (value, limit) = (count as u64, MAX_PARTS as u64);
             return Err(

@@ -3,12 +3,12 @@
 
 use core::ffi::{c_int, c_void};
 use std::fs::File;
-use std::io::Write;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 use kdump_ffi_core::{Flow, In, InOut, libkdump_error};
-use kdump_vmcore::{Error, Flatten, IoError, KdumpPlan, RawPlan, SaveFormat, SavePlan, WriteAt};
+use kdump_vmcore::{Dump, Error, FileId, IoError, KdumpPlan, RawPlan, SaveFormat, SavePlan, WriteAt};
+use rustix::fs::OFlags;
 
 use crate::boundary::call;
 use crate::dump::libkdump_dump;
@@ -31,14 +31,17 @@ pub type libkdump_write_fn =
 ///
 /// A regular file is written from its start on, whatever its offset, and should be empty. Nothing
 /// is made to last, nothing renamed: until the call returns the file says that it is unfinished. What
-/// cannot be written at offsets, such as a pipe or a socket, takes LIBKDUMP_SAVE_FLATTEN only: a
-/// stream that `makedumpfile -R` and this library put in order.
+/// cannot be written at offsets, such as a pipe, a socket or what was opened with O_APPEND, takes
+/// LIBKDUMP_SAVE_FLATTEN only: a stream that `makedumpfile -R` and this library put in order. A stream goes to
+/// the descriptor's offset, of a regular file as well, moves it and cuts nothing that is behind it. What the
+/// dump is read from is never written over, as far as the library opened it or was given its descriptor.
 ///
 /// Parameters: `dump` the source; `fd` a descriptor open for writing; `options` as for
 /// libkdump_dump_save(), of which LIBKDUMP_SAVE_FORCE does not matter, or NULL; `progress`, `user`
 /// and `report` as for libkdump_dump_save(); `error` may be NULL. Returns LIBKDUMP_OK or LIBKDUMP_LACKING
 /// as libkdump_dump_save(). Errors: LIBKDUMP_ERR_IO with `os_errno`, LIBKDUMP_ERR_CANCELLED,
-/// LIBKDUMP_ERR_UNSUPPORTED.
+/// LIBKDUMP_ERR_UNSUPPORTED, LIBKDUMP_ERR_REFUSED for a file the dump is read from and for one opened with O_APPEND
+/// where LIBKDUMP_SAVE_FLATTEN is not given.
 #[unsafe(no_mangle)]
 pub extern "C" fn libkdump_dump_save_fd(
     dump: Lent<'_, libkdump_dump>,
@@ -59,28 +62,33 @@ pub extern "C" fn libkdump_dump_save_fd(
         let file = File::from(borrowed.try_clone_to_owned().map_err(failed)?);
         let options = options.or_default("options")?;
         let format = check(options)?.format;
-        let regular = file.metadata().map_err(failed)?.is_file();
-        match format {
-            SaveFormat::Flattened(_) | SaveFormat::FlattenedElf(_) => {
-                let mut at = 0_u64;
-                let sink = Flatten::new(|bytes: &[u8]| {
-                    let written = (&file).write_all(bytes);
-                    written.map_err(|error| Error::Io { offset: at, cause: (&error).into() })?;
-                    at = at.saturating_add(bytes.len() as u64);
-                    Ok(())
-                });
-                save(dump, format, sink, progress, user, report)
-            }
-            _ if !regular => {
-                let what = "only LIBKDUMP_SAVE_FLATTEN can go into what is no regular file";
-                Err(Failure::Unsupported { what })
-            }
-            format => save(dump, format, &file, progress, user, report),
+        let found = file.metadata().map_err(failed)?;
+        let handle = enter(dump, "dump")?;
+        if handle.dump.files().contains(&FileId::of(&found)) {
+            let reason = "fd: writing it would destroy the very file or device that is to be read";
+            return Err(Error::Refused { reason }.into());
         }
+        if matches!(format, SaveFormat::Flattened(_) | SaveFormat::FlattenedElf(_)) {
+            return stream(&handle.dump, format, &file, progress, user, report);
+        }
+        if !found.is_file() {
+            let what = "only LIBKDUMP_SAVE_FLATTEN can go into what is no regular file";
+            return Err(Failure::Unsupported { what });
+        }
+        let flags = rustix::fs::fcntl_getfl(&file).map_err(|errno| failed(errno.into()))?;
+        // pwrite(2) appends to such a file, whatever the offset (BUGS there).
+        if flags.contains(OFlags::APPEND) {
+            let reason = "fd: what is written at offsets would be appended (O_APPEND): open the file without it, \
+                          or ask for a stream (LIBKDUMP_SAVE_FLATTEN)";
+            return Err(Error::Refused { reason }.into());
+        }
+        save(&handle.dump, format, &file, progress, user, report)
     })
 }
 
 /// Saves a dump through a function of the caller.
+///
+/// Where the function writes cannot be known: it must not write over what the dump is read from.
 ///
 /// Parameters: `dump` the source; `write` and `write_user` the function and its first argument; the
 /// others as for libkdump_dump_save_fd(), without LIBKDUMP_SAVE_FLATTEN. Returns LIBKDUMP_OK or LIBKDUMP_LACKING as libkdump_dump_save().
@@ -104,31 +112,44 @@ pub extern "C" fn libkdump_dump_save_callback(
             let what = "LIBKDUMP_SAVE_FLATTEN, which a function that is given offsets has no need of";
             return Err(Failure::Unsupported { what });
         }
-        save(dump, check(options)?.format, sink, progress, user, report)
+        let format = check(options)?.format;
+        save(&enter(dump, "dump")?.dump, format, sink, progress, user, report)
     })
 }
 
+fn stream(
+    dump: &Dump<'_>,
+    format: SaveFormat,
+    mut file: &File,
+    progress: libkdump_progress_fn,
+    user: *mut c_void,
+    report: InOut<'_, libkdump_save_report>,
+) -> Result<Flow, Failure> {
+    let place = if report.is_given() { Some(report.place("report")?) } else { None };
+    let outcome = kdump_vmcore::save_stream(dump, format, &mut file, &mut tell(progress, user));
+    if let Some(place) = place {
+        let done = outcome.as_ref().unwrap_or_else(|failure| &*failure.report);
+        place.set(convert(done));
+    }
+    Ok(ended(&outcome?))
+}
+
 fn save(
-    dump: Lent<'_, libkdump_dump>,
+    dump: &Dump<'_>,
     format: SaveFormat,
     mut sink: impl WriteAt,
     progress: libkdump_progress_fn,
     user: *mut c_void,
     report: InOut<'_, libkdump_save_report>,
 ) -> Result<Flow, Failure> {
-    let handle = enter(dump, "dump")?;
     let place = if report.is_given() { Some(report.place("report")?) } else { None };
     let (sink, mut tell) = (&mut sink, tell(progress, user));
     let outcome = match format {
-        SaveFormat::Elf(options) | SaveFormat::FlattenedElf(options) => {
-            SavePlan::with(&handle.dump, options)?.copy(sink, &mut tell)
-        }
-        SaveFormat::Raw => RawPlan::new(&handle.dump)?.copy(sink, &mut tell),
-        SaveFormat::Kdump(options) | SaveFormat::Flattened(options) => {
-            KdumpPlan::new(&handle.dump, options)?.copy(sink, &mut tell)
-        }
+        SaveFormat::Elf(options) => SavePlan::with(dump, options)?.copy(sink, &mut tell),
+        SaveFormat::Raw => RawPlan::new(dump)?.copy(sink, &mut tell),
+        SaveFormat::Kdump(options) => KdumpPlan::new(dump, options)?.copy(sink, &mut tell),
         _ => {
-            return Err(Failure::Vmcore(Error::Unsupported { what: "this format through a callback" }));
+            return Err(Failure::Vmcore(Error::Unsupported { what: "this format at offsets" }));
         }
     };
     let done = outcome.as_ref().unwrap_or_else(|stopped| &*stopped.report);

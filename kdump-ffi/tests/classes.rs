@@ -229,6 +229,22 @@ fn the_number_of_files_is_judged_before_their_names() {
         assert_eq!((code, dump.is_null()), (LIBKDUMP_ERR_TOO_LARGE, true), "{count}: {}", message(&error));
         assert!(message(&error).contains("the limit of 0x100"), "{}", message(&error));
     }
+    // None is no set of files either, to neither of them.
+    let (mut dump, mut error): (_, libkdump_error) = (null_mut(), sized());
+    let (paths, none, place) = (nowhere.as_ptr(), null_mut(), &raw mut error);
+    let code = common::libkdump_dump_save_split(
+        source.dump,
+        paths,
+        0,
+        &raw const kdump,
+        None,
+        none,
+        none.cast(),
+        place,
+    );
+    assert_eq!(code, LIBKDUMP_ERR_INVALID, "{}", message(&error));
+    assert!(message(&error).contains("count"), "{}", message(&error));
+    assert_eq!(common::libkdump_dump_open(paths, 0, null(), &raw mut dump, null_mut()), LIBKDUMP_ERR_INVALID);
     // As many as there may be are looked at.
     let (_, name) = temporary("classes-no-such-file");
     let paths = [name.as_ptr(); 256];

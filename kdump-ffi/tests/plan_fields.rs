@@ -29,7 +29,8 @@ use kdump_ffi::{
     LIBKDUMP_VERDICT_UNKNOWN,
 };
 use kdump_ffi_core::{
-    LIBKDUMP_ARCH_ARM64, LIBKDUMP_ARCH_X86_64, LIBKDUMP_END, LIBKDUMP_ERR_NOT_FOUND, LIBKDUMP_OK,
+    LIBKDUMP_ARCH_ARM64, LIBKDUMP_ARCH_X86_64, LIBKDUMP_END, LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_NOT_FOUND,
+    LIBKDUMP_OK,
 };
 use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::Machine;
@@ -73,6 +74,10 @@ impl World {
     }
 
     fn through_c(&self, options: &libkdump_plan_options) -> Result<Made, String> {
+        self.coded(options).map_err(|(_, said)| said)
+    }
+
+    fn coded(&self, options: &libkdump_plan_options) -> Result<Made, (c_int, String)> {
         let (object, len) =
             self.purgatory.as_ref().map_or((null(), 0), |object| (object.as_ptr(), object.len()));
         let options = libkdump_plan_options {
@@ -91,7 +96,7 @@ impl World {
         let (plan, place) = (&raw mut made.plan, &raw mut error);
         match common::libkdump_plan_new(made.machine, &raw const options, plan, place) {
             LIBKDUMP_OK => Ok(made),
-            _ => Err(message(&error)),
+            code => Err((code, message(&error))),
         }
     }
 
@@ -309,6 +314,27 @@ fn every_field_is_the_same_for_arm64() {
     assert!(plans[0] != plans[1] && plans[0] != plans[2], "an option without effect");
     let both = libkdump_plan_options { serial_base: 0x3f8, serial_address: 0x900_0000, ..c };
     assert!(world.through_c(&both).err().unwrap().contains("serial_base"));
+}
+
+/// The caller is wrong then, and no file is.
+#[test]
+fn options_that_do_not_suit_the_machine_are_invalid() {
+    let c = sized::<libkdump_plan_options>();
+    let base = libkdump_plan_options { serial_base: 0x3f8, ..c };
+    let address = libkdump_plan_options { serial_address: 0x900_0000, ..c };
+    let no_caches = libkdump_plan_options { flags: LIBKDUMP_PLAN_NO_CACHES, ..c };
+    let x86 = || World::new("bios-512m");
+    for (world, options, part) in [
+        (World::arm64(), base, "I/O ports"),
+        (World::arm64(), libkdump_plan_options { serial_baud: 9600, ..address }, "speed"),
+        (x86(), address, "0x9000000"),
+        (x86(), no_caches, "caches"),
+        (x86(), libkdump_plan_options { serial_baud: 9601, ..base }, "9601"),
+    ] {
+        let (code, said) = world.coded(&options).err().unwrap();
+        assert_eq!(code, LIBKDUMP_ERR_INVALID, "{said}");
+        assert!(said.contains(part), "{said}");
+    }
 }
 
 /// What C asks for and what that is called in Rust.

@@ -15,10 +15,14 @@ use core::ptr::null_mut;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 
-use common::{Memory, libkdump_dump, libkdump_save_options, sized};
-use kdump_ffi::LIBKDUMP_SAVE_FLATTEN;
-use kdump_ffi_core::{LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_IO, LIBKDUMP_ERR_UNSUPPORTED, LIBKDUMP_OK};
+use common::{Memory, libkdump_dump, libkdump_save_options, message, sized};
+use kdump_ffi::{LIBKDUMP_FORMAT_KDUMP, LIBKDUMP_FORMAT_RAW, LIBKDUMP_SAVE_FLATTEN, libkdump_save_report};
+use kdump_ffi_core::{
+    LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_IO, LIBKDUMP_ERR_REFUSED, LIBKDUMP_ERR_UNSUPPORTED, LIBKDUMP_OK,
+    libkdump_error,
+};
 
 struct Source {
     _memory: Box<Memory>,
@@ -43,7 +47,7 @@ fn source() -> Source {
 
 /// What libkdump_dump_save() makes of it.
 fn expected(source: &Source, name: &str) -> Vec<u8> {
-    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let path = place(name);
     let text = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
     let none = core::ptr::null();
     let code = common::libkdump_dump_save(
@@ -113,7 +117,7 @@ fn a_function_gets_the_file_that_would_be_saved() {
 #[test]
 fn a_descriptor_gets_the_file_that_would_be_saved() {
     let source = source();
-    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("descriptor");
+    let path = place("descriptor");
     let mut file = File::options().read(true).write(true).create(true).truncate(true).open(path).unwrap();
     file.seek(SeekFrom::Start(77)).unwrap();
     let none = core::ptr::null();
@@ -188,4 +192,120 @@ fn a_pipe_gets_a_stream_that_can_be_put_in_order() {
     let plan = kdump_vmcore::SavePlan::elf(&arranged).unwrap();
     plan.copy(&mut again, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
     assert!(again == expected(&source, "pipe.elf"));
+}
+
+fn place(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// Saves into a file; what the call returned, said and reported.
+fn save(
+    dump: *const libkdump_dump,
+    file: &File,
+    options: libkdump_save_options,
+) -> (c_int, String, libkdump_save_report) {
+    let (mut report, mut error): (libkdump_save_report, libkdump_error) = (sized(), sized());
+    let (fd, place) = (file.as_raw_fd(), (&raw mut report).cast());
+    let (options, error_place) = (&raw const options, &raw mut error);
+    let code = common::libkdump_dump_save_fd(dump, fd, options, None, null_mut(), place, error_place);
+    (code, if code == LIBKDUMP_OK { String::new() } else { message(&error) }, report)
+}
+
+/// As an ELF core, a kdump-compressed file and a raw image, then as streams of the first two.
+fn ways() -> [libkdump_save_options; 5] {
+    let elf: libkdump_save_options = sized();
+    let kdump = libkdump_save_options { format: LIBKDUMP_FORMAT_KDUMP, ..elf };
+    let raw = libkdump_save_options { format: LIBKDUMP_FORMAT_RAW, ..elf };
+    let stream = |way| libkdump_save_options { flags: LIBKDUMP_SAVE_FLATTEN, ..way };
+    [elf, kdump, raw, stream(elf), stream(kdump)]
+}
+
+/// pwrite(2) to such a descriptor writes at the end of the file, whatever the offset.
+#[test]
+fn a_file_that_is_appended_to_takes_a_stream_only() {
+    let (source, path) = (source(), place("append"));
+    for way in ways() {
+        std::fs::write(&path, b"before").unwrap();
+        let file = File::options().append(true).open(&path).unwrap();
+        let (code, said, _) = save(source.dump, &file, way);
+        let found = std::fs::read(&path).unwrap();
+        if way.flags & LIBKDUMP_SAVE_FLATTEN != 0 {
+            assert_eq!(code, LIBKDUMP_OK, "{said}");
+            let found = arranged(found.strip_prefix(b"before").unwrap());
+            assert!(kdump_vmcore::Dump::open(found).unwrap().completeness().is_complete());
+        } else {
+            assert_eq!(code, LIBKDUMP_ERR_REFUSED, "{said}");
+            assert!(said.contains("O_APPEND") && said.contains("LIBKDUMP_SAVE_FLATTEN"), "{said}");
+            assert!(found == b"before", "nothing is written");
+        }
+    }
+}
+
+#[test]
+fn the_file_a_dump_is_read_from_is_not_written_over() {
+    let (path, link) = (place("the-source"), place("the-source-linked"));
+    let bytes = common::dump_with_log();
+    std::fs::write(&path, &bytes).unwrap();
+    let _ = std::fs::remove_file(&link);
+    std::fs::hard_link(&path, &link).unwrap();
+    let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+    let (names, reading) = ([name.as_ptr()], File::open(&path).unwrap());
+    for by_name in [true, false] {
+        let mut dump = null_mut();
+        let code = match by_name {
+            true => {
+                common::libkdump_dump_open(names.as_ptr(), 1, core::ptr::null(), &raw mut dump, null_mut())
+            }
+            false => common::libkdump_dump_open_fd(
+                reading.as_raw_fd(),
+                core::ptr::null(),
+                &raw mut dump,
+                null_mut(),
+            ),
+        };
+        assert_eq!(code, LIBKDUMP_OK);
+        for way in ways() {
+            for append in [false, true] {
+                let file = File::options().write(true).append(append).open(&link).unwrap();
+                let (code, said, _) = save(dump, &file, way);
+                assert_eq!(code, LIBKDUMP_ERR_REFUSED, "{said}");
+                assert!(said.contains("the very file"), "{said}");
+                assert!(std::fs::read(&path).unwrap() == bytes, "nothing is written");
+            }
+        }
+        // Another file with the same bytes is another file.
+        let file = File::create(place("the-copy")).unwrap();
+        let (code, said, _) = save(dump, &file, sized());
+        assert_eq!(code, LIBKDUMP_OK, "{said}");
+        common::libkdump_dump_free(dump);
+    }
+}
+
+#[test]
+fn a_stream_goes_to_the_offset_and_counts_its_own_bytes() {
+    let (source, path) = (source(), place("stream-at-77"));
+    for way in ways().into_iter().filter(|way| way.flags & LIBKDUMP_SAVE_FLATTEN != 0) {
+        // Longer than what comes: nothing is cut.
+        std::fs::write(&path, vec![0x5a; 1 << 20]).unwrap();
+        let mut file = File::options().write(true).open(&path).unwrap();
+        file.seek(SeekFrom::Start(77)).unwrap();
+        let (code, said, report) = save(source.dump, &file, way);
+        assert_eq!(code, LIBKDUMP_OK, "{said}");
+        let end = file.stream_position().unwrap();
+        assert_eq!(report.written, end - 77, "bytes of the stream");
+        let found = std::fs::read(&path).unwrap();
+        assert_eq!(found.len(), 1 << 20);
+        let (before, rest) = found.split_at(77);
+        let (stream, behind) = rest.split_at(end as usize - 77);
+        assert!(before.iter().chain(behind).all(|&byte| byte == 0x5a));
+        assert!(kdump_vmcore::Dump::open(arranged(stream)).unwrap().completeness().is_complete());
+        // By name it is the same stream.
+        let (name, mut named): (_, libkdump_save_report) = (place("stream-by-name"), sized());
+        let text = std::ffi::CString::new(name.to_str().unwrap()).unwrap();
+        let (options, none, to) = (&raw const way, null_mut(), &raw mut named);
+        let code =
+            common::libkdump_dump_save(source.dump, text.as_ptr(), options, None, none, to, null_mut());
+        assert_eq!(code, LIBKDUMP_OK);
+        assert_eq!(named.written, std::fs::metadata(name).unwrap().len());
+    }
 }

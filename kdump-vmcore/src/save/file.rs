@@ -282,7 +282,8 @@ impl<'d> Plan<'d> {
                     at = at.saturating_add(bytes.len() as u64);
                     written
                 });
-                let copied = self.copy_file(&mut stream, progress);
+                let mut copied = self.copy_file(&mut stream, progress);
+                report_of(&mut copied).written = stream.written();
                 // What it tells are offsets of the file in the stream.
                 copied.map_err(|interrupted| match interrupted.good {
                     0 => interrupted,
@@ -358,16 +359,22 @@ fn flattened_size(size: u64) -> u64 {
     size.saturating_add(heads).saturating_add(FLATTENED_ENDS)
 }
 
-/// Those of what was done, to its end or not.
-fn times_of(copied: &mut Result<SaveReport, Interrupted>) -> &mut StageTimes {
+/// That of what was done, to its end or not.
+fn report_of(copied: &mut Result<SaveReport, Interrupted>) -> &mut SaveReport {
     match copied {
-        Ok(report) => &mut report.times,
-        Err(interrupted) => &mut interrupted.report.times,
+        Ok(report) => report,
+        Err(interrupted) => &mut interrupted.report,
     }
 }
 
+/// Those of what was done, to its end or not.
+fn times_of(copied: &mut Result<SaveReport, Interrupted>) -> &mut StageTimes {
+    &mut report_of(copied).times
+}
+
 /// Saves `dump` as a flattened stream of a file of this format, which `output` gets in order: a
-/// pipe, a connection.
+/// pipe, a connection. Where that goes cannot be known: a file the dump is read from ([`Dump::files`]) must not be
+/// behind it.
 ///
 /// # Errors
 /// [`SaveFailure`], also for a raw image, of which there is no stream. The stream lacks its end then, which every reader of it tells.
@@ -393,6 +400,7 @@ pub fn save_stream(
     let mut copied = plan.copy_file(&mut timed, progress);
     times_of(&mut copied).write = timed.write;
     let good = stream.written();
+    report_of(&mut copied).written = good;
     let lost = |error, size, report| SaveFailure { error, kept: None, good, size, report };
     match copied {
         Ok(report) => match output.flush().map_err(failed("flush the stream")) {

@@ -96,11 +96,11 @@ pub struct StoredPages {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SaveReport {
-    /// Bytes of the saved file.
+    /// Bytes of the saved file; of a flattened stream, those of the file it describes.
     pub file_size: u64,
     /// Bytes of memory in it.
     pub memory: u64,
-    /// Bytes that were written; the others are holes that read as zeros.
+    /// Bytes that were written; the others are holes that read as zeros. Of a flattened stream its bytes.
     pub written: u64,
     /// Memory the source should have had and had not: it is no memory in the saved dump, which
     /// says why (docs/dump-note.md).

@@ -82,6 +82,8 @@ impl WriteAt for Vec<u8> {
     }
 }
 
+/// A regular file, not one opened with `O_APPEND`, which takes no offsets, and none the dump is read from
+/// ([`Dump::files`](crate::Dump::files)), which would be lost: nothing here looks.
 #[cfg(feature = "std")]
 impl WriteAt for &std::fs::File {
     fn write_all_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
