@@ -50,7 +50,7 @@ impl Purgatory for Arm64Purgatory {
     }
 
     fn link(&self, base: u64, _: &Handover<'_>) -> Result<LinkedPurgatory, PurgatoryError> {
-        Ok(LinkedPurgatory { bytes: vec![0; 0x4000], entry: base })
+        Ok(LinkedPurgatory { bytes: vec![0x5a; 0x4000], entry: base })
     }
 }
 
@@ -457,7 +457,7 @@ fn moved(range: PhysRange, by: u64) -> PhysRange {
 #[test]
 fn each_defect_is_found_by_its_rule() {
     type Damage = fn(&mut Plan<'_>, &mut Machine);
-    let cases: [(&str, Damage); 12] = [
+    let cases: [(&str, Damage); 15] = [
         ("elfcorehdr_decodes", |plan, _| segment(plan, SegmentKind::Elfcorehdr).data.to_mut()[18] = 62),
         ("elfcorehdr_notes", |_, machine| {
             machine.cma_ranges = RangeSet::from(PhysRange::from_len(0x7fda_6000, 0x1000).unwrap());
@@ -493,6 +493,11 @@ fn each_defect_is_found_by_its_rule() {
             let header = segment(plan, SegmentKind::Purgatory).range;
             machine.memory.remove(header);
         }),
+        ("entry_in_purgatory", |plan, _| {
+            plan.segments.retain(|segment| segment.kind != SegmentKind::Purgatory);
+        }),
+        ("entry_in_purgatory", |plan, _| plan.entry -= 4),
+        ("entry_in_purgatory", |plan, _| segment(plan, SegmentKind::Purgatory).data.to_mut().fill(0)),
         ("command_line", |plan, _| plan.cmdline_limit = 3),
         ("region_not_claimed", |plan, machine| {
             machine.crash_claimed = RangeSet::from(segment(plan, SegmentKind::Dtb).range);

@@ -129,7 +129,7 @@ fn segment<'p, 'a>(plan: &'p mut Plan<'a>, kind: SegmentKind) -> &'p mut Segment
 /// What is done to a plan or to the machine it is for, and the rule that must find it.
 type Defect = (&'static str, fn(&mut Plan<'_>, &mut Machine));
 
-const DEFECTS: [Defect; 16] = [
+const DEFECTS: [Defect; 20] = [
     ("elfcorehdr_decodes", |plan, _| segment(plan, SegmentKind::Elfcorehdr).data.to_mut()[0] = 0),
     ("elfcorehdr_notes", |_, machine| {
         machine.memory.remove(PhysRange::from_len(0x3800_0000, PAGE).unwrap());
@@ -154,6 +154,15 @@ const DEFECTS: [Defect; 16] = [
     ("segments_in_capture_ram", |plan, _| unusable(plan, SegmentKind::Kernel)),
     ("segments_in_capture_ram", |plan, _| unusable(plan, SegmentKind::Initrd)),
     ("segments_in_capture_ram", |plan, _| unusable(plan, SegmentKind::BootParams)),
+    ("entry_in_purgatory", |plan, _| {
+        plan.segments.retain(|segment| segment.kind != SegmentKind::Purgatory);
+    }),
+    ("entry_in_purgatory", |plan, _| plan.entry = segment(plan, SegmentKind::Initrd).mem()),
+    ("entry_in_purgatory", |plan, _| {
+        let purgatory = segment(plan, SegmentKind::Purgatory);
+        plan.entry = purgatory.mem() + purgatory.bufsz() - 3;
+    }),
+    ("entry_in_purgatory", |plan, _| segment(plan, SegmentKind::Purgatory).data.to_mut().fill(0)),
     ("one_elf_segment", |plan, _| segment(plan, SegmentKind::Initrd).data = b"\x7fELF".to_vec().into()),
     ("command_line", |plan, _| plan.cmdline_limit = 10),
     ("initrd_reachable", |plan, _| {

@@ -61,6 +61,9 @@ pub fn options(backup: BackupPolicy) -> PlanOptions {
 /// where it does there. Its content lists the regions it was asked to verify.
 pub struct TestPurgatory;
 
+/// Where it is entered, from its start.
+const ENTRY: usize = 0x760;
+
 impl Purgatory for TestPurgatory {
     fn arch(&self) -> Arch {
         Arch::X86_64
@@ -80,7 +83,10 @@ impl Purgatory for TestPurgatory {
             bytes.extend_from_slice(&region.start.to_le_bytes());
             bytes.extend_from_slice(&(region.bytes.len() as u64).to_le_bytes());
         }
-        Ok(LinkedPurgatory { bytes, entry: base + 0x760 })
+        // Its program, of breakpoints.
+        bytes.resize(bytes.len().max(ENTRY), 0);
+        bytes.resize(bytes.len() + 16, 0xcc);
+        Ok(LinkedPurgatory { bytes, entry: base + ENTRY as u64 })
     }
 }
 
