@@ -21,7 +21,7 @@ use kdump_segments::elfcorehdr::ElfCoreHeader;
 use kdump_segments::image::{Image, unpack};
 use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs, PlanOptions};
 use kdump_segments::preflight::{Environment, Verdict, check_plan};
-use kdump_segments::purgatory::{Handover, LinkedPurgatory, Purgatory, PurgatoryError};
+use kdump_segments::purgatory::{Handover, LinkedPurgatory, Purgatory, PurgatoryError, Serial, SerialPort};
 use kdump_segments::segment::{Segment, SegmentKind};
 use kdump_segments::target::TargetPlan;
 use kdump_segments::target::arm64::Arm64Image;
@@ -353,6 +353,30 @@ fn images_that_cannot_be_are_refused_by_name() {
     machine.page_size = 0x1_0000;
     let error = plan(&machine, &image(0x8000, 1 << 20, 0), &arm64_options()).unwrap_err().to_string();
     assert!(error.contains("text_offset 0x8000 is no multiple") && error.contains("0x10000"), "{error}");
+}
+
+#[test]
+fn a_serial_port_is_no_memory_and_has_an_address() {
+    let (machine, kernel) = (machine(NAME), debian());
+    let ram = machine.ram().unwrap().iter().next().unwrap();
+    let region = machine.crash_regions[0];
+    let planned = |address| {
+        let serial = Some(Serial { port: SerialPort::Mmio(address), baud: None });
+        plan(&machine, &kernel, &arm64_options().serial(serial))
+            .map_or_else(|why| why.to_string(), |_| String::new())
+    };
+    assert_eq!((planned(0x900_0000), planned(ram.start() - 0x1c)), Default::default());
+    for (address, what) in [
+        (0x900_0002, "is no multiple of 4"),
+        (u64::MAX - 3, "end of the address space"),
+        (region.start() - 4, "lies in the crash region"),
+        (region.end() - 4, "lies in the crash region"),
+        (ram.start(), "lies in RAM"),
+        (ram.start() - 0x18, "lies in RAM"),
+    ] {
+        let error = planned(address);
+        assert!(error.contains(what) && error.contains(&format!("{address:#x}")), "{what}: {error}");
+    }
 }
 
 #[test]
