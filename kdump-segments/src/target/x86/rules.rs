@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::X86Plan;
+use super::boot_params::boot_params;
 use crate::plan::Plan;
 use crate::preflight::{Checked, Environment, Outcome, PlanRule, header, plan_rules};
 use crate::segment::SegmentKind;
@@ -14,7 +15,7 @@ use crate::target::SegmentLimit;
 const LAST_4_LEVELS: u64 = (1 << 46) - 1;
 const LAST_5_LEVELS: u64 = (1 << 52) - 1;
 
-pub(in crate::target) const PLAN_RULES: [PlanRule; 11] = [
+pub(in crate::target) const PLAN_RULES: [PlanRule; 12] = [
     ("elfcorehdr_decodes", header::decodes),
     ("elfcorehdr_notes", header::notes),
     ("elfcorehdr_memory", header::memory),
@@ -25,6 +26,8 @@ pub(in crate::target) const PLAN_RULES: [PlanRule; 11] = [
     ("one_elf_segment", plan_rules::one_elf_segment),
     ("command_line", plan_rules::command_line),
     ("initrd_reachable", initrd_reachable),
+    // Documentation/arch/x86/boot.rst.
+    ("boot_params", boot_params),
     ("region_not_claimed", plan_rules::not_claimed),
 ];
 
