@@ -481,7 +481,7 @@ fn moved(range: PhysRange, by: u64) -> PhysRange {
 #[test]
 fn each_defect_is_found_by_its_rule() {
     type Damage = fn(&mut Plan<'_>, &mut Machine);
-    let cases: [(&str, Damage); 15] = [
+    let cases: [(&str, Damage); 16] = [
         ("elfcorehdr_decodes", |plan, _| segment(plan, SegmentKind::Elfcorehdr).data.to_mut()[18] = 62),
         ("elfcorehdr_notes", |_, machine| {
             machine.cma_ranges = RangeSet::from(PhysRange::from_len(0x7fda_6000, 0x1000).unwrap());
@@ -522,6 +522,7 @@ fn each_defect_is_found_by_its_rule() {
         }),
         ("entry_in_purgatory", |plan, _| plan.entry -= 4),
         ("entry_in_purgatory", |plan, _| segment(plan, SegmentKind::Purgatory).data.to_mut().fill(0)),
+        ("kernel_has_content", |plan, _| segment(plan, SegmentKind::Kernel).data = vec![0; 8].into()),
         ("command_line", |plan, _| plan.cmdline_limit = 3),
         ("region_not_claimed", |plan, machine| {
             machine.crash_claimed = RangeSet::from(segment(plan, SegmentKind::Dtb).range);

@@ -129,7 +129,7 @@ fn segment<'p, 'a>(plan: &'p mut Plan<'a>, kind: SegmentKind) -> &'p mut Segment
 /// What is done to a plan or to the machine it is for, and the rule that must find it.
 type Defect = (&'static str, fn(&mut Plan<'_>, &mut Machine));
 
-const DEFECTS: [Defect; 29] = [
+const DEFECTS: [Defect; 32] = [
     ("elfcorehdr_decodes", |plan, _| segment(plan, SegmentKind::Elfcorehdr).data.to_mut()[0] = 0),
     ("elfcorehdr_notes", |_, machine| {
         machine.memory.remove(PhysRange::from_len(0x3800_0000, PAGE).unwrap());
@@ -163,6 +163,9 @@ const DEFECTS: [Defect; 29] = [
         plan.entry = purgatory.mem() + purgatory.bufsz() - 3;
     }),
     ("entry_in_purgatory", |plan, _| segment(plan, SegmentKind::Purgatory).data.to_mut().fill(0)),
+    ("kernel_has_content", |plan, _| segment(plan, SegmentKind::Kernel).data = vec![0; 8].into()),
+    ("kernel_has_content", |plan, _| segment(plan, SegmentKind::Kernel).data.to_mut().clear()),
+    ("kernel_has_content", |plan, _| plan.segments.retain(|segment| segment.kind != SegmentKind::Kernel)),
     ("one_elf_segment", |plan, _| {
         segment(plan, SegmentKind::Initrd).data.to_mut()[..4].copy_from_slice(b"\x7fELF");
     }),

@@ -52,6 +52,17 @@ pub(crate) fn entry_in_purgatory(Checked { plan, .. }: &Checked<'_>) -> Outcome 
     }
 }
 
+/// A kernel begins with its header or its first instructions: with zeros there is none.
+pub(crate) fn kernel_has_content(Checked { plan, .. }: &Checked<'_>) -> Outcome {
+    const PAGE: usize = 4096;
+    let Some(kernel) = plan.segment(SegmentKind::Kernel) else { return Err(String::from("there is none")) };
+    let (start, size) = (kernel.mem(), kernel.bufsz());
+    if kernel.data.iter().take(PAGE).all(|&byte| byte == 0) {
+        return Err(format!("the {size:#x} bytes of kernel at {start:#x} begin with nothing but zeros"));
+    }
+    Ok(format!("{size:#x} bytes at {start:#x}"))
+}
+
 /// On hot-plug the kernel finds the header by its magic and takes the last segment with it.
 pub(crate) fn one_elf_segment(Checked { plan, .. }: &Checked<'_>) -> Outcome {
     let elf =

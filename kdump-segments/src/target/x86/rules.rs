@@ -15,7 +15,7 @@ use crate::target::SegmentLimit;
 const LAST_4_LEVELS: u64 = (1 << 46) - 1;
 const LAST_5_LEVELS: u64 = (1 << 52) - 1;
 
-pub(in crate::target) const PLAN_RULES: [PlanRule; 12] = [
+pub(in crate::target) const PLAN_RULES: [PlanRule; 13] = [
     ("elfcorehdr_decodes", header::decodes),
     ("elfcorehdr_notes", header::notes),
     ("elfcorehdr_memory", header::memory),
@@ -23,6 +23,7 @@ pub(in crate::target) const PLAN_RULES: [PlanRule; 12] = [
     ("e820_sorted", e820_sorted),
     ("segments_in_capture_ram", segments_in_capture_ram),
     ("entry_in_purgatory", plan_rules::entry_in_purgatory),
+    ("kernel_has_content", plan_rules::kernel_has_content),
     ("one_elf_segment", plan_rules::one_elf_segment),
     ("command_line", plan_rules::command_line),
     ("initrd_reachable", initrd_reachable),
