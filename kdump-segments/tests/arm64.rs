@@ -21,7 +21,7 @@ use kdump_segments::elfcorehdr::ElfCoreHeader;
 use kdump_segments::image::{Image, unpack};
 use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs, PlanOptions};
 use kdump_segments::preflight::{Environment, Verdict, check_plan};
-use kdump_segments::purgatory::{Handover, LinkedPurgatory, Purgatory, PurgatoryError};
+use kdump_segments::purgatory::{Handover, LinkedPurgatory, Purgatory, PurgatoryError, Serial, SerialPort};
 use kdump_segments::segment::{Segment, SegmentKind};
 use kdump_segments::target::TargetPlan;
 use kdump_segments::target::arm64::Arm64Image;
@@ -50,7 +50,7 @@ impl Purgatory for Arm64Purgatory {
     }
 
     fn link(&self, base: u64, _: &Handover<'_>) -> Result<LinkedPurgatory, PurgatoryError> {
-        Ok(LinkedPurgatory { bytes: vec![0; 0x4000], entry: base })
+        Ok(LinkedPurgatory { bytes: vec![0x5a; 0x4000], entry: base })
     }
 }
 
@@ -364,6 +364,30 @@ fn images_that_cannot_be_are_refused_by_name() {
 }
 
 #[test]
+fn a_serial_port_is_no_memory_and_has_an_address() {
+    let (machine, kernel) = (machine(NAME), debian());
+    let ram = machine.ram().unwrap().iter().next().unwrap();
+    let region = machine.crash_regions[0];
+    let planned = |address| {
+        let serial = Some(Serial { port: SerialPort::Mmio(address), baud: None });
+        plan(&machine, &kernel, &arm64_options().serial(serial))
+            .map_or_else(|why| why.to_string(), |_| String::new())
+    };
+    assert_eq!((planned(0x900_0000), planned(ram.start() - 0x1c)), Default::default());
+    for (address, what) in [
+        (0x900_0002, "is no multiple of 4"),
+        (u64::MAX - 3, "end of the address space"),
+        (region.start() - 4, "lies in the crash region"),
+        (region.end() - 4, "lies in the crash region"),
+        (ram.start(), "lies in RAM"),
+        (ram.start() - 0x18, "lies in RAM"),
+    ] {
+        let error = planned(address);
+        assert!(error.contains(what) && error.contains(&format!("{address:#x}")), "{what}: {error}");
+    }
+}
+
+#[test]
 fn the_image_lies_text_offset_behind_two_mebibytes() {
     let (machine, options) = (machine(NAME), arm64_options());
     let kernel = image(0x8_0000, 0x201_0000, 0);
@@ -465,7 +489,7 @@ fn moved(range: PhysRange, by: u64) -> PhysRange {
 #[test]
 fn each_defect_is_found_by_its_rule() {
     type Damage = fn(&mut Plan<'_>, &mut Machine);
-    let cases: [(&str, Damage); 12] = [
+    let cases: [(&str, Damage); 16] = [
         ("elfcorehdr_decodes", |plan, _| segment(plan, SegmentKind::Elfcorehdr).data.to_mut()[18] = 62),
         ("elfcorehdr_notes", |_, machine| {
             machine.cma_ranges = RangeSet::from(PhysRange::from_len(0x7fda_6000, 0x1000).unwrap());
@@ -501,6 +525,12 @@ fn each_defect_is_found_by_its_rule() {
             let header = segment(plan, SegmentKind::Purgatory).range;
             machine.memory.remove(header);
         }),
+        ("entry_in_purgatory", |plan, _| {
+            plan.segments.retain(|segment| segment.kind != SegmentKind::Purgatory);
+        }),
+        ("entry_in_purgatory", |plan, _| plan.entry -= 4),
+        ("entry_in_purgatory", |plan, _| segment(plan, SegmentKind::Purgatory).data.to_mut().fill(0)),
+        ("kernel_has_content", |plan, _| segment(plan, SegmentKind::Kernel).data = vec![0; 8].into()),
         ("command_line", |plan, _| plan.cmdline_limit = 3),
         ("region_not_claimed", |plan, machine| {
             machine.crash_claimed = RangeSet::from(segment(plan, SegmentKind::Dtb).range);

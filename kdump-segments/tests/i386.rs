@@ -186,6 +186,7 @@ fn it_is_entered_in_32_bit_mode_and_low_memory_is_read_from_its_copy() {
 /// An ELF kernel of one class, linked for the crash region.
 fn vmlinux(class: u8, e_machine: u16) -> Vec<u8> {
     let mut file = vec![0; 0x1000];
+    file[0x800] = 0xcc;
     file[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', class, 1, 1]);
     file[16..18].copy_from_slice(&2_u16.to_le_bytes());
     file[18..20].copy_from_slice(&e_machine.to_le_bytes());

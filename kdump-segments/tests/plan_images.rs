@@ -12,7 +12,9 @@ mod plan_support;
 use kdump_elf::{Arch, PhysRange};
 use kdump_segments::image::{Image, elf_extent};
 use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs};
-use kdump_segments::purgatory::{Entry, Handover, LinkedPurgatory, Purgatory, PurgatoryError};
+use kdump_segments::purgatory::{
+    Entry, Handover, LinkedPurgatory, Purgatory, PurgatoryError, Serial, SerialPort,
+};
 use kdump_segments::segment::SegmentKind;
 use kdump_segments::{Error, Machine};
 use proptest::prelude::*;
@@ -251,6 +253,19 @@ fn efi_is_handed_over_to_kernels_that_take_it() {
         );
         assert_eq!(!plan.cmdline.as_str().contains("acpi_rsdp="), taken);
     }
+}
+
+#[test]
+fn a_serial_port_has_all_its_registers() {
+    let (machine, kernel) = (synthetic(2, 1), bzimage(0x100_0000, 0x1000));
+    let planned = |port| {
+        let serial = Some(Serial { port: SerialPort::Port(port), baud: None });
+        let options = options(BackupPolicy::Always).serial(serial);
+        Plan::new(&inputs(&machine, &kernel, &options)).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!((planned(0x3f8), planned(0xfff8)), (Ok(()), Ok(())));
+    let error = planned(0xfff9).unwrap_err();
+    assert!(error.contains("0xfff9 is above 0xfff8"), "{error}");
 }
 
 /// A foreign purgatory, which may be wrong in what it says of itself.

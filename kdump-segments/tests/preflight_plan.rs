@@ -91,7 +91,7 @@ fn each_defect_is_found_by_its_rule() {
 #[test]
 fn a_second_elf_segment_is_harmful_with_hotplug_only() {
     let elf = |plan: &mut Plan<'_>, _: &mut Machine| {
-        segment(plan, SegmentKind::Initrd).data = b"\x7fELF".to_vec().into();
+        segment(plan, SegmentKind::Initrd).data.to_mut()[..4].copy_from_slice(b"\x7fELF");
     };
     assert_eq!(failing(&broken(&options(BackupPolicy::Always), elf)), None);
     let hotplug = options(BackupPolicy::Always).hotplug(true);

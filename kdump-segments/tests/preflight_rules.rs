@@ -129,7 +129,7 @@ fn segment<'p, 'a>(plan: &'p mut Plan<'a>, kind: SegmentKind) -> &'p mut Segment
 /// What is done to a plan or to the machine it is for, and the rule that must find it.
 type Defect = (&'static str, fn(&mut Plan<'_>, &mut Machine));
 
-const DEFECTS: [Defect; 16] = [
+const DEFECTS: [Defect; 32] = [
     ("elfcorehdr_decodes", |plan, _| segment(plan, SegmentKind::Elfcorehdr).data.to_mut()[0] = 0),
     ("elfcorehdr_notes", |_, machine| {
         machine.memory.remove(PhysRange::from_len(0x3800_0000, PAGE).unwrap());
@@ -154,12 +154,36 @@ const DEFECTS: [Defect; 16] = [
     ("segments_in_capture_ram", |plan, _| unusable(plan, SegmentKind::Kernel)),
     ("segments_in_capture_ram", |plan, _| unusable(plan, SegmentKind::Initrd)),
     ("segments_in_capture_ram", |plan, _| unusable(plan, SegmentKind::BootParams)),
-    ("one_elf_segment", |plan, _| segment(plan, SegmentKind::Initrd).data = b"\x7fELF".to_vec().into()),
+    ("entry_in_purgatory", |plan, _| {
+        plan.segments.retain(|segment| segment.kind != SegmentKind::Purgatory);
+    }),
+    ("entry_in_purgatory", |plan, _| plan.entry = segment(plan, SegmentKind::Initrd).mem()),
+    ("entry_in_purgatory", |plan, _| {
+        let purgatory = segment(plan, SegmentKind::Purgatory);
+        plan.entry = purgatory.mem() + purgatory.bufsz() - 3;
+    }),
+    ("entry_in_purgatory", |plan, _| segment(plan, SegmentKind::Purgatory).data.to_mut().fill(0)),
+    ("kernel_has_content", |plan, _| segment(plan, SegmentKind::Kernel).data = vec![0; 8].into()),
+    ("kernel_has_content", |plan, _| segment(plan, SegmentKind::Kernel).data.to_mut().clear()),
+    ("kernel_has_content", |plan, _| plan.segments.retain(|segment| segment.kind != SegmentKind::Kernel)),
+    ("one_elf_segment", |plan, _| {
+        segment(plan, SegmentKind::Initrd).data.to_mut()[..4].copy_from_slice(b"\x7fELF");
+    }),
     ("command_line", |plan, _| plan.cmdline_limit = 10),
     ("initrd_reachable", |plan, _| {
         let last = plan.segment(SegmentKind::Initrd).unwrap().range.last();
         x86(plan).initrd_limit = last - 1;
     }),
+    ("boot_params", |plan, _| plan.segments.retain(|segment| segment.kind != SegmentKind::BootParams)),
+    ("boot_params", |plan, _| segment(plan, SegmentKind::BootParams).data.to_mut().fill(0)),
+    ("boot_params", |plan, _| segment(plan, SegmentKind::BootParams).data.to_mut().truncate(4095)),
+    // Magic, cmd_line_ptr, its high half, the command line itself.
+    ("boot_params", |plan, _| segment(plan, SegmentKind::BootParams).data.to_mut()[0x202] = 0),
+    ("boot_params", |plan, _| segment(plan, SegmentKind::BootParams).data.to_mut()[0x228] ^= 1),
+    ("boot_params", |plan, _| segment(plan, SegmentKind::BootParams).data.to_mut()[0x0c8] ^= 1),
+    ("boot_params", |plan, _| segment(plan, SegmentKind::BootParams).data.to_mut()[0x1000] ^= 1),
+    ("boot_params", |plan, _| segment(plan, SegmentKind::BootParams).data.to_mut()[0x21c] ^= 1),
+    ("boot_params", |plan, _| plan.segments.retain(|segment| segment.kind != SegmentKind::Initrd)),
     ("region_not_claimed", |plan, machine| {
         let initrd = segment(plan, SegmentKind::Initrd).range;
         machine.crash_claimed =

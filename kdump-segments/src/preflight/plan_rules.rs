@@ -35,6 +35,34 @@ fn finding(rule: &'static str, outcome: Outcome) -> Finding {
     }
 }
 
+/// What the kernel jumps to must be there: it looks no further than the crash region.
+pub(crate) fn entry_in_purgatory(Checked { plan, .. }: &Checked<'_>) -> Outcome {
+    const INSTRUCTION: usize = 4;
+    let entry = plan.entry;
+    let Some(purgatory) = plan.segment(SegmentKind::Purgatory) else {
+        return Err(format!("there is no purgatory, and the entry is {entry:#x}"));
+    };
+    let (start, size) = (purgatory.mem(), purgatory.bufsz());
+    let at = entry.checked_sub(start).and_then(|at| usize::try_from(at).ok());
+    let first = at.and_then(|at| purgatory.data.get(at..)).and_then(|rest| rest.get(..INSTRUCTION));
+    match first {
+        None => Err(format!("the entry {entry:#x} is not in the {size:#x} bytes of purgatory at {start:#x}")),
+        Some([0, 0, 0, 0]) => Err(format!("the purgatory has no program at its entry {entry:#x}: zeros")),
+        Some(_) => Ok(format!("{entry:#x}, in the {size:#x} bytes of purgatory at {start:#x}")),
+    }
+}
+
+/// A kernel begins with its header or its first instructions: with zeros there is none.
+pub(crate) fn kernel_has_content(Checked { plan, .. }: &Checked<'_>) -> Outcome {
+    const PAGE: usize = 4096;
+    let Some(kernel) = plan.segment(SegmentKind::Kernel) else { return Err(String::from("there is none")) };
+    let (start, size) = (kernel.mem(), kernel.bufsz());
+    if kernel.data.iter().take(PAGE).all(|&byte| byte == 0) {
+        return Err(format!("the {size:#x} bytes of kernel at {start:#x} begin with nothing but zeros"));
+    }
+    Ok(format!("{size:#x} bytes at {start:#x}"))
+}
+
 /// On hot-plug the kernel finds the header by its magic and takes the last segment with it.
 pub(crate) fn one_elf_segment(Checked { plan, .. }: &Checked<'_>) -> Outcome {
     let elf =

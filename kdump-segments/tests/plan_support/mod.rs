@@ -24,7 +24,7 @@ pub fn machine(name: &str) -> Machine {
     Machine::collect(&recorded(name)).unwrap()
 }
 
-/// A bzImage with the header fields of the recorded kernels and a zero payload.
+/// A bzImage with the header fields of the recorded kernels and a payload of one instruction and zeros.
 pub fn bzimage(init_size: u32, payload: usize) -> Vec<u8> {
     let mut file = vec![0; 40 * 512 + payload];
     let mut put = |offset: usize, bytes: &[u8]| file[offset..offset + bytes.len()].copy_from_slice(bytes);
@@ -41,6 +41,7 @@ pub fn bzimage(init_size: u32, payload: usize) -> Vec<u8> {
     put(0x238, &2047_u32.to_le_bytes());
     put(0x258, &0x100_0000_u64.to_le_bytes());
     put(0x260, &init_size.to_le_bytes());
+    file.iter_mut().skip(40 * 512).take(1).for_each(|byte| *byte = 0xcc);
     file
 }
 
@@ -61,6 +62,9 @@ pub fn options(backup: BackupPolicy) -> PlanOptions {
 /// where it does there. Its content lists the regions it was asked to verify.
 pub struct TestPurgatory;
 
+/// Where it is entered, from its start.
+const ENTRY: usize = 0x760;
+
 impl Purgatory for TestPurgatory {
     fn arch(&self) -> Arch {
         Arch::X86_64
@@ -80,7 +84,10 @@ impl Purgatory for TestPurgatory {
             bytes.extend_from_slice(&region.start.to_le_bytes());
             bytes.extend_from_slice(&(region.bytes.len() as u64).to_le_bytes());
         }
-        Ok(LinkedPurgatory { bytes, entry: base + 0x760 })
+        // Its program, of breakpoints.
+        bytes.resize(bytes.len().max(ENTRY), 0);
+        bytes.resize(bytes.len() + 16, 0xcc);
+        Ok(LinkedPurgatory { bytes, entry: base + ENTRY as u64 })
     }
 }
 

@@ -16,5 +16,6 @@ pub(crate) fn bzimage() -> Vec<u8> {
     put(0x238, &2047_u32.to_le_bytes());
     put(0x258, &0x100_0000_u64.to_le_bytes());
     put(0x260, &0x200_0000_u32.to_le_bytes());
+    put(5 * 512, &[0xcc]);
     file
 }

@@ -15,7 +15,7 @@ use crate::placement::{Direction, Request};
 use crate::plan::builder::{Builder, Images, NO_LIMIT, Parts};
 use crate::plan::{BackupPolicy, Layout, PlanInputs};
 use crate::preflight::Environment;
-use crate::purgatory::Entry;
+use crate::purgatory::{Entry, Serial, SerialPort};
 use crate::segment::SegmentKind;
 use crate::target::TargetPlan;
 use crate::target::device_tree::DeviceTree;
@@ -27,6 +27,9 @@ const CMDLINE_LIMIT: u64 = 2047;
 /// (Documentation/arch/arm64/booting.rst).
 pub(super) const WINDOW_ALIGN: u64 = 1 << 30;
 pub(super) const WINDOW: u64 = 32 << 30;
+/// Bytes up to the end of UARTFR, the last register of a PL011 that is needed to write (Arm DDI 0183,
+/// 3.2).
+const SERIAL_SIZE: u64 = 0x1c;
 
 /// Lays out in `region`, whatever the machine has.
 pub(super) fn lay_out<'a>(
@@ -35,6 +38,7 @@ pub(super) fn lay_out<'a>(
     region: PhysRange,
 ) -> Result<Layout<'a>, Error> {
     check_options(inputs)?;
+    check_serial(inputs, region)?;
     let image = image(images, inputs.machine)?;
     let tree = running_tree(inputs.machine)?;
     let mut builder = Builder::new(inputs, images, region)?;
@@ -150,6 +154,30 @@ fn check_options(inputs: &PlanInputs<'_>) -> Result<(), Error> {
         }
         None => Ok(()),
     }
+}
+
+/// What the purgatory writes to in the crashed machine must be a port's registers: in memory it would
+/// destroy what is dumped or loaded, without a place the next kernel is never reached.
+fn check_serial(inputs: &PlanInputs<'_>, region: PhysRange) -> Result<(), Error> {
+    let Some(Serial { port: SerialPort::Mmio(address), .. }) = inputs.options.serial else { return Ok(()) };
+    let refused = |why| {
+        let reason = format!("{address:#x} {why}: give the physical address of the port's first register");
+        Err(Error::Conflict { what: "serial port of the purgatory", reason })
+    };
+    if address % 4 != 0 {
+        return refused("is no multiple of 4, as its registers are");
+    }
+    let Ok(registers) = PhysRange::from_len(address, SERIAL_SIZE) else {
+        return refused("leaves its registers no room before the end of the address space");
+    };
+    if region.overlaps(registers) || inputs.machine.crash_regions.iter().any(|part| part.overlaps(registers))
+    {
+        return refused("lies in the crash region");
+    }
+    if inputs.machine.ram()?.overlaps(registers) {
+        return refused("lies in RAM");
+    }
+    Ok(())
 }
 
 /// The end of what kernel and ramdisk take, as a window counts.

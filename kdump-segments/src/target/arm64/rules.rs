@@ -17,7 +17,7 @@ use crate::segment::{Segment, SegmentKind};
 use crate::target::device_tree::{Cells, DeviceTree};
 use crate::target::{SegmentLimit, TargetPlan};
 
-pub(in crate::target) const PLAN_RULES: [PlanRule; 10] = [
+pub(in crate::target) const PLAN_RULES: [PlanRule; 12] = [
     ("elfcorehdr_decodes", header::decodes),
     ("elfcorehdr_notes", header::notes),
     ("elfcorehdr_memory", header::memory),
@@ -27,6 +27,8 @@ pub(in crate::target) const PLAN_RULES: [PlanRule; 10] = [
     // Documentation/devicetree/bindings/chosen.txt.
     ("device_tree", device_tree),
     ("segments_in_capture_ram", segments_in_capture_ram),
+    ("entry_in_purgatory", plan_rules::entry_in_purgatory),
+    ("kernel_has_content", plan_rules::kernel_has_content),
     ("one_elf_segment", plan_rules::one_elf_segment),
     ("command_line", command_line),
     ("region_not_claimed", plan_rules::not_claimed),

@@ -1,5 +1,7 @@
 //! The layout of an x86 crash load, part by part.
 
+use alloc::format;
+
 use kdump_elf::PhysRange;
 
 use super::X86Plan;
@@ -12,6 +14,7 @@ use crate::Error;
 use crate::plan::builder::{Builder, Images, NO_LIMIT, Parts};
 use crate::plan::{Layout, PlanInputs};
 use crate::preflight::Environment;
+use crate::purgatory::{Serial, SerialPort};
 use crate::target::TargetPlan;
 
 /// Least size of the elfcorehdr segment, as other loaders make it on x86.
@@ -19,6 +22,8 @@ const ELFCOREHDR_MIN: u64 = 16 << 10;
 const INITRD_MIN: u64 = 16 << 20;
 /// Highest byte of a purgatory that leaves long mode.
 const PURGATORY_MAX_32: u64 = 0x7fff_ffff;
+/// The last at which the eight registers of a 16550 can begin.
+const SERIAL_PORT_MAX: u16 = 0xfff8;
 
 /// Lays out in `region`, whatever the machine has.
 pub(super) fn lay_out<'a>(
@@ -26,6 +31,7 @@ pub(super) fn lay_out<'a>(
     images: &Images<'a>,
     region: PhysRange,
 ) -> Result<Layout<'a>, Error> {
+    check_serial(inputs.options.serial)?;
     let bits32 = entry_is_32bit(&images.kernel, inputs)?;
     if bits32 {
         check_32bit_reach(&images.kernel, inputs, region)?;
@@ -33,6 +39,20 @@ pub(super) fn lay_out<'a>(
     let mut builder = X86Builder { common: Builder::new(inputs, images, region)?, bits32 };
     let parts = builder.place_parts()?;
     builder.common.finish(parts)
+}
+
+/// The registers of a 16550 are I/O ports, of which there are 64 Ki.
+fn check_serial(serial: Option<Serial>) -> Result<(), Error> {
+    match serial {
+        Some(Serial { port: SerialPort::Port(port), .. }) if port > SERIAL_PORT_MAX => {
+            let reason = format!(
+                "{port:#x} is above {SERIAL_PORT_MAX:#x}, so that its last register is behind port 0xffff: \
+                 give its first I/O port, 0x3f8 for COM1"
+            );
+            Err(Error::Conflict { what: "serial port of the purgatory", reason })
+        }
+        _ => Ok(()),
+    }
 }
 
 impl X86Builder<'_, '_> {

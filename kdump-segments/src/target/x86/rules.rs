@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::X86Plan;
+use super::boot_params::boot_params;
 use crate::plan::Plan;
 use crate::preflight::{Checked, Environment, Outcome, PlanRule, header, plan_rules};
 use crate::segment::SegmentKind;
@@ -14,16 +15,20 @@ use crate::target::SegmentLimit;
 const LAST_4_LEVELS: u64 = (1 << 46) - 1;
 const LAST_5_LEVELS: u64 = (1 << 52) - 1;
 
-pub(in crate::target) const PLAN_RULES: [PlanRule; 10] = [
+pub(in crate::target) const PLAN_RULES: [PlanRule; 13] = [
     ("elfcorehdr_decodes", header::decodes),
     ("elfcorehdr_notes", header::notes),
     ("elfcorehdr_memory", header::memory),
     ("elfcorehdr_not_in_capture_ram", not_in_capture_ram),
     ("e820_sorted", e820_sorted),
     ("segments_in_capture_ram", segments_in_capture_ram),
+    ("entry_in_purgatory", plan_rules::entry_in_purgatory),
+    ("kernel_has_content", plan_rules::kernel_has_content),
     ("one_elf_segment", plan_rules::one_elf_segment),
     ("command_line", plan_rules::command_line),
     ("initrd_reachable", initrd_reachable),
+    // Documentation/arch/x86/boot.rst.
+    ("boot_params", boot_params),
     ("region_not_claimed", plan_rules::not_claimed),
 ];
 

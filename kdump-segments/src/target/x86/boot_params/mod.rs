@@ -2,6 +2,7 @@
 //! (Documentation/arch/x86/zero-page.rst).
 
 mod offsets;
+mod rule;
 
 use alloc::vec::Vec;
 
@@ -10,6 +11,7 @@ use super::setup_data::EFI_DESCRIPTOR_SIZE;
 use crate::le::{array, put};
 use crate::{Error, room};
 use offsets as at;
+pub(super) use rule::boot_params;
 
 /// Bytes of boot_params.
 pub const BOOT_PARAMS_SIZE: usize = 4096;
