@@ -41,6 +41,7 @@ const SAME: &[&str] = &[
     "--vtop LINEAR -l DUMP OUT",
     "-F -l -d 31 DUMP",
     "-F -l -d 31 -F DUMP",
+    "--non-mmap -F -E ELF",
     "--dump-dmesg DUMP OUT",
     "--dump-dmesg DUMP OLD",
     "-f --dump-dmesg DUMP OLD",
@@ -80,7 +81,6 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("-E DUMP OUT", "an ELF core is made of any dump"),
     ("--non-mmap --num-threads 2 -E ELF OUT", "threads do no harm"),
     ("-L 1000000000 -l -d 31 DUMP OUT", "refused by name"),
-    ("--non-mmap -F -E ELF", "refused by name"),
     ("--dry-run -l -d 31 DUMP OUT", "refused by name"),
 ];
 
