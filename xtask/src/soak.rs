@@ -84,10 +84,11 @@ fn command(options: &Options, kernel: &Kernel, initramfs: &Path) -> Result<Comma
         "console=ttyS0 loglevel=1 panic=-1 crashkernel={} soak.candidates={candidates} soak.seed={seed}",
         options.crashkernel
     );
+    let cpu = options.cpu();
     let machine = Machine {
         program: "qemu-system-x86_64",
         options: &[],
-        cpu: Some(&options.cpu()),
+        cpu: Some(&cpu),
         cpus: 1,
         memory_mib: options.mem_mib,
         kernel: &kernel.image,
