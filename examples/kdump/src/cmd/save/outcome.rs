@@ -8,7 +8,7 @@ use kdump_vmcore::codec::Codec;
 use kdump_vmcore::{SaveFailure, SaveFormat, SaveReport};
 use serde_json::{Value, json};
 
-use super::{document, lacking, left_out, order};
+use super::report::{document, is_followed, lacking, left_out, order};
 use crate::failure::{CommandResult, Failure};
 
 /// How a save ended.
@@ -178,6 +178,6 @@ fn codec_name(format: SaveFormat) -> Option<&'static str> {
 fn warnings(report: &SaveReport) -> Vec<String> {
     let doubt = &report.left_out;
     let odd = doubt.doubt.is_some() || doubt.unreadable > 0 || doubt.without > 0;
-    let order = order(report.order).filter(|_| !super::is_followed(report.order));
+    let order = order(report.order).filter(|_| !is_followed(report.order));
     left_out(doubt).into_iter().filter(|line| odd && line.starts_with("kept")).chain(order).collect()
 }
