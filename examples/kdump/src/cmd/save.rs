@@ -85,7 +85,10 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     }
     if matches.get_flag("json") {
         let told = Told { format: Some(format), warning, set: (!parts.is_empty()).then_some(files) };
-        crate::json::print(&outcome.document(told, destination, time))?;
+        // The status tells what became of the dump, whoever reads of it.
+        if let Err(error) = crate::json::print(&outcome.document(told, destination, time)) {
+            crate::terminal::tell!("kdump save: the JSON document could not be printed: {error}");
+        }
     }
     outcome.end(destination)
 }

@@ -164,3 +164,16 @@ fn documents() {
         assert!(case.at(name.as_str().unwrap()).exists(), "{told}");
     }
 }
+
+/// Nobody reads the document: the status is that of the dump, which is there.
+#[test]
+fn a_document_that_cannot_be_printed() {
+    let case = Case::new("unprinted");
+    let script = "exec \"$0\" save --json --progress none src copy >/dev/full";
+    let mut bash = Command::new("bash");
+    bash.current_dir(&case.dir).args(["-c", script, env!("CARGO_BIN_EXE_kdump")]);
+    let output = bash.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).contains("No space left on device"), "{}", said(&output));
+    tells(&case, "unprinted", "copy", &WHOLE);
+}
