@@ -66,5 +66,7 @@ pub extern "C" fn libkdump_plan_usable(
 }
 
 fn arm64<'p>(plan: &'p Plan<'_>) -> Result<&'p Arm64Plan, Failure> {
-    Ok(plan.arm64().ok_or(kdump_ffi_core::Failure::NotFound { what: "usable ranges of an arm64 plan" })?)
+    Ok(plan.arm64().ok_or(kdump_ffi_core::Failure::NotFound {
+        what: "arm64 part: the plan is for another architecture",
+    })?)
 }

@@ -67,5 +67,7 @@ pub extern "C" fn libkdump_plan_e820(
 }
 
 fn x86<'p>(plan: &'p Plan<'_>) -> Result<&'p X86Plan, Failure> {
-    Ok(plan.x86().ok_or(kdump_ffi_core::Failure::NotFound { what: "memory map of an x86 plan" })?)
+    Ok(plan.x86().ok_or(kdump_ffi_core::Failure::NotFound {
+        what: "x86 part: the plan is for another architecture",
+    })?)
 }

@@ -20,9 +20,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::Random;
+use common::{Random, expected};
 use kdump_elf::Arch;
-use kdump_purgatory::{ObjectPurgatory, digest};
+use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::purgatory::{
     DigestRegion, Entry, Handover, MismatchAction, Purgatory, Serial, SerialPort,
 };
@@ -117,11 +117,6 @@ fn run(name: &str, regions: &[&[u8]], sha: bool) -> ([u8; 32], bool) {
     // QEMU 7.2 disassembles; what it cannot, it shows as the instruction's number.
     let used = log.contains("sha256h") || log.contains("5e104") || log.contains("5e004");
     (output.stdout.try_into().expect("32 bytes"), used)
-}
-
-fn expected(regions: &[&[u8]]) -> [u8; 32] {
-    let regions: Vec<_> = regions.iter().map(|bytes| DigestRegion { start: 0, bytes }).collect();
-    digest(&regions)
 }
 
 #[test]

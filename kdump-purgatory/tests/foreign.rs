@@ -30,10 +30,8 @@ fn embedded(file: &[u8]) -> Option<Vec<u8>> {
 
 #[test]
 fn purgatory_of_kexec_tools_links() {
-    let Some(object) = std::fs::read(PROGRAM).ok().and_then(|file| embedded(&file)) else {
-        common::not_tested(&format!("no purgatory in {PROGRAM} (package kexec-tools for amd64)"));
-        return;
-    };
+    let object = std::fs::read(PROGRAM).ok().and_then(|file| embedded(&file));
+    let object = object.expect("no purgatory in /usr/sbin/kexec (package kexec-tools for amd64)");
     let purgatory = ObjectPurgatory::from_object(object).expect("parses");
     assert_eq!(purgatory.arch(), Arch::X86_64);
     let bytes = [7; 1000];

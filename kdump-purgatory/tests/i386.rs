@@ -19,9 +19,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use common::Random;
+use common::{Random, expected};
 use kdump_elf::Arch;
-use kdump_purgatory::{Error, ObjectPurgatory, digest};
+use kdump_purgatory::{Error, ObjectPurgatory};
 use kdump_segments::purgatory::{
     BackupCopy, DigestRegion, Entry, Handover, MismatchAction, Purgatory, Serial, SerialPort,
 };
@@ -118,11 +118,6 @@ fn run(name: &str, regions: &[&[u8]]) -> [u8; 32] {
     let output = emulator.output().expect("qemu-i386-static (package qemu-user-static)");
     assert!(output.status.success(), "{name}: {:?}", output.status);
     output.stdout.try_into().expect("32 bytes")
-}
-
-fn expected(regions: &[&[u8]]) -> [u8; 32] {
-    let regions: Vec<_> = regions.iter().map(|bytes| DigestRegion { start: 0, bytes }).collect();
-    digest(&regions)
 }
 
 /// Told that there are SHA instructions, too: the program has none.

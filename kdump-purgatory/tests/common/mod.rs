@@ -14,9 +14,18 @@ pub(crate) mod emulator;
 
 use std::io::Write;
 
+use kdump_purgatory::digest;
+use kdump_segments::purgatory::DigestRegion;
+
 /// Says that something could not be tested here, past the test runner, which would hide it.
 pub(crate) fn not_tested(why: &str) {
     let _ = writeln!(std::io::stderr(), "NOT TESTED: {why}");
+}
+
+/// The digest of these regions by the library.
+pub(crate) fn expected(regions: &[&[u8]]) -> [u8; 32] {
+    let regions: Vec<_> = regions.iter().map(|bytes| DigestRegion { start: 0, bytes }).collect();
+    digest(&regions)
 }
 
 pub(crate) const PROGBITS: u32 = 1;
