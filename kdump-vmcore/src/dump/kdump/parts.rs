@@ -21,23 +21,21 @@ use crate::dump::{Completeness, Facts, NoteTable, SpanKind, xen};
 use crate::error::Error;
 use crate::room::zeroed;
 
+/// What is known of all files together.
+struct Joined {
+    header: Header,
+    stored: Bitmap,
+    notes: NoteTable,
+    remembered: Remembered,
+    completeness: Completeness,
+    defects: Vec<Error>,
+    scratch: PageScratch,
+}
+
 /// Opens the dump that `parts` are.
 pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
     let mut defects = Vec::new();
-    let mut opened: Vec<Opened<'_>> = Vec::new();
-    for (number, source) in (1..).zip(parts) {
-        let header = Header::read(&*source, &mut defects)?;
-        opened.push(Opened { source, header, number, ones: 0 });
-    }
-    if opened.len() > 1 {
-        set::check(&opened)?;
-    }
-    opened.sort_by_key(|opened| (opened.pfns().start, opened.pfns().end));
-    let Some(mut header) = opened.first().map(|first| first.header.clone()) else {
-        return Err(Error::Unsupported { what: "a dump of no file; name one at least" });
-    };
-    // A set lacks what any of its parts lacks.
-    header.main.status |= opened.iter().fold(0, |all, part| all | part.header.main.status & INCOMPLETE);
+    let (mut opened, mut header) = headers(parts, &mut defects)?;
     let (ram, stored) = set::bitmaps(&mut opened, &header, &mut defects)?;
     defects.extend(ram.as_ref().and_then(|ram| no_ram(&stored, ram)));
     let notes = match opened.first() {
@@ -51,81 +49,136 @@ pub(super) fn open(parts: Vec<Part<'_>>) -> Result<Kdump<'_>, Error> {
     if matches!(header.name(MACHINE).as_str(), "" | "Unknown") {
         header.arch = header.arch.or_else(|| notes.arch());
     }
-    let mut scratch = PageScratch::default();
     let missing = unknown(ram.as_ref(), &stored, header.max_mapnr).saturating_mul(header.block_size());
-    let mut completeness = Completeness { missing, ..Completeness::default() };
+    let completeness = Completeness { missing, ..Completeness::default() };
     let mut remembered = Remembered::read(&notes, header.encoding.endian, 0, &mut defects)?;
     let good = set::remembered(&opened, &mut remembered, &mut defects)?;
     if header.main.status & INCOMPLETE != 0 && good.iter().all(Option::is_none) {
         defects.push(Error::Incomplete);
     }
-    let mut files = Vec::new();
-    let mut end = 0;
-    // The note is that of the first file.
-    let scattered = remembered.scattered.filter(|_| opened.len() == 1);
-    for (index, part) in opened.into_iter().enumerate() {
-        let pfns = part.pfns();
-        if pfns.is_empty() {
-            // It may say to have none anywhere, also inside another part.
-            continue;
-        }
-        missing_part(end..pfns.start, &stored, &header, &mut completeness, &mut defects);
-        end = pfns.end;
-        let part_header = part.header.clone();
-        let good = good.get(index).copied().flatten();
-        let file = File::new(index, part, pfns, (&header, good, scattered), &stored, &mut scratch)?;
-        // Where a writer stopped, or had pages it could not read, the first ones may have no data.
-        let partial = header.main.status & INCOMPLETE != 0 || !remembered.is_empty();
-        defects.extend(file.misplaced(&stored, (index, &header), partial, &mut scratch));
-        defects.extend(file.hole(&stored, (index, &part_header), &notes, &mut scratch));
-        let mut lost = file.expect(&stored, &mut completeness, &mut scratch, index);
-        if scattered.is_some() {
-            lost = lost.saturating_sub(file.noted(&stored, &remembered, header.block_size()));
-        }
-        completeness.missing = completeness.missing.saturating_add(lost.saturating_mul(header.block_size()));
-        files.push(file);
-    }
-    missing_part(end..header.max_mapnr, &stored, &header, &mut completeness, &mut defects);
-    let known = completeness.missing == 0 && remembered.is_empty();
-    defects.extend(if known { no_page(&stored) } else { None });
-    let text = files.first().map(|file| erase_info(&file.pages, &header, &mut completeness, &mut defects));
-    completeness.defects = defects;
-    count_remembered(&remembered, ram.as_ref(), header.block_size(), &mut completeness);
-    let vmcoreinfo = notes.vmcoreinfo().and_then(|info| info.page_size());
-    let page_size = vmcoreinfo.filter(|size| (0x1000..=0x10_0000).contains(size));
-    // QEMU writes arm64 in blocks of the largest page there is, whatever the kernel's are.
-    let block_size = (header.arch != Some(Arch::Arm64)).then(|| header.block_size());
-    let mut details = details(&header, &files, &stored, text.as_deref().unwrap_or_default(), &mut scratch);
-    details.extend(xen::detail(&notes));
-    let facts = Facts {
-        e_machine: header.arch.map_or(0, Arch::e_machine),
-        arch: header.arch,
-        page_size: page_size.or(block_size),
-        dump_level: header.dump_level,
-        notes,
-        completeness,
-        details,
-        ..Facts::new(if header.diskdump { "diskdump" } else { "kdump" }, header.encoding)
-    };
-    let base = base.checked_next_multiple_of(header.block_size()).unwrap_or(0);
-    let (max_mapnr, page_size) = (header.max_mapnr, header.block_size());
-    Ok(Kdump { files, ram, stored, max_mapnr, page_size, base, remembered, facts })
+    let scratch = PageScratch::default();
+    let mut joined = Joined { header, stored, notes, remembered, completeness, defects, scratch };
+    let files = joined.files(opened, &good)?;
+    count_remembered(&joined.remembered, ram.as_ref(), joined.header.block_size(), &mut joined.completeness);
+    let base = base.checked_next_multiple_of(joined.header.block_size()).unwrap_or(0);
+    let (max_mapnr, page_size) = (joined.header.max_mapnr, joined.header.block_size());
+    let facts = joined.facts(&files);
+    Ok(Kdump {
+        files,
+        ram,
+        stored: joined.stored,
+        max_mapnr,
+        page_size,
+        base,
+        remembered: joined.remembered,
+        facts,
+    })
 }
 
-/// Counts the pages of parts that were not given.
-fn missing_part(
-    gap: Range<u64>,
-    stored: &Bitmap,
-    header: &Header,
-    completeness: &mut Completeness,
-    defects: &mut Vec<Error>,
-) {
-    if gap.is_empty() {
-        return;
+/// The headers of all files in the order of their pages, and the one that holds for all of them.
+fn headers<'d>(parts: Vec<Part<'d>>, defects: &mut Vec<Error>) -> Result<(Vec<Opened<'d>>, Header), Error> {
+    let mut opened: Vec<Opened<'_>> = Vec::new();
+    for (number, source) in (1..).zip(parts) {
+        let header = Header::read(&*source, defects)?;
+        opened.push(Opened { source, header, number, ones: 0 });
     }
-    let pages = stored.rank(gap.end).saturating_sub(stored.rank(gap.start));
-    completeness.missing = completeness.missing.saturating_add(pages.saturating_mul(header.block_size()));
-    defects.push(Error::PartNotGiven { start: gap.start, end: gap.end });
+    if opened.len() > 1 {
+        set::check(&opened)?;
+    }
+    opened.sort_by_key(|opened| (opened.pfns().start, opened.pfns().end));
+    let Some(mut header) = opened.first().map(|first| first.header.clone()) else {
+        return Err(Error::Unsupported { what: "a dump of no file; name one at least" });
+    };
+    // A set lacks what any of its parts lacks.
+    header.main.status |= opened.iter().fold(0, |all, part| all | part.header.main.status & INCOMPLETE);
+    Ok((opened, header))
+}
+
+impl Joined {
+    /// The files that have pages; counts what they and the gaps between them lack.
+    fn files<'d>(&mut self, opened: Vec<Opened<'d>>, good: &[Option<u64>]) -> Result<Vec<File<'d>>, Error> {
+        let mut files = Vec::new();
+        let mut end = 0;
+        // The note is that of the first file.
+        let scattered = self.remembered.scattered.filter(|_| opened.len() == 1);
+        for (index, part) in opened.into_iter().enumerate() {
+            let pfns = part.pfns();
+            if pfns.is_empty() {
+                // It may say to have none anywhere, also inside another part.
+                continue;
+            }
+            self.not_given(end..pfns.start);
+            end = pfns.end;
+            let good = good.get(index).copied().flatten();
+            files.push(self.file(index, part, (good, scattered))?);
+        }
+        self.not_given(end..self.header.max_mapnr);
+        let known = self.completeness.missing == 0 && self.remembered.is_empty();
+        self.defects.extend(if known { no_page(&self.stored) } else { None });
+        Ok(files)
+    }
+
+    /// File number `index`; counts what it lacks.
+    fn file<'d>(
+        &mut self,
+        index: usize,
+        part: Opened<'d>,
+        (good, scattered): (Option<u64>, Option<u64>),
+    ) -> Result<File<'d>, Error> {
+        let Self { header, stored, scratch, .. } = self;
+        let part_header = part.header.clone();
+        let pfns = part.pfns();
+        let file = File::new(index, part, pfns, (header, good, scattered), stored, scratch)?;
+        // Where a writer stopped, or had pages it could not read, the first ones may have no data.
+        let partial = header.main.status & INCOMPLETE != 0 || !self.remembered.is_empty();
+        self.defects.extend(file.misplaced(stored, (index, header), partial, scratch));
+        self.defects.extend(file.hole(stored, (index, &part_header), &self.notes, scratch));
+        let mut lost = file.expect(stored, &mut self.completeness, scratch, index);
+        if scattered.is_some() {
+            lost = lost.saturating_sub(file.noted(stored, &self.remembered, header.block_size()));
+        }
+        self.lacks(lost);
+        Ok(file)
+    }
+
+    /// Counts `pages` that are missing.
+    fn lacks(&mut self, pages: u64) {
+        let bytes = pages.saturating_mul(self.header.block_size());
+        self.completeness.missing = self.completeness.missing.saturating_add(bytes);
+    }
+
+    /// Counts the pages of parts that were not given.
+    fn not_given(&mut self, gap: Range<u64>) {
+        if gap.is_empty() {
+            return;
+        }
+        self.lacks(self.stored.rank(gap.end).saturating_sub(self.stored.rank(gap.start)));
+        self.defects.push(Error::PartNotGiven { start: gap.start, end: gap.end });
+    }
+
+    /// What the dump says of itself. Takes the notes and what was counted.
+    fn facts(&mut self, files: &[File<'_>]) -> Facts {
+        let Self { header, stored, completeness, defects, scratch, .. } = self;
+        let text = files.first().map(|file| erase_info(&file.pages, header, completeness, defects));
+        completeness.defects = core::mem::take(defects);
+        let mut details = details(header, files, stored, text.as_deref().unwrap_or_default(), scratch);
+        details.extend(xen::detail(&self.notes));
+        let vmcoreinfo = self.notes.vmcoreinfo().and_then(|info| info.page_size());
+        let page_size = vmcoreinfo.filter(|size| (0x1000..=0x10_0000).contains(size));
+        // QEMU writes arm64 in blocks of the largest page there is, whatever the kernel's are.
+        let block_size = (header.arch != Some(Arch::Arm64)).then(|| header.block_size());
+        let none = NoteTable::new(header.encoding.endian);
+        Facts {
+            e_machine: header.arch.map_or(0, Arch::e_machine),
+            arch: header.arch,
+            page_size: page_size.or(block_size),
+            dump_level: header.dump_level,
+            notes: core::mem::replace(&mut self.notes, none),
+            completeness: core::mem::take(completeness),
+            details,
+            ..Facts::new(if header.diskdump { "diskdump" } else { "kdump" }, header.encoding)
+        }
+    }
 }
 
 /// Pages that may be RAM and of which nobody knows whether they were stored, because the file
