@@ -252,33 +252,35 @@ impl Pages<'_> {
     ) -> Result<(), (usize, Error)> {
         let failed = |error| (0, error);
         let place = self.place(file, index, pfn, scratch).map_err(failed)?;
-        if let (true, Place::Raw(offset)) | (true, Place::Packed(_, offset, _)) = (self.unfinished, place) {
-            let len = if let Place::Packed(_, _, len) = place { len } else { self.page_size };
-            let have = self.size.saturating_sub(offset);
-            if have < len.into() {
-                let what = "page that was not written before saving ended";
-                return Err(failed(Error::Truncated { what, offset, need: len.into(), have }));
-            }
-        }
-        self.given(place).map_err(failed)?;
-        let (codec, offset, size) = match place {
-            Place::Zero => {
-                buf.fill(0);
-                return Ok(());
-            }
+        self.written(place).and_then(|()| self.given(place)).map_err(failed)?;
+        match place {
+            Place::Zero => buf.fill(0),
             Place::Lost => {
                 let offset = self.table.saturating_add(index.saturating_mul(DESC_LEN as u64));
                 let what = "page that was never written (the dump is incomplete), with its descriptor";
                 return Err(failed(Error::Truncated { what, offset, need: self.page_size.into(), have: 0 }));
             }
             Place::Raw(offset) => return self.read_raw((pfn, offset), inside, buf, scratch),
-            Place::Packed(codec, offset, size) => (codec, offset, size),
-        };
+            Place::Packed(codec, offset, size) => {
+                self.unpack((file, pfn), (codec, offset, size), inside, buf, scratch).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills `buf` from byte `inside` of page `pfn` on, whose `size` packed bytes stand at `offset`.
+    fn unpack(
+        &self,
+        (file, pfn): (usize, u64),
+        (codec, offset, size): (Codec, u64, u32),
+        inside: usize,
+        buf: &mut [u8],
+        scratch: &mut PageScratch,
+    ) -> Result<(), Error> {
         let len = usize::try_from(size).unwrap_or(usize::MAX);
         let more = if scratch.data.is_near(file, offset) { AHEAD } else { 0 };
         let PageScratch { decoder, zero_form, data, page, page_of, pages, .. } = scratch;
-        let input =
-            data.load((file, &*self.source), offset, (len, more), "compressed page").map_err(failed)?;
+        let input = data.load((file, &*self.source), offset, (len, more), "compressed page")?;
         let page_size = usize::try_from(self.page_size).unwrap_or(usize::MAX);
         let is_zero = zero_form.is(codec, input, page_size);
         let mut decode = |page: &mut [u8]| {
@@ -292,12 +294,12 @@ impl Pages<'_> {
             Ok(())
         };
         if buf.len() == page_size {
-            return decode(buf).map_err(failed);
+            return decode(buf);
         }
         // What is wanted once goes where the next one goes, into memory that is near the processor.
         let kept = if pages.is_wanted_again(pfn) { pages.put(pfn, &mut decode) } else { None };
         let whole: &[u8] = match kept {
-            Some(page) => page.map_err(failed)?,
+            Some(page) => page?,
             None if is_zero => {
                 buf.fill(0);
                 return Ok(());
@@ -305,9 +307,9 @@ impl Pages<'_> {
             None => {
                 *page_of = None;
                 if page.len() != page_size {
-                    *page = zeroed("page", self.page_size.into()).map_err(failed)?;
+                    *page = zeroed("page", self.page_size.into())?;
                 }
-                decode(page).map_err(failed)?;
+                decode(page)?;
                 *page_of = Some(pfn);
                 page
             }
@@ -317,14 +319,30 @@ impl Pages<'_> {
         Ok(())
     }
 
+    /// Where the page's bytes stand and how many they are; `None` of a page that has none.
+    fn bytes_of(&self, place: Place) -> Option<(u64, u32)> {
+        match place {
+            Place::Raw(offset) => Some((offset, self.page_size)),
+            Place::Packed(_, offset, len) => Some((offset, len)),
+            Place::Zero | Place::Lost => None,
+        }
+    }
+
+    /// An error where saving ended before the page's bytes were written.
+    fn written(&self, place: Place) -> Result<(), Error> {
+        let Some((offset, len)) = self.bytes_of(place) else { return Ok(()) };
+        let have = self.size.saturating_sub(offset);
+        if !self.unfinished || have >= len.into() {
+            return Ok(());
+        }
+        let what = "page that was not written before saving ended";
+        Err(Error::Truncated { what, offset, need: len.into(), have })
+    }
+
     /// An error where bytes of the page are zeros for want of others: no record of a flattened stream has them, and
     /// no writer leaves out any of a page.
     fn given(&self, place: Place) -> Result<(), Error> {
-        let (offset, len) = match place {
-            Place::Raw(offset) => (offset, self.page_size),
-            Place::Packed(_, offset, len) => (offset, len),
-            Place::Zero | Place::Lost => return Ok(()),
-        };
+        let Some((offset, len)) = self.bytes_of(place) else { return Ok(()) };
         let end = offset.saturating_add(len.into()).min(self.size);
         let Some(hole) = self.source.hole(offset..end) else { return Ok(()) };
         let what = "page of which the records of the flattened stream lack bytes";
@@ -332,7 +350,7 @@ impl Pages<'_> {
         Err(Error::Truncated { what, offset, need: len.into(), have })
     }
 
-    /// The same of a page whose bytes lie at `offset` as they are.
+    /// Fills `buf` from byte `inside` of page `pfn` on, whose bytes lie at `offset` as they are.
     fn read_raw(
         &self,
         (pfn, offset): (u64, u64),
