@@ -61,10 +61,10 @@ pub use dump::{
     Reader, Scratch, Span, SpanKind, Unreadable, UnreadableRange, Verification, verify,
 };
 pub use error::{Error, PageFault, Stopped, TableFault};
-pub use filter::{ClassMap, Classes, Scan, ScanReport};
+pub use filter::{BtfKeys, ClassMap, Classes, Scan, ScanReport};
 pub use io_error::IoError;
 pub use kernel::{
-    Caller, CpuList, CpuRegisters, Dmesg, Kallsyms, KernelMemory, LogRecord, RegisterSource, UnreadCpu,
+    Btf, Caller, CpuList, CpuRegisters, Dmesg, Kallsyms, KernelMemory, LogRecord, RegisterSource, UnreadCpu,
     cpu_registers, note_registers,
 };
 pub use progress::Progress;

@@ -397,3 +397,123 @@ fn what_is_not_told_is_refused_by_name() {
     let error = KdumpPlan::new(&Dump::open(bytes).unwrap(), options).unwrap_err();
     assert!(error.to_string().contains("x86_64"), "{error}");
 }
+
+/// The kernel's image: its symbol table, and its types where there are any.
+const IMAGE: u64 = 0xffff_ffff_8100_0000;
+
+/// The made-up machine, with these lines of VMCOREINFO and a kernel that describes its types.
+fn with_types(lines: &str, types: &dumpgen::Btf) -> Dump<'static> {
+    let types = types.build();
+    let mut table = dumpgen::Kallsyms::new(IMAGE, IMAGE);
+    let stop = 0x8000 + types.len() as u64;
+    let symbols = [("T_stext", 0x40), ("R__start_BTF", 0x8000), ("R__stop_BTF", stop)];
+    table.symbols = symbols.map(|(name, at)| (name.to_owned(), IMAGE + at)).to_vec();
+    let (mut image, more) = table.build();
+    image.resize(0x8000, 0);
+    image.extend(types);
+    let info = format!("{lines}SYMBOL(_stext)={:x}\n{more}", IMAGE + 0x40);
+    let memory = machine(usual);
+    let (at, all) = (ARRAY as usize, PAGES as usize * 64);
+    let file = CoreFile { align: 0x1000, ..CoreFile::x86_64() }
+        .with(Segment::notes(&note(Wire::LE64, "VMCOREINFO", 0, info.as_bytes())))
+        .with(Segment { p_vaddr: LINEAR, ..Segment::load(0, &memory) })
+        .with(Segment { p_vaddr: VMEMMAP, ..Segment::load(ARRAY, &memory[at..at + all]) })
+        .with(Segment { p_vaddr: IMAGE, ..Segment::load(1 << 32, &image) });
+    Dump::open(file.build()).unwrap()
+}
+
+/// The types that say what [`info`] says, as Linux 6.1 has them: it has no type for those of free pages.
+fn types() -> dumpgen::Btf {
+    let mut btf = dumpgen::Btf::new(Wire::LE64);
+    let (long, int) = (btf.int("long unsigned int", 8), btf.int("int", 4));
+    let areas = btf.array(long, 11);
+    let tail = btf.structure("", 8, &[("compound_head", long, 0)]);
+    let lru = btf.structure("", 40, &[("mapping", long, 128), ("private", long, 256)]);
+    let words = btf.union("", 40, &[("", lru, 0), ("", tail, 0)]);
+    btf.structure("page", 64, &[("flags", long, 0), ("", words, 64), ("_mapcount", int, 384)]);
+    btf.structure("zone", 400, &[("free_area", areas, 512)]);
+    btf.structure("mem_section", 16, &[("section_mem_map", long, 0)]);
+    let flags = [
+        ("PG_lru", 4),
+        ("PG_slab", 9),
+        ("PG_swapcache", 10),
+        ("PG_private", 13),
+        ("PG_swapbacked", 19),
+        ("PG_hwpoison", 23),
+        ("PG_head", 16),
+    ];
+    btf.enumeration("pageflags", &flags);
+    btf
+}
+
+#[test]
+fn what_vmcoreinfo_lacks_the_types_of_the_kernel_tell() {
+    let classes = |dump: &Dump<'_>| {
+        let map = ClassMap::new(dump, 1).unwrap();
+        let keys: Vec<_> = map.report().from_btf.names().collect();
+        (map.ranges().collect::<Vec<_>>(), keys)
+    };
+    // Without the numbers of hugetlbfs some pages could not be told; that is asked of BTF, which has none.
+    let (expected, none) = classes(&with_types(&info(), &types()));
+    assert!(none.iter().all(|key| *key == "NUMBER(PG_head_mask)"), "{none:?}");
+    for key in [
+        "SIZE(page)",
+        "OFFSET(page.flags)",
+        "OFFSET(page.mapping)",
+        "OFFSET(page._mapcount)",
+        "OFFSET(page.private)",
+        "OFFSET(page.compound_head)",
+        "NUMBER(PG_lru)",
+        "NUMBER(PG_private)",
+        "NUMBER(PG_swapcache)",
+        "NUMBER(PG_swapbacked)",
+        "NUMBER(PG_slab)",
+        "LENGTH(zone.free_area)",
+        "SIZE(mem_section)",
+        "OFFSET(mem_section.section_mem_map)",
+    ] {
+        let all = info();
+        let lines = all.lines().filter(|line| !line.starts_with(key)).map(|line| format!("{line}\n"));
+        let lines: String = lines.collect();
+        let (found, keys) = classes(&with_types(&lines, &types()));
+        assert!(found == expected, "{key}");
+        assert!(keys.contains(&key), "{key}: {keys:?}");
+        // Without types the key is missed by its name.
+        let bare = with_types(&lines, &dumpgen::Btf::new(Wire::LE64));
+        let Err(Error::MissingKey { key: missed }) = ClassMap::new(&bare, 1) else { panic!("{key}") };
+        assert_eq!(missed, key);
+    }
+    // The report of a saved file tells the same.
+    let lines = info().replace("SIZE(page)=64\n", "");
+    let (_, left_out) = saved(&with_types(&lines, &types()), 31, 3);
+    assert!(left_out.from_btf.names().any(|told| told == "SIZE(page)"));
+}
+
+/// VMCOREINFO goes first, also where the types say otherwise.
+#[test]
+fn what_vmcoreinfo_tells_is_not_asked_of_the_types() {
+    let mut wrong = dumpgen::Btf::new(Wire::LE64);
+    let long = wrong.int("long unsigned int", 8);
+    wrong.structure("page", 96, &[("flags", long, 64), ("mapping", long, 0)]);
+    let map = |types| ClassMap::new(&with_types(&info(), &types), 1).unwrap();
+    let (right, wrong) = (map(types()), map(wrong));
+    assert!(right.ranges().eq(wrong.ranges()));
+    assert!(wrong.report().from_btf.is_empty());
+}
+
+/// Types of pages as the kernels since Linux 6.11 number them.
+#[test]
+fn the_kinds_of_pages_as_types_tell_them() {
+    let kinds = |constants: &[(&str, i32)]| {
+        let mut btf = types();
+        btf.enumeration("pagetype", constants);
+        let lines = info().replace("NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129\n", "");
+        let source = with_types(&lines, &btf);
+        ClassMap::new(&source, 1).map(|map| (map.is_doubtful(), map.pages(PageClass::Free)))
+    };
+    // The machine's free pages have -129: what is another number finds none of them, which is no kernel.
+    assert_eq!(kinds(&[("PG_buddy", 0x80)]).map(|(_, pages)| pages > 0), Ok(true));
+    assert_eq!(kinds(&[("PG_buddy", 0x100)]), Ok((true, 0)));
+    assert_eq!(kinds(&[("PGTY_buddy", 0xf0)]), Ok((true, 0)));
+    assert!(matches!(kinds(&[]), Err(Error::MissingKey { .. })));
+}

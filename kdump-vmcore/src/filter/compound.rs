@@ -1,8 +1,7 @@
 //! How compound pages tell their order, and those of hugetlbfs what they are.
 
-use kdump_elf::VmcoreInfo;
-
 use super::field::{Field, low32};
+use super::told::Told;
 
 /// Where the first tail of a compound page has its order.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +28,7 @@ pub(super) enum Huge {
 
 /// How compound pages tell their order, and those of hugetlbfs what they are.
 pub(super) fn compound(
-    info: VmcoreInfo<'_>,
+    info: &Told<'_>,
     size: u64,
     field: impl Fn(&str, usize) -> Option<Field>,
 ) -> (Order, Huge) {

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::scan::Known;
 use super::{Classes, Scan, ScanReport};
 use crate::dump::{Dump, PageClass};
 use crate::error::Error;
@@ -31,7 +32,7 @@ pub(crate) fn judge<G: Gather>(
     new: impl Fn() -> Result<G, Error> + Sync,
 ) -> Result<(G, ScanReport), Error> {
     let pieces = pieces(ranges)?;
-    by_threads(dump, classes, &pieces, threads, &new)
+    by_threads(dump, &Known::of(dump, classes)?, &pieces, threads, &new)
 }
 
 /// `ranges` cut at multiples of [`PIECE`].
@@ -60,11 +61,11 @@ fn pieces(ranges: &[Range<u64>]) -> Result<Vec<Vec<Range<u64>>>, Error> {
 /// Judges the pieces that `next` gives.
 fn alone<'p, G: Gather>(
     dump: &Dump<'_>,
-    classes: Classes,
+    known: &Known,
     new: &impl Fn() -> Result<G, Error>,
     mut next: impl FnMut() -> Option<&'p [Range<u64>]>,
 ) -> Result<(G, ScanReport), Error> {
-    let mut scan = Scan::new(dump, classes)?;
+    let mut scan = Scan::by(dump, known)?;
     let (mut gathered, mut report) = (new()?, ScanReport::default());
     while let Some(piece) = next() {
         report = report.and(scan.run(piece, &mut |pfns, class| gathered.add(pfns, class))?);
@@ -75,19 +76,19 @@ fn alone<'p, G: Gather>(
 #[cfg(not(feature = "std"))]
 fn by_threads<G: Gather>(
     dump: &Dump<'_>,
-    classes: Classes,
+    known: &Known,
     pieces: &[Vec<Range<u64>>],
     _: u16,
     new: &(impl Fn() -> Result<G, Error> + Sync),
 ) -> Result<(G, ScanReport), Error> {
     let mut rest = pieces.iter();
-    alone(dump, classes, new, || rest.next().map(Vec::as_slice))
+    alone(dump, known, new, || rest.next().map(Vec::as_slice))
 }
 
 #[cfg(feature = "std")]
 fn by_threads<G: Gather>(
     dump: &Dump<'_>,
-    classes: Classes,
+    known: &Known,
     pieces: &[Vec<Range<u64>>],
     threads: u16,
     new: &(impl Fn() -> Result<G, Error> + Sync),
@@ -103,11 +104,11 @@ fn by_threads<G: Gather>(
         let helpers = if started.try_reserve(helpers).is_ok() { helpers } else { 0 };
         for _ in 0..helpers {
             // With fewer threads it takes longer.
-            let spawned = thread::Builder::new().spawn_scoped(scope, || alone(dump, classes, new, next));
+            let spawned = thread::Builder::new().spawn_scoped(scope, || alone(dump, known, new, next));
             let Ok(thread) = spawned else { break };
             started.push(thread);
         }
-        let (mut all, mut report) = alone(dump, classes, new, next)?;
+        let (mut all, mut report) = alone(dump, known, new, next)?;
         for thread in started {
             // What panicked there panics here.
             let (found, more) = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;

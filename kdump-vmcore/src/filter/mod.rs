@@ -14,6 +14,7 @@ mod pages;
 mod rules;
 mod scan;
 mod sections;
+mod told;
 
 pub use class_map::ClassMap;
 pub use classes::Classes;
@@ -21,6 +22,7 @@ pub(crate) use judge::{Gather, judge};
 pub(crate) use page_set::{PageSet, ones};
 pub(crate) use pages::{pages_of, touched};
 pub use scan::{Scan, ScanReport};
+pub use told::BtfKeys;
 
 use crate::dump::{Dump, SpanKind};
 

@@ -1,18 +1,17 @@
 //! What one `struct page` says of its pages.
 //!
 //! Offsets and values are those that VMCOREINFO tells
-//! (Documentation/admin-guide/kdump/vmcoreinfo.rst).
+//! (Documentation/admin-guide/kdump/vmcoreinfo.rst), or BTF in its stead.
 
 mod impossible;
 #[cfg(test)]
 mod tests;
 
-use kdump_elf::VmcoreInfo;
-
 use self::impossible::record_size;
 use super::Classes;
 use super::compound::{Huge, Order, compound};
 use super::field::{Field, low32};
+use super::told::Told;
 use crate::dump::PageClass;
 use crate::error::Error;
 
@@ -97,7 +96,7 @@ impl Rules {
     ///
     /// # Errors
     /// [`Error::MissingKey`] for a key without which `classes` cannot be told.
-    pub(super) fn new(info: VmcoreInfo<'_>, classes: Classes) -> Result<Self, Error> {
+    pub(super) fn new(info: &Told<'_>, classes: Classes) -> Result<Self, Error> {
         let missing = |key| Error::MissingKey { key };
         let size = record_size(info)?;
         let field = |name: &str, len: usize| Field::new(info.offset(name)?, len, size);
@@ -207,6 +206,11 @@ impl Rules {
             return Evidence::Silent;
         }
         Evidence::Mapping(mapping & KERNEL != 0)
+    }
+
+    /// Whether pages that `classes` leave out are kept because it is not told how they are known.
+    pub(super) fn lacks(&self) -> bool {
+        self.classes.has(PageClass::User) && matches!(self.huge, Huge::Unknown)
     }
 
     /// Whether it is told how free blocks are known.

@@ -3,14 +3,15 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use kdump_elf::{Arch, Endian, Vaddr};
+use kdump_elf::{Arch, Endian, Vaddr, VmcoreInfo};
 
 use super::Classes;
 use super::rules::{Evidence, Rules};
 use super::sections::Sections;
+use super::told::{BtfKeys, Told};
 use crate::dump::{Dump, PageClass, Reader};
 use crate::error::{Error, Stopped};
-use crate::kernel::KernelMemory;
+use crate::kernel::{Btf, KernelMemory};
 use crate::room::PageAligned;
 
 /// Pages whose `struct page`s are read at once; a power of two.
@@ -37,6 +38,8 @@ pub struct ScanReport {
     pub impossible: u64,
     /// Whether the kernel tells how free blocks are known.
     pub tells_free: bool,
+    /// What VMCOREINFO lacks and the kernel's BTF told.
+    pub from_btf: BtfKeys,
 }
 
 impl ScanReport {
@@ -74,7 +77,47 @@ impl ScanReport {
             mappings: self.mappings.saturating_add(other.mappings),
             impossible: self.impossible.saturating_add(other.impossible),
             tells_free: self.tells_free || other.tells_free,
+            from_btf: self.from_btf.and(other.from_btf),
         }
+    }
+}
+
+/// How the pages of a dead kernel are judged, and where it keeps what they are judged by.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    rules: Rules,
+    sections: Sections,
+    from_btf: BtfKeys,
+}
+
+impl Known {
+    /// As VMCOREINFO of `dump` tells, and the kernel's BTF where `classes` cannot be told without.
+    pub(super) fn of(dump: &Dump<'_>, classes: Classes) -> Result<Self, Error> {
+        if dump.arch() != Some(Arch::X86_64) || dump.endian() != Endian::Little {
+            let what = "leaving out pages by their class on another machine than x86_64";
+            return Err(Error::Unsupported { what });
+        }
+        let info = dump.vmcoreinfo().ok_or(Error::MissingKey { key: "SIZE(page), as it is not there," })?;
+        let known = Self::told(dump, classes, info, None);
+        if known.as_ref().is_ok_and(|known| !known.rules.lacks()) {
+            return known;
+        }
+        match Btf::read(&mut KernelMemory::new(dump), info) {
+            Ok(btf) => Self::told(dump, classes, info, Some(&btf)).or(known),
+            Err(_) => known,
+        }
+    }
+
+    fn told(
+        dump: &Dump<'_>,
+        classes: Classes,
+        info: VmcoreInfo<'_>,
+        btf: Option<&Btf>,
+    ) -> Result<Self, Error> {
+        let told = Told::new(info, btf);
+        let rules = Rules::new(&told, classes)?;
+        let sections = Sections::new(&told, dump.page_size().unwrap_or(4096), rules.size as u64)?;
+        Ok(Self { rules, sections, from_btf: told.taken() })
     }
 }
 
@@ -84,6 +127,7 @@ pub struct Scan<'d> {
     memory: KernelMemory<Reader<'d>>,
     rules: Rules,
     sections: Sections,
+    from_btf: BtfKeys,
     bytes: PageAligned,
     /// Which `struct page`s of `bytes` were read.
     good: Vec<bool>,
@@ -93,24 +137,22 @@ impl<'d> Scan<'d> {
     /// Prepares to tell `classes` in `dump`.
     ///
     /// # Errors
-    /// [`Error::MissingKey`] for a key of VMCOREINFO without which they cannot be told, and
+    /// [`Error::MissingKey`] for a key of VMCOREINFO without which they cannot be told, also not by BTF, and
     /// [`Error::Unsupported`] for a machine other than x86_64.
     pub fn new(dump: &'d Dump<'_>, classes: Classes) -> Result<Self, Error> {
-        if dump.arch() != Some(Arch::X86_64) || dump.endian() != Endian::Little {
-            let what = "leaving out pages by their class on another machine than x86_64";
-            return Err(Error::Unsupported { what });
-        }
-        let info = dump.vmcoreinfo().ok_or(Error::MissingKey { key: "SIZE(page), as it is not there," })?;
-        let rules = Rules::new(info, classes)?;
-        let page_size = dump.page_size().unwrap_or(4096);
-        let sections = Sections::new(info, page_size, rules.size as u64)?;
+        Self::by(dump, &Known::of(dump, classes)?)
+    }
+
+    /// Prepares to tell what is `known`.
+    pub(super) fn by(dump: &'d Dump<'_>, known: &Known) -> Result<Self, Error> {
+        let Known { rules, sections, from_btf } = known.clone();
         let what = "a batch of the page array";
         // One more, for the tail of the last.
         let bytes = PageAligned::zeroed(what, BATCH.saturating_add(1).saturating_mul(rules.size as u64))?;
         let mut good = Vec::new();
         good.try_reserve(usize::try_from(BATCH).unwrap_or(0))
             .map_err(|_| Error::OutOfMemory { what, need: BATCH })?;
-        Ok(Self { memory: KernelMemory::new(dump), rules, sections, bytes, good })
+        Ok(Self { memory: KernelMemory::new(dump), rules, sections, from_btf, bytes, good })
     }
 
     /// Tells `found` the pages of `ranges`, which are sorted and disjoint, that need not be saved. What it is
@@ -123,7 +165,11 @@ impl<'d> Scan<'d> {
         ranges: &[Range<u64>],
         found: &mut dyn FnMut(Range<u64>, PageClass) -> Result<(), Error>,
     ) -> Result<ScanReport, Error> {
-        let mut report = ScanReport { tells_free: self.rules.tells_free(), ..ScanReport::default() };
+        let mut report = ScanReport {
+            tells_free: self.rules.tells_free(),
+            from_btf: self.from_btf,
+            ..ScanReport::default()
+        };
         // A block that was judged in front may reach into what follows.
         let mut next = 0;
         for range in ranges {

@@ -1,8 +1,9 @@
 //! Where the kernel keeps the `struct page` of a page: SPARSEMEM (`include/linux/mmzone.h` is not
 //! exported; Documentation/mm/memory-model.rst and VMCOREINFO tell).
 
-use kdump_elf::{Vaddr, VmcoreInfo};
+use kdump_elf::Vaddr;
 
+use super::told::Told;
 use crate::error::{Error, Stopped};
 use crate::kernel::KernelMemory;
 use crate::source::PhysMemory;
@@ -37,7 +38,7 @@ impl Sections {
     /// # Errors
     /// [`Error::MissingKey`] where the kernel has no sections, or does not tell where; also for a number of
     /// them that is neither that of all nor that of their roots: it would be read as what it is not.
-    pub(super) fn new(info: VmcoreInfo<'_>, page_size: u64, page: u64) -> Result<Self, Error> {
+    pub(super) fn new(info: &Told<'_>, page_size: u64, page: u64) -> Result<Self, Error> {
         let missing = |key| Error::MissingKey { key };
         let power = |key, usual: u32| {
             let told = info.number(key).and_then(|bits| u32::try_from(bits).ok());

@@ -64,6 +64,15 @@ impl<M: PhysMemory> KernelMemory<M> {
         self.space.contradicted(&mut self.memory, &mut self.cache)
     }
 
+    /// The kernel's word size.
+    pub(crate) fn class(&self) -> Class {
+        self.class
+    }
+
+    pub(crate) fn endian(&self) -> Endian {
+        self.endian
+    }
+
     /// Bytes of a `long` or a pointer.
     #[must_use]
     pub fn word_size(&self) -> u64 {

@@ -41,9 +41,10 @@ pub(super) fn leave_out(
     let (Found { set, mut told }, report) = judge(dump, classes, readable, threads, new)?;
     if contradicts_itself(dump, &report) {
         told = LeftOut::default();
+        told.from_btf = report.from_btf;
         told.doubt = Some(Doubt { blocks: report.blocks, impossible: report.impossible });
         return Ok((PageSet::default(), told));
     }
-    (told.unreadable, told.without) = (report.unreadable, report.without);
+    (told.unreadable, told.without, told.from_btf) = (report.unreadable, report.without, report.from_btf);
     Ok((set, told))
 }

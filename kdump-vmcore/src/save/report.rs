@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::times::StageTimes;
 use crate::dump::{PageClass, Span, SpanKind, Unreadable};
 use crate::error::Error;
+use crate::filter::BtfKeys;
 
 /// Pages that were left out because that was asked for, and what is to be known of the choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct LeftOut {
     /// Of the pages that count as left out, those that are saved even so: an ELF core leaves out runs of them
     /// only, and these were too short.
     pub short: u64,
+    /// What VMCOREINFO lacks and the kernel's BTF told.
+    pub from_btf: BtfKeys,
     /// Why all pages are kept although some were to be left out.
     pub doubt: Option<Doubt>,
 }

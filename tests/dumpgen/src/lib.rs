@@ -14,6 +14,7 @@
     reason = "a wrong test dump is a broken test and may stop it"
 )]
 
+mod btf;
 mod c_struct;
 mod core_file;
 mod elfcorehdr;
@@ -28,6 +29,7 @@ mod page_tables;
 mod printk;
 mod wire;
 
+pub use btf::Btf;
 pub use core_file::{CoreFile, Segment};
 pub use elfcorehdr::ElfCoreHdr;
 pub use flattened::{FlatRecord, Flattened};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use kdump_elf::PhysRange;
-use kdump_vmcore::{ClassMap, Dump, PageClass, Span, SpanKind};
+use kdump_vmcore::{BtfKeys, ClassMap, Dump, PageClass, Span, SpanKind};
 use serde_json::{Value, json};
 
 use super::info;
@@ -108,10 +108,11 @@ pub(crate) fn command() -> Command {
 
 pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     let dump = info::open(matches)?;
-    let (legend, ranges) = if matches.get_flag("classes") {
-        (CLASSES, by_class(&dump)?)
+    let (legend, ranges, from_btf) = if matches.get_flag("classes") {
+        let (ranges, from_btf) = by_class(&dump)?;
+        (CLASSES, ranges, Some(from_btf))
     } else {
-        (KINDS, dump.reader().looks().collect())
+        (KINDS, dump.reader().looks().collect(), None)
     };
     let legend = &legend;
     if let Some(path) = matches.get_one::<PathBuf>("svg") {
@@ -123,13 +124,16 @@ pub(crate) fn run(matches: &ArgMatches) -> CommandResult {
     }
     if matches.get_flag("json") {
         let list = ranges.iter().map(|span| entry(legend, span));
-        return Ok(crate::json::print_long(&document(legend, &ranges), vec![("ranges", Box::new(list))])?);
+        return Ok(crate::json::print_long(
+            &document(legend, &ranges, from_btf),
+            vec![("ranges", Box::new(list))],
+        )?);
     }
     Ok(print(legend, &ranges)?)
 }
 
 /// All RAM, and what lies between, by what it was used for.
-fn by_class(dump: &Dump<'_>) -> Result<Vec<Span>, Failure> {
+fn by_class(dump: &Dump<'_>) -> Result<(Vec<Span>, BtfKeys), Failure> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let map = ClassMap::new(dump, u16::try_from(threads).unwrap_or(u16::MAX));
     let map = map.map_err(|error| Failure::new(error.to_string()))?;
@@ -140,6 +144,9 @@ fn by_class(dump: &Dump<'_>) -> Result<Vec<Span>, Failure> {
             report.impossible,
             report.blocks.saturating_add(report.mappings)
         )));
+    }
+    if let Some(text) = super::save::from_btf(report.from_btf) {
+        crate::terminal::tell!("kdump map: {text}");
     }
     for (pages, why) in
         [(report.unreadable, "the record cannot be read"), (report.without, "there is no record")]
@@ -159,7 +166,7 @@ fn by_class(dump: &Dump<'_>) -> Result<Vec<Span>, Failure> {
         end = pfns.end.saturating_mul(size);
         spans.extend(PhysRange::from_half_open(start, end).ok().map(|range| Span { range, kind }));
     }
-    Ok(spans)
+    Ok((spans, report.from_btf))
 }
 
 /// Bytes of one kind, whatever the reason for leaving them out.
@@ -184,10 +191,13 @@ fn class(kind: SpanKind) -> Option<&'static str> {
     }
 }
 
-fn document(legend: &Legend, ranges: &[Span]) -> Value {
+fn document(legend: &Legend, ranges: &[Span], from_btf: Option<BtfKeys>) -> Value {
     let totals: serde_json::Map<String, Value> =
         totals(legend, ranges).map(|(kind, bytes)| ((legend.name)(kind).to_owned(), bytes.into())).collect();
-    json!({ "totals": totals })
+    match from_btf {
+        Some(keys) => json!({ "totals": totals, "from_btf": keys.names().collect::<Vec<_>>() }),
+        None => json!({ "totals": totals }),
+    }
 }
 
 fn entry(legend: &Legend, Span { range, kind }: &Span) -> Members {

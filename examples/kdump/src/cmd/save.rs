@@ -15,7 +15,7 @@ use kdump_vmcore::{Dump, ReadOptions, SaveFormat, save_split};
 use serde_json::json;
 
 pub(crate) use self::options::command;
-pub(crate) use self::report::lacking;
+pub(crate) use self::report::{from_btf, lacking};
 
 use self::options::{format, is_stdout, options, refuse_of_stream, threads};
 use self::outcome::{Outcome, Told};

@@ -1,15 +1,13 @@
 //! What no kernel can have told of its `struct page`.
 
-use kdump_elf::VmcoreInfo;
-
-use super::Rules;
+use super::{Rules, Told};
 use crate::error::Error;
 
 /// `struct page` of every kernel is smaller.
 const MAX_SIZE: u64 = 1024;
 
 /// Bytes of a `struct page`.
-pub(super) fn record_size(info: VmcoreInfo<'_>) -> Result<u64, Error> {
+pub(super) fn record_size(info: &Told<'_>) -> Result<u64, Error> {
     let size = info.size("page").ok_or(Error::MissingKey { key: "SIZE(page)" })?;
     // Words of the kernel are in it, and the array has one behind the other.
     let fits = (16..=MAX_SIZE).contains(&size) && size % 8 == 0;
@@ -19,7 +17,7 @@ pub(super) fn record_size(info: VmcoreInfo<'_>) -> Result<u64, Error> {
 
 impl Rules {
     /// Refuses what no kernel can have told: by it pages would be taken for what they are not.
-    pub(super) fn check(&self, info: VmcoreInfo<'_>) -> Result<(), Error> {
+    pub(super) fn check(&self, info: &Told<'_>) -> Result<(), Error> {
         let fields = [
             ("OFFSET(page.flags)", "page.flags", self.flags),
             ("OFFSET(page.mapping)", "page.mapping", self.mapping),

@@ -5,6 +5,8 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use kdump_elf::VmcoreInfo;
+
 use super::*;
 
 /// What the kernels of x86_64 tell, as far as all do.
@@ -22,7 +24,11 @@ const LINUX_6_12: &str = "OFFSET(page.compound_head)=8\nNUMBER(PAGE_SLAB_MAPCOUN
 
 fn rules(more: &str, level: u8) -> Result<Rules, Error> {
     let text: String = format!("{ALL}{more}");
-    Rules::new(VmcoreInfo::new(text.as_bytes()), Classes::from_level(level))
+    Rules::new(&told(&text), Classes::from_level(level))
+}
+
+fn told(text: &str) -> Told<'_> {
+    Told::new(VmcoreInfo::new(text.as_bytes()), None)
 }
 
 impl Rules {
@@ -161,7 +167,7 @@ fn a_block_that_cannot_begin_there_is_kept() {
 fn more_orders_than_there_are_is_refused() {
     for (length, good) in [(11, true), (19, true), (20, false), (31, false), (0, false)] {
         let text = format!("{ALL}{LINUX_6_1}").replace("free_area)=11", &format!("free_area)={length}"));
-        let found = Rules::new(VmcoreInfo::new(text.as_bytes()), Classes::from_level(16));
+        let found = Rules::new(&told(&text), Classes::from_level(16));
         let key = "LENGTH(zone.free_area)";
         assert!(found.is_ok() == good, "{length}");
         assert!(good || matches!(found, Err(Error::MissingKey { key: named }) if named == key));
@@ -234,7 +240,7 @@ fn a_key_that_is_lacking_is_named() {
         let text = format!("{ALL}{LINUX_6_1}");
         let lines = text.lines().filter(|line| !line.starts_with(key)).map(|line| format!("{line}\n"));
         let text: String = lines.collect();
-        Rules::new(VmcoreInfo::new(text.as_bytes()), Classes::from_level(31))
+        Rules::new(&told(&text), Classes::from_level(31))
     };
     for key in [
         "SIZE(page)",

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use kdump_vmcore::{LeftOut, SaveReport, WrittenOrder};
+use kdump_vmcore::{BtfKeys, LeftOut, SaveReport, WrittenOrder};
 use serde_json::{Value, json};
 
 use super::info;
@@ -75,6 +75,7 @@ pub(super) fn document(report: &SaveReport, time: Duration) -> Value {
         "short_run_pages": report.left_out.short,
         "undecided_pages": report.left_out.unreadable,
         "pages_without_record": report.left_out.without,
+        "from_btf": report.left_out.from_btf.names().collect::<Vec<_>>(),
         "doubt": report.left_out.doubt.map(|doubt| json!({ "blocks": doubt.blocks, "impossible": doubt.impossible })),
         "source_defects": report.source_defects,
     })
@@ -89,6 +90,7 @@ pub(super) fn left_out(left_out: &LeftOut) -> Vec<String> {
     if !classes.is_empty() {
         lines.push(format!("left out pages: {}", classes.join(", ")));
     }
+    lines.extend(from_btf(left_out.from_btf));
     if let Some(doubt) = left_out.doubt {
         lines.push(format!(
             "kept all pages: the kernel's records (struct page) are not what VMCOREINFO says; of {} free \
@@ -111,6 +113,13 @@ pub(super) fn left_out(left_out: &LeftOut) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// What was known of the kernel's pages although VMCOREINFO lacks it.
+pub(crate) fn from_btf(keys: BtfKeys) -> Option<String> {
+    let names: Vec<&str> = keys.names().collect();
+    let list = names.join(", ");
+    (!keys.is_empty()).then(|| format!("VMCOREINFO lacks {list}: taken from the kernel's types (BTF)"))
 }
 
 /// Whether pages were written in the order that was asked for.
