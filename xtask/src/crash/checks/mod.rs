@@ -7,6 +7,7 @@ mod loaded;
 pub(super) mod log;
 pub(super) mod pages;
 pub(super) mod peers;
+mod types;
 mod vmcore;
 
 use std::fs;
@@ -104,13 +105,17 @@ const CHECKS: &[Check] = &[
 const BACKUP_CHECKS: &[Check] =
     &[("backup region planned", backup::planned), ("low memory saved", backup::content)];
 
+/// The checks of a kernel whose pages are told apart.
+const X86_64_CHECKS: &[Check] = &[("types of the kernel", types::tell_classes)];
+
 pub(crate) fn all(evidence: &Evidence) -> Vec<Row> {
     let backup = if evidence.sightings.low.is_some() { BACKUP_CHECKS } else { &[] };
+    let own = if evidence.lab.arch == "x86_64" { X86_64_CHECKS } else { &[] };
     let row = |(name, check): &Check| match &evidence.maker {
         Err(why) if name.starts_with("makedumpfile") => Row::untested(name, why),
         _ => Row::of(name, check(evidence)),
     };
-    CHECKS.iter().chain(backup).map(row).collect()
+    CHECKS.iter().chain(own).chain(backup).map(row).collect()
 }
 
 pub(super) fn read(path: &Path) -> Result<String> {
