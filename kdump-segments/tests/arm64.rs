@@ -18,13 +18,12 @@ use std::process::{Command, Stdio};
 
 use kdump_elf::{Arch, Class, PT_LOAD, PhysRange};
 use kdump_segments::elfcorehdr::ElfCoreHeader;
-use kdump_segments::image::{Image, unpack};
+use kdump_segments::image::{FlatImage, Image, unpack};
 use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs, PlanOptions};
 use kdump_segments::preflight::{Environment, Verdict, check_plan};
 use kdump_segments::purgatory::{Handover, LinkedPurgatory, Purgatory, PurgatoryError, Serial, SerialPort};
 use kdump_segments::segment::{Segment, SegmentKind};
 use kdump_segments::target::TargetPlan;
-use kdump_segments::target::arm64::Arm64Image;
 use kdump_segments::{CrashkernelLimits, CrashkernelRequest, Error, Machine, MachineFiles, RangeSet};
 
 use plan_support::{bzimage, machine, options, recorded};
@@ -210,7 +209,7 @@ fn the_capture_kernel_finds_everything_in_its_tree() {
     // What the boot loader said besides stays.
     let kept = before.iter().find(|line| line.starts_with("stdout-path")).unwrap();
     assert!(chosen.contains(kept), "{kept}");
-    assert!(matches!(&plan.target, TargetPlan::Arm64(arm64) if arm64.usable == machine.crash_regions));
+    assert!(matches!(&plan.target, TargetPlan::DeviceTree(arm64) if arm64.usable == machine.crash_regions));
 }
 
 #[test]
@@ -339,13 +338,13 @@ fn images_that_cannot_be_are_refused_by_name() {
         let error = Image::parse(bytes, 0x1000).unwrap_err().to_string();
         assert!(error.contains(what), "{what}: {error}");
     };
-    assert!(matches!(Image::parse(&debian(), 0x1000), Ok(Image::Arm64(_))));
+    assert!(matches!(Image::parse(&debian(), 0x1000), Ok(Image::Flat(_))));
     refused(&image(0x20_0000, 1 << 20, 0), "text_offset");
     refused(&image(0x801, 1 << 20, 0), "text_offset");
     refused(&image(0, 0, 0), "image_size");
     refused(&image(0, u64::MAX, 0), "image_size");
     refused(&debian()[..60], "arm64 header");
-    let other = Arm64Image::parse(&[0; 64]).unwrap_err().to_string();
+    let other = FlatImage::parse(&[0; 64]).unwrap_err().to_string();
     assert!(other.contains("magic"), "{other}");
     let mut machine = machine(NAME);
     let conflict = |kernel: &[u8], options: &PlanOptions, what: &str| {
@@ -508,7 +507,7 @@ fn each_defect_is_found_by_its_rule() {
             header.range = moved(header.range, 0x1000);
         }),
         ("device_tree", |plan, _| {
-            let TargetPlan::Arm64(arm64) = &mut plan.target else { panic!() };
+            let TargetPlan::DeviceTree(arm64) = &mut plan.target else { panic!() };
             arm64.usable.clear();
         }),
         ("device_tree", |plan, _| {
