@@ -587,3 +587,132 @@ fn what_the_efi_stub_told_is_handed_on() {
     assert_eq!((named("linux,elfcorehdr"), named("bootargs"), named("rng-seed")), (1, 1, 1), "{chosen:#?}");
     assert_eq!(named("kaslr-seed"), 0, "{chosen:#?}");
 }
+
+/// The tree as directories, in the way the kernel shows it: every node with its name, properties as they are.
+fn as_directories(dtb: &[u8]) -> MachineFiles {
+    let (mut files, mut path) = (files(), vec!["proc/device-tree".to_owned()]);
+    files.remove(FDT);
+    let dts = decompiled_raw(dtb);
+    for line in dts.lines().skip_while(|line| *line != "/ {").skip(1) {
+        let line = line.trim();
+        if let Some(name) = line.strip_suffix(" {") {
+            path.push(name.to_owned());
+            let bare = name.split('@').next().unwrap();
+            files.insert(format!("{}/name", path.join("/")), format!("{bare}\0"));
+        } else if line == "};" {
+            path.pop();
+        } else if let Some(property) = line.strip_suffix(';') {
+            let (name, value) = property.split_once(" = ").unwrap_or((property, "[]"));
+            let digits: String = value.trim_matches(['[', ']']).split(' ').collect();
+            let bytes = (0..digits.len()).step_by(2);
+            let value: Vec<u8> =
+                bytes.map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect();
+            files.insert(format!("{}/{name}", path.join("/")), value);
+        }
+    }
+    files.insert("proc/device-tree/name", "\0");
+    files
+}
+
+/// A tree in which every value is written as bytes.
+fn decompiled_raw(dtb: &[u8]) -> String {
+    let text = decompiled(dtb);
+    let mut out = String::new();
+    for line in text.lines() {
+        match line.split_once(" = ") {
+            Some((name, value)) => {
+                out.push_str(&format!("{name} = [{}];\n", hex(value.trim_end_matches(';'))))
+            }
+            None => out.push_str(&format!("{line}\n")),
+        }
+    }
+    out
+}
+
+/// What a value of dtc's text has as bytes: texts, numbers of 32 bits, bytes.
+fn hex(value: &str) -> String {
+    let mut out = String::new();
+    for part in value.split(", ") {
+        if let Some(text) = part.strip_prefix('"') {
+            // dtc writes several texts as one with escaped NULs.
+            let text = text.strip_suffix('"').unwrap().replace("\\0", "\0");
+            text.bytes().chain([0]).for_each(|byte| out.push_str(&format!("{byte:02x}")));
+        } else if let Some(bytes) = part.strip_prefix('[') {
+            out.push_str(&bytes.trim_end_matches(']').replace(' ', ""));
+        } else {
+            for number in part.trim_matches(['<', '>']).split(' ') {
+                let number = u32::from_str_radix(number.trim_start_matches("0x"), 16).unwrap();
+                out.push_str(&format!("{number:08x}"));
+            }
+        }
+    }
+    out
+}
+
+/// The lines of a tree in an order of their own, with the nodes they are in.
+fn sorted(dts: &str) -> Vec<String> {
+    let (mut path, mut lines) = (Vec::new(), Vec::new());
+    for line in dts.lines().map(str::trim) {
+        if let Some(name) = line.strip_suffix(" {") {
+            path.push(name.to_owned());
+        }
+        lines.push(format!("{} {line}", path.join("/")));
+        if line == "};" {
+            path.pop();
+        }
+    }
+    lines.sort();
+    lines
+}
+
+#[test]
+fn without_a_flattened_tree_the_directories_serve() {
+    let whole = machine(NAME);
+    let flat = whole.device_tree.as_ref().unwrap();
+    let files = as_directories(flat);
+    let dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("arm64-directories");
+    let _ = std::fs::remove_dir_all(&dir);
+    files.write(&dir).unwrap();
+    let read = MachineFiles::read(&dir).unwrap();
+    let below =
+        |files: &MachineFiles| files.iter().filter(|(path, _)| path.starts_with("proc/device-tree/")).count();
+    assert_eq!((below(&files), read.get(FDT)), (below(&read), None));
+    let machine = Machine::from_files(&read).unwrap();
+    let made = machine.device_tree.as_ref().unwrap();
+    assert_eq!(sorted(&decompiled_raw(made)), sorted(&decompiled_raw(flat)), "the same nodes and properties");
+    let remark = machine.remarks.iter().find(|remark| remark.path == "proc/device-tree").unwrap();
+    assert!(remark.text.contains("reserves is not known"), "{remark}");
+    let (kernel, options) = (debian(), arm64_options());
+    assert_eq!(failing(&plan(&machine, &kernel, &options).unwrap(), &machine), None);
+    // A tree of which a part is missing is none.
+    let mut files = read;
+    files.insert_unreadable("proc/device-tree/cpus/cpu@0/reg", "no right");
+    let error = plan(&Machine::from_files(&files).unwrap(), &kernel, &options).unwrap_err().to_string();
+    assert!(error.contains("cpu@0/reg could not be read"), "{error}");
+}
+
+#[test]
+fn directories_that_are_no_tree_are_refused_by_name() {
+    let refused = |path: String, size: usize, what: &str| {
+        let mut files = files();
+        files.remove(FDT);
+        files.insert(format!("proc/device-tree/{path}"), vec![0; size]);
+        let machine = Machine::from_files(&files).unwrap();
+        let error = plan(&machine, &debian(), &arm64_options()).unwrap_err().to_string();
+        assert!(error.contains(what), "{what}: {error}");
+    };
+    refused("a/".repeat(64) + "x", 1, "depth of nodes");
+    refused("x".to_owned(), 5 << 20, "a tree of at most 2 MiB");
+    refused("x".to_owned(), (2 << 20) - 50, "totalsize");
+    let dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("arm64-deep");
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(dir.join("proc/device-tree").join("a/".repeat(70))).unwrap();
+    std::fs::write(dir.join("proc/device-tree/model"), "x").unwrap();
+    let read = MachineFiles::read(&dir).unwrap();
+    let told: Vec<_> = read.unreadable().collect();
+    assert!(
+        told.iter().any(|(path, why)| *path == "proc/device-tree" && why.contains("deeper than 64")),
+        "{told:?}"
+    );
+    assert!(read.get("proc/device-tree/model").is_none());
+}

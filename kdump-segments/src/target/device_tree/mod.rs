@@ -4,7 +4,9 @@
 //! A tree is read token by token, never made a tree of: what is not understood is copied as it is.
 
 mod chosen;
+mod flatten;
 mod handover;
+mod header;
 pub(super) mod layout;
 mod plan;
 pub(super) mod rules;

@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::target::TargetPlan;
 use crate::{Error, RangeSet};
 
-/// What only plans have whose kernel is told everything by a device tree: those for arm64.
+/// What only plans have whose kernel is told everything by a device tree: those for arm64 and riscv64.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeviceTreePlan {
