@@ -1,5 +1,6 @@
 //! Kernels that are entered at their first byte and tell in a header how much memory they take: the `Image`
-//! of arm64 (Documentation/arch/arm64/booting.rst).
+//! of arm64 (Documentation/arch/arm64/booting.rst) and of riscv64
+//! (Documentation/arch/riscv/boot-image-header.rst).
 
 use kdump_elf::{Arch, Endian};
 
@@ -29,13 +30,22 @@ struct Format {
     page_size: fn(u64) -> Option<u64>,
 }
 
-const FORMATS: [Format; 1] = [Format {
-    arch: Arch::Arm64,
-    magic: *b"ARM\x64",
-    header: "arm64 header",
-    offset: below_base_align,
-    page_size: page_size_of_flags,
-}];
+const FORMATS: [Format; 2] = [
+    Format {
+        arch: Arch::Arm64,
+        magic: *b"ARM\x64",
+        header: "arm64 header",
+        offset: below_base_align,
+        page_size: page_size_of_flags,
+    },
+    Format {
+        arch: Arch::Riscv64,
+        magic: *b"RSC\x05",
+        header: "riscv64 header",
+        offset: whole_base_align,
+        page_size: |_| None,
+    },
+];
 
 /// An uncompressed `Image`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +86,7 @@ impl<'a> FlatImage<'a> {
         }
         let Some(format) = found else {
             let magic = array::<4>(bytes, MAGIC_AT).map_or(0, u32::from_le_bytes);
-            return Err(wrong("magic", MAGIC_AT, u64::from(magic), "that of an Image, ARM\\x64"));
+            return Err(wrong("magic", MAGIC_AT, u64::from(magic), "that of an Image, ARM\\x64 or RSC\\x05"));
         };
         let field = |offset| u64_at(bytes, offset).ok_or_else(cut);
         let (text_offset, image_size, flags) = ((format.offset)(field(8)?)?, field(16)?, field(24)?);
@@ -108,6 +118,15 @@ fn below_base_align(text_offset: u64) -> Result<u64, Error> {
         return Err(wrong("text_offset", 8, text_offset, "a multiple of 4 KiB below 2 MiB"));
     }
     Ok(text_offset)
+}
+
+/// riscv64: from the start of RAM, where firmware lies at the first boot; wherever it is loaded, it begins
+/// at a multiple of 2 MiB (Documentation/arch/riscv/boot.rst, "Kernel location").
+fn whole_base_align(text_offset: u64) -> Result<u64, Error> {
+    if text_offset & (BASE_ALIGN - 1) != 0 {
+        return Err(wrong("text_offset", 8, text_offset, "a multiple of 2 MiB"));
+    }
+    Ok(0)
 }
 
 fn page_size_of_flags(flags: u64) -> Option<u64> {

@@ -3,6 +3,7 @@
 mod arm64;
 pub mod device_tree;
 pub(crate) mod flat_image;
+mod riscv64;
 pub mod x86;
 
 use alloc::vec::Vec;
@@ -39,6 +40,7 @@ impl Target {
             Arch::X86_64 => Some(&x86::X86_64),
             Arch::I386 => Some(&x86::I386),
             Arch::Arm64 => Some(&arm64::ARM64),
+            Arch::Riscv64 => Some(&riscv64::RISCV64),
             _ => None,
         }
     }
@@ -72,7 +74,7 @@ pub enum LowMemoryDecision {
 pub enum TargetPlan {
     /// x86.
     X86(x86::X86Plan),
-    /// Where a device tree tells the capture kernel everything: arm64.
+    /// Where a device tree tells the capture kernel everything: arm64, riscv64.
     DeviceTree(device_tree::DeviceTreePlan),
 }
 
