@@ -10,6 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod machine_support;
 mod plan_support;
 
 use std::borrow::Cow;
@@ -715,4 +716,40 @@ fn directories_that_are_no_tree_are_refused_by_name() {
         "{told:?}"
     );
     assert!(read.get("proc/device-tree/model").is_none());
+}
+
+/// The recorded machine as it were with pages of `size` bytes.
+fn with_pages(size: u64) -> Machine {
+    let (whole, mut files) = (machine(NAME), files());
+    let text = String::from_utf8(whole.vmcoreinfo.unwrap().text.unwrap()).unwrap();
+    assert!(text.contains("PAGESIZE=4096\n"));
+    let text = text.replace("PAGESIZE=4096\n", &format!("PAGESIZE={size}\n"));
+    let ram = (0xffff_03a7_4000_0000, 0x4000_0000, 1 << 30);
+    let kcore = machine_support::Kcore::new(Arch::Arm64, &[ram], &text);
+    files.insert("proc/kcore", kcore.build().0);
+    Machine::from_files(&files).unwrap()
+}
+
+/// Everything lies on pages of the running kernel, /proc/vmcore on those of the capture kernel.
+#[test]
+fn pages_of_16_and_64_kib() {
+    for (size, flags) in [(16 << 10, 2 << 1), (64 << 10, 3 << 1), (64 << 10, 1 << 1)] {
+        let (machine, options) = (with_pages(size), arm64_options());
+        assert_eq!(machine.page_size, size, "{:?}", machine.remarks);
+        let kernel = image(0, 0x201_1000, flags);
+        let made = plan(&machine, &kernel, &options).unwrap();
+        assert_eq!(failing(&made, &machine), None, "{size:#x}");
+        for segment in &made.segments {
+            assert_eq!((segment.mem() | segment.memsz()) % size, 0, "{size:#x}: {segment:?}");
+        }
+        assert_eq!(made.segment(SegmentKind::Kernel).unwrap().mem(), 0x6ac0_0000);
+        let shown = FlatImage::parse(&kernel).unwrap().page_size.unwrap();
+        for phdr in made.vmcore.phdrs.iter() {
+            assert_eq!(phdr.p_offset % shown, 0, "{shown:#x}: {phdr:?}");
+        }
+        assert_eq!(made.vmcore.phdrs[0].p_offset, shown, "the notes on the second page");
+    }
+    // A text_offset that kernels with 4 KiB pages could have is none of theirs with 64 KiB.
+    let error = plan(&with_pages(64 << 10), &image(0x8000, 1 << 20, 6), &arm64_options()).unwrap_err();
+    assert!(error.to_string().contains("no multiple of the running kernel's pages, 0x10000"), "{error}");
 }

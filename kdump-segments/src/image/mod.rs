@@ -53,4 +53,12 @@ impl<'a> Image<'a> {
             }),
         }
     }
+
+    /// Bytes of its pages, where the image tells.
+    pub(crate) fn page_size(&self) -> Option<u64> {
+        match self {
+            Self::Flat(image) => image.page_size,
+            Self::BzImage(_) | Self::Vmlinux(_) => None,
+        }
+    }
 }
