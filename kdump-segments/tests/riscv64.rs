@@ -29,7 +29,7 @@ const NAME: &str = "riscv64-1g-612";
 const TEXT: u64 = 0xffff_ffff_8000_2000;
 const CODE: u64 = 0x8020_2000;
 const REGION: u64 = 0xacc0_0000;
-const INITRD: [u8; 3_000_001] = [7; 3_000_001];
+static INITRD: [u8; 3_000_001] = [7; 3_000_001];
 
 struct RiscvPurgatory;
 
