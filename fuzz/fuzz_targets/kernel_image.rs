@@ -5,7 +5,7 @@ use kdump_segments::image::{BzImage, Image, Vmlinux, elf_extent, unpack};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(Image::Arm64(image)) = Image::parse(bytes, 0x1000) {
+    if let Ok(Image::Flat(image)) = Image::parse(bytes, 0x1000) {
         assert!(image.memsz() >= bytes.len() as u64);
     }
     if let Ok(unpacked) = unpack(bytes, 1 << 20) {

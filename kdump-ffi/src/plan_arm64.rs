@@ -5,7 +5,7 @@ use core::ffi::c_int;
 
 use kdump_ffi_core::{InOut, extensible, libkdump_error};
 use kdump_segments::plan::Plan;
-use kdump_segments::target::arm64::Arm64Plan;
+use kdump_segments::target::device_tree::DeviceTreePlan;
 
 use crate::boundary::call;
 use crate::failure::Failure;
@@ -40,7 +40,7 @@ pub extern "C" fn libkdump_plan_get_arm64(
 ) -> c_int {
     call(error, || {
         let handle = enter(plan, "plan")?;
-        let Arm64Plan { usable, text_offset, .. } = arm64(&handle.plan)?;
+        let DeviceTreePlan { usable, text_offset, .. } = arm64(&handle.plan)?;
         let arm64 = libkdump_plan_arm64 { size: 0, usable: count(usable.len()), text_offset: *text_offset };
         Ok::<_, Failure>(out.set("out", arm64)?)
     })
@@ -65,8 +65,8 @@ pub extern "C" fn libkdump_plan_usable(
     })
 }
 
-fn arm64<'p>(plan: &'p Plan<'_>) -> Result<&'p Arm64Plan, Failure> {
-    Ok(plan.arm64().ok_or(kdump_ffi_core::Failure::NotFound {
+fn arm64<'p>(plan: &'p Plan<'_>) -> Result<&'p DeviceTreePlan, Failure> {
+    Ok(plan.device_tree().ok_or(kdump_ffi_core::Failure::NotFound {
         what: "arm64 part: the plan is for another architecture",
     })?)
 }

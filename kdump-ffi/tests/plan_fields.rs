@@ -177,7 +177,7 @@ fn the_sum_is_the_same(made: &Made, plan: &Plan<'_>) {
         vmcore_size,
         cmdline_limit,
     } = info;
-    assert_eq!(arch, if plan.arm64().is_some() { LIBKDUMP_ARCH_ARM64 } else { LIBKDUMP_ARCH_X86_64 });
+    assert_eq!(arch, if plan.device_tree().is_some() { LIBKDUMP_ARCH_ARM64 } else { LIBKDUMP_ARCH_X86_64 });
     assert_eq!((segments, reserved), (plan.segments.len() as u32, 0));
     assert_eq!([phnum, vmcore_phnum], [plan.elfcorehdr.phdrs().len() as u32, plan.vmcore.phdrs.len() as u32]);
     assert_eq!((entry, flags), (plan.entry, plan.flags.bits()));
@@ -196,7 +196,7 @@ fn the_target_is_the_same(made: &Made, plan: &Plan<'_>) {
     let libkdump_plan_x86 { size: _, e820, initrd_limit } = x86;
     let libkdump_plan_arm64 { size: _, usable, text_offset } = arm64;
     let mut range = sized();
-    match (plan.x86(), plan.arm64()) {
+    match (plan.x86(), plan.device_tree()) {
         (Some(planned), None) => {
             assert_eq!(codes, (LIBKDUMP_OK, LIBKDUMP_ERR_NOT_FOUND));
             assert_eq!((e820, initrd_limit), (planned.e820.len() as u32, planned.initrd_limit));
@@ -306,7 +306,7 @@ fn every_field_is_the_same_for_arm64() {
         ),
     ] {
         let (plan, report) = world.through_rust(&rust).unwrap();
-        let arm64 = plan.arm64().unwrap();
+        let arm64 = plan.device_tree().unwrap();
         assert!(arm64.text_offset == 0x8_0000 && !arm64.usable.is_empty() && plan.x86().is_none());
         same(&world.through_c(&c).unwrap(), &plan, &report);
         plans.push(format!("{plan:?}"));

@@ -46,6 +46,7 @@ mod patch;
 mod purgatory;
 mod regions;
 mod reloc;
+mod riscv64;
 mod x86_64;
 
 pub use digest::digest;

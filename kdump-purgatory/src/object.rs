@@ -103,8 +103,32 @@ impl<'a> RelObject<'a> {
         let table = self.tables.content(&self.bytes, section)?;
         let table = RelocSection::parse(table, 0, table.len(), explicit, self.tables.encoding)
             .map_err(|_| self.bad_link(section, "sh_size", section.sh_info))?;
-        let target = Target { section: target, offset };
+        let mut places: Vec<Reloc> = Vec::new();
+        if reloc::has_low_parts(self.arch()) {
+            places.extend(table.iter().filter(|relocation| !self.is_low_part(relocation)));
+            places.sort_unstable_by_key(|relocation| relocation.r_offset);
+        }
+        let target = Target { section: target, offset, places };
         table.iter().try_for_each(|relocation| self.apply(&relocation, &target, base, image))
+    }
+
+    fn is_low_part(&self, relocation: &Reloc) -> bool {
+        Kind::from_number(self.arch(), relocation.r_type).is_some_and(Kind::is_low_part)
+    }
+
+    /// The relocation of the upper part, at the place that the symbol of a low part names.
+    fn upper_part<'t>(
+        &self,
+        symbol: u64,
+        target: &'t Target<'_>,
+        base: u64,
+    ) -> Result<&'t Reloc, &'static str> {
+        let at = symbol.wrapping_sub(base).wrapping_sub(target.offset);
+        let found = target.places.binary_search_by_key(&at, |relocation| relocation.r_offset);
+        let found = found.ok().and_then(|index| target.places.get(index));
+        found
+            .filter(|upper| reloc::is_upper_part(self.arch(), upper.r_type))
+            .ok_or("no place of an upper part")
     }
 
     /// Applies one relocation.
@@ -139,9 +163,19 @@ impl<'a> RelObject<'a> {
         }
         // Within the content of a loaded section, hence within the image and address space.
         let offset = target.offset.saturating_add(relocation.r_offset);
-        let addend = relocation.r_addend.unwrap_or_else(|| addend(image, offset, kind.width()));
-        let field = kind.field(symbol, addend, base.saturating_add(offset)).map_err(|value| {
-            Error::RelocationOverflow { kind: name, value, place: self.place(relocation, target) }
+        let mut addend = relocation.r_addend.unwrap_or_else(|| addend(image, offset, kind.width()));
+        let (mut symbol, mut at) = (symbol, base.saturating_add(offset));
+        if kind.is_low_part() {
+            let wrong = |why| Error::RelocationSymbol { why, place: self.place(relocation, target) };
+            let upper = self.upper_part(symbol, target, base).map_err(wrong)?;
+            symbol = self.address(upper, base).map_err(wrong)?;
+            addend = upper.r_addend.unwrap_or(0);
+            at = base.saturating_add(target.offset).saturating_add(upper.r_offset);
+        }
+        let field = kind.field(symbol, addend, at).map_err(|value| Error::RelocationOverflow {
+            kind: name,
+            value,
+            place: self.place(relocation, target),
         })?;
         store(image, offset, field);
         Ok(())
@@ -222,6 +256,8 @@ impl<'a> RelObject<'a> {
 struct Target<'a> {
     section: &'a SectionHeader,
     offset: u64,
+    /// What relocations of low parts may refer to, by offset.
+    places: Vec<Reloc>,
 }
 
 /// The value of a symbol before the load address is known.
@@ -248,6 +284,10 @@ fn store(image: &mut [u8], offset: u64, field: Field) {
         Field::Long(bytes) => put(tail, bytes),
         Field::Bits { mask, value } => {
             let word = tail.first_chunk().copied().map_or(0, u32::from_le_bytes);
+            put(tail, (word & !mask | value & mask).to_le_bytes());
+        }
+        Field::LongBits { mask, value } => {
+            let word = tail.first_chunk().copied().map_or(0, u64::from_le_bytes);
             put(tail, (word & !mask | value & mask).to_le_bytes());
         }
     }

@@ -2,7 +2,7 @@
 
 use kdump_elf::Arch;
 
-use crate::{arm64, i386, x86_64};
+use crate::{arm64, i386, riscv64, x86_64};
 
 /// What a relocation stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,11 @@ pub(crate) enum Field {
         mask: u32,
         value: u32,
     },
+    /// The same of two instructions.
+    LongBits {
+        mask: u64,
+        value: u64,
+    },
 }
 
 /// A relocation type of an architecture.
@@ -23,6 +28,7 @@ pub(crate) enum Kind {
     X86_64(x86_64::reloc::Kind),
     I386(i386::reloc::Kind),
     Arm64(arm64::reloc::Kind),
+    Riscv64(riscv64::reloc::Kind),
 }
 
 impl Kind {
@@ -31,6 +37,7 @@ impl Kind {
         match arch {
             Arch::I386 => i386::reloc::Kind::from_number(number).map(Self::I386),
             Arch::Arm64 => arm64::reloc::Kind::from_number(number).map(Self::Arm64),
+            Arch::Riscv64 => riscv64::reloc::Kind::from_number(number).map(Self::Riscv64),
             _ => x86_64::reloc::Kind::from_number(number).map(Self::X86_64),
         }
     }
@@ -41,7 +48,13 @@ impl Kind {
             Self::X86_64(kind) => kind.width(),
             Self::I386(kind) => kind.width(),
             Self::Arm64(kind) => kind.width(),
+            Self::Riscv64(kind) => kind.width(),
         }
+    }
+
+    /// Whether its symbol is the place of another relocation, whose symbol and place are meant.
+    pub(crate) fn is_low_part(self) -> bool {
+        matches!(self, Self::Riscv64(kind) if kind.is_low_part())
     }
 
     /// Computes the field for a symbol at `symbol`, an addend and the address of the field.
@@ -53,6 +66,7 @@ impl Kind {
             Self::X86_64(kind) => kind.field(symbol, addend, place),
             Self::I386(kind) => kind.field(symbol, addend, place),
             Self::Arm64(kind) => kind.field(symbol, addend, place),
+            Self::Riscv64(kind) => kind.field(symbol, addend, place),
         }
     }
 }
@@ -62,6 +76,7 @@ pub(crate) fn name(arch: Arch, number: u32) -> &'static str {
     match arch {
         Arch::I386 => i386::reloc::name(number),
         Arch::Arm64 => arm64::reloc::name(number),
+        Arch::Riscv64 => riscv64::reloc::name(number),
         _ => x86_64::reloc::name(number),
     }
 }
@@ -69,6 +84,16 @@ pub(crate) fn name(arch: Arch, number: u32) -> &'static str {
 /// Whether relocations have addends (`SHT_RELA`), which otherwise lie in the fields.
 pub(crate) fn has_addends(arch: Arch) -> bool {
     arch != Arch::I386
+}
+
+/// Whether there are relocations whose symbol is the place of another ([`Kind::is_low_part`]).
+pub(crate) fn has_low_parts(arch: Arch) -> bool {
+    arch == Arch::Riscv64
+}
+
+/// Whether such relocations may refer to this one.
+pub(crate) fn is_upper_part(arch: Arch, number: u32) -> bool {
+    matches!(Kind::from_number(arch, number), Some(Kind::Riscv64(riscv64::reloc::Kind::High)))
 }
 
 /// A field that holds a signed 32-bit value.

@@ -309,7 +309,7 @@ pub(crate) fn kernel_size(machine: &Machine, image: &Image<'_>, file: &[u8]) -> 
             let size = vmlinux.span().map_or(0, PhysRange::size);
             (size, Basis::Exact, String::from("program headers of the vmlinux"))
         }
-        Image::Arm64(image) => (image.memsz(), Basis::Exact, String::from("image_size of the Image")),
+        Image::Flat(image) => (image.memsz(), Basis::Exact, String::from("image_size of the Image")),
     }
 }
 

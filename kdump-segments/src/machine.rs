@@ -12,6 +12,8 @@ mod build;
 #[cfg(feature = "std")]
 mod collect;
 mod cpu_note;
+#[cfg(feature = "std")]
+mod device_tree_dir;
 mod efi;
 mod files;
 mod identity;

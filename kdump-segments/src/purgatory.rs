@@ -99,6 +99,14 @@ pub enum Entry {
         /// Physical address of the device tree.
         dtb: u64,
     },
+    /// riscv64 boot protocol: no translation, `a0` = hart, `a1` = device tree
+    /// (Documentation/arch/riscv/boot.rst).
+    Riscv64 {
+        /// Physical address of the kernel's first byte, which is an instruction.
+        kernel: u64,
+        /// Physical address of the device tree.
+        dtb: u64,
+    },
 }
 
 /// A copy the purgatory makes after the digest was found right.

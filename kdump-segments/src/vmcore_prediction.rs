@@ -31,14 +31,28 @@ impl VmcorePrediction {
     /// answers.
     ///
     /// # Errors
-    /// [`Error::Elf`] when the header is one the capture kernel would not read.
+    /// As [`VmcorePrediction::with_page_size`].
     pub fn new(machine: &Machine, header: &ElfCoreHeader, notes: &mut Vec<String>) -> Result<Self, Error> {
+        Self::with_page_size(machine, header, machine.page_size, notes)
+    }
+
+    /// Predicts the file for a capture kernel with pages of `page_size` bytes, whatever the machine's are: the
+    /// kernel that shows the file rounds to its own.
+    ///
+    /// # Errors
+    /// [`Error::Elf`] when the header is one the capture kernel would not read.
+    pub fn with_page_size(
+        machine: &Machine,
+        header: &ElfCoreHeader,
+        page_size: u64,
+        notes: &mut Vec<String>,
+    ) -> Result<Self, Error> {
         let prstatus = prstatus_note_size(machine.arch) as u64;
         let cpus = machine.cpu_notes.iter().map(|note| prstatus.min(note.size)).fold(0, u64::saturating_add);
         let (vmcoreinfo, estimated) = vmcoreinfo_len(machine, notes);
         let notes_len = cpus.saturating_add(vmcoreinfo);
         let phdrs = header.phdrs().iter().copied();
-        let layout = VmcoreLayout::new(header.encoding(), machine.page_size, phdrs.clone(), notes_len)?;
+        let layout = VmcoreLayout::new(header.encoding(), page_size, phdrs.clone(), notes_len)?;
         let exported = room::collect("program headers", layout.phdrs(phdrs).map(|exported| exported.phdr))?;
         Ok(Self { size: layout.size(), phdrs: exported, notes_len, estimated })
     }

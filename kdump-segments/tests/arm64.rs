@@ -10,6 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod machine_support;
 mod plan_support;
 
 use std::borrow::Cow;
@@ -18,13 +19,12 @@ use std::process::{Command, Stdio};
 
 use kdump_elf::{Arch, Class, PT_LOAD, PhysRange};
 use kdump_segments::elfcorehdr::ElfCoreHeader;
-use kdump_segments::image::{Image, unpack};
+use kdump_segments::image::{FlatImage, Image, unpack};
 use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs, PlanOptions};
 use kdump_segments::preflight::{Environment, Verdict, check_plan};
 use kdump_segments::purgatory::{Handover, LinkedPurgatory, Purgatory, PurgatoryError, Serial, SerialPort};
 use kdump_segments::segment::{Segment, SegmentKind};
 use kdump_segments::target::TargetPlan;
-use kdump_segments::target::arm64::Arm64Image;
 use kdump_segments::{CrashkernelLimits, CrashkernelRequest, Error, Machine, MachineFiles, RangeSet};
 
 use plan_support::{bzimage, machine, options, recorded};
@@ -210,7 +210,7 @@ fn the_capture_kernel_finds_everything_in_its_tree() {
     // What the boot loader said besides stays.
     let kept = before.iter().find(|line| line.starts_with("stdout-path")).unwrap();
     assert!(chosen.contains(kept), "{kept}");
-    assert!(matches!(&plan.target, TargetPlan::Arm64(arm64) if arm64.usable == machine.crash_regions));
+    assert!(matches!(&plan.target, TargetPlan::DeviceTree(arm64) if arm64.usable == machine.crash_regions));
 }
 
 #[test]
@@ -339,13 +339,13 @@ fn images_that_cannot_be_are_refused_by_name() {
         let error = Image::parse(bytes, 0x1000).unwrap_err().to_string();
         assert!(error.contains(what), "{what}: {error}");
     };
-    assert!(matches!(Image::parse(&debian(), 0x1000), Ok(Image::Arm64(_))));
+    assert!(matches!(Image::parse(&debian(), 0x1000), Ok(Image::Flat(_))));
     refused(&image(0x20_0000, 1 << 20, 0), "text_offset");
     refused(&image(0x801, 1 << 20, 0), "text_offset");
     refused(&image(0, 0, 0), "image_size");
     refused(&image(0, u64::MAX, 0), "image_size");
     refused(&debian()[..60], "arm64 header");
-    let other = Arm64Image::parse(&[0; 64]).unwrap_err().to_string();
+    let other = FlatImage::parse(&[0; 64]).unwrap_err().to_string();
     assert!(other.contains("magic"), "{other}");
     let mut machine = machine(NAME);
     let conflict = |kernel: &[u8], options: &PlanOptions, what: &str| {
@@ -508,7 +508,7 @@ fn each_defect_is_found_by_its_rule() {
             header.range = moved(header.range, 0x1000);
         }),
         ("device_tree", |plan, _| {
-            let TargetPlan::Arm64(arm64) = &mut plan.target else { panic!() };
+            let TargetPlan::DeviceTree(arm64) = &mut plan.target else { panic!() };
             arm64.usable.clear();
         }),
         ("device_tree", |plan, _| {
@@ -587,4 +587,169 @@ fn what_the_efi_stub_told_is_handed_on() {
     let named = |name: &str| chosen.iter().filter(|line| line.starts_with(name)).count();
     assert_eq!((named("linux,elfcorehdr"), named("bootargs"), named("rng-seed")), (1, 1, 1), "{chosen:#?}");
     assert_eq!(named("kaslr-seed"), 0, "{chosen:#?}");
+}
+
+/// The tree as directories, in the way the kernel shows it: every node with its name, properties as they are.
+fn as_directories(dtb: &[u8]) -> MachineFiles {
+    let (mut files, mut path) = (files(), vec!["proc/device-tree".to_owned()]);
+    files.remove(FDT);
+    let dts = decompiled_raw(dtb);
+    for line in dts.lines().skip_while(|line| *line != "/ {").skip(1) {
+        let line = line.trim();
+        if let Some(name) = line.strip_suffix(" {") {
+            path.push(name.to_owned());
+            let bare = name.split('@').next().unwrap();
+            files.insert(format!("{}/name", path.join("/")), format!("{bare}\0"));
+        } else if line == "};" {
+            path.pop();
+        } else if let Some(property) = line.strip_suffix(';') {
+            let (name, value) = property.split_once(" = ").unwrap_or((property, "[]"));
+            let digits: String = value.trim_matches(['[', ']']).split(' ').collect();
+            let bytes = (0..digits.len()).step_by(2);
+            let value: Vec<u8> =
+                bytes.map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect();
+            files.insert(format!("{}/{name}", path.join("/")), value);
+        }
+    }
+    files.insert("proc/device-tree/name", "\0");
+    files
+}
+
+/// A tree in which every value is written as bytes.
+fn decompiled_raw(dtb: &[u8]) -> String {
+    let text = decompiled(dtb);
+    let mut out = String::new();
+    for line in text.lines() {
+        match line.split_once(" = ") {
+            Some((name, value)) => {
+                out.push_str(&format!("{name} = [{}];\n", hex(value.trim_end_matches(';'))))
+            }
+            None => out.push_str(&format!("{line}\n")),
+        }
+    }
+    out
+}
+
+/// What a value of dtc's text has as bytes: texts, numbers of 32 bits, bytes.
+fn hex(value: &str) -> String {
+    let mut out = String::new();
+    for part in value.split(", ") {
+        if let Some(text) = part.strip_prefix('"') {
+            // dtc writes several texts as one with escaped NULs.
+            let text = text.strip_suffix('"').unwrap().replace("\\0", "\0");
+            text.bytes().chain([0]).for_each(|byte| out.push_str(&format!("{byte:02x}")));
+        } else if let Some(bytes) = part.strip_prefix('[') {
+            out.push_str(&bytes.trim_end_matches(']').replace(' ', ""));
+        } else {
+            for number in part.trim_matches(['<', '>']).split(' ') {
+                let number = u32::from_str_radix(number.trim_start_matches("0x"), 16).unwrap();
+                out.push_str(&format!("{number:08x}"));
+            }
+        }
+    }
+    out
+}
+
+/// The lines of a tree in an order of their own, with the nodes they are in.
+fn sorted(dts: &str) -> Vec<String> {
+    let (mut path, mut lines) = (Vec::new(), Vec::new());
+    for line in dts.lines().map(str::trim) {
+        if let Some(name) = line.strip_suffix(" {") {
+            path.push(name.to_owned());
+        }
+        lines.push(format!("{} {line}", path.join("/")));
+        if line == "};" {
+            path.pop();
+        }
+    }
+    lines.sort();
+    lines
+}
+
+#[test]
+fn without_a_flattened_tree_the_directories_serve() {
+    let whole = machine(NAME);
+    let flat = whole.device_tree.as_ref().unwrap();
+    let files = as_directories(flat);
+    let dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("arm64-directories");
+    let _ = std::fs::remove_dir_all(&dir);
+    files.write(&dir).unwrap();
+    let read = MachineFiles::read(&dir).unwrap();
+    let below =
+        |files: &MachineFiles| files.iter().filter(|(path, _)| path.starts_with("proc/device-tree/")).count();
+    assert_eq!((below(&files), read.get(FDT)), (below(&read), None));
+    let machine = Machine::from_files(&read).unwrap();
+    let made = machine.device_tree.as_ref().unwrap();
+    assert_eq!(sorted(&decompiled_raw(made)), sorted(&decompiled_raw(flat)), "the same nodes and properties");
+    let remark = machine.remarks.iter().find(|remark| remark.path == "proc/device-tree").unwrap();
+    assert!(remark.text.contains("reserves is not known"), "{remark}");
+    let (kernel, options) = (debian(), arm64_options());
+    assert_eq!(failing(&plan(&machine, &kernel, &options).unwrap(), &machine), None);
+    // A tree of which a part is missing is none.
+    let mut files = read;
+    files.insert_unreadable("proc/device-tree/cpus/cpu@0/reg", "no right");
+    let error = plan(&Machine::from_files(&files).unwrap(), &kernel, &options).unwrap_err().to_string();
+    assert!(error.contains("cpu@0/reg could not be read"), "{error}");
+}
+
+#[test]
+fn directories_that_are_no_tree_are_refused_by_name() {
+    let refused = |path: String, size: usize, what: &str| {
+        let mut files = files();
+        files.remove(FDT);
+        files.insert(format!("proc/device-tree/{path}"), vec![0; size]);
+        let machine = Machine::from_files(&files).unwrap();
+        let error = plan(&machine, &debian(), &arm64_options()).unwrap_err().to_string();
+        assert!(error.contains(what), "{what}: {error}");
+    };
+    refused("a/".repeat(64) + "x", 1, "depth of nodes");
+    refused("x".to_owned(), 5 << 20, "a tree of at most 2 MiB");
+    refused("x".to_owned(), (2 << 20) - 50, "totalsize");
+    let dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("arm64-deep");
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(dir.join("proc/device-tree").join("a/".repeat(70))).unwrap();
+    std::fs::write(dir.join("proc/device-tree/model"), "x").unwrap();
+    let read = MachineFiles::read(&dir).unwrap();
+    let told: Vec<_> = read.unreadable().collect();
+    assert!(
+        told.iter().any(|(path, why)| *path == "proc/device-tree" && why.contains("deeper than 64")),
+        "{told:?}"
+    );
+    assert!(read.get("proc/device-tree/model").is_none());
+}
+
+/// The recorded machine as it were with pages of `size` bytes.
+fn with_pages(size: u64) -> Machine {
+    let (whole, mut files) = (machine(NAME), files());
+    let text = String::from_utf8(whole.vmcoreinfo.unwrap().text.unwrap()).unwrap();
+    assert!(text.contains("PAGESIZE=4096\n"));
+    let text = text.replace("PAGESIZE=4096\n", &format!("PAGESIZE={size}\n"));
+    let ram = (0xffff_03a7_4000_0000, 0x4000_0000, 1 << 30);
+    let kcore = machine_support::Kcore::new(Arch::Arm64, &[ram], &text);
+    files.insert("proc/kcore", kcore.build().0);
+    Machine::from_files(&files).unwrap()
+}
+
+/// Everything lies on pages of the running kernel, /proc/vmcore on those of the capture kernel.
+#[test]
+fn pages_of_16_and_64_kib() {
+    for (size, flags) in [(16 << 10, 2 << 1), (64 << 10, 3 << 1), (64 << 10, 1 << 1)] {
+        let (machine, options) = (with_pages(size), arm64_options());
+        assert_eq!(machine.page_size, size, "{:?}", machine.remarks);
+        let kernel = image(0, 0x201_1000, flags);
+        let made = plan(&machine, &kernel, &options).unwrap();
+        assert_eq!(failing(&made, &machine), None, "{size:#x}");
+        for segment in &made.segments {
+            assert_eq!((segment.mem() | segment.memsz()) % size, 0, "{size:#x}: {segment:?}");
+        }
+        assert_eq!(made.segment(SegmentKind::Kernel).unwrap().mem(), 0x6ac0_0000);
+        let shown = FlatImage::parse(&kernel).unwrap().page_size.unwrap();
+        for phdr in made.vmcore.phdrs.iter() {
+            assert_eq!(phdr.p_offset % shown, 0, "{shown:#x}: {phdr:?}");
+        }
+        assert_eq!(made.vmcore.phdrs[0].p_offset, shown, "the notes on the second page");
+    }
+    // A text_offset that kernels with 4 KiB pages could have is none of theirs with 64 KiB.
+    let error = plan(&with_pages(64 << 10), &image(0x8000, 1 << 20, 6), &arm64_options()).unwrap_err();
+    assert!(error.to_string().contains("no multiple of the running kernel's pages, 0x10000"), "{error}");
 }

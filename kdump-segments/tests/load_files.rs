@@ -220,21 +220,92 @@ fn each_bad_input_of_a_file_load_has_its_rule() {
 #[test]
 fn images_of_other_architectures_are_not_judged() {
     let report = judged(|case| {
-        case.machine.arch = Arch::Arm64;
+        case.machine.arch = Arch::Riscv64;
         case.image.fill(0);
     });
     assert_eq!(report.failure(), None);
     assert!(report.findings.iter().any(|finding| finding.verdict == Verdict::Unknown));
     // Also where another kernel would refuse it: where its signature stands is not known.
     let locked = judged(|case| {
-        (case.machine.arch, case.environment.locked_down) = (Arch::Arm64, Some(true));
+        (case.machine.arch, case.environment.locked_down) = (Arch::Riscv64, Some(true));
     });
     let signature = locked.findings.iter().find(|finding| finding.rule == "image_signature").unwrap();
     assert_eq!(signature.verdict, Verdict::Unknown);
     let large = judged(|case| {
-        (case.machine.arch, case.initrd) = (Arch::Arm64, 256 << 20);
+        (case.machine.arch, case.initrd) = (Arch::Riscv64, 256 << 20);
     });
     assert_eq!(large.failure().map(|finding| finding.rule), Some("room"));
+}
+
+/// An Image for arm64 with the header fields of Debian's.
+fn arm64(case: &mut Case) {
+    (case.machine.arch, case.machine.page_size) = (Arch::Arm64, 0x1000);
+    case.image = vec![0; 0x10_0000];
+    case.image[..2].copy_from_slice(b"MZ");
+    for (at, value) in [(16, 0x201_0000_u64), (24, 0xa)] {
+        case.image[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    case.image[56..60].copy_from_slice(b"ARM\x64");
+    case.size = case.image.len() as u64;
+}
+
+#[test]
+fn each_bad_input_of_a_file_load_on_arm64_has_its_rule() {
+    let judged = |change: fn(&mut Case)| {
+        judged(|case| {
+            arm64(case);
+            change(case);
+        })
+    };
+    let good = judged(|_| {});
+    let unknown = |report: &Report| {
+        let rules = report.findings.iter().filter(|finding| finding.verdict == Verdict::Unknown);
+        rules.map(|finding| finding.rule).collect::<Vec<_>>()
+    };
+    assert_eq!((good.failure(), good.errno, unknown(&good)), (None, None, vec!["image_complete"]));
+    type Change = fn(&mut Case);
+    let cases: [(&str, Option<Errno>, &str, Change); 11] = [
+        ("capability", Some(Errno::EPERM), "CAP_SYS_BOOT", |case| case.environment.capable = Some(false)),
+        ("image_format", Some(Errno::ENOEXEC), "no Image", |case| case.image[56] = 0),
+        ("image_format", Some(Errno::ENOEXEC), "gzip", |case| case.image[..2].copy_from_slice(&[0x1f, 0x8b])),
+        ("image_format", Some(Errno::ENOEXEC), "empty", |case| (case.image, case.size) = (Vec::new(), 0)),
+        ("image_format", Some(Errno::ENOEXEC), "for riscv64", |case| {
+            case.image[56..60].copy_from_slice(b"RSC\x05");
+        }),
+        ("image_complete", None, "image_size", |case| case.image[16..24].fill(0)),
+        ("image_complete", None, "byte order", |case| case.image[24] |= 1),
+        ("image_signature", Some(Errno::EPERM), "locked down", |case| {
+            case.environment.locked_down = Some(true);
+        }),
+        ("command_line", None, "2047", |case| case.cmdline = 2048),
+        ("room", Some(Errno::EADDRNOTAVAIL), "initrd", |case| case.initrd = 256 << 20),
+        ("room", Some(Errno::EADDRNOTAVAIL), "kernel", |case| {
+            case.image[16..24].copy_from_slice(&[0, 0, 0, 32, 0, 0, 0, 0])
+        }),
+    ];
+    for (rule, errno, what, change) in cases {
+        let report = judged(change);
+        let failure = report.failure().unwrap();
+        assert_eq!((failure.rule, report.errno), (rule, errno), "{report:#?}");
+        assert!(failure.detail.contains(what), "{what}: {failure:?}");
+    }
+    // All of the region for the kernel: whether the others fit depends on what the kernel does.
+    let full = judged(|case| {
+        case.image[16..24].copy_from_slice(&[0, 0, 0, 16, 0, 0, 0, 0]);
+        case.initrd = 0;
+    });
+    assert_eq!((full.failure(), unknown(&full)), (None, vec!["image_complete", "room"]));
+    // Whether the CPU has other pages, and whether the kernel unpacks, no file tells.
+    assert_eq!(unknown(&judged(|case| case.image[24] = 6)), ["image_complete", "image_paging"]);
+    let zboot = judged(|case| case.image[4..8].copy_from_slice(b"zimg"));
+    assert!(unknown(&zboot).contains(&"image_format"), "{zboot:#?}");
+    let fits = judged(|case| case.cmdline = 2047);
+    assert_eq!(fits.failure(), None, "the longest command line");
+    let signed = judged(|case| {
+        sign(&mut case.image, 0x10_0000, 1472);
+        case.environment.locked_down = Some(true);
+    });
+    assert_eq!(signed.failure(), None, "{signed:#?}");
 }
 
 proptest! {

@@ -5,14 +5,14 @@ mod may_grow;
 
 const ITEMS: &[&str] = &[
     "struct AllParts",
-    "struct Arm64Image",
-    "struct Arm64Plan",
     "struct CaptureNeed",
     "struct CrashkernelLimits",
     "struct CrashkernelRequest",
+    "struct DeviceTreePlan",
     "struct Environment",
     "struct FileCandidate",
     "struct Finding",
+    "struct FlatImage",
     "struct InitrdSize",
     "struct KexecState",
     "struct LoadRecord",

@@ -37,6 +37,16 @@ macro_rules! address {
             );
         }
         // SAFETY: computes an address.
+        #[cfg(target_arch = "riscv64")]
+        unsafe {
+            core::arch::asm!(
+                "lla {}, {}",
+                out(reg) address,
+                sym $name,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        // SAFETY: computes an address.
         #[cfg(target_arch = "x86_64")]
         unsafe {
             core::arch::asm!(
@@ -75,6 +85,7 @@ macro_rules! read {
 }
 
 #[cfg_attr(target_arch = "aarch64", path = "arm64/handover.rs")]
+#[cfg_attr(target_arch = "riscv64", path = "riscv64/handover.rs")]
 #[cfg_attr(target_arch = "x86", path = "i386/handover.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "x86_64/handover.rs")]
 mod arch;

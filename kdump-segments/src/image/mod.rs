@@ -8,7 +8,7 @@ use alloc::string::{String, ToString};
 pub use unpack::unpack;
 pub use vmlinux::{Chunk, Vmlinux, elf_extent};
 
-pub use crate::target::arm64::Arm64Image;
+pub use crate::target::flat_image::FlatImage;
 pub use crate::target::x86::{BzImage, SetupHeader};
 
 use crate::Error;
@@ -21,8 +21,8 @@ pub enum Image<'a> {
     BzImage(BzImage<'a>),
     /// An ELF kernel, loaded where its program headers say.
     Vmlinux(Vmlinux<'a>),
-    /// An arm64 Image (Documentation/arch/arm64/booting.rst).
-    Arm64(Arm64Image<'a>),
+    /// An Image, entered at its first byte (Documentation/arch/arm64/booting.rst).
+    Flat(FlatImage<'a>),
 }
 
 impl<'a> Image<'a> {
@@ -37,8 +37,8 @@ impl<'a> Image<'a> {
         if bytes.starts_with(b"\x7fELF") {
             return Vmlinux::parse(bytes, page_size).map(Self::Vmlinux);
         }
-        if Arm64Image::is_one(bytes) {
-            return Arm64Image::parse(bytes).map(Self::Arm64);
+        if FlatImage::is_one(bytes) {
+            return FlatImage::parse(bytes).map(Self::Flat);
         }
         if unpack::is_packed(bytes) {
             let reason = String::from("it is compressed (gzip or EFI zboot) and must be unpacked first");
@@ -51,6 +51,14 @@ impl<'a> Image<'a> {
                 vmlinux: "it does not begin with the ELF magic, nor has it that of an arm64 Image"
                     .to_string(),
             }),
+        }
+    }
+
+    /// Bytes of its pages, where the image tells.
+    pub(crate) fn page_size(&self) -> Option<u64> {
+        match self {
+            Self::Flat(image) => image.page_size,
+            Self::BzImage(_) | Self::Vmlinux(_) => None,
         }
     }
 }

@@ -14,6 +14,9 @@ use crate::machine::{Kcore, KcoreLoad};
 /// Memory KASLR moves the direct map in steps of 1 GiB (arch/x86/mm/kaslr.c).
 const X86_64_STEP: u64 = 1 << 30;
 
+/// Where the image of riscv64 begins, behind all else (Documentation/arch/riscv/vm-layout.rst).
+const RISCV64_IMAGE_BASE: u64 = 0xffff_ffff_8000_0000;
+
 /// Finds the base of the direct map, or says why it is not known.
 pub(crate) fn find_direct_map(inputs: &LayoutInputs<'_>) -> Result<Sourced<u64>, String> {
     let mut found: Vec<(u64, Source)> = Vec::new();
@@ -41,6 +44,7 @@ fn from_kcore(inputs: &LayoutInputs<'_>, kcore: &Kcore) -> Result<Option<(u64, S
     let image = match arch {
         Arch::X86_64 => Some(X86_64_IMAGE_BASE),
         Arch::Arm64 => arm64_linear_end(inputs),
+        Arch::Riscv64 => Some(RISCV64_IMAGE_BASE),
         _ => None,
     };
     let is_image = |vaddr: u64| image.is_some_and(|image| vaddr >= image);

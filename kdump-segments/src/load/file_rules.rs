@@ -1,4 +1,7 @@
-//! The rules of kexec_file_load(2) on x86_64, and what makes its capture kernel work.
+//! The rules of kexec_file_load(2) on x86_64, and what makes its capture kernel work; which architecture has
+//! rules of its own.
+
+mod arm64;
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -82,7 +85,15 @@ const RULES: [Rule; 7] = [
     ("room", Some(Errno::EADDRNOTAVAIL), room),
 ];
 
-/// Evaluates every rule for one call. The rules about the image are those of x86_64; for other
+/// The rules of an architecture's loader. Those of x86_64 say of images for others that they do not know.
+fn rules(arch: Arch) -> &'static [Rule] {
+    match arch {
+        Arch::Arm64 => &arm64::RULES,
+        _ => &RULES,
+    }
+}
+
+/// Evaluates every rule for one call. The rules about the image are those of x86_64 and arm64; for other
 /// architectures they say that they do not know.
 ///
 /// # Errors
@@ -102,7 +113,7 @@ pub fn check_files(
     };
     let mut report = check_rights(environment);
     let kept = report.errno;
-    for (rule, errno, evaluate) in &RULES {
+    for (rule, errno, evaluate) in rules(machine.arch) {
         push(&mut report, rule, *errno, evaluate(&facts));
     }
     report.armed_image_lost = kept.is_none() && report.errno.is_some();
@@ -206,7 +217,8 @@ fn image_paging(facts: &Facts<'_>) -> Outcome {
 
 /// Under lockdown the kernel takes signed images only.
 fn image_signature(facts: &Facts<'_>) -> Outcome {
-    if let Some(outcome) = not_judged(facts) {
+    // An Image for arm64 with a signature is a PE file, too.
+    if let Some(outcome) = not_judged(facts).filter(|_| facts.machine.arch != Arch::Arm64) {
         return outcome;
     }
     let signed = signature(facts.candidate.head).is_some();

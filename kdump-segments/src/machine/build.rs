@@ -96,7 +96,8 @@ impl Machine {
         drop_foreign_text(&mut machine, &mut notes)?;
         drop_impossible_notes(&mut machine, &mut notes)?;
         report_memory(&machine, &mut notes)?;
-        machine.remarks = notes.into_list()?;
+        // Behind what the target had to say of its own files.
+        room::extend(&mut machine.remarks, room::REMARKS, notes.into_list()?)?;
         Ok(machine)
     }
 }

@@ -25,7 +25,7 @@ const KALLSYMS_LIMIT: u64 = 64 << 20;
 /// All texts of one machine together.
 const TOTAL_LIMIT: u64 = 64 << 20;
 /// Twice as many as the kernel supports CPUs, and far more than a firmware's map has ranges.
-const ENTRIES_LIMIT: usize = 16 << 10;
+pub(super) const ENTRIES_LIMIT: usize = 16 << 10;
 /// CPUs without a note that are told one by one.
 const TOLD_CPUS: usize = 16;
 
@@ -74,6 +74,7 @@ impl MachineFiles {
         }
         reader.cpus_without_notes()?;
         reader.boot_params_of_debugfs()?;
+        reader.device_tree()?;
         reader.kallsyms()?;
         reader.kcore()?;
         reader.manifest()?;
@@ -82,17 +83,17 @@ impl MachineFiles {
     }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     path: &'a Path,
-    root: Root,
-    files: MachineFiles,
+    pub(super) root: Root,
+    pub(super) files: MachineFiles,
     /// Bytes of text that may still be read.
     left: u64,
 }
 
 impl Reader<'_> {
     /// Reads one whole file, if there is one.
-    fn text(&mut self, path: &str) -> Result<(), Error> {
+    pub(super) fn text(&mut self, path: &str) -> Result<(), Error> {
         if let Some(content) = self.content(path, path)? {
             self.files.insert(path, content);
         }
@@ -126,7 +127,7 @@ impl Reader<'_> {
         Ok(None)
     }
 
-    fn open(&mut self, place: &str, path: &str) -> Result<Option<File>, Error> {
+    pub(super) fn open(&mut self, place: &str, path: &str) -> Result<Option<File>, Error> {
         match self.root.open(place) {
             Ok(file) => return Ok(Some(file)),
             Err(error) if is_absent(&error) => {}
@@ -137,7 +138,7 @@ impl Reader<'_> {
 
     /// Remembers why a file cannot be read. That memory ran out is no property of the file, and a
     /// machine without it would be another.
-    fn trouble(&mut self, path: &str, error: &std::io::Error) -> Result<(), Error> {
+    pub(super) fn trouble(&mut self, path: &str, error: &std::io::Error) -> Result<(), Error> {
         if error.kind() == ErrorKind::OutOfMemory {
             return Err(Error::OutOfMemory { what: "files of the machine", need: 0 });
         }

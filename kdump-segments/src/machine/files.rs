@@ -58,6 +58,13 @@ impl MachineFiles {
         self.unreadable.contains_key(path)
     }
 
+    /// The files below the directory `dir`, which ends in a slash: their paths in it and their content.
+    pub(crate) fn below<'a>(&'a self, dir: &'a str) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.files
+            .range::<str, _>((core::ops::Bound::Excluded(dir), core::ops::Bound::Unbounded))
+            .map_while(move |(path, content)| Some((path.strip_prefix(dir)?, content.as_slice())))
+    }
+
     /// The files `<prefix>N/<name>` with a decimal number N: the number, the path, the content.
     /// In order of path, which is not the order of numbers.
     pub(crate) fn numbered<'a>(

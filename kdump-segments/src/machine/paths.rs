@@ -10,6 +10,11 @@ pub(crate) const CPUINFO: &str = "proc/cpuinfo";
 /// The machine name of `uname(2)`, since Linux 6.1.
 pub(crate) const ARCH: &str = "proc/sys/kernel/arch";
 
+/// The flattened tree (Documentation/ABI/testing/sysfs-firmware-ofw), and the same tree as directories,
+/// which is read where there is no flattened one.
+pub(crate) const FDT: &str = "sys/firmware/fdt";
+pub(crate) const DEVICE_TREE: &str = "proc/device-tree";
+
 /// The files that are read as they are.
 #[cfg(feature = "std")]
 pub(crate) const FILES: [&str; 29] = [
@@ -39,7 +44,7 @@ pub(crate) const FILES: [&str; 29] = [
     "sys/firmware/efi/config_table",
     "sys/firmware/efi/fw_platform_size",
     "sys/firmware/efi/systab",
-    "sys/firmware/fdt",
+    FDT,
     ARCH,
     KCORE_VALUES,
 ];

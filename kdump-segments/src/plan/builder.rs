@@ -185,7 +185,8 @@ impl<'i, 'a> Builder<'i, 'a> {
     pub(crate) fn finish(mut self, parts: Parts) -> Result<Layout<'a>, Error> {
         let (machine, options) = (self.inputs.machine, self.inputs.options);
         self.sources();
-        let vmcore = VmcorePrediction::new(machine, &parts.elfcorehdr, &mut self.notes)?;
+        let pages = self.images.kernel.page_size().unwrap_or(machine.page_size);
+        let vmcore = VmcorePrediction::with_page_size(machine, &parts.elfcorehdr, pages, &mut self.notes)?;
         let mut flags = KexecFlags::crash(machine.arch);
         flags.set(KexecFlags::UPDATE_ELFCOREHDR, options.hotplug);
         self.segments.sort_unstable_by_key(Segment::mem);

@@ -7,6 +7,7 @@ use super::{Candidate, Checked, Environment, Finding, Outcome, Report, Verdict, 
 use crate::elfcorehdr::LowMemory;
 use crate::plan::{KexecFlags, Plan};
 use crate::segment::SegmentKind;
+use crate::target::Target;
 use crate::{Error, Machine};
 
 /// Evaluates the kernel's rules for `plan` and checks what it would hand over, by the rules of its
@@ -23,8 +24,16 @@ pub fn check_plan(plan: &Plan<'_>, machine: &Machine, environment: &Environment)
         capture_ram: plan.target.capture_ram()?,
         phdrs: header::decoded(plan)?,
     };
-    let rules = plan.target.rules().iter();
-    report.findings.extend(rules.map(|(rule, evaluate)| finding(rule, evaluate(&checked))));
+    match Target::of(plan.arch) {
+        Some(target) => {
+            let rules = target.plan_rules.iter();
+            report.findings.extend(rules.map(|(rule, evaluate)| finding(rule, evaluate(&checked))));
+        }
+        None => {
+            let detail = format!("nothing is planned for {}", plan.arch.name());
+            report.findings.push(Finding { rule: "plan_rules", verdict: Verdict::Fail, detail });
+        }
+    }
     Ok(report)
 }
 

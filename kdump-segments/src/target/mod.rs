@@ -1,7 +1,9 @@
 //! What an architecture supplies: one folder each, and one row in `Target::of`.
 
-pub mod arm64;
-mod device_tree;
+mod arm64;
+pub mod device_tree;
+pub(crate) mod flat_image;
+mod riscv64;
 pub mod x86;
 
 use alloc::vec::Vec;
@@ -25,6 +27,8 @@ pub(crate) struct Target {
     pub(crate) segment_limit: fn(&Environment) -> SegmentLimit,
     /// What the kernel takes from the crash region for itself: one list for each thing it may be.
     pub(crate) control_pages: fn(&Environment) -> Result<Vec<Vec<Allocation>>, Error>,
+    /// What its plans must keep, in the order in which it is said.
+    pub(crate) plan_rules: &'static [PlanRule],
 }
 
 type LayOut = for<'a> fn(&PlanInputs<'a>, &Images<'a>, PhysRange) -> Result<Layout<'a>, Error>;
@@ -36,6 +40,7 @@ impl Target {
             Arch::X86_64 => Some(&x86::X86_64),
             Arch::I386 => Some(&x86::I386),
             Arch::Arm64 => Some(&arm64::ARM64),
+            Arch::Riscv64 => Some(&riscv64::RISCV64),
             _ => None,
         }
     }
@@ -69,8 +74,8 @@ pub enum LowMemoryDecision {
 pub enum TargetPlan {
     /// x86.
     X86(x86::X86Plan),
-    /// arm64.
-    Arm64(arm64::Arm64Plan),
+    /// Where a device tree tells the capture kernel everything: arm64, riscv64.
+    DeviceTree(device_tree::DeviceTreePlan),
 }
 
 impl TargetPlan {
@@ -81,7 +86,7 @@ impl TargetPlan {
     pub fn capture_ram(&self) -> Result<RangeSet, Error> {
         match self {
             Self::X86(plan) => plan.capture_ram(),
-            Self::Arm64(plan) => plan.capture_ram(),
+            Self::DeviceTree(plan) => plan.capture_ram(),
         }
     }
 
@@ -90,15 +95,7 @@ impl TargetPlan {
     pub(crate) fn to_json(&self) -> serde_json::Value {
         match self {
             Self::X86(plan) => plan.to_json(),
-            Self::Arm64(plan) => plan.to_json(),
-        }
-    }
-
-    /// What such a plan must keep, in the order in which it is said.
-    pub(crate) fn rules(&self) -> &'static [PlanRule] {
-        match self {
-            Self::X86(_) => &x86::PLAN_RULES,
-            Self::Arm64(_) => &arm64::PLAN_RULES,
+            Self::DeviceTree(plan) => plan.to_json(),
         }
     }
 }

@@ -1,40 +1,55 @@
-//! arm64: its image, the device tree its capture kernel is given, and what its kernels ask of a load.
+//! arm64: where its kernel wants its ramdisk, how it is entered, and the rules of its plans. All else it
+//! shares with whom a device tree tells everything.
 
-mod handover;
-mod image;
-mod layout;
-mod rules;
+mod window;
 
-use alloc::vec::Vec;
+use kdump_elf::VmcoreInfo;
 
-use kdump_elf::{PhysRange, VmcoreInfo};
-
-pub use image::Arm64Image;
-pub(super) use rules::PLAN_RULES;
-
-use super::{Target, TargetPlan};
+use super::Target;
+use super::device_tree::layout::{self, Boot};
+use super::device_tree::{self, rules};
 use crate::machine::paths::CPUINFO;
-use crate::plan::Plan;
-use crate::{Error, Machine, MachineFiles, RangeSet};
-
-/// The flattened tree the running kernel was booted with (Documentation/ABI/testing/sysfs-firmware-ofw).
-pub(crate) const FDT: &str = "sys/firmware/fdt";
+use crate::preflight::{PlanRule, header, plan_rules};
+use crate::purgatory::Entry;
+use crate::{Machine, MachineFiles};
 
 /// arm64.
 pub(super) const ARM64: Target = Target {
     describe,
-    lay_out: layout::lay_out,
+    lay_out: |inputs, images, region| layout::lay_out(&BOOT, inputs, images, region),
     segment_limit: rules::segment_limit,
     control_pages: rules::control_pages,
+    plan_rules: &PLAN_RULES,
 };
 
+const BOOT: Boot = Boot {
+    // COMMAND_LINE_SIZE of arm64 is 2048 with the NUL (include/uapi/asm/setup.h).
+    cmdline_limit: 2047,
+    window: window::window,
+    entry: |kernel, dtb| Entry::Arm64 { kernel, dtb },
+    // Up to the end of UARTFR, the last register of a PL011 that is needed to write (Arm DDI 0183, 3.2).
+    serial: (4, 0x1c),
+};
+
+const PLAN_RULES: [PlanRule; 12] = [
+    ("elfcorehdr_decodes", header::decodes),
+    ("elfcorehdr_notes", header::notes),
+    ("elfcorehdr_memory", header::memory),
+    // Documentation/arch/arm64/booting.rst.
+    ("kernel_alignment", rules::kernel_alignment),
+    ("initrd_reachable", window::initrd_reachable),
+    // Documentation/devicetree/bindings/chosen.txt.
+    ("device_tree", rules::device_tree),
+    ("segments_in_capture_ram", rules::segments_in_capture_ram),
+    ("entry_in_purgatory", plan_rules::entry_in_purgatory),
+    ("kernel_has_content", plan_rules::kernel_has_content),
+    ("one_elf_segment", plan_rules::one_elf_segment),
+    ("command_line", rules::command_line),
+    ("region_not_claimed", plan_rules::not_claimed),
+];
+
 fn describe(machine: &mut Machine, files: &MachineFiles, _: Option<&VmcoreInfo<'_>>) {
-    machine.device_tree = files.get(FDT).and_then(|bytes| {
-        let mut tree = Vec::new();
-        tree.try_reserve_exact(bytes.len()).ok()?;
-        tree.extend_from_slice(bytes);
-        Some(tree)
-    });
+    device_tree::describe(machine, files);
     machine.sha_instructions = files.get(CPUINFO).is_some_and(sha_instructions);
 }
 
@@ -48,40 +63,4 @@ fn sha_instructions(cpuinfo: &[u8]) -> bool {
         able = able.saturating_add(u64::from(line.starts_with(b"Features") && has(b"sha2")));
     }
     cpus != 0 && cpus == able
-}
-
-/// What only plans for arm64 have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Arm64Plan {
-    /// The memory the capture kernel is told to use, the region it is loaded into first
-    /// (`linux,usable-memory-range`).
-    pub usable: Vec<PhysRange>,
-    /// Bytes from a multiple of 2 MiB to the kernel.
-    pub text_offset: u64,
-}
-
-impl Plan<'_> {
-    /// What only plans for arm64 have; `None` for other architectures.
-    #[must_use]
-    pub fn arm64(&self) -> Option<&Arm64Plan> {
-        match &self.target {
-            TargetPlan::Arm64(plan) => Some(plan),
-            TargetPlan::X86(_) => None,
-        }
-    }
-}
-
-impl Arm64Plan {
-    /// All of it; the kernel itself keeps the core header out.
-    pub(super) fn capture_ram(&self) -> Result<RangeSet, Error> {
-        RangeSet::from_ranges(self.usable.iter().copied())
-    }
-
-    #[cfg(feature = "json")]
-    pub(super) fn to_json(&self) -> serde_json::Value {
-        use serde_json::json;
-        let range = |range: &PhysRange| json!({ "start": crate::plan::json::hex(range.start()), "size": range.size() });
-        json!({ "usable": self.usable.iter().map(range).collect::<Vec<_>>() })
-    }
 }

@@ -2,8 +2,9 @@
 
 use alloc::vec::Vec;
 
+use super::header::{Parts, finish_header};
 use super::tokens::{BEGIN_NODE, END, END_NODE, PROP, Token};
-use super::{CHOSEN, DeviceTree, HEADER, LAST_COMPATIBLE, MAGIC, RESERVATION, VERSION, is_called, wrong};
+use super::{CHOSEN, DeviceTree, HEADER, RESERVATION, is_called, wrong};
 use crate::Error;
 
 /// Bytes of a token, and of those before the value of a property.
@@ -48,28 +49,7 @@ impl DeviceTree<'_> {
             out.extend_from_slice(name.as_bytes());
             out.push(0);
         }
-        let total = out.len();
-        let sizes = [total, structure, strings, HEADER];
-        let [total_size, off_struct, off_strings, off_reserved] = sizes.map(|size| size as u64);
-        let lengths = [total.saturating_sub(strings), strings.saturating_sub(structure)];
-        let [size_strings, size_struct] = lengths.map(|size| size as u64);
-        let header = [
-            u64::from(MAGIC),
-            total_size,
-            off_struct,
-            off_strings,
-            off_reserved,
-            u64::from(VERSION),
-            u64::from(LAST_COMPATIBLE),
-            u64::from(self.boot_cpu),
-            size_strings,
-            size_struct,
-        ];
-        for (place, number) in out.chunks_exact_mut(TOKEN).zip(header) {
-            let number =
-                u32::try_from(number).map_err(|_| wrong("totalsize", 4, total_size, "what 32 bits hold"))?;
-            place.copy_from_slice(&number.to_be_bytes());
-        }
+        finish_header(&mut out, Parts { structure, strings, boot_cpu: self.boot_cpu })?;
         Ok(out)
     }
 
@@ -119,14 +99,14 @@ impl DeviceTree<'_> {
     }
 }
 
-fn begin(out: &mut Vec<u8>, name: &[u8]) {
+pub(super) fn begin(out: &mut Vec<u8>, name: &[u8]) {
     number(out, BEGIN_NODE);
     out.extend_from_slice(name);
     out.push(0);
     pad(out);
 }
 
-fn property(out: &mut Vec<u8>, name_at: u64, value: &[u8]) -> Result<(), Error> {
+pub(super) fn property(out: &mut Vec<u8>, name_at: u64, value: &[u8]) -> Result<(), Error> {
     let field =
         |what, number: u64| u32::try_from(number).map_err(|_| wrong(what, 0, number, "what 32 bits hold"));
     number(out, PROP);
@@ -137,7 +117,7 @@ fn property(out: &mut Vec<u8>, name_at: u64, value: &[u8]) -> Result<(), Error> 
     Ok(())
 }
 
-fn number(out: &mut Vec<u8>, number: u32) {
+pub(super) fn number(out: &mut Vec<u8>, number: u32) {
     out.extend_from_slice(&number.to_be_bytes());
 }
 

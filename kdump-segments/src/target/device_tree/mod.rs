@@ -1,12 +1,22 @@
 //! Flattened device trees (Devicetree Specification v0.4, chapter 5): what is in one, and one with
-//! another /chosen.
+//! another /chosen; and the loads of the architectures whose capture kernels are told everything by one.
 //!
 //! A tree is read token by token, never made a tree of: what is not understood is copied as it is.
 
 mod chosen;
+mod flatten;
+mod handover;
+mod header;
+pub(super) mod layout;
+mod plan;
+pub(super) mod rules;
+mod running;
 mod tokens;
 
 pub(crate) use chosen::Change;
+pub use plan::DeviceTreePlan;
+pub(super) use running::describe;
+pub(crate) use running::running_tree;
 pub(crate) use tokens::Token;
 use tokens::Tokens;
 

@@ -34,7 +34,7 @@ impl<'a> X86Builder<'_, 'a> {
         match &images.kernel {
             Image::BzImage(image) => self.bzimage(image),
             Image::Vmlinux(image) => self.vmlinux(image),
-            Image::Arm64(_) => Err(foreign()),
+            Image::Flat(image) => Err(foreign(image.arch)),
         }
     }
 
@@ -144,7 +144,7 @@ pub(super) fn entry_is_32bit(image: &Image<'_>, inputs: &PlanInputs<'_>) -> Resu
                 ),
             }),
         },
-        Image::Arm64(_) => Err(foreign()),
+        Image::Flat(image) => Err(foreign(image.arch)),
     }
 }
 
@@ -155,8 +155,8 @@ fn wide() -> Error {
     Error::Conflict { what: "kernel image", reason }
 }
 
-fn foreign() -> Error {
-    let reason = String::from("it is an Image for arm64, the machine is x86");
+fn foreign(arch: Arch) -> Error {
+    let reason = format!("it is an Image for {}, the machine is x86", arch.name());
     Error::Conflict { what: "kernel image", reason }
 }
 

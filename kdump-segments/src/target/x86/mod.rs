@@ -26,7 +26,6 @@ pub use setup_header::SetupHeader;
 
 #[cfg(feature = "std")]
 pub(crate) use paging::five_level_paging;
-pub(super) use rules::PLAN_RULES;
 
 use super::{Target, TargetPlan};
 use crate::plan::Plan;
@@ -39,6 +38,7 @@ pub(super) const X86_64: Target = Target {
     lay_out: layout::lay_out,
     segment_limit: rules::segment_limit,
     control_pages: control_pages::control_pages,
+    plan_rules: &rules::PLAN_RULES,
 };
 
 /// i386, whose kernels are all entered in 32-bit mode. Of its CPUs nothing needs to be known: page
@@ -48,6 +48,7 @@ pub(super) const I386: Target = Target {
     lay_out: layout::lay_out,
     segment_limit: rules::segment_limit_32bit,
     control_pages: control_pages::control_pages_32bit,
+    plan_rules: &rules::PLAN_RULES,
 };
 
 /// What only plans for x86 have.
@@ -87,7 +88,7 @@ impl Plan<'_> {
     pub fn x86(&self) -> Option<&X86Plan> {
         match &self.target {
             TargetPlan::X86(plan) => Some(plan),
-            TargetPlan::Arm64(_) => None,
+            TargetPlan::DeviceTree(_) => None,
         }
     }
 }

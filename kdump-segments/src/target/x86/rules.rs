@@ -15,7 +15,7 @@ use crate::target::SegmentLimit;
 const LAST_4_LEVELS: u64 = (1 << 46) - 1;
 const LAST_5_LEVELS: u64 = (1 << 52) - 1;
 
-pub(in crate::target) const PLAN_RULES: [PlanRule; 13] = [
+pub(super) const PLAN_RULES: [PlanRule; 13] = [
     ("elfcorehdr_decodes", header::decodes),
     ("elfcorehdr_notes", header::notes),
     ("elfcorehdr_memory", header::memory),

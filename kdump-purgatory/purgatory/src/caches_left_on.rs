@@ -1,4 +1,4 @@
-//! The caches, which a dead x86 kernel leaves on.
+//! The caches, where the dead kernel leaves them on: x86, riscv64.
 
 use crate::digest::Region;
 

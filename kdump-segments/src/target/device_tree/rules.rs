@@ -1,4 +1,4 @@
-//! Rules that are arm64's: what a segment may reach, and what a plan must keep.
+//! What a plan must keep whose kernel is an `Image` with a device tree, and what such kernels ask of a load.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -8,73 +8,44 @@ use alloc::vec::Vec;
 use kdump_elf::{Endian, PhysRange};
 
 use super::handover::{BOOTARGS, ELFCOREHDR, INITRD_END, INITRD_START, USABLE};
-use super::image::BASE_ALIGN;
-use super::layout::{WINDOW, window_size};
+use super::{Cells, DeviceTree, DeviceTreePlan};
 use crate::Error;
 use crate::plan::Plan;
-use crate::preflight::{Allocation, Checked, Environment, Outcome, PlanRule, header, plan_rules};
+use crate::preflight::{Allocation, Checked, Environment, Outcome};
 use crate::segment::{Segment, SegmentKind};
-use crate::target::device_tree::{Cells, DeviceTree};
+use crate::target::flat_image::BASE_ALIGN;
 use crate::target::{SegmentLimit, TargetPlan};
 
-pub(in crate::target) const PLAN_RULES: [PlanRule; 12] = [
-    ("elfcorehdr_decodes", header::decodes),
-    ("elfcorehdr_notes", header::notes),
-    ("elfcorehdr_memory", header::memory),
-    // Documentation/arch/arm64/booting.rst.
-    ("kernel_alignment", kernel_alignment),
-    ("initrd_reachable", initrd_reachable),
-    // Documentation/devicetree/bindings/chosen.txt.
-    ("device_tree", device_tree),
-    ("segments_in_capture_ram", segments_in_capture_ram),
-    ("entry_in_purgatory", plan_rules::entry_in_purgatory),
-    ("kernel_has_content", plan_rules::kernel_has_content),
-    ("one_elf_segment", plan_rules::one_elf_segment),
-    ("command_line", command_line),
-    ("region_not_claimed", plan_rules::not_claimed),
-];
-
-/// `KEXEC_DESTINATION_MEMORY_LIMIT` of arm64 is the last address.
-pub(super) fn segment_limit(_: &Environment) -> SegmentLimit {
+/// `KEXEC_DESTINATION_MEMORY_LIMIT` is the last address.
+pub(in crate::target) fn segment_limit(_: &Environment) -> SegmentLimit {
     SegmentLimit { refused: u64::MAX, taken: u64::MAX, between: "nothing" }
 }
 
 /// A page of control code and, in most kernels, one for the copy of VMCOREINFO: page tables are not
 /// needed, because the next kernel is entered with the MMU off. How many they are was not measured;
 /// where there is room for eight nothing is in doubt, where there is none nothing fits.
-pub(super) fn control_pages(_: &Environment) -> Result<Vec<Vec<Allocation>>, Error> {
+pub(in crate::target) fn control_pages(_: &Environment) -> Result<Vec<Vec<Allocation>>, Error> {
     Ok(vec![vec![Allocation { order: 0, count: 1 }], vec![Allocation { order: 0, count: 8 }]])
 }
 
-fn kernel_alignment(Checked { plan, .. }: &Checked<'_>) -> Outcome {
-    let TargetPlan::Arm64(arm64) = &plan.target else {
-        return Err(String::from("the plan is not one for arm64"));
-    };
+pub(in crate::target) fn kernel_alignment(Checked { plan, .. }: &Checked<'_>) -> Outcome {
+    let DeviceTreePlan { text_offset: offset, .. } = tree_plan(plan)?;
     let Some(kernel) = plan.segment(SegmentKind::Kernel) else { return Err(String::from("there is none")) };
-    let (start, offset) = (kernel.mem(), arm64.text_offset);
+    let (start, offset) = (kernel.mem(), *offset);
     if start.checked_sub(offset).and_then(|base| base.checked_rem(BASE_ALIGN)) == Some(0) {
         return Ok(format!("at {start:#x}, {offset:#x} bytes behind a multiple of 2 MiB"));
     }
     Err(format!("at {start:#x}, which is not {offset:#x} bytes behind a multiple of 2 MiB"))
 }
 
-fn initrd_reachable(Checked { plan, .. }: &Checked<'_>) -> Outcome {
-    let used = |segment: &&Segment<'_>| matches!(segment.kind, SegmentKind::Kernel | SegmentKind::Initrd);
-    let size = window_size(plan.segments.iter().filter(used).map(|segment| segment.range));
-    if size > WINDOW {
-        return Err(format!("kernel and ramdisk lie in {size:#x} bytes, the limit is {WINDOW:#x}"));
-    }
-    Ok(format!("kernel and ramdisk lie in {size:#x} bytes of {WINDOW:#x}"))
-}
-
 /// Reads back what the capture kernel is told.
-fn device_tree(Checked { plan, .. }: &Checked<'_>) -> Outcome {
+pub(in crate::target) fn device_tree(Checked { plan, .. }: &Checked<'_>) -> Outcome {
     let Some(dtb) = plan.segment(SegmentKind::Dtb) else { return Err(String::from("there is none")) };
     let tree = DeviceTree::parse(&dtb.data).map_err(|why| why.to_string())?;
     let cells = tree.cells().map_err(|why| why.to_string())?;
     let header = plan.segment(SegmentKind::Elfcorehdr).map(|segment| segment.range);
     expect_ranges(&tree, cells, ELFCOREHDR, header.as_slice())?;
-    expect_ranges(&tree, cells, USABLE, usable(plan)?)?;
+    expect_ranges(&tree, cells, USABLE, &tree_plan(plan)?.usable)?;
     let initrd = plan.segment(SegmentKind::Initrd);
     let end = initrd.map(|segment| segment.mem().saturating_add(segment.bufsz()));
     for (name, wanted) in [(INITRD_START, initrd.map(Segment::mem)), (INITRD_END, end)] {
@@ -112,7 +83,7 @@ fn expect_ranges(
 }
 
 /// All that the capture kernel is handed must be memory to it.
-fn segments_in_capture_ram(checked: &Checked<'_>) -> Outcome {
+pub(in crate::target) fn segments_in_capture_ram(checked: &Checked<'_>) -> Outcome {
     let Checked { plan, ram, capture_ram: usable, .. } = checked;
     for segment in &plan.segments {
         if !(usable.contains_range(segment.range) && ram.contains_range(segment.range)) {
@@ -123,7 +94,7 @@ fn segments_in_capture_ram(checked: &Checked<'_>) -> Outcome {
 }
 
 /// The header is named by the device tree, not here.
-fn command_line(Checked { plan, .. }: &Checked<'_>) -> Outcome {
+pub(in crate::target) fn command_line(Checked { plan, .. }: &Checked<'_>) -> Outcome {
     let (len, limit) = (plan.cmdline.as_str().len() as u64, plan.cmdline_limit);
     if len > limit {
         return Err(format!("{len} bytes, the capture kernel takes {limit}"));
@@ -131,9 +102,9 @@ fn command_line(Checked { plan, .. }: &Checked<'_>) -> Outcome {
     Ok(format!("{len} bytes of {limit}"))
 }
 
-fn usable<'p>(plan: &'p Plan<'_>) -> Result<&'p [PhysRange], String> {
+fn tree_plan<'p>(plan: &'p Plan<'_>) -> Result<&'p DeviceTreePlan, String> {
     match &plan.target {
-        TargetPlan::Arm64(arm64) => Ok(&arm64.usable),
-        TargetPlan::X86(_) => Err(String::from("the plan is not one for arm64")),
+        TargetPlan::DeviceTree(plan) => Ok(plan),
+        TargetPlan::X86(_) => Err(String::from("the plan is not one with a device tree")),
     }
 }

@@ -1,4 +1,4 @@
-//! What an arm64 capture kernel is told, all of it in /chosen of its device tree
+//! What a capture kernel is told that has a device tree, all of it in /chosen
 //! (Documentation/devicetree/bindings/chosen.txt; dt-schema `chosen.yaml`).
 
 use alloc::format;
@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 
 use kdump_elf::PhysRange;
 
+use super::{Change, DeviceTree, SIZE_MAX};
 use crate::cmdline::CommandLine;
-use crate::target::device_tree::{Change, DeviceTree, SIZE_MAX};
 use crate::{Error, Machine};
 
 pub(super) const ELFCOREHDR: &str = "linux,elfcorehdr";
