@@ -13,8 +13,14 @@ use crate::error::{Error, Stopped};
 use crate::kernel::KernelMemory;
 use crate::room::PageAligned;
 
-/// Pages whose `struct page`s are read at once; a power of two.
+/// Pages whose `struct page`s are read at once at most; a power of two.
 const BATCH: u64 = 4096;
+/// As many are read behind a block of pages that goes beyond what was read, for another such block may
+/// follow, of which the first record tells all: of memory that is free few records are wanted.
+const FEW: u64 = 64;
+/// Where none follows so many times as many are read next; of the usual size that is more than what a
+/// reader takes for small and reads ahead of.
+const MORE: u64 = 8;
 /// What is left out of a batch that cannot be read at once: a page of the array.
 const STEP: u64 = 4096;
 
@@ -85,8 +91,8 @@ pub struct Scan<'d> {
     rules: Rules,
     sections: Sections,
     bytes: PageAligned,
-    /// Which `struct page`s of `bytes` were read.
-    good: Vec<bool>,
+    /// Which `struct page`s of `bytes` were not read; empty where all were.
+    bad: Vec<bool>,
 }
 
 impl<'d> Scan<'d> {
@@ -107,10 +113,11 @@ impl<'d> Scan<'d> {
         let what = "a batch of the page array";
         // One more, for the tail of the last.
         let bytes = PageAligned::zeroed(what, BATCH.saturating_add(1).saturating_mul(rules.size as u64))?;
-        let mut good = Vec::new();
-        good.try_reserve(usize::try_from(BATCH).unwrap_or(0))
-            .map_err(|_| Error::OutOfMemory { what, need: BATCH })?;
-        Ok(Self { memory: KernelMemory::new(dump), rules, sections, bytes, good })
+        let mut bad = Vec::new();
+        // One more here, too.
+        let need = BATCH.saturating_add(1);
+        bad.try_reserve(usize::try_from(need).unwrap_or(0)).map_err(|_| Error::OutOfMemory { what, need })?;
+        Ok(Self { memory: KernelMemory::new(dump), rules, sections, bytes, bad })
     }
 
     /// Tells `found` the pages of `ranges`, which are sorted and disjoint, that need not be saved. What it is
@@ -158,28 +165,33 @@ impl<'d> Scan<'d> {
         found: &mut dyn FnMut(Range<u64>, PageClass) -> Result<(), Error>,
     ) -> Result<u64, Error> {
         let size = self.rules.size;
-        let mut pfn = pfns.start;
+        let (mut pfn, mut step) = (pfns.start, FEW);
         // Neighbours are told at once: most pages are like the one before.
         let mut alike: Option<(Range<u64>, PageClass)> = None;
         while pfn < pfns.end {
             // Aligned, so that a head and its first tail are read together.
-            let end = (pfn | BATCH.wrapping_sub(1)).saturating_add(1).min(pfns.end);
+            let end = (pfn | step.wrapping_sub(1)).saturating_add(1).min(pfns.end);
             let (first, count) = (pfn & !1, end.saturating_sub(pfn & !1));
-            self.read(self.sections.page(map, first), count);
+            let read = self.read(self.sections.page(map, first), count);
+            let Self { rules, sections, bytes, bad, .. } = self;
+            let records = bytes.get().get(..read).unwrap_or_default();
             while pfn < end {
                 let index = usize::try_from(pfn.saturating_sub(first)).unwrap_or(usize::MAX);
-                if self.good.get(index) != Some(&true) {
+                if bad.get(index) == Some(&true) {
                     report.unreadable = report.unreadable.saturating_add(1);
                     pfn = pfn.saturating_add(1);
                     continue;
                 }
                 let at = index.saturating_mul(size);
-                let (page, rest) =
-                    self.bytes.get().get(at..).unwrap_or_default().split_at_checked(size).unwrap_or_default();
-                let tail = index.saturating_add(1);
-                let next = if self.good.get(tail) == Some(&true) { rest.get(..size) } else { None };
-                let vaddr = self.sections.page(map, pfn);
-                let verdict = self.rules.judge(pfn, vaddr, page, next.unwrap_or_default());
+                let (page, rest) = records
+                    .split_at_checked(at)
+                    .and_then(|(_, records)| records.split_at_checked(size))
+                    .unwrap_or_default();
+                let verdict = rules.plain(page).unwrap_or_else(|| {
+                    let tail = bad.get(index.saturating_add(1)) != Some(&true);
+                    let next = rest.get(..size).filter(|_| tail).unwrap_or_default();
+                    rules.judge(pfn, sections.page(map, pfn), page, next)
+                });
                 let behind = pfn.saturating_add(verdict.pages);
                 if let Some(class) = verdict.class {
                     match &mut alike {
@@ -195,6 +207,7 @@ impl<'d> Scan<'d> {
                 report.weigh(verdict.evidence);
                 pfn = behind;
             }
+            step = if pfn > end { FEW } else { step.saturating_mul(MORE).min(BATCH) };
         }
         if let Some((pages, class)) = alike {
             found(pages, class)?;
@@ -202,27 +215,28 @@ impl<'d> Scan<'d> {
         Ok(pfn)
     }
 
-    /// Reads `count` of them from `vaddr` on; what cannot be read is marked.
-    fn read(&mut self, vaddr: u64, count: u64) {
+    /// Reads `count` of them from `vaddr` on, and returns their bytes; what cannot be read is marked.
+    fn read(&mut self, vaddr: u64, count: u64) -> usize {
         let size = self.rules.size;
         let count = usize::try_from(count).unwrap_or(0);
-        self.good.clear();
-        self.good.resize(count, true);
+        self.bad.clear();
         let all = count.saturating_mul(size);
         let mut done = 0_usize;
         while done < all {
             let at = vaddr.wrapping_add(done as u64);
             let place = self.bytes.get_mut().get_mut(done..all).unwrap_or_default();
-            let Err(Stopped { read, .. }) = self.memory.read(Vaddr(at), place) else { return };
+            let Err(Stopped { read, .. }) = self.memory.read(Vaddr(at), place) else { break };
             let from = done.saturating_add(read);
             let bad = vaddr.wrapping_add(from as u64);
             let skip = STEP.saturating_sub(bad & STEP.wrapping_sub(1));
             let to = from.saturating_add(usize::try_from(skip).unwrap_or(usize::MAX)).min(all);
             let (low, high) = (from.checked_div(size).unwrap_or(0), to.div_ceil(size.max(1)));
-            for good in self.good.get_mut(low..high.min(count)).unwrap_or_default() {
-                *good = false;
+            self.bad.resize(count, false);
+            for bad in self.bad.get_mut(low..high.min(count)).unwrap_or_default() {
+                *bad = true;
             }
             done = to;
         }
+        all
     }
 }
