@@ -6,7 +6,7 @@ use core::ops::Range;
 use kdump_elf::{Arch, Endian, Vaddr};
 
 use super::Classes;
-use super::rules::{Evidence, Rules};
+use super::rules::{Evidence, Rules, Verdict};
 use super::sections::Sections;
 use crate::dump::{Dump, PageClass, Reader};
 use crate::error::{Error, Stopped};
@@ -81,6 +81,40 @@ impl ScanReport {
             impossible: self.impossible.saturating_add(other.impossible),
             tells_free: self.tells_free || other.tells_free,
         }
+    }
+}
+
+/// Judged pages of a section, of which neighbours are told at once: most are like the one before.
+#[derive(Default)]
+struct Run {
+    pages: Range<u64>,
+    class: Option<PageClass>,
+    report: ScanReport,
+}
+
+impl Run {
+    #[inline(always)]
+    fn add(
+        &mut self,
+        pfn: u64,
+        verdict: Verdict,
+        found: &mut dyn FnMut(Range<u64>, PageClass) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.report.judged = self.report.judged.saturating_add(verdict.pages);
+        self.report.weigh(verdict.evidence);
+        if verdict.class != self.class || self.pages.end != pfn {
+            self.tell(found)?;
+            (self.pages.start, self.class) = (pfn, verdict.class);
+        }
+        self.pages.end = pfn.saturating_add(verdict.pages);
+        Ok(())
+    }
+
+    fn tell(
+        &mut self,
+        found: &mut dyn FnMut(Range<u64>, PageClass) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.class.take().map_or(Ok(()), |class| found(self.pages.clone(), class))
     }
 }
 
@@ -166,8 +200,7 @@ impl<'d> Scan<'d> {
     ) -> Result<u64, Error> {
         let size = self.rules.size;
         let (mut pfn, mut step) = (pfns.start, FEW);
-        // Neighbours are told at once: most pages are like the one before.
-        let mut alike: Option<(Range<u64>, PageClass)> = None;
+        let mut run = Run::default();
         while pfn < pfns.end {
             // Aligned, so that a head and its first tail are read together.
             let end = (pfn | step.wrapping_sub(1)).saturating_add(1).min(pfns.end);
@@ -177,41 +210,39 @@ impl<'d> Scan<'d> {
             let records = bytes.get().get(..read).unwrap_or_default();
             while pfn < end {
                 let index = usize::try_from(pfn.saturating_sub(first)).unwrap_or(usize::MAX);
-                if bad.get(index) == Some(&true) {
+                let rest = records.get(index.saturating_mul(size)..).unwrap_or_default();
+                if bad.is_empty() {
+                    let most = usize::try_from(end.saturating_sub(pfn)).unwrap_or(usize::MAX);
+                    for page in rest.chunks_exact(size.max(1)).take(most) {
+                        let Some(verdict) = rules.plain(page) else { break };
+                        run.add(pfn, verdict, found)?;
+                        pfn = pfn.saturating_add(1);
+                    }
+                    if pfn == end {
+                        break;
+                    }
+                }
+                let index = usize::try_from(pfn.saturating_sub(first)).unwrap_or(usize::MAX);
+                let is_bad = |index| bad.get(index) == Some(&true);
+                if is_bad(index) {
                     report.unreadable = report.unreadable.saturating_add(1);
                     pfn = pfn.saturating_add(1);
                     continue;
                 }
-                let at = index.saturating_mul(size);
-                let (page, rest) = records
-                    .split_at_checked(at)
-                    .and_then(|(_, records)| records.split_at_checked(size))
-                    .unwrap_or_default();
-                let verdict = rules.plain(page).unwrap_or_else(|| {
-                    let tail = bad.get(index.saturating_add(1)) != Some(&true);
-                    let next = rest.get(..size).filter(|_| tail).unwrap_or_default();
-                    rules.judge(pfn, sections.page(map, pfn), page, next)
-                });
-                let behind = pfn.saturating_add(verdict.pages);
-                if let Some(class) = verdict.class {
-                    match &mut alike {
-                        Some((pages, same)) if *same == class && pages.end == pfn => pages.end = behind,
-                        _ => {
-                            if let Some((pages, class)) = alike.replace((pfn..behind, class)) {
-                                found(pages, class)?;
-                            }
-                        }
-                    }
-                }
-                report.judged = report.judged.saturating_add(verdict.pages);
-                report.weigh(verdict.evidence);
-                pfn = behind;
+                let record = |index: usize| {
+                    let at = index.saturating_mul(size);
+                    records.get(at..at.saturating_add(size)).unwrap_or_default()
+                };
+                let tail = index.saturating_add(1);
+                let next = if is_bad(tail) { &[] } else { record(tail) };
+                let verdict = rules.judge(pfn, sections.page(map, pfn), record(index), next);
+                run.add(pfn, verdict, found)?;
+                pfn = pfn.saturating_add(verdict.pages);
             }
             step = if pfn > end { FEW } else { step.saturating_mul(MORE).min(BATCH) };
         }
-        if let Some((pages, class)) = alike {
-            found(pages, class)?;
-        }
+        run.tell(found)?;
+        *report = report.and(run.report);
         Ok(pfn)
     }
 
