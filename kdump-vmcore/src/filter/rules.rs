@@ -17,6 +17,11 @@ use crate::error::Error;
 
 /// The largest block there is on x86_64: 2^18 pages are the 1 GiB of a gigantic page of hugetlbfs.
 const MAX_ORDER: u32 = 18;
+/// As signed numbers those by which `_mapcount` tells what a page is are below -1, which is that of a page of no
+/// kind that is mapped nowhere; mapped ones have larger numbers.
+const fn is_kind(mapcount: u32) -> bool {
+    mapcount.wrapping_add(1) > 1 << 31
+}
 /// Bit 0 of `mapping`: anonymous memory (`PAGE_MAPPING_ANON`).
 const ANON: u64 = 1;
 /// The upper half of all addresses is the kernel's (Documentation/arch/x86/x86_64/mm.rst).
@@ -89,6 +94,8 @@ pub(super) struct Rules {
     unaccepted: Option<u32>,
     /// Orders of free blocks are below this.
     orders: u32,
+    /// Flags that a single page of no kind has not; `None` where kinds are no such numbers.
+    not_plain: Option<u64>,
 }
 
 impl Rules {
@@ -155,9 +162,54 @@ impl Rules {
             buddy,
             unaccepted: kind("PAGE_UNACCEPTED_MAPCOUNT_VALUE"),
             orders,
+            not_plain: None,
         };
         this.check(info)?;
-        Ok(this)
+        Ok(Self { not_plain: this.not_plain(), ..this })
+    }
+
+    fn not_plain(&self) -> Option<u64> {
+        let slab = match self.slab {
+            Slab::Flag(bit) => (bit, None),
+            Slab::Type(value) => (0, Some(value)),
+        };
+        let huge = match self.huge {
+            Huge::Type(value) => Some(value),
+            _ => None,
+        };
+        let kinds = [self.buddy, self.unaccepted, self.offline, slab.1, huge];
+        // What nobody has initialised has all flags.
+        let flags = Some(self.head | self.hwpoison | slab.0).filter(|flags| *flags != 0);
+        flags.filter(|_| kinds.into_iter().flatten().all(is_kind))
+    }
+
+    /// What [`Rules::judge`] says of a single page of no kind, as most are; `None` of others, which it is to be
+    /// asked of. Nothing but the record itself is needed, and little of it.
+    #[inline(always)]
+    pub(super) fn plain(&self, page: &[u8]) -> Option<Verdict> {
+        let flags = self.flags.get(page);
+        let kind = u32::try_from(self.mapcount.get(page)).unwrap_or(0);
+        if flags & self.not_plain? != 0 || is_kind(kind) {
+            return None;
+        }
+        if self.compound_head.get(page) & TAIL != 0 {
+            return Some(Verdict::KEEP);
+        }
+        let mapping = self.mapping.get(page);
+        let (anon, lru) = (mapping & ANON != 0, flags & self.lru != 0);
+        let swap = self.swapcache | self.swapbacked;
+        let class = if anon {
+            PageClass::User
+        } else if !lru && flags & swap != swap {
+            return Some(Verdict::KEEP);
+        } else if flags & self.has_private == 0 {
+            PageClass::Cache
+        } else {
+            PageClass::CachePrivate
+        };
+        let evidence =
+            if lru && mapping != 0 { Evidence::Mapping(mapping & KERNEL != 0) } else { Evidence::Silent };
+        Some(Verdict { pages: 1, class: Some(class).filter(|class| self.classes.has(*class)), evidence })
     }
 
     /// What is to be left out from page `pfn` on. `page` is its `struct page`, which

@@ -6,7 +6,7 @@ use core::ops::Range;
 use kdump_elf::{Arch, Endian, Vaddr, VmcoreInfo};
 
 use super::Classes;
-use super::rules::{Evidence, Rules};
+use super::rules::{Evidence, Rules, Verdict};
 use super::sections::Sections;
 use super::told::{BtfKeys, Told};
 use crate::dump::{Dump, PageClass, Reader};
@@ -14,8 +14,14 @@ use crate::error::{Error, Stopped};
 use crate::kernel::{Btf, KernelMemory};
 use crate::room::PageAligned;
 
-/// Pages whose `struct page`s are read at once; a power of two.
+/// Pages whose `struct page`s are read at once at most; a power of two.
 const BATCH: u64 = 4096;
+/// As many are read behind a block of pages that goes beyond what was read, for another such block may
+/// follow, of which the first record tells all: of memory that is free few records are wanted.
+const FEW: u64 = 64;
+/// Where none follows so many times as many are read next; of the usual size that is more than what a
+/// reader takes for small and reads ahead of.
+const MORE: u64 = 8;
 /// What is left out of a batch that cannot be read at once: a page of the array.
 const STEP: u64 = 4096;
 
@@ -121,6 +127,40 @@ impl Known {
     }
 }
 
+/// Judged pages of a section, of which neighbours are told at once: most are like the one before.
+#[derive(Default)]
+struct Run {
+    pages: Range<u64>,
+    class: Option<PageClass>,
+    report: ScanReport,
+}
+
+impl Run {
+    #[inline(always)]
+    fn add(
+        &mut self,
+        pfn: u64,
+        verdict: Verdict,
+        found: &mut dyn FnMut(Range<u64>, PageClass) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.report.judged = self.report.judged.saturating_add(verdict.pages);
+        self.report.weigh(verdict.evidence);
+        if verdict.class != self.class || self.pages.end != pfn {
+            self.tell(found)?;
+            (self.pages.start, self.class) = (pfn, verdict.class);
+        }
+        self.pages.end = pfn.saturating_add(verdict.pages);
+        Ok(())
+    }
+
+    fn tell(
+        &mut self,
+        found: &mut dyn FnMut(Range<u64>, PageClass) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.class.take().map_or(Ok(()), |class| found(self.pages.clone(), class))
+    }
+}
+
 /// Looks through the pages of a dead kernel.
 #[derive(Debug)]
 pub struct Scan<'d> {
@@ -129,8 +169,8 @@ pub struct Scan<'d> {
     sections: Sections,
     from_btf: BtfKeys,
     bytes: PageAligned,
-    /// Which `struct page`s of `bytes` were read.
-    good: Vec<bool>,
+    /// Which `struct page`s of `bytes` were not read; empty where all were.
+    bad: Vec<bool>,
 }
 
 impl<'d> Scan<'d> {
@@ -149,10 +189,11 @@ impl<'d> Scan<'d> {
         let what = "a batch of the page array";
         // One more, for the tail of the last.
         let bytes = PageAligned::zeroed(what, BATCH.saturating_add(1).saturating_mul(rules.size as u64))?;
-        let mut good = Vec::new();
-        good.try_reserve(usize::try_from(BATCH).unwrap_or(0))
-            .map_err(|_| Error::OutOfMemory { what, need: BATCH })?;
-        Ok(Self { memory: KernelMemory::new(dump), rules, sections, from_btf, bytes, good })
+        let mut bad = Vec::new();
+        // One more here, too.
+        let need = BATCH.saturating_add(1);
+        bad.try_reserve(usize::try_from(need).unwrap_or(0)).map_err(|_| Error::OutOfMemory { what, need })?;
+        Ok(Self { memory: KernelMemory::new(dump), rules, sections, from_btf, bytes, bad })
     }
 
     /// Tells `found` the pages of `ranges`, which are sorted and disjoint, that need not be saved. What it is
@@ -204,71 +245,75 @@ impl<'d> Scan<'d> {
         found: &mut dyn FnMut(Range<u64>, PageClass) -> Result<(), Error>,
     ) -> Result<u64, Error> {
         let size = self.rules.size;
-        let mut pfn = pfns.start;
-        // Neighbours are told at once: most pages are like the one before.
-        let mut alike: Option<(Range<u64>, PageClass)> = None;
+        let (mut pfn, mut step) = (pfns.start, FEW);
+        let mut run = Run::default();
         while pfn < pfns.end {
             // Aligned, so that a head and its first tail are read together.
-            let end = (pfn | BATCH.wrapping_sub(1)).saturating_add(1).min(pfns.end);
+            let end = (pfn | step.wrapping_sub(1)).saturating_add(1).min(pfns.end);
             let (first, count) = (pfn & !1, end.saturating_sub(pfn & !1));
-            self.read(self.sections.page(map, first), count);
+            let read = self.read(self.sections.page(map, first), count);
+            let Self { rules, sections, bytes, bad, .. } = self;
+            let records = bytes.get().get(..read).unwrap_or_default();
             while pfn < end {
                 let index = usize::try_from(pfn.saturating_sub(first)).unwrap_or(usize::MAX);
-                if self.good.get(index) != Some(&true) {
+                let rest = records.get(index.saturating_mul(size)..).unwrap_or_default();
+                if bad.is_empty() {
+                    let most = usize::try_from(end.saturating_sub(pfn)).unwrap_or(usize::MAX);
+                    for page in rest.chunks_exact(size.max(1)).take(most) {
+                        let Some(verdict) = rules.plain(page) else { break };
+                        run.add(pfn, verdict, found)?;
+                        pfn = pfn.saturating_add(1);
+                    }
+                    if pfn == end {
+                        break;
+                    }
+                }
+                let index = usize::try_from(pfn.saturating_sub(first)).unwrap_or(usize::MAX);
+                let is_bad = |index| bad.get(index) == Some(&true);
+                if is_bad(index) {
                     report.unreadable = report.unreadable.saturating_add(1);
                     pfn = pfn.saturating_add(1);
                     continue;
                 }
-                let at = index.saturating_mul(size);
-                let (page, rest) =
-                    self.bytes.get().get(at..).unwrap_or_default().split_at_checked(size).unwrap_or_default();
+                let record = |index: usize| {
+                    let at = index.saturating_mul(size);
+                    records.get(at..at.saturating_add(size)).unwrap_or_default()
+                };
                 let tail = index.saturating_add(1);
-                let next = if self.good.get(tail) == Some(&true) { rest.get(..size) } else { None };
-                let vaddr = self.sections.page(map, pfn);
-                let verdict = self.rules.judge(pfn, vaddr, page, next.unwrap_or_default());
-                let behind = pfn.saturating_add(verdict.pages);
-                if let Some(class) = verdict.class {
-                    match &mut alike {
-                        Some((pages, same)) if *same == class && pages.end == pfn => pages.end = behind,
-                        _ => {
-                            if let Some((pages, class)) = alike.replace((pfn..behind, class)) {
-                                found(pages, class)?;
-                            }
-                        }
-                    }
-                }
-                report.judged = report.judged.saturating_add(verdict.pages);
-                report.weigh(verdict.evidence);
-                pfn = behind;
+                let next = if is_bad(tail) { &[] } else { record(tail) };
+                let verdict = rules.judge(pfn, sections.page(map, pfn), record(index), next);
+                run.add(pfn, verdict, found)?;
+                pfn = pfn.saturating_add(verdict.pages);
             }
+            step = if pfn > end { FEW } else { step.saturating_mul(MORE).min(BATCH) };
         }
-        if let Some((pages, class)) = alike {
-            found(pages, class)?;
-        }
+        run.tell(found)?;
+        *report = report.and(run.report);
         Ok(pfn)
     }
 
-    /// Reads `count` of them from `vaddr` on; what cannot be read is marked.
-    fn read(&mut self, vaddr: u64, count: u64) {
+    /// Reads `count` of them from `vaddr` on, and returns their bytes; what cannot be read is marked.
+    fn read(&mut self, vaddr: u64, count: u64) -> usize {
         let size = self.rules.size;
         let count = usize::try_from(count).unwrap_or(0);
-        self.good.clear();
-        self.good.resize(count, true);
+        self.bad.clear();
         let all = count.saturating_mul(size);
         let mut done = 0_usize;
         while done < all {
             let at = vaddr.wrapping_add(done as u64);
             let place = self.bytes.get_mut().get_mut(done..all).unwrap_or_default();
-            let Err(Stopped { read, .. }) = self.memory.read(Vaddr(at), place) else { return };
+            let Err(Stopped { read, .. }) = self.memory.read(Vaddr(at), place) else { break };
             let from = done.saturating_add(read);
             let bad = vaddr.wrapping_add(from as u64);
             let skip = STEP.saturating_sub(bad & STEP.wrapping_sub(1));
             let to = from.saturating_add(usize::try_from(skip).unwrap_or(usize::MAX)).min(all);
             let (low, high) = (from.checked_div(size).unwrap_or(0), to.div_ceil(size.max(1)));
-            for good in self.good.get_mut(low..high.min(count)).unwrap_or_default() {
-                *good = false;
+            self.bad.resize(count, false);
+            for bad in self.bad.get_mut(low..high.min(count)).unwrap_or_default() {
+                *bad = true;
             }
             done = to;
         }
+        all
     }
 }

@@ -1,4 +1,7 @@
-//! Compression to LZO1X, one pass with a table of the places where four bytes were seen last.
+//! Compression to LZO1X, one pass with a table of the places where five bytes were seen last.
+//!
+//! Pages of a kernel are arrays of structures: where a copy ends because a few bytes differ from those so far back,
+//! what follows is mostly the same again. That is looked at first and needs no table.
 #![allow(
     clippy::cast_possible_truncation,
     reason = "the low bits are what a hash, a field or a position in a window of 64 KiB takes"
@@ -16,7 +19,11 @@ const WINDOW: usize = 1 << 16;
 /// The farthest a copy can reach back.
 const MAX_DISTANCE: u32 = 0xBFFF;
 /// After so many places without a copy, as a power of two, one place more is left out each time.
-const STRIDE_BITS: u32 = 4;
+const STRIDE_BITS: u32 = 5;
+/// Bytes that a place in the table stands for, and that it takes at least to copy from there. Copies of four gain
+/// little, and each costs a branch that nobody can foretell.
+const SEEN: u32 = 5;
+const SEEN_SHIFT: u32 = 64 - 8 * SEEN;
 /// Bytes that are moved at once.
 const WIDE: usize = 16;
 
@@ -75,35 +82,65 @@ fn search<const BITS: u32>(
     // The cleared table says that everything was seen at the start; so that one is done.
     let (mut at, mut tries) = (1_u32, 1_u32 << STRIDE_BITS);
     while let Some(here) = load_word(window, at) {
-        let hash = (here as u32).wrapping_mul(0x9E37_79B1) >> const { 32 - BITS };
+        let hash = (here << SEEN_SHIFT).wrapping_mul(0x9E37_79B1_85EB_CA87) >> const { 64 - BITS };
         let slot = table.get_mut(hash as usize)?;
         let seen = u32::from(*slot);
         *slot = at as u16;
         let distance = at.wrapping_sub(seen);
         let differing = here ^ load_word(window, seen)?;
-        if differing as u32 != 0 || (const { BITS != SMALL_BITS } && distance > MAX_DISTANCE) {
+        if differing << SEEN_SHIFT != 0 || (const { BITS != SMALL_BITS } && distance > MAX_DISTANCE) {
             at = at.wrapping_add(tries >> STRIDE_BITS);
             tries = tries.wrapping_add(1);
             continue;
         }
-        let len = match differing {
-            0 => common(window, seen, at),
-            _ => differing.trailing_zeros() >> 3,
-        };
+        let len = same(window, seen, at, differing, 0);
         block.literals(input, anchor, base.wrapping_add(at as usize))?;
         block.copy(distance, len)?;
         at = at.wrapping_add(len);
         tries = 1 << STRIDE_BITS;
         anchor = base.wrapping_add(at as usize);
+        while let Some((few, len)) = again(window, at, distance) {
+            at = at.wrapping_add(few);
+            block.literals(input, anchor, base.wrapping_add(at as usize))?;
+            block.copy(distance, len)?;
+            at = at.wrapping_add(len);
+            anchor = base.wrapping_add(at as usize);
+        }
     }
     Some(anchor)
 }
 
-/// How many bytes from `a` on are the same as those from `b` on, which is behind it; the first
-/// eight are known to be.
+/// Where a copy from `distance` back goes on after one to three bytes that differ: how many differ, and how many,
+/// four or more, are the same behind them.
 #[inline(always)]
-fn common(window: &[u8], a: u32, b: u32) -> u32 {
-    let mut len = 8;
+fn again(window: &[u8], at: u32, distance: u32) -> Option<(u32, u32)> {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let before = at.wrapping_sub(distance);
+    let differing = load_word(window, at)? ^ load_word(window, before)?;
+    // The top bit of each byte that is zero; then of the first of four.
+    let zero = !((differing & LOW).wrapping_add(LOW) | differing | LOW);
+    let four = zero & zero >> 8 & zero >> 16 & zero >> 24 & 0x8080_8080;
+    if four == 0 {
+        return None;
+    }
+    let few = four.trailing_zeros() >> 3;
+    let (a, b) = (before.wrapping_add(few), at.wrapping_add(few));
+    Some((few, same(window, a, b, differing >> (few << 3), few)))
+}
+
+/// How many bytes from `a` on are the same as those from `b` on, which is behind it. What they differ in, of the first
+/// eight but `less`, is `differing`.
+#[inline(always)]
+fn same(window: &[u8], a: u32, b: u32, differing: u64, less: u32) -> u32 {
+    match differing {
+        0 => common(window, a, b, 8_u32.wrapping_sub(less)),
+        _ => differing.trailing_zeros() >> 3,
+    }
+}
+
+/// How many bytes from `a` on are the same as those from `b` on, which is behind it; the first `len` are known to be.
+#[inline(always)]
+fn common(window: &[u8], a: u32, b: u32, mut len: u32) -> u32 {
     while let (Some(left), Some(right)) =
         (load_word(window, a.wrapping_add(len)), load_word(window, b.wrapping_add(len)))
     {

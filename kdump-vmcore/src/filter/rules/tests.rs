@@ -1,5 +1,6 @@
 //! Pages as kernels of several versions have them, and records that contradict themselves.
 
+use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -278,4 +279,77 @@ proptest::proptest! {
             rules(kernel, level).unwrap().found(pfn, AT, &bytes[..20], &[]);
         }
     }
+}
+
+/// Numbers of `_mapcount` that some kernel has for something, and their neighbours.
+const KINDS: [i32; 14] = [
+    -1,
+    0,
+    1,
+    -2,
+    -129,
+    -130,
+    -257,
+    i32::MAX,
+    i32::MIN,
+    -184_549_376,
+    -268_435_456,
+    -251_658_240,
+    -201_326_592,
+    -150_994_944,
+];
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+    /// Flags are set one by one, so that most records have few.
+    #[test]
+    fn a_plain_page_is_what_it_would_be_if_all_was_looked_at(
+        bits in proptest::collection::vec(0_u32..64, 0..4),
+        all in 0..20_u8,
+        mapping in proptest::sample::select(vec![0, 1, 2, 3, 0x1000, 0x1001, KERNEL, KERNEL | 1, KERNEL | 3, u64::MAX]),
+        kind in proptest::sample::select(KINDS.to_vec()),
+        head in proptest::sample::select(vec![0, 1, AT | 1, AT, u64::MAX, u64::MAX - 1]),
+        level in 1..32_u8,
+        with_next in proptest::bool::ANY,
+    ) {
+        let usual = [4, 13, 10, 19, 23, 16, 9, 8];
+        let bit = |at: u32| 1_u64 << usual.get(at as usize).copied().unwrap_or(at);
+        let flags = if all == 0 { u64::MAX } else { bits.iter().fold(0, |flags, at| flags | bit(*at)) };
+        let record = page(flags, mapping, kind, 3, head);
+        let next = if with_next { page(3, 0, -1, 0, AT | 1) } else { Vec::new() };
+        let no_head = LINUX_6_12.to_owned() + "NUMBER(PG_head_mask)=0\nNUMBER(PG_hwpoison)=200\n";
+        for text in [LINUX_6_1, LINUX_6_6, LINUX_6_12, &no_head] {
+            let rules = rules(text, level).unwrap();
+            if let Some(verdict) = rules.plain(&record) {
+                proptest::prop_assert_eq!(verdict, rules.judge(8, AT, &record, &next), "{}", text);
+            }
+        }
+    }
+}
+
+#[test]
+fn most_pages_are_plain_and_those_of_a_kind_are_not() {
+    let rules_of = |text| rules(text, 31).unwrap();
+    for text in [LINUX_6_1, LINUX_6_6, LINUX_6_12] {
+        let rules = rules_of(text);
+        for plain in [
+            page(LRU, KERNEL, -1, 0, 0),
+            page(LRU, 0x1001, 7, 0, 0),
+            page(0, 0, -1, 0, 0),
+            page(LRU, 1, -1, 0, 1),
+        ] {
+            assert!(rules.plain(&plain).is_some(), "{text}");
+        }
+        for other in [
+            page(HEAD, 0, -1, 0, 0),
+            page(POISON, 0, -1, 0, 0),
+            page(0, 0, -129, 0, 0),
+            page(u64::MAX, 0, -1, 0, 0),
+        ] {
+            assert!(rules.plain(&other).is_none(), "{text}");
+        }
+    }
+    // A kernel whose kinds are no negative numbers, as none has them: everything is looked at.
+    let odd = LINUX_6_1.replace("PAGE_BUDDY_MAPCOUNT_VALUE)=-129", "PAGE_BUDDY_MAPCOUNT_VALUE)=5");
+    assert!(rules_of(&odd).plain(&page(LRU, KERNEL, -1, 0, 0)).is_none());
 }

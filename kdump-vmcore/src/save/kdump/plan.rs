@@ -296,9 +296,11 @@ impl<'d> KdumpPlan<'d> {
         (self.head.len() as u64).saturating_add(self.bitmap_size().saturating_mul(2))
     }
 
-    /// Offset behind the last descriptor, of the page of zeros.
+    /// Offset of the page of zeros, the first behind the last descriptor: at a multiple of a page's size, so that
+    /// pages that are not compressed stand as they are in memory and can be written without being moved.
     pub(in super::super) fn data(&self) -> u64 {
-        self.table().saturating_add(self.pages.saturating_mul(DESC_LEN as u64))
+        let end = self.table().saturating_add(self.pages.saturating_mul(DESC_LEN as u64));
+        end.div_ceil(self.page_size).saturating_mul(self.page_size)
     }
 
     /// Bytes of the notes with ours, or without.

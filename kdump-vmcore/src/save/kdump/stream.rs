@@ -7,6 +7,10 @@ use crate::room::PageAligned;
 
 /// Writes end at multiples of this, a power of two.
 const PIECE: usize = 256 << 10;
+/// But for so many bytes, or more, that begin and end at multiples of a page of the reading machine: these are
+/// written from where they are, because to move them first costs as much as reading them.
+const WORTH_IT: usize = 64 << 10;
+const PAGE: u64 = 4096;
 
 /// Bytes that follow each other from some offset on.
 #[derive(Debug)]
@@ -39,6 +43,13 @@ impl Stream {
 
     /// Appends `bytes`.
     pub(super) fn push<W: WriteAt + ?Sized>(&mut self, sink: &mut W, bytes: &[u8]) -> Result<(), Error> {
+        let whole_pages = offset_in(self.end() | bytes.len() as u64, PAGE) == 0;
+        if whole_pages && bytes.len() >= WORTH_IT {
+            self.flush(sink)?;
+            sink.write_all_at(self.at, bytes)?;
+            self.at = self.end().saturating_add(bytes.len() as u64);
+            return Ok(());
+        }
         let inside = offset_in(self.end(), PIECE as u64);
         let mut rest = bytes;
         if inside != 0 {
@@ -107,7 +118,10 @@ mod tests {
     #[test]
     fn whatever_is_pushed_is_written_once_and_aligned() {
         let bytes: Vec<u8> = (0..5 * PIECE + 77).map(|at| (at % 251) as u8).collect();
-        for step in [1000, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, bytes.len()] {
+        let pages = PAGE as usize;
+        for step in
+            [1000, pages, WORTH_IT, WORTH_IT + pages, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, bytes.len()]
+        {
             for start in [0_u64, 24, PIECE as u64, PIECE as u64 * 7 + 4096] {
                 let mut sink = Pieces(vec![], vec![]);
                 let mut stream = Stream::new(start).unwrap();
@@ -123,7 +137,12 @@ mod tests {
                 for (index, (offset, len)) in sink.0.into_iter().enumerate() {
                     assert_eq!(offset, at);
                     at += len as u64;
-                    assert!(index == last || at % PIECE as u64 == 0, "{offset} {len}");
+                    let unit = if step % pages == 0 && step >= WORTH_IT { PAGE } else { PIECE as u64 };
+                    assert!(index == last || at % unit == 0, "{offset} {len}");
+                    // Nothing that is long enough is moved.
+                    let rest = start + (bytes.len() - bytes.len() % step) as u64;
+                    let direct = unit == PAGE && start % PAGE == 0 && offset < rest;
+                    assert!(!direct || len == step, "{offset} {len}");
                 }
             }
         }
