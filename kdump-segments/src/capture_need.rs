@@ -365,7 +365,9 @@ fn bounce_buffers(cmdline: &CommandLine, last: u64) -> u64 {
 /// `ram` below the address that `mem=` names, which x86 kernels use nothing above
 /// (Documentation/admin-guide/kernel-parameters.rst). Of several the lowest counts.
 pub(crate) fn below_limit(cmdline: &CommandLine, ram: &RangeSet) -> Result<RangeSet, Error> {
-    let limits = cmdline.parameters().filter_map(|word| memparse(word.strip_prefix("mem=")?.as_bytes()));
+    // With a place it names memory of other architectures.
+    let words = cmdline.parameters().filter(|word| !word.contains('@'));
+    let limits = words.filter_map(|word| memparse(word.strip_prefix("mem=")?.as_bytes()));
     match limits.filter(|&(limit, read)| read != 0 && limit != 0).map(|(limit, _)| limit).min() {
         Some(limit) => ram.intersect(&RangeSet::from_ranges(PhysRange::from_half_open(0, limit))?),
         None => ram.try_clone(),

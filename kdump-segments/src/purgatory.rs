@@ -99,6 +99,12 @@ pub enum Entry {
         /// Physical address of the device tree.
         dtb: u64,
     },
+    /// loongarch64: `a0` to `a2` as the dead kernel left them, who found the command line by itself
+    /// (Documentation/arch/loongarch/booting.rst).
+    LoongArch64 {
+        /// Physical address of the kernel's first instruction.
+        kernel: u64,
+    },
     /// riscv64 boot protocol: no translation, `a0` = hart, `a1` = device tree
     /// (Documentation/arch/riscv/boot.rst).
     Riscv64 {

@@ -16,6 +16,7 @@ const ITEMS: &[&str] = &[
     "struct InitrdSize",
     "struct KexecState",
     "struct LoadRecord",
+    "struct LoongArch64Plan",
     "struct Machine",
     "struct NeedInputs",
     "struct NeedItem",

@@ -3,6 +3,7 @@
 mod arm64;
 pub mod device_tree;
 pub(crate) mod flat_image;
+pub mod loongarch64;
 mod riscv64;
 pub mod x86;
 
@@ -41,6 +42,7 @@ impl Target {
             Arch::I386 => Some(&x86::I386),
             Arch::Arm64 => Some(&arm64::ARM64),
             Arch::Riscv64 => Some(&riscv64::RISCV64),
+            Arch::LoongArch64 => Some(&loongarch64::LOONGARCH64),
             _ => None,
         }
     }
@@ -76,6 +78,8 @@ pub enum TargetPlan {
     X86(x86::X86Plan),
     /// Where a device tree tells the capture kernel everything: arm64, riscv64.
     DeviceTree(device_tree::DeviceTreePlan),
+    /// loongarch64.
+    LoongArch64(loongarch64::LoongArch64Plan),
 }
 
 impl TargetPlan {
@@ -87,6 +91,7 @@ impl TargetPlan {
         match self {
             Self::X86(plan) => plan.capture_ram(),
             Self::DeviceTree(plan) => plan.capture_ram(),
+            Self::LoongArch64(plan) => plan.capture_ram(),
         }
     }
 
@@ -96,6 +101,7 @@ impl TargetPlan {
         match self {
             Self::X86(plan) => plan.to_json(),
             Self::DeviceTree(plan) => plan.to_json(),
+            Self::LoongArch64(plan) => plan.to_json(),
         }
     }
 }

@@ -25,7 +25,7 @@ impl Plan<'_> {
     pub fn device_tree(&self) -> Option<&DeviceTreePlan> {
         match &self.target {
             TargetPlan::DeviceTree(plan) => Some(plan),
-            TargetPlan::X86(_) => None,
+            _ => None,
         }
     }
 }

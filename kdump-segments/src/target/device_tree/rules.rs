@@ -105,6 +105,6 @@ pub(in crate::target) fn command_line(Checked { plan, .. }: &Checked<'_>) -> Out
 fn tree_plan<'p>(plan: &'p Plan<'_>) -> Result<&'p DeviceTreePlan, String> {
     match &plan.target {
         TargetPlan::DeviceTree(plan) => Ok(plan),
-        TargetPlan::X86(_) => Err(String::from("the plan is not one with a device tree")),
+        _ => Err(String::from("the plan is not one with a device tree")),
     }
 }
