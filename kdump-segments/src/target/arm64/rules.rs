@@ -7,17 +7,17 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Endian, PhysRange};
 
-use super::handover::{BOOTARGS, ELFCOREHDR, INITRD_END, INITRD_START, USABLE};
+use super::handover::{BOOTARGS, EFI_MAP, ELFCOREHDR, INITRD_END, INITRD_START, USABLE};
 use super::image::BASE_ALIGN;
 use super::layout::{WINDOW, window_size};
-use crate::Error;
 use crate::plan::Plan;
 use crate::preflight::{Allocation, Checked, Environment, Outcome, PlanRule, header, plan_rules};
 use crate::segment::{Segment, SegmentKind};
 use crate::target::device_tree::{Cells, DeviceTree};
 use crate::target::{SegmentLimit, TargetPlan};
+use crate::{Error, RangeSet};
 
-pub(in crate::target) const PLAN_RULES: [PlanRule; 12] = [
+pub(in crate::target) const PLAN_RULES: [PlanRule; 13] = [
     ("elfcorehdr_decodes", header::decodes),
     ("elfcorehdr_notes", header::notes),
     ("elfcorehdr_memory", header::memory),
@@ -26,6 +26,7 @@ pub(in crate::target) const PLAN_RULES: [PlanRule; 12] = [
     ("initrd_reachable", initrd_reachable),
     // Documentation/devicetree/bindings/chosen.txt.
     ("device_tree", device_tree),
+    ("device_tree_memory", device_tree_memory),
     ("segments_in_capture_ram", segments_in_capture_ram),
     ("entry_in_purgatory", plan_rules::entry_in_purgatory),
     ("kernel_has_content", plan_rules::kernel_has_content),
@@ -98,6 +99,35 @@ fn device_tree(Checked { plan, .. }: &Checked<'_>) -> Outcome {
     }
     let kept = tree.reservations().count();
     Ok(format!("{:#x} bytes, {kept} memory reservations kept", dtb.bufsz()))
+}
+
+/// The capture kernel uses what it is told to of the memory that it finds: in the tree, or in the
+/// memory map of EFI, for which it leaves that of the tree alone.
+fn device_tree_memory(Checked { plan, .. }: &Checked<'_>) -> Outcome {
+    let Some(dtb) = plan.segment(SegmentKind::Dtb) else { return Err(String::from("there is none")) };
+    let tree = DeviceTree::parse(&dtb.data).map_err(|why| why.to_string())?;
+    let reserved = tree.reserved_memory().map_err(|why| why.to_string())?;
+    let usable = usable(plan)?;
+    let taken = |&&(start, size): &&(u64, u64)| {
+        let end = start.saturating_add(size);
+        usable.iter().any(|range| start < range.end() && range.start() < end)
+    };
+    if let Some((start, size)) = reserved.iter().find(taken) {
+        return Err(format!("/reserved-memory has {size:#x} bytes at {start:#x}, in the crash region"));
+    }
+    if tree.chosen(EFI_MAP).is_some() {
+        return Ok(format!("told by EFI ({EFI_MAP})"));
+    }
+    let memory = tree.memory().map_err(|why| why.to_string())?;
+    let ranges = memory.iter().filter_map(|&(start, size)| PhysRange::from_len(start, size).ok());
+    let memory = RangeSet::from_ranges(ranges).map_err(|why| why.to_string())?;
+    if let Some(range) = usable.iter().find(|&&range| !memory.contains_range(range)) {
+        let total = memory.total();
+        return Err(format!(
+            "{range} is to be used and not all in the {total:#x} bytes of /memory, and {EFI_MAP} is not there either"
+        ));
+    }
+    Ok(format!("{:#x} bytes of /memory, {} places reserved", memory.total(), reserved.len()))
 }
 
 fn expect_ranges(

@@ -4,6 +4,7 @@
 //! A tree is read token by token, never made a tree of: what is not understood is copied as it is.
 
 mod chosen;
+mod memory;
 mod tokens;
 
 pub(crate) use chosen::Change;
