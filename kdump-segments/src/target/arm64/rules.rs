@@ -17,7 +17,7 @@ use crate::target::device_tree::{Cells, DeviceTree};
 use crate::target::{SegmentLimit, TargetPlan};
 use crate::{Error, RangeSet};
 
-pub(in crate::target) const PLAN_RULES: [PlanRule; 13] = [
+pub(in crate::target) const PLAN_RULES: [PlanRule; 14] = [
     ("elfcorehdr_decodes", header::decodes),
     ("elfcorehdr_notes", header::notes),
     ("elfcorehdr_memory", header::memory),
@@ -32,6 +32,7 @@ pub(in crate::target) const PLAN_RULES: [PlanRule; 13] = [
     ("kernel_has_content", plan_rules::kernel_has_content),
     ("one_elf_segment", plan_rules::one_elf_segment),
     ("command_line", command_line),
+    ("memory_limit", plan_rules::memory_limit),
     ("region_not_claimed", plan_rules::not_claimed),
 ];
 
@@ -136,7 +137,7 @@ fn expect_ranges(
     name: &str,
     wanted: &[PhysRange],
 ) -> Result<(), String> {
-    let found = cells.ranges(tree.chosen(name).unwrap_or_default());
+    let found: Vec<_> = cells.ranges(tree.chosen(name).unwrap_or_default()).collect();
     let wanted: Vec<(u64, u64)> = wanted.iter().map(|range| (range.start(), range.size())).collect();
     if found == wanted { Ok(()) } else { Err(format!("{name} is {found:x?}, the plan has {wanted:x?}")) }
 }
