@@ -1,6 +1,12 @@
 //! Whether the capture kernel of an arm64 machine finds in its device tree the memory it is loaded into.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails by panicking"
+)]
 
 mod plan_support;
 
