@@ -68,6 +68,14 @@ pub struct NeedItem {
     pub source: String,
 }
 
+impl NeedItem {
+    /// So many bytes for `name`, a number that comes from `source`.
+    #[must_use]
+    pub const fn new(name: &'static str, bytes: u64, basis: Basis, source: String) -> Self {
+        Self { name, bytes, basis, source }
+    }
+}
+
 /// What a capture kernel needs, and what it has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

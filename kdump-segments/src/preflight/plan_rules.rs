@@ -16,7 +16,7 @@ use crate::{Error, Machine};
 /// target.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`].
+/// Those of [`check`].
 pub fn check_plan(plan: &Plan<'_>, machine: &Machine, environment: &Environment) -> Result<Report, Error> {
     let mut report = check(&Candidate::of_plan(plan)?, environment)?;
     let capture_ram = plan.target.capture_ram()?;

@@ -82,6 +82,9 @@ impl Arm64Plan {
     pub(super) fn to_json(&self) -> serde_json::Value {
         use serde_json::json;
         let range = |range: &PhysRange| json!({ "start": crate::plan::json::hex(range.start()), "size": range.size() });
-        json!({ "usable": self.usable.iter().map(range).collect::<Vec<_>>() })
+        json!({
+            "usable": self.usable.iter().map(range).collect::<Vec<_>>(),
+            "text_offset": crate::plan::json::hex(self.text_offset),
+        })
     }
 }
