@@ -22,9 +22,7 @@ use std::process::Command;
 use common::{Random, expected};
 use kdump_elf::Arch;
 use kdump_purgatory::{Error, ObjectPurgatory};
-use kdump_segments::purgatory::{
-    BackupCopy, DigestRegion, Entry, Handover, MismatchAction, Purgatory, Serial, SerialPort,
-};
+use kdump_segments::purgatory::{BackupCopy, DigestRegion, Entry, Handover, Purgatory, Serial, SerialPort};
 
 fn builtin() -> ObjectPurgatory {
     ObjectPurgatory::builtin(Arch::I386).expect("built in")

@@ -17,7 +17,7 @@ mod common;
 use common::Random;
 use kdump_elf::Arch;
 use kdump_purgatory::{ObjectPurgatory, digest};
-use kdump_segments::purgatory::{DigestRegion, Entry, Handover, MismatchAction, Purgatory};
+use kdump_segments::purgatory::{DigestRegion, Entry, Handover, Purgatory};
 
 type DigestEntry = unsafe extern "C" fn(*const [u64; 2], *mut [u8; 32], u32);
 
