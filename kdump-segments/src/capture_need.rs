@@ -8,6 +8,7 @@
 //! region-sizes` repeats that.
 
 mod initrd;
+mod limit;
 mod suggest;
 
 use alloc::format;
@@ -18,10 +19,10 @@ use core::fmt;
 use kdump_elf::{Arch, PhysRange, align_down, align_up};
 
 pub use initrd::{InitrdSize, UNKNOWN_FACTOR};
+pub(crate) use limit::within_limit;
 pub use suggest::{GRANULE, Suggestion, suggest};
 
 use crate::cmdline::CommandLine;
-use crate::crashkernel::memparse;
 use crate::image::Image;
 use crate::{Error, Machine, RangeSet};
 
@@ -65,6 +66,14 @@ pub struct NeedItem {
     pub basis: Basis,
     /// Where the number comes from.
     pub source: String,
+}
+
+impl NeedItem {
+    /// So many bytes for `name`, a number that comes from `source`.
+    #[must_use]
+    pub const fn new(name: &'static str, bytes: u64, basis: Basis, source: String) -> Self {
+        Self { name, bytes, basis, source }
+    }
 }
 
 /// What a capture kernel needs, and what it has.
@@ -203,7 +212,7 @@ impl CaptureNeed {
         let usual = |row: &&Row| inputs.page_size.is_none_or(|size| size == row.page_size);
         let Some(row) = row(inputs.arch).filter(usual) else { return Ok(None) };
         let low = RangeSet::from_ranges(PhysRange::from_half_open(0, MIB))?;
-        let ram = below_limit(inputs.cmdline, inputs.ram)?;
+        let ram = within_limit(inputs.cmdline, inputs.arch, inputs.ram)?;
         let room = ram.subtract(&low)?.total();
         let mut need = Self { items: Vec::new(), room };
         let (kernel, basis, source) = &inputs.kernel;
@@ -377,18 +386,6 @@ fn bounce_buffers(cmdline: &CommandLine, last: u64) -> u64 {
     }
     let slots = words().next().and_then(|slots| slots.parse::<u64>().ok());
     slots.map_or(DEFAULT, |slots| slots.saturating_mul(2 * KIB))
-}
-
-/// `ram` below the address that `mem=` names, which x86 kernels use nothing above
-/// (Documentation/admin-guide/kernel-parameters.rst). Of several the lowest counts.
-pub(crate) fn below_limit(cmdline: &CommandLine, ram: &RangeSet) -> Result<RangeSet, Error> {
-    // With a place it names memory of other architectures.
-    let words = cmdline.parameters().filter(|word| !word.contains('@'));
-    let limits = words.filter_map(|word| memparse(word.strip_prefix("mem=")?.as_bytes()));
-    match limits.filter(|&(limit, read)| read != 0 && limit != 0).map(|(limit, _)| limit).min() {
-        Some(limit) => ram.intersect(&RangeSet::from_ranges(PhysRange::from_half_open(0, limit))?),
-        None => ram.try_clone(),
-    }
 }
 
 /// How many sections of `size` bytes `ram` touches.

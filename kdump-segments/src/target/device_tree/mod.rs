@@ -8,6 +8,7 @@ mod flatten;
 mod handover;
 mod header;
 pub(super) mod layout;
+mod memory;
 mod plan;
 pub(super) mod rules;
 mod running;
@@ -203,15 +204,15 @@ impl Cells {
     }
 
     /// The ranges in a property.
-    pub(crate) fn ranges(self, value: &[u8]) -> Vec<(u64, u64)> {
+    pub(crate) fn ranges(self, value: &[u8]) -> impl Iterator<Item = (u64, u64)> {
         let width = |count: u32| if count == 2 { 8_usize } else { 4 };
         let (address, size) = (width(self.address), width(self.size));
-        let number = |bytes: &[u8], at, width| match width {
+        let number = move |bytes: &[u8], at, width| match width {
             8 => Endian::Big.read::<u64>(bytes, at),
             _ => Endian::Big.read::<u32>(bytes, at).map(u64::from),
         };
         let pairs = value.chunks_exact(address.saturating_add(size));
-        pairs.filter_map(|pair| Some((number(pair, 0, address)?, number(pair, address, size)?))).collect()
+        pairs.filter_map(move |pair| Some((number(pair, 0, address)?, number(pair, address, size)?)))
     }
 }
 
