@@ -6,7 +6,7 @@
 use kdump_elf::Arch;
 use kdump_segments::purgatory::{BackupCopy, Entry, Handover, MismatchAction};
 
-use crate::{Error, LinkedImage, arm64, digest, i386, regions, x86_64};
+use crate::{Error, LinkedImage, arm64, digest, i386, ppc64, regions, x86_64};
 
 /// Writes all of the hand-over.
 pub(crate) fn apply(image: &mut LinkedImage, arch: Arch, handover: &Handover<'_>) -> Result<(), Error> {
@@ -21,6 +21,10 @@ pub(crate) fn apply(image: &mut LinkedImage, arch: Arch, handover: &Handover<'_>
         entry @ Entry::Arm64 { .. } if arch == Arch::Arm64 => {
             arm64::enter(image, entry)?;
             arm64::check_action(handover.on_mismatch)?;
+        }
+        Entry::Ppc64 { .. } if arch == Arch::Ppc64 => {
+            ppc64::enter(image, handover)?;
+            ppc64::check_action(handover.on_mismatch)?;
         }
         _ => return Err(Error::Entry { arch }),
     }
@@ -37,6 +41,7 @@ pub(crate) fn apply(image: &mut LinkedImage, arch: Arch, handover: &Handover<'_>
             arm64::serial(image, handover.serial)
         }
         _ if !handover.caches => Err(Error::Unsupported { what: "a digest with the caches off", arch }),
+        Arch::Ppc64 => ppc64::serial(image, handover.serial),
         _ => x86_64::serial(image, arch, handover.serial),
     }
 }

@@ -7,14 +7,16 @@
 #![no_std]
 
 #[cfg_attr(target_arch = "aarch64", path = "arm64/caches.rs")]
-#[cfg_attr(any(target_arch = "x86", target_arch = "x86_64"), path = "x86/caches.rs")]
+#[cfg_attr(any(target_arch = "powerpc64", target_arch = "x86", target_arch = "x86_64"), path = "x86/caches.rs")]
 mod caches;
 #[cfg_attr(target_arch = "aarch64", path = "arm64/cpu.rs")]
+#[cfg_attr(target_arch = "powerpc64", path = "ppc64/cpu.rs")]
 #[cfg_attr(any(target_arch = "x86", target_arch = "x86_64"), path = "x86/cpu.rs")]
 mod cpu;
 mod digest;
 mod handover;
 #[cfg_attr(target_arch = "aarch64", path = "arm64/mem.rs")]
+#[cfg_attr(target_arch = "powerpc64", path = "ppc64/mem.rs")]
 #[cfg_attr(target_arch = "x86", path = "i386/mem.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "x86_64/mem.rs")]
 mod mem;
@@ -24,6 +26,7 @@ mod sha256;
 #[path = "arm64/tables.rs"]
 mod tables;
 #[cfg_attr(target_arch = "aarch64", path = "arm64/uart.rs")]
+#[cfg_attr(target_arch = "powerpc64", path = "ppc64/uart.rs")]
 #[cfg_attr(any(target_arch = "x86", target_arch = "x86_64"), path = "x86/uart.rs")]
 mod uart;
 
@@ -39,11 +42,13 @@ global_asm!(include_str!("x86_64/entry.s"));
 global_asm!(include_str!("i386/entry.s"));
 #[cfg(target_arch = "aarch64")]
 global_asm!(include_str!("arm64/entry.s"));
+#[cfg(target_arch = "powerpc64")]
+global_asm!(include_str!("ppc64/entry.s"));
 
 /// Returns when the capture kernel is to be entered.
 ///
 /// # Safety
-/// Called once, by `entry.s`, in ring 0 (EL1 or EL2) with every region of the hand-over mapped.
+/// Called once, by `entry.s`, in ring 0 (EL1 or EL2, supervisor state) with every region of the hand-over mapped.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn purgatory_main() {
     let console = Console::open();
