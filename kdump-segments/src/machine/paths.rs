@@ -12,7 +12,7 @@ pub(crate) const ARCH: &str = "proc/sys/kernel/arch";
 
 /// The files that are read as they are.
 #[cfg(feature = "std")]
-pub(crate) const FILES: [&str; 29] = [
+pub(crate) const FILES: [&str; 30] = [
     IOMEM,
     "proc/cmdline",
     CPUINFO,
@@ -40,6 +40,7 @@ pub(crate) const FILES: [&str; 29] = [
     "sys/firmware/efi/fw_platform_size",
     "sys/firmware/efi/systab",
     "sys/firmware/fdt",
+    crate::target::ppc64::TREE,
     ARCH,
     KCORE_VALUES,
 ];

@@ -1,7 +1,8 @@
 //! What an architecture supplies: one folder each, and one row in `Target::of`.
 
 pub mod arm64;
-mod device_tree;
+pub(crate) mod device_tree;
+pub mod ppc64;
 pub mod x86;
 
 use alloc::vec::Vec;
@@ -36,6 +37,7 @@ impl Target {
             Arch::X86_64 => Some(&x86::X86_64),
             Arch::I386 => Some(&x86::I386),
             Arch::Arm64 => Some(&arm64::ARM64),
+            Arch::Ppc64 => Some(&ppc64::PPC64),
             _ => None,
         }
     }
@@ -71,6 +73,8 @@ pub enum TargetPlan {
     X86(x86::X86Plan),
     /// arm64.
     Arm64(arm64::Arm64Plan),
+    /// ppc64.
+    Ppc64(ppc64::Ppc64Plan),
 }
 
 impl TargetPlan {
@@ -82,6 +86,7 @@ impl TargetPlan {
         match self {
             Self::X86(plan) => plan.capture_ram(),
             Self::Arm64(plan) => plan.capture_ram(),
+            Self::Ppc64(plan) => plan.capture_ram(),
         }
     }
 
@@ -91,6 +96,7 @@ impl TargetPlan {
         match self {
             Self::X86(plan) => plan.to_json(),
             Self::Arm64(plan) => plan.to_json(),
+            Self::Ppc64(plan) => plan.to_json(),
         }
     }
 
@@ -99,6 +105,7 @@ impl TargetPlan {
         match self {
             Self::X86(_) => &x86::PLAN_RULES,
             Self::Arm64(_) => &arm64::PLAN_RULES,
+            Self::Ppc64(_) => &ppc64::PLAN_RULES,
         }
     }
 }

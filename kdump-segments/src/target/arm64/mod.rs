@@ -67,7 +67,7 @@ impl Plan<'_> {
     pub fn arm64(&self) -> Option<&Arm64Plan> {
         match &self.target {
             TargetPlan::Arm64(plan) => Some(plan),
-            TargetPlan::X86(_) => None,
+            _ => None,
         }
     }
 }

@@ -134,6 +134,6 @@ fn command_line(Checked { plan, .. }: &Checked<'_>) -> Outcome {
 fn usable<'p>(plan: &'p Plan<'_>) -> Result<&'p [PhysRange], String> {
     match &plan.target {
         TargetPlan::Arm64(arm64) => Ok(&arm64.usable),
-        TargetPlan::X86(_) => Err(String::from("the plan is not one for arm64")),
+        _ => Err(String::from("the plan is not one for arm64")),
     }
 }

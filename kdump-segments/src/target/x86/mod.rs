@@ -87,7 +87,7 @@ impl Plan<'_> {
     pub fn x86(&self) -> Option<&X86Plan> {
         match &self.target {
             TargetPlan::X86(plan) => Some(plan),
-            TargetPlan::Arm64(_) => None,
+            _ => None,
         }
     }
 }
