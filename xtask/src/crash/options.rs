@@ -141,9 +141,10 @@ impl Options {
         if !lab.is_host() && (la57 || no_la57 || kdump_tools || loader != Loader::Kdump) {
             return Err(usage(format!("--arch {arch}: no --la57, --kdump-tools or --loader with it")));
         }
-        if backup && !lab.backup {
+        if backup && lab.low.is_none() {
             return Err(usage(format!("--arch {arch}: no --backup with it, it has no such memory")));
         }
+        let always = lab.low.is_some_and(|low| low.always);
         if !lab.series.contains(&series) {
             return Err(usage(format!("--arch {arch}: Debian has no {} for it", series.name())));
         }
@@ -163,7 +164,7 @@ impl Options {
             cpus,
             la57: !no_la57,
             el2,
-            backup,
+            backup: backup || always,
             corrupt,
             loader,
             purgatory_times,
@@ -183,7 +184,8 @@ impl Options {
         // A comma means something else where the name of a file is an option's.
         words.extend(self.cpu.as_ref().map(|cpu| cpu.replace(',', "+")));
         words.extend(self.el2.then(|| "el2".to_owned()));
-        words.extend(self.backup.then(|| "backup".to_owned()));
+        let asked = self.backup && !self.lab.low.is_some_and(|low| low.always);
+        words.extend(asked.then(|| "backup".to_owned()));
         words.extend(self.purgatory_times.then(|| "times".to_owned()));
         words.extend(self.corrupt.then(|| "corrupt".to_owned()));
         words.extend((self.loader != Loader::Kdump).then(|| self.loader.name().to_owned()));
@@ -230,6 +232,8 @@ mod tests {
         assert_eq!(parse("--cpu max,-la57").unwrap().label(), "6.1-512M-2cpu-la57-max+-la57");
         assert!(parse("--arch arm64 --backup").is_err() && parse("--arch vax").is_err());
         assert_eq!(parse("--arch i386-pae").unwrap().label(), "i386-pae-6.1-1024M-2cpu");
+        let ppc64le = parse("--arch ppc64le").unwrap();
+        assert!(ppc64le.backup && ppc64le.label() == "ppc64le-6.1-1024M-2cpu");
         assert!(parse("--arch i386 --backup").is_ok() && parse("--arch i386 --kernel 6.12").is_err());
         assert!(parse("--kdump-tools --backup").is_err() && parse("--kdump-tools --loader c").is_err());
     }
