@@ -9,7 +9,7 @@ use kdump_elf::{Arch, Endian, PhysRange};
 
 use crate::image::{Image, Vmlinux};
 use crate::placement::{Direction, Request};
-use crate::plan::builder::{Builder, Images};
+use crate::plan::builder::{Builder, Images, NO_LIMIT};
 use crate::segment::SegmentKind;
 use crate::{Error, Machine, room};
 
@@ -22,14 +22,14 @@ pub(super) const STAYS: u32 = 1;
 /// The largest page of the direct map of a kernel with hashed page tables, which begins with the kernel.
 const ALIGN: u64 = 16 << 20;
 
-/// Places the kernel as low as possible below `max` (inclusive) and returns its address. Its first page,
+/// Places the kernel as low as possible and returns its address. Its first page,
 /// in which it is told to stay, is a segment of its own, the others are borrowed.
-pub(super) fn place<'a>(builder: &mut Builder<'_, 'a>, max: u64) -> Result<u64, Error> {
+pub(super) fn place<'a>(builder: &mut Builder<'_, 'a>) -> Result<u64, Error> {
     let machine = builder.inputs.machine;
     let image = image(builder.images, machine)?;
     let span = image.span()?;
     let (size, align) = (span.size(), image.align.max(ALIGN));
-    let direction = Direction::BottomUp;
+    let (max, direction) = (NO_LIMIT, Direction::BottomUp);
     let room = builder.placement.place(&Request { part: "kernel", size, align, min: 0, max, direction })?;
     let shift = room.start().wrapping_sub(span.start());
     let page = machine.page_size;

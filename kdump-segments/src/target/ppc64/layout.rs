@@ -8,14 +8,13 @@ use kdump_elf::{Class, Endian, PhysRange};
 
 use super::handover::{Told, device_tree};
 use super::{Ppc64Plan, TREE, kernel};
-use crate::elfcorehdr::LowMemory;
-use crate::plan::builder::{Builder, Images, Parts};
+use crate::plan::builder::{Builder, Images, NO_LIMIT, Parts};
 use crate::plan::{BackupPolicy, Layout, PlanInputs};
 use crate::preflight::Environment;
 use crate::purgatory::{Entry, Serial, SerialPort};
 use crate::segment::{Segment, SegmentKind};
-use crate::target::TargetPlan;
 use crate::target::device_tree::DeviceTree;
+use crate::target::{LowMemoryDecision, TargetPlan};
 use crate::{Error, Machine, RangeSet};
 
 /// COMMAND_LINE_SIZE of powerpc is 2048 with the NUL.
@@ -34,6 +33,7 @@ pub(super) fn lay_out<'a>(
     let tree = running_tree(inputs.machine)?;
     let area = real_mode_area(&tree)?;
     let mut builder = Builder::new(inputs, images, region)?;
+    builder.placement.end_at(area.last())?;
     let parts = place_parts(&mut builder, &tree, region, area)?;
     builder.finish(parts)
 }
@@ -47,23 +47,20 @@ fn place_parts(
     region: PhysRange,
     area: PhysRange,
 ) -> Result<Parts, Error> {
-    let max = area.last();
-    let kernel = kernel::place(builder, max)?;
+    let kernel = kernel::place(builder)?;
     let source = PhysRange::from_half_open(0, VECTORS)?;
-    let copy = builder.place_top("backup region", source.size(), 0, max)?;
-    builder.push(SegmentKind::Backup, copy, Cow::Borrowed(&[]))?;
-    let low_memory = LowMemory::BackedUp { source, destination: copy.start() };
+    let low_memory = builder.backup(LowMemoryDecision::Save(source))?;
     let (elfcorehdr, header) = builder.elfcorehdr(low_memory, 0)?;
-    let purgatory = builder.purgatory(0, max)?;
-    let initrd = builder.initrd(0, max)?;
+    let purgatory = builder.purgatory(0, NO_LIMIT)?;
+    let initrd = builder.initrd(0, NO_LIMIT)?;
     let cmdline = builder.command_line(&[format!("elfcorehdr={}K", header.start() >> 10)], CMDLINE_LIMIT)?;
     let usable = PhysRange::from_half_open(0, region.end())?;
     let dead = PhysRange::from_half_open(VECTORS, region.start()).ok();
-    let kept = RangeSet::from_ranges(dead.into_iter().chain([copy, header]))?;
+    let kept = builder.kept_ranges()?.union(&RangeSet::from_ranges(dead)?)?;
     let reserved = kept.union(&builder.inputs.machine.crash_claimed)?;
     let told = Told { cmdline: &cmdline, initrd, usable, reserved: &reserved };
     let bytes = device_tree(tree, &told, builder.inputs.options.rng_seed.as_ref(), &mut builder.notes)?;
-    let dtb = builder.place_top("device tree", bytes.len() as u64, 0, max)?;
+    let dtb = builder.place_top("device tree", bytes.len() as u64, 0, NO_LIMIT)?;
     builder.push(SegmentKind::Dtb, dtb, Cow::Owned(bytes))?;
     builder.check_control_pages(&Environment::of_machine(builder.inputs.machine)?)?;
     Ok(Parts {

@@ -9,7 +9,6 @@ mod rules;
 
 use alloc::format;
 use alloc::string::ToString;
-use alloc::vec::Vec;
 
 use kdump_elf::{Endian, PhysRange, VmcoreInfo, align_down, align_up};
 
@@ -113,7 +112,7 @@ impl Ppc64Plan {
     pub(super) fn to_json(&self) -> serde_json::Value {
         use serde_json::json;
         let range = |range: PhysRange| json!({ "start": crate::plan::json::hex(range.start()), "size": range.size() });
-        let reserved: Vec<_> = self.reserved.iter().map(range).collect();
+        let reserved: serde_json::Value = self.reserved.iter().map(range).collect();
         json!({ "usable": [range(self.usable)], "reserved": reserved, "real_mode_area": range(self.real_mode_area) })
     }
 }
