@@ -168,7 +168,12 @@ fn spin(magic: u64) {
 }
 
 /// Elsewhere the thread id alone tells the CPUs apart.
-#[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(not(any(
+    target_arch = "x86",
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "powerpc64"
+)))]
 fn spin(_magic: u64) {
     loop {
         core::hint::spin_loop();
