@@ -96,6 +96,8 @@ pub(crate) struct Options {
     pub(crate) la57: bool,
     /// The kernel is entered at EL2, and so is the purgatory.
     pub(crate) el2: bool,
+    /// The kernel has hashed page tables, and so has the capture kernel.
+    pub(crate) hash: bool,
     pub(crate) backup: bool,
     pub(crate) corrupt: bool,
     pub(crate) loader: Loader,
@@ -126,6 +128,10 @@ impl Options {
         let el2 = args.flag("--el2");
         if el2 && lab.is_host() {
             return Err(usage("--el2 needs --arch arm64"));
+        }
+        let hash = args.flag("--hash");
+        if hash && lab.arch != "ppc64le" {
+            return Err(usage("--hash needs --arch ppc64le"));
         }
         let backup = args.flag("--backup");
         let corrupt = args.flag("--corrupt");
@@ -164,6 +170,7 @@ impl Options {
             cpus,
             la57: !no_la57,
             el2,
+            hash,
             backup: backup || always,
             corrupt,
             loader,
@@ -184,6 +191,7 @@ impl Options {
         // A comma means something else where the name of a file is an option's.
         words.extend(self.cpu.as_ref().map(|cpu| cpu.replace(',', "+")));
         words.extend(self.el2.then(|| "el2".to_owned()));
+        words.extend(self.hash.then(|| "hash".to_owned()));
         let asked = self.backup && !self.lab.low.is_some_and(|low| low.always);
         words.extend(asked.then(|| "backup".to_owned()));
         words.extend(self.purgatory_times.then(|| "times".to_owned()));
@@ -233,6 +241,8 @@ mod tests {
         assert!(parse("--arch arm64 --backup").is_err() && parse("--arch vax").is_err());
         assert_eq!(parse("--arch i386-pae").unwrap().label(), "i386-pae-6.1-1024M-2cpu");
         let ppc64le = parse("--arch ppc64le").unwrap();
+        assert_eq!(parse("--arch ppc64le --hash").unwrap().label(), "ppc64le-6.1-1024M-2cpu-hash");
+        assert!(parse("--hash").is_err());
         assert!(ppc64le.backup && ppc64le.label() == "ppc64le-6.1-1024M-2cpu");
         assert!(parse("--arch i386 --backup").is_ok() && parse("--arch i386 --kernel 6.12").is_err());
         assert!(parse("--kdump-tools --backup").is_err() && parse("--kdump-tools --loader c").is_err());
