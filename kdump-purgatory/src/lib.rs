@@ -35,6 +35,7 @@ mod image;
 mod layout;
 mod object;
 mod patch;
+mod ppc64;
 mod purgatory;
 mod regions;
 mod reloc;

@@ -79,6 +79,27 @@ impl Placement {
         Ok(Self { page_size, region, free: claimed.complement_within(region)? })
     }
 
+    /// Gives up all behind `last`.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`] when nothing is left, [`Error::OutOfMemory`].
+    pub(crate) fn end_at(&mut self, last: u64) -> Result<(), Error> {
+        let window = PhysRange::from_inclusive(self.region.start(), last.min(u64::MAX - 1)).ok();
+        let left = window.and_then(|window| window.intersection(self.region)?.align_inward(self.page_size));
+        let left = left.ok_or_else(|| Error::NoRoom {
+            part: "anything",
+            need: self.page_size,
+            align: self.page_size,
+            min: self.region.start(),
+            max: last,
+            region: self.region,
+            all: None,
+        })?;
+        self.free = self.free.intersect(&RangeSet::from_ranges([left])?)?;
+        self.region = left;
+        Ok(())
+    }
+
     /// Takes room for one part.
     ///
     /// # Errors

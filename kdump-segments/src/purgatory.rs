@@ -150,6 +150,15 @@ pub enum Entry {
         /// Physical address of the device tree.
         dtb: u64,
     },
+    /// Booting Linux on ppc64 without Open Firmware: real mode, `r3` = device tree, `r4` = kernel
+    /// (Documentation/arch/powerpc/booting.rst, entry b). The region that begins at `kernel` must be
+    /// among those that are verified: its first bytes are where other processors wait meanwhile.
+    Ppc64 {
+        /// Physical address of the kernel's first byte, which is an instruction.
+        kernel: u64,
+        /// Physical address of the device tree.
+        dtb: u64,
+    },
 }
 
 /// A copy the purgatory makes after the digest was found right.
@@ -178,7 +187,8 @@ pub struct Serial {
 pub enum SerialPort {
     /// First I/O port of a 16550, 0x3f8 for COM1.
     Port(u16),
-    /// Physical address of its first register.
+    /// Physical address of its first register; on ppc64 the unit address of a virtual terminal, `reg` of
+    /// its node in the device tree.
     Mmio(u64),
 }
 

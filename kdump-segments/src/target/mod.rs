@@ -4,6 +4,7 @@ mod arm64;
 pub mod device_tree;
 pub(crate) mod flat_image;
 pub mod loongarch64;
+pub mod ppc64;
 mod riscv64;
 pub mod x86;
 
@@ -43,6 +44,7 @@ impl Target {
             Arch::Arm64 => Some(&arm64::ARM64),
             Arch::Riscv64 => Some(&riscv64::RISCV64),
             Arch::LoongArch64 => Some(&loongarch64::LOONGARCH64),
+            Arch::Ppc64 => Some(&ppc64::PPC64),
             _ => None,
         }
     }
@@ -80,6 +82,8 @@ pub enum TargetPlan {
     DeviceTree(device_tree::DeviceTreePlan),
     /// loongarch64.
     LoongArch64(loongarch64::LoongArch64Plan),
+    /// ppc64.
+    Ppc64(ppc64::Ppc64Plan),
 }
 
 impl TargetPlan {
@@ -92,6 +96,7 @@ impl TargetPlan {
             Self::X86(plan) => plan.capture_ram(),
             Self::DeviceTree(plan) => plan.capture_ram(),
             Self::LoongArch64(plan) => plan.capture_ram(),
+            Self::Ppc64(plan) => plan.capture_ram(),
         }
     }
 
@@ -102,6 +107,7 @@ impl TargetPlan {
             Self::X86(plan) => plan.to_json(),
             Self::DeviceTree(plan) => plan.to_json(),
             Self::LoongArch64(plan) => plan.to_json(),
+            Self::Ppc64(plan) => plan.to_json(),
         }
     }
 }

@@ -13,6 +13,7 @@ mod plan;
 pub(super) mod rules;
 mod running;
 mod tokens;
+mod writer;
 
 pub(crate) use chosen::Change;
 pub use plan::DeviceTreePlan;
@@ -20,6 +21,7 @@ pub(super) use running::describe;
 pub(crate) use running::running_tree;
 pub(crate) use tokens::Token;
 use tokens::Tokens;
+pub(crate) use writer::TreeWriter;
 
 use alloc::vec::Vec;
 
@@ -131,7 +133,7 @@ impl<'a> DeviceTree<'a> {
     }
 
     /// The value of a property of the root (an empty name) or of one of its nodes.
-    fn property(&self, node: &[u8], name: &str) -> Option<&'a [u8]> {
+    pub(crate) fn property(&self, node: &[u8], name: &str) -> Option<&'a [u8]> {
         let (mut depth, mut inside) = (0_usize, false);
         for token in self.tokens() {
             match token.ok()? {
@@ -198,6 +200,26 @@ impl Cells {
                 (2, _) => out.extend_from_slice(&bytes),
                 (_, Ok(narrow)) => out.extend_from_slice(&narrow),
                 _ => return Err(wrong(name, 0, number, "a number of 32 bits, as the root of the tree says")),
+            }
+        }
+        Ok(())
+    }
+
+    /// A number as wide as a size, appended to `out`.
+    ///
+    /// # Errors
+    /// [`Error::DeviceTree`] when the tree has too few bits for it.
+    pub(crate) fn push_size(self, out: &mut Vec<u8>, number: u64) -> Result<(), Error> {
+        match (self.size, u32::try_from(number)) {
+            (2, _) => out.extend_from_slice(&number.to_be_bytes()),
+            (_, Ok(narrow)) => out.extend_from_slice(&narrow.to_be_bytes()),
+            _ => {
+                return Err(wrong(
+                    "#size-cells",
+                    0,
+                    number,
+                    "a number of 32 bits, as the root of the tree says",
+                ));
             }
         }
         Ok(())
