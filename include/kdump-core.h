@@ -347,6 +347,10 @@
 /**
  * Why a call failed. Set `size` to `sizeof` and pass a pointer, or pass NULL: the code is
  * returned in any case. Written on failure only; nothing in it needs to be freed.
+ *
+ * A structure that cannot be one is not written either, and no other code is returned for it: one whose
+ * `size` is below that of the first version (304 bytes) or above 4096, or that is not aligned. Who zeroes
+ * it first sees from `code`, which is never 0 on failure, that it was left alone.
  */
 struct libkdump_error {
     /**

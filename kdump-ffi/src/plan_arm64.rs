@@ -40,9 +40,11 @@ pub extern "C" fn libkdump_plan_get_arm64(
 ) -> c_int {
     call(error, || {
         let handle = enter(plan, "plan")?;
+        let place = out.place("out")?;
         let DeviceTreePlan { usable, text_offset, .. } = arm64(&handle.plan)?;
         let arm64 = libkdump_plan_arm64 { size: 0, usable: count(usable.len()), text_offset: *text_offset };
-        Ok::<_, Failure>(out.set("out", arm64)?)
+        place.set(arm64);
+        Ok::<_, Failure>(())
     })
 }
 
@@ -60,13 +62,13 @@ pub extern "C" fn libkdump_plan_usable(
 ) -> c_int {
     call(error, || {
         let handle = enter(plan, "plan")?;
+        out.place("out")?;
         let range = |range: &_| libkdump_range::new(LIBKDUMP_MEMORY_RAM, *range);
         Ok::<_, Failure>(step(out, &arm64(&handle.plan)?.usable, index, range)?)
     })
 }
 
 fn arm64<'p>(plan: &'p Plan<'_>) -> Result<&'p DeviceTreePlan, Failure> {
-    Ok(plan.device_tree().ok_or(kdump_ffi_core::Failure::NotFound {
-        what: "arm64 part: the plan is for another architecture",
-    })?)
+    let other = kdump_ffi_core::Failure::OtherArch { plan: plan.arch.name(), wanted: "arm64" };
+    Ok(plan.device_tree().ok_or(other)?)
 }

@@ -220,7 +220,7 @@ pub(crate) fn backup_policy(number: u32) -> Result<BackupPolicy, Failure> {
 pub(crate) fn kernel(options: &libkdump_plan_options, limit: u64) -> Result<Vec<u8>, Failure> {
     let Some(path) = optional_path(chars!(options.kernel)) else {
         let missing = kdump_ffi_core::Failure::Null { name: "kernel" };
-        let image = content(options.kernel_data, options.kernel_len)?.ok_or(missing)?;
+        let image = content("kernel_data", options.kernel_data, options.kernel_len)?.ok_or(missing)?;
         if image.starts_with(b"\x7fELF") {
             elf_extent(&image, image.len() as u64)?;
         }
@@ -234,7 +234,7 @@ pub(crate) fn kernel(options: &libkdump_plan_options, limit: u64) -> Result<Vec<
 pub(crate) fn initrd(options: &libkdump_plan_options, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
     match optional_path(chars!(options.initrd)) {
         Some(path) => Ok(Some(ImageFile::open_ramdisk(&path)?.read(limit)?)),
-        None => content(options.initrd_data, options.initrd_len),
+        None => content("initrd_data", options.initrd_data, options.initrd_len),
     }
 }
 
@@ -250,19 +250,19 @@ pub(crate) fn name_kernel(options: &libkdump_plan_options, error: Error) -> Fail
 
 /// The purgatory object, when it is not the library's own.
 pub(crate) fn purgatory(options: &libkdump_plan_options) -> Result<Option<ObjectPurgatory>, Failure> {
-    match content(options.purgatory, options.purgatory_len)? {
+    match content("purgatory", options.purgatory, options.purgatory_len)? {
         Some(object) => Ok(Some(ObjectPurgatory::from_object(object)?)),
         None => Ok(None),
     }
 }
 
-/// Bytes of the caller; `None` when there are none.
-fn content(data: *const c_void, len: u64) -> Result<Option<Vec<u8>>, Failure> {
+/// Bytes of the caller, in the field `name`; `None` when there are none.
+fn content(name: &'static str, data: *const c_void, len: u64) -> Result<Option<Vec<u8>>, Failure> {
     if data.is_null() && len == 0 {
         return Ok(None);
     }
     let data = Bytes::new(data);
-    copied(slice!(data, usize::try_from(len).unwrap_or(usize::MAX))?).map(Some)
+    copied(slice!(data, usize::try_from(len).unwrap_or(usize::MAX), name)?).map(Some)
 }
 
 /// A copy of bytes of the caller.

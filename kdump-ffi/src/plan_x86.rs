@@ -41,9 +41,11 @@ pub extern "C" fn libkdump_plan_get_x86(
 ) -> c_int {
     call(error, || {
         let handle = enter(plan, "plan")?;
+        let place = out.place("out")?;
         let X86Plan { e820, initrd_limit, .. } = x86(&handle.plan)?;
         let x86 = libkdump_plan_x86 { size: 0, e820: count(e820.len()), initrd_limit: *initrd_limit };
-        Ok::<_, Failure>(out.set("out", x86)?)
+        place.set(x86);
+        Ok::<_, Failure>(())
     })
 }
 
@@ -61,13 +63,13 @@ pub extern "C" fn libkdump_plan_e820(
 ) -> c_int {
     call(error, || {
         let handle = enter(plan, "plan")?;
+        out.place("out")?;
         let range = |entry: &E820Entry| libkdump_range::new(memory_number(entry.kind), entry.range);
         Ok::<_, Failure>(step(out, &x86(&handle.plan)?.e820, index, range)?)
     })
 }
 
 fn x86<'p>(plan: &'p Plan<'_>) -> Result<&'p X86Plan, Failure> {
-    Ok(plan.x86().ok_or(kdump_ffi_core::Failure::NotFound {
-        what: "x86 part: the plan is for another architecture",
-    })?)
+    let other = kdump_ffi_core::Failure::OtherArch { plan: plan.arch.name(), wanted: "x86" };
+    Ok(plan.x86().ok_or(other)?)
 }

@@ -29,8 +29,8 @@ use kdump_ffi::{
     LIBKDUMP_VERDICT_UNKNOWN,
 };
 use kdump_ffi_core::{
-    LIBKDUMP_ARCH_ARM64, LIBKDUMP_ARCH_X86_64, LIBKDUMP_END, LIBKDUMP_ERR_INVALID, LIBKDUMP_ERR_NOT_FOUND,
-    LIBKDUMP_OK,
+    LIBKDUMP_ARCH_ARM64, LIBKDUMP_ARCH_X86_64, LIBKDUMP_END, LIBKDUMP_ERR_ABI, LIBKDUMP_ERR_INVALID,
+    LIBKDUMP_ERR_NOT_FOUND, LIBKDUMP_OK,
 };
 use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::Machine;
@@ -186,6 +186,22 @@ fn the_sum_is_the_same(made: &Made, plan: &Plan<'_>) {
     assert_eq!(cmdline_limit, plan.cmdline_limit);
 }
 
+/// Also of what is not there.
+fn the_size_is_judged_first(made: &Made) {
+    let mut x86 = libkdump_plan_x86 { size: 4, ..sized() };
+    let mut arm64 = libkdump_plan_arm64 { size: 4, ..sized() };
+    let mut range = libkdump_range { size: 4, ..sized() };
+    let plan = made.plan;
+    for code in [
+        common::libkdump_plan_get_x86(plan, &raw mut x86, null_mut()),
+        common::libkdump_plan_get_arm64(plan, &raw mut arm64, null_mut()),
+        common::libkdump_plan_e820(plan, 0, &raw mut range, null_mut()),
+        common::libkdump_plan_usable(plan, 0, &raw mut range, null_mut()),
+    ] {
+        assert_eq!(code, LIBKDUMP_ERR_ABI);
+    }
+}
+
 /// What only plans for one architecture have, and the other's getters refuse.
 fn the_target_is_the_same(made: &Made, plan: &Plan<'_>) {
     let (mut x86, mut arm64) = (sized(), sized());
@@ -193,6 +209,7 @@ fn the_target_is_the_same(made: &Made, plan: &Plan<'_>) {
         common::libkdump_plan_get_x86(made.plan, &raw mut x86, null_mut()),
         common::libkdump_plan_get_arm64(made.plan, &raw mut arm64, null_mut()),
     );
+    the_size_is_judged_first(made);
     let libkdump_plan_x86 { size: _, e820, initrd_limit } = x86;
     let libkdump_plan_arm64 { size: _, usable, text_offset } = arm64;
     let mut range = sized();
@@ -205,8 +222,10 @@ fn the_target_is_the_same(made: &Made, plan: &Plan<'_>) {
             let planned =
                 planned.map(|entry| (entry.kind.e820_type(), entry.range.start(), entry.range.size()));
             assert_eq!(list, planned.collect::<Vec<_>>());
-            let code = common::libkdump_plan_usable(made.plan, 0, &raw mut range, null_mut());
+            let mut error = sized();
+            let code = common::libkdump_plan_usable(made.plan, 0, &raw mut range, &raw mut error);
             assert_eq!(code, LIBKDUMP_ERR_NOT_FOUND);
+            assert_eq!(message(&error), "the plan is for x86_64, not for arm64");
         }
         (None, Some(planned)) => {
             assert_eq!(codes, (LIBKDUMP_ERR_NOT_FOUND, LIBKDUMP_OK));

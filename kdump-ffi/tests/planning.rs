@@ -103,6 +103,12 @@ fn a_plan_needs_a_kernel() {
     let text = b"no kernel at all";
     let data = libkdump_plan_options { kernel_data: text.as_ptr().cast(), kernel_len: 16, ..sized() };
     assert_eq!(new(&data).0, LIBKDUMP_ERR_FORMAT);
+    let kernel = libkdump_plan_options { kernel_data: null_mut(), ..data };
+    assert_eq!(new(&kernel), (LIBKDUMP_ERR_INVALID, "kernel_data is NULL".to_owned()));
+    let initrd = libkdump_plan_options { initrd_len: 1, ..data };
+    assert_eq!(new(&initrd), (LIBKDUMP_ERR_INVALID, "initrd_data is NULL".to_owned()));
+    let purgatory = libkdump_plan_options { purgatory_len: 1, ..data };
+    assert_eq!(new(&purgatory), (LIBKDUMP_ERR_INVALID, "purgatory is NULL".to_owned()));
     let flags = libkdump_plan_options { flags: 1 << 31, ..data };
     assert_eq!(new(&flags).0, LIBKDUMP_ERR_INVALID);
 }

@@ -76,6 +76,7 @@ fn errors_are_optional_and_useless_ones_do_no_harm() {
         common::libkdump_elfcorehdr_size(words.as_ptr().cast(), null_mut(), error)
     };
     assert_eq!(code(null_mut()), LIBKDUMP_ERR_ABI);
+    assert_eq!(size_of::<libkdump_error>(), 304, "as the header says");
     let mut unset: libkdump_error = sized();
     unset.size = 0;
     assert_eq!(code(&raw mut unset), LIBKDUMP_ERR_ABI, "a useless error does not hide the code");

@@ -163,7 +163,8 @@ fn header(bytes: &[u8]) -> Result<(Header, Arch), Error> {
     expect("EI_DATA", ident(EI_DATA), ELFDATA2LSB)?;
     let header = Elf::parse_header(bytes).map_err(|_| not_elf())?;
     expect("e_type", header.e_type, ET_REL)?;
-    let linked = |arch: &Arch| matches!(arch, Arch::X86_64 | Arch::I386 | Arch::Arm64 | Arch::Riscv64);
+    let linked =
+        |arch: &Arch| matches!(arch, Arch::X86_64 | Arch::I386 | Arch::Arm64 | Arch::Ppc64 | Arch::Riscv64);
     let arch = Arch::from_elf(header.e_machine, class).filter(|arch| linked(arch) && arch.class() == class);
     let arch = match arch {
         Some(arch) => arch,

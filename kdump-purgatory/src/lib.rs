@@ -13,18 +13,10 @@
 //!
 //! # fn main() -> Result<(), kdump_segments::purgatory::PurgatoryError> {
 //! let purgatory = ObjectPurgatory::builtin(Arch::X86_64)?;
-//! let linked = purgatory.link(
-//!     0x2_0000_0000,
-//!     &Handover {
-//!         regions: &[DigestRegion { start: 0x1_0000_0000, bytes: b"the capture kernel" }],
-//!         entry: Entry::X86Bits64 { rip: 0x1_0000_0200, boot_params: 0x1_4000_0000 },
-//!         backup: None,
-//!         serial: None,
-//!         sha_instructions: false,
-//!         caches: true,
-//!         on_mismatch: MismatchAction::Halt,
-//!     },
-//! )?;
+//! let regions = [DigestRegion { start: 0x1_0000_0000, bytes: b"the capture kernel" }];
+//! let entry = Entry::X86Bits64 { rip: 0x1_0000_0200, boot_params: 0x1_4000_0000 };
+//! let handover = Handover::new(&regions, entry).on_mismatch(MismatchAction::Reset);
+//! let linked = purgatory.link(0x2_0000_0000, &handover)?;
 //! assert!(u64::try_from(linked.bytes.len())? <= purgatory.memsz());
 //! # Ok(())
 //! # }
@@ -43,6 +35,7 @@ mod image;
 mod layout;
 mod object;
 mod patch;
+mod ppc64;
 mod purgatory;
 mod regions;
 mod reloc;

@@ -16,9 +16,9 @@ use crate::elf::{Tables, index, lossy};
 use crate::image::{LinkedImage, Symbol};
 use crate::layout::Layout;
 use crate::reloc::{self, Field, Kind};
-use crate::{Error, Place};
+use crate::{Error, Place, ppc64};
 
-/// A relocatable ELF object (`ET_REL`) for x86_64, i386 or arm64, checked and laid out.
+/// A relocatable ELF object (`ET_REL`) for x86_64, i386, arm64 or ppc64le, checked and laid out.
 ///
 /// Sections with `SHF_ALLOC` are packed in the order of the file, each at its alignment, those
 /// without content (`SHT_NOBITS`) last. Any bytes may be given: memory and time are bounded by
@@ -34,7 +34,7 @@ impl<'a> RelObject<'a> {
     /// Reads an object.
     ///
     /// # Errors
-    /// Anything but an `ET_REL` file for x86_64, i386 or arm64 with one symbol table whose loaded sections
+    /// Anything but an `ET_REL` file for x86_64, i386, arm64 or ppc64le with one symbol table whose loaded sections
     /// lie in the file, do not overlap and are small enough.
     pub fn parse(bytes: impl Into<Cow<'a, [u8]>>) -> Result<Self, Error> {
         let bytes = bytes.into();
@@ -164,7 +164,8 @@ impl<'a> RelObject<'a> {
         // Within the content of a loaded section, hence within the image and address space.
         let offset = target.offset.saturating_add(relocation.r_offset);
         let mut addend = relocation.r_addend.unwrap_or_else(|| addend(image, offset, kind.width()));
-        let (mut symbol, mut at) = (symbol, base.saturating_add(offset));
+        let mut symbol = if kind.enters_locally() { self.local_entry(relocation, symbol) } else { symbol };
+        let mut at = base.saturating_add(offset);
         if kind.is_low_part() {
             let wrong = |why| Error::RelocationSymbol { why, place: self.place(relocation, target) };
             let upper = self.upper_part(symbol, target, base).map_err(wrong)?;
@@ -172,7 +173,7 @@ impl<'a> RelObject<'a> {
             addend = upper.r_addend.unwrap_or(0);
             at = base.saturating_add(target.offset).saturating_add(upper.r_offset);
         }
-        let field = kind.field(symbol, addend, at).map_err(|value| Error::RelocationOverflow {
+        let field = kind.field(symbol, addend, at, base).map_err(|value| Error::RelocationOverflow {
             kind: name,
             value,
             place: self.place(relocation, target),
@@ -193,10 +194,17 @@ impl<'a> RelObject<'a> {
         }
     }
 
+    /// Where a function at `address` is entered by a branch of the same object.
+    fn local_entry(&self, relocation: &Reloc, address: u64) -> u64 {
+        let symbol = self.tables.symbols.get(relocation.r_sym);
+        address.wrapping_add(symbol.map_or(0, |symbol| ppc64::reloc::local_entry(symbol.st_other)))
+    }
+
     /// The value of a symbol, or why it has none.
     fn offset(&self, symbol: &Sym) -> Result<Value, &'static str> {
         let section = u32::try_from(symbol.st_shndx).unwrap_or(u32::MAX);
         match section {
+            SHN_UNDEF if self.is_toc(symbol) => Ok(Value::Offset(ppc64::reloc::TOC_OFFSET)),
             SHN_UNDEF => Err("undefined"),
             SHN_ABS => Ok(Value::Absolute(symbol.st_value)),
             SHN_COMMON => Err("common, which only a compiler's output before -r has"),
@@ -207,6 +215,11 @@ impl<'a> RelObject<'a> {
                 Some(Some(offset)) => Ok(Value::Offset(offset.wrapping_add(symbol.st_value))),
             },
         }
+    }
+
+    /// Whether a symbol is the TOC pointer, which the linker defines.
+    fn is_toc(&self, symbol: &Sym) -> bool {
+        self.tables.arch == Arch::Ppc64 && self.tables.symbol_name(&self.bytes, symbol) == ppc64::reloc::TOC
     }
 
     /// The global symbols of the loaded sections.

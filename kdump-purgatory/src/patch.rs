@@ -6,7 +6,7 @@
 use kdump_elf::Arch;
 use kdump_segments::purgatory::{BackupCopy, Entry, Handover, MismatchAction};
 
-use crate::{Error, LinkedImage, arm64, digest, i386, regions, riscv64, x86_64};
+use crate::{Error, LinkedImage, arm64, digest, i386, ppc64, regions, riscv64, x86_64};
 
 /// Writes all of the hand-over.
 pub(crate) fn apply(image: &mut LinkedImage, arch: Arch, handover: &Handover<'_>) -> Result<(), Error> {
@@ -23,6 +23,10 @@ pub(crate) fn apply(image: &mut LinkedImage, arch: Arch, handover: &Handover<'_>
             arm64::check_action(handover.on_mismatch)?;
         }
         entry @ Entry::Riscv64 { .. } if arch == Arch::Riscv64 => riscv64::enter(image, entry)?,
+        Entry::Ppc64 { .. } if arch == Arch::Ppc64 => {
+            ppc64::enter(image, handover)?;
+            ppc64::check_action(handover.on_mismatch)?;
+        }
         _ => return Err(Error::Entry { arch }),
     }
     let table = regions::encode(handover.regions, &image.memory())?;
@@ -39,6 +43,7 @@ pub(crate) fn apply(image: &mut LinkedImage, arch: Arch, handover: &Handover<'_>
         }
         _ if !handover.caches => Err(Error::Unsupported { what: "a digest with the caches off", arch }),
         Arch::Riscv64 => riscv64::serial(image, handover.serial),
+        Arch::Ppc64 => ppc64::serial(image, handover.serial),
         _ => x86_64::serial(image, arch, handover.serial),
     }
 }

@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use kdump_elf::Arch;
 use kdump_segments::purgatory::{Handover, LinkedPurgatory, Purgatory, PurgatoryError};
 
-use crate::{Error, RelObject, arm64, i386, patch, riscv64, x86_64};
+use crate::{Error, RelObject, arm64, i386, patch, ppc64, riscv64, x86_64};
 
 /// The symbol a purgatory begins at.
 const START: &str = "purgatory_start";
@@ -35,6 +35,7 @@ impl ObjectPurgatory {
             Arch::I386 => Self::from_object(i386::OBJECT),
             Arch::Arm64 => Self::from_object(arm64::OBJECT),
             Arch::Riscv64 => Self::from_object(riscv64::OBJECT),
+            Arch::Ppc64 => Self::from_object(ppc64::OBJECT),
             _ => Err(Error::NoBuiltin { arch }),
         }
     }

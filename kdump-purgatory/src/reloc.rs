@@ -2,7 +2,7 @@
 
 use kdump_elf::Arch;
 
-use crate::{arm64, i386, riscv64, x86_64};
+use crate::{arm64, i386, ppc64, riscv64, x86_64};
 
 /// What a relocation stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,7 @@ pub(crate) enum Kind {
     I386(i386::reloc::Kind),
     Arm64(arm64::reloc::Kind),
     Riscv64(riscv64::reloc::Kind),
+    Ppc64(ppc64::reloc::Type),
 }
 
 impl Kind {
@@ -38,6 +39,7 @@ impl Kind {
             Arch::I386 => i386::reloc::Kind::from_number(number).map(Self::I386),
             Arch::Arm64 => arm64::reloc::Kind::from_number(number).map(Self::Arm64),
             Arch::Riscv64 => riscv64::reloc::Kind::from_number(number).map(Self::Riscv64),
+            Arch::Ppc64 => ppc64::reloc::Type::from_number(number).map(Self::Ppc64),
             _ => x86_64::reloc::Kind::from_number(number).map(Self::X86_64),
         }
     }
@@ -49,6 +51,7 @@ impl Kind {
             Self::I386(kind) => kind.width(),
             Self::Arm64(kind) => kind.width(),
             Self::Riscv64(kind) => kind.width(),
+            Self::Ppc64(kind) => kind.width(),
         }
     }
 
@@ -57,16 +60,25 @@ impl Kind {
         matches!(self, Self::Riscv64(kind) if kind.is_low_part())
     }
 
-    /// Computes the field for a symbol at `symbol`, an addend and the address of the field.
+    /// Whether it is a branch within one object, which may enter a function behind its first instructions.
+    pub(crate) fn enters_locally(self) -> bool {
+        matches!(self, Self::Ppc64(kind) if kind.kind == ppc64::reloc::Kind::Branch)
+    }
+
+    /// Computes the field for a symbol at `symbol`, an addend, the address of the field and that of the
+    /// object.
     ///
     /// # Errors
     /// The value, if it does not fit.
-    pub(crate) fn field(self, symbol: u64, addend: i64, place: u64) -> Result<Field, i128> {
+    pub(crate) fn field(self, symbol: u64, addend: i64, place: u64, base: u64) -> Result<Field, i128> {
         match self {
             Self::X86_64(kind) => kind.field(symbol, addend, place),
             Self::I386(kind) => kind.field(symbol, addend, place),
             Self::Arm64(kind) => kind.field(symbol, addend, place),
             Self::Riscv64(kind) => kind.field(symbol, addend, place),
+            Self::Ppc64(kind) => {
+                kind.field(symbol, addend, place, base.wrapping_add(ppc64::reloc::TOC_OFFSET))
+            }
         }
     }
 }
@@ -77,6 +89,7 @@ pub(crate) fn name(arch: Arch, number: u32) -> &'static str {
         Arch::I386 => i386::reloc::name(number),
         Arch::Arm64 => arm64::reloc::name(number),
         Arch::Riscv64 => riscv64::reloc::name(number),
+        Arch::Ppc64 => ppc64::reloc::name(number),
         _ => x86_64::reloc::name(number),
     }
 }

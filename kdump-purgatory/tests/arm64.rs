@@ -200,15 +200,12 @@ fn image(case: &Case) -> Vec<u8> {
     ];
     let zeros = vec![0; case.more.iter().map(|&(_, size)| size).max().unwrap_or(0)];
     regions.extend(case.more.iter().map(|&(start, size)| DigestRegion { start, bytes: &zeros[..size] }));
-    let handover = Handover {
-        regions: &regions,
-        entry: Entry::Arm64 { kernel: IMAGE + KERNEL as u64, dtb: IMAGE + DTB as u64 },
-        backup: None,
-        serial: case.serial.then_some(Serial { port: SerialPort::Mmio(UART), baud: None }),
-        sha_instructions: case.sha,
-        caches: case.caches,
-        on_mismatch: case.on_mismatch,
-    };
+    let handover =
+        Handover::new(&regions, Entry::Arm64 { kernel: IMAGE + KERNEL as u64, dtb: IMAGE + DTB as u64 })
+            .serial(case.serial.then_some(Serial { port: SerialPort::Mmio(UART), baud: None }))
+            .sha_instructions(case.sha)
+            .caches(case.caches)
+            .on_mismatch(case.on_mismatch);
     let linked = builtin().link(IMAGE + PROGRAM as u64, &handover).expect("links");
     let mut image = vec![0; VERIFIED];
     // HCR_EL2.E2H, if asked for; SCTLR into a register that is kept; a branch to the purgatory.
@@ -339,24 +336,16 @@ fn continues_on_a_changed_byte() {
 #[test]
 fn what_it_cannot_do_is_refused_by_name() {
     let entry = Entry::Arm64 { kernel: 0x4020_0000, dtb: 0x4800_0000 };
-    let good = Handover {
-        regions: &[],
-        entry,
-        backup: None,
-        serial: None,
-        sha_instructions: false,
-        caches: true,
-        on_mismatch: MismatchAction::Halt,
-    };
+    let good = Handover::new(&[], entry);
     let refused =
         |handover: &Handover<'_>| builtin().link(0x4000_0000, handover).expect_err("refused").to_string();
     assert!(builtin().link(0x4000_0000, &good).is_ok());
-    let serial = |port, baud| Handover { serial: Some(Serial { port, baud }), ..good.clone() };
+    let serial = |port, baud| good.clone().serial(Some(Serial { port, baud }));
     assert!(refused(&serial(SerialPort::Port(0x3f8), None)).contains("I/O ports"));
     assert!(refused(&serial(SerialPort::Mmio(UART), Some(9600))).contains("the speed"));
-    assert!(builtin().link(0x4000_0000, &Handover { caches: false, ..good.clone() }).is_ok());
-    let reset = Handover { on_mismatch: MismatchAction::Reset, ..good.clone() };
+    assert!(builtin().link(0x4000_0000, &good.clone().caches(false)).is_ok());
+    let reset = good.clone().on_mismatch(MismatchAction::Reset);
     assert!(refused(&reset).contains("resetting the machine"));
-    let x86 = Handover { entry: Entry::X86Bits64 { rip: 0, boot_params: 0 }, ..good.clone() };
+    let x86 = good.clone().entry(Entry::X86Bits64 { rip: 0, boot_params: 0 });
     assert!(refused(&x86).contains("arm64"));
 }

@@ -90,19 +90,15 @@ fn image(case: &Case) -> Vec<u8> {
     } else {
         Entry::X86Bits64 { rip: address(&raw const harness_kernel64), boot_params: BOOT_PARAMS.into() }
     };
-    let handover = Handover {
-        // Against the order of memory, so that they are two.
-        regions: &[
-            DigestRegion { start: start + split as u64, bytes: &data[split..] },
-            DigestRegion { start, bytes: &data[..split] },
-        ],
-        entry,
-        backup: Some(BackupCopy { source: 0, size: 0x9_f001, destination: 0x100_0000 }),
-        serial: case.serial.then_some(Serial { port: SerialPort::Port(0x3f8), baud: Some(115_200) }),
-        sha_instructions: case.sha,
-        caches: true,
-        on_mismatch: case.on_mismatch,
-    };
+    let regions = [
+        DigestRegion { start: start + split as u64, bytes: &data[split..] },
+        DigestRegion { start, bytes: &data[..split] },
+    ];
+    let handover = Handover::new(&regions, entry)
+        .backup(Some(BackupCopy { source: 0, size: 0x9_f001, destination: 0x100_0000 }))
+        .serial(case.serial.then_some(Serial { port: SerialPort::Port(0x3f8), baud: Some(115_200) }))
+        .sha_instructions(case.sha)
+        .on_mismatch(case.on_mismatch);
     let purgatory = ObjectPurgatory::builtin(case.arch).expect("built in");
     let linked = purgatory.link(case.base, &handover).expect("links");
 

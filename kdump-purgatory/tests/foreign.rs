@@ -40,15 +40,12 @@ fn purgatory_of_kexec_tools_links() {
         (0x12_3456_7000, Entry::X86Bits64 { rip: 0x10_0000_0200, boot_params: 0x10_2000_0000 }),
         (0x12f5_4000, Entry::X86Bits32 { eip: 0xee0_0000, boot_params: 0x12f4_e000 }),
     ] {
-        let handover = Handover {
-            regions: &[DigestRegion { start: 0xee0_0000, bytes: &bytes }],
-            entry,
-            backup: Some(BackupCopy { source: 0x1000, size: 0x9_ec00, destination: 0x12f6_1000 }),
-            serial: Some(Serial { port: SerialPort::Port(0x3f8), baud: Some(115_200) }),
-            sha_instructions: true,
-            caches: true,
-            on_mismatch: MismatchAction::Continue,
-        };
+        let regions = [DigestRegion { start: 0xee0_0000, bytes: &bytes }];
+        let handover = Handover::new(&regions, entry)
+            .backup(Some(BackupCopy { source: 0x1000, size: 0x9_ec00, destination: 0x12f6_1000 }))
+            .serial(Some(Serial { port: SerialPort::Port(0x3f8), baud: Some(115_200) }))
+            .sha_instructions(true)
+            .on_mismatch(MismatchAction::Continue);
         let linked = purgatory.link(base, &handover).expect("links");
         let image = purgatory.object().link(base).expect("links");
         assert_eq!(linked.entry, image.address("purgatory_start").expect("entry"));

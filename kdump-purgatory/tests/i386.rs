@@ -22,9 +22,7 @@ use std::process::Command;
 use common::{Random, expected};
 use kdump_elf::Arch;
 use kdump_purgatory::{Error, ObjectPurgatory};
-use kdump_segments::purgatory::{
-    BackupCopy, DigestRegion, Entry, Handover, MismatchAction, Purgatory, Serial, SerialPort,
-};
+use kdump_segments::purgatory::{BackupCopy, DigestRegion, Entry, Handover, Purgatory, Serial, SerialPort};
 
 fn builtin() -> ObjectPurgatory {
     ObjectPurgatory::builtin(Arch::I386).expect("built in")
@@ -147,15 +145,9 @@ fn a_changed_byte_changes_the_digest() {
 }
 
 fn handover() -> Handover<'static> {
-    Handover {
-        regions: &[],
-        entry: Entry::X86Bits32 { eip: 0x100_0000, boot_params: 0x200_0000 },
-        backup: Some(BackupCopy { source: 0, size: 0xa_0000, destination: 0x300_0000 }),
-        serial: None,
-        sha_instructions: true,
-        on_mismatch: MismatchAction::Halt,
-        caches: true,
-    }
+    Handover::new(&[], Entry::X86Bits32 { eip: 0x100_0000, boot_params: 0x200_0000 })
+        .backup(Some(BackupCopy { source: 0, size: 0xa_0000, destination: 0x300_0000 }))
+        .sha_instructions(true)
 }
 
 #[test]
@@ -163,19 +155,17 @@ fn what_it_cannot_do_is_refused_by_name() {
     let refused =
         |handover: &Handover<'_>| builtin().link(0x40_0000, handover).expect_err("refused").to_string();
     assert!(builtin().link(0x40_0000, &handover()).is_ok());
-    let bits64 = Handover { entry: Entry::X86Bits64 { rip: 0, boot_params: 0 }, ..handover() };
+    let bits64 = handover().entry(Entry::X86Bits64 { rip: 0, boot_params: 0 });
     assert_eq!(refused(&bits64), "a purgatory for i386 cannot enter a kernel this way");
     let serial = Some(Serial { port: SerialPort::Mmio(0x900_0000), baud: None });
-    assert!(refused(&Handover { serial, ..handover() }).contains("a purgatory for i386 only writes to I/O"));
+    assert!(refused(&handover().serial(serial)).contains("a purgatory for i386 only writes to I/O"));
     let high = [DigestRegion { start: 0xffff_ffff, bytes: b"ab" }];
-    assert!(
-        refused(&Handover { regions: &high, ..handover() }).contains("0xffffffff, 0x2 bytes, is not below")
-    );
+    assert!(refused(&handover().regions(&high)).contains("0xffffffff, 0x2 bytes, is not below"));
     let last = [DigestRegion { start: 0xffff_fffe, bytes: b"ab" }];
-    assert!(builtin().link(0x40_0000, &Handover { regions: &last, ..handover() }).is_ok());
+    assert!(builtin().link(0x40_0000, &handover().regions(&last)).is_ok());
     for (source, destination) in [(0xffff_f000, 0x300_0000), (0, 1 << 32), (0, u64::MAX)] {
         let backup = Some(BackupCopy { source, size: 0x2000, destination });
-        assert!(refused(&Handover { backup, ..handover() }).contains("is not below 4 GiB"));
+        assert!(refused(&handover().backup(backup)).contains("is not below 4 GiB"));
     }
 }
 

@@ -24,15 +24,7 @@ const KERNEL: Entry = Entry::X86Bits64 { rip: 0x1_0000_0200, boot_params: 0x1_55
 const KERNEL32: Entry = Entry::X86Bits32 { eip: 0x100_0000, boot_params: 0x9_1230 };
 
 fn plain(entry: Entry) -> Handover<'static> {
-    Handover {
-        regions: &[],
-        entry,
-        backup: None,
-        serial: None,
-        sha_instructions: false,
-        caches: true,
-        on_mismatch: MismatchAction::Halt,
-    }
+    Handover::new(&[], entry)
 }
 
 fn builtin() -> ObjectPurgatory {
@@ -107,7 +99,7 @@ impl<'a> Fields<'a> {
 #[test]
 fn builtin_exists_for_what_is_planned_only() {
     for arch in Arch::all() {
-        let known = matches!(arch, Arch::X86_64 | Arch::Arm64 | Arch::I386 | Arch::Riscv64);
+        let known = matches!(arch, Arch::X86_64 | Arch::Arm64 | Arch::I386 | Arch::Ppc64 | Arch::Riscv64);
         match ObjectPurgatory::builtin(arch) {
             Ok(purgatory) => assert_eq!((known, purgatory.arch()), (true, arch)),
             Err(error) => assert_eq!((known, error), (false, Error::NoBuiltin { arch })),
@@ -160,7 +152,7 @@ fn regions_are_joined_counted_and_hashed() {
     let region = |start: u64, len: usize| DigestRegion { start, bytes: &data[..len] };
     let regions =
         [region(0x1000, 16), region(0x1010, 0), region(0x1010, 8), region(0x2000, 1), region(0x1018, 4)];
-    let handover = Handover { regions: &regions, ..plain(KERNEL) };
+    let handover = plain(KERNEL).regions(&regions);
     let fields = Fields::new(&purgatory, HIGH, &handover);
     let table = fields.longs("sha256_regions");
     assert_eq!(table[..6], [0x1000, 24, 0x2000, 1, 0x1018, 4]);
@@ -168,9 +160,9 @@ fn regions_are_joined_counted_and_hashed() {
     assert_eq!(fields.bytes("sha256_digest"), digest(&regions));
 
     let scattered: Vec<_> = (0..17).map(|i| region(i << 20, 40)).collect();
-    let handover = Handover { regions: &scattered[..16], ..plain(KERNEL) };
+    let handover = plain(KERNEL).regions(&scattered[..16]);
     link(&purgatory, HIGH, &handover).expect("sixteen fit");
-    let handover = Handover { regions: &scattered, ..plain(KERNEL) };
+    let handover = plain(KERNEL).regions(&scattered);
     assert_eq!(
         link(&purgatory, HIGH, &handover).expect_err("seventeen do not"),
         Error::TooManyRegions { count: 17, limit: 16 }
@@ -183,7 +175,7 @@ fn impossible_regions_are_refused() {
     let memsz = purgatory.memsz();
     let refused = |start: u64, refused: bool| {
         let regions = [DigestRegion { start, bytes: &[1; 32] }];
-        let result = link(&purgatory, HIGH, &Handover { regions: &regions, ..plain(KERNEL) });
+        let result = link(&purgatory, HIGH, &plain(KERNEL).regions(&regions));
         match result {
             Err(Error::Region { start: found, size: 32, .. }) => assert!(refused && found == start),
             other => assert!(!refused && other.is_ok(), "{start:#x}: {other:?}"),
@@ -203,12 +195,10 @@ fn backup_serial_and_mismatch_of_the_builtin_object() {
     for symbol in ["panic_kernel", "console_serial", "mismatch_action", "skip_checks"] {
         assert_eq!(quiet.number(symbol), 0, "{symbol}");
     }
-    let handover = Handover {
-        backup: Some(BackupCopy { source: 0x1000, size: 0x9_f000, destination: 0x2_0000_0000 }),
-        serial: Some(Serial { port: SerialPort::Port(0x2f8), baud: Some(9600) }),
-        on_mismatch: MismatchAction::Reset,
-        ..plain(KERNEL)
-    };
+    let handover = plain(KERNEL)
+        .backup(Some(BackupCopy { source: 0x1000, size: 0x9_f000, destination: 0x2_0000_0000 }))
+        .serial(Some(Serial { port: SerialPort::Port(0x2f8), baud: Some(9600) }))
+        .on_mismatch(MismatchAction::Reset);
     let fields = Fields::new(&purgatory, HIGH, &handover);
     for (symbol, value) in [
         ("panic_kernel", 1),
@@ -223,7 +213,7 @@ fn backup_serial_and_mismatch_of_the_builtin_object() {
     ] {
         assert_eq!(fields.number(symbol), value, "{symbol}");
     }
-    let handover = Handover { on_mismatch: MismatchAction::Continue, ..plain(KERNEL) };
+    let handover = plain(KERNEL).on_mismatch(MismatchAction::Continue);
     let fields = Fields::new(&purgatory, HIGH, &handover);
     assert_eq!((fields.number("mismatch_action"), fields.number("skip_checks")), (2, 0));
 }
@@ -232,19 +222,19 @@ fn backup_serial_and_mismatch_of_the_builtin_object() {
 fn the_sha_instructions_are_off_unless_asked_for() {
     let purgatory = builtin();
     for sha_instructions in [false, true] {
-        let handover = Handover { sha_instructions, ..plain(KERNEL) };
+        let handover = plain(KERNEL).sha_instructions(sha_instructions);
         let fields = Fields::new(&purgatory, HIGH, &handover);
         assert_eq!(fields.number("sha_instructions"), u64::from(sha_instructions));
     }
     // A loader that does not know the symbol leaves the object as it is.
     let untouched = purgatory.object().link(HIGH).expect("links");
     assert_eq!(untouched.get("sha_instructions").expect("there"), [0; 4]);
-    link(&foreign(&MINIMAL), LOW, &Handover { sha_instructions: true, ..plain(KERNEL) }).expect("links");
+    link(&foreign(&MINIMAL), LOW, &plain(KERNEL).sha_instructions(true)).expect("links");
 }
 
 #[test]
 fn caches_stay_on_where_they_always_are() {
-    let error = link(&builtin(), HIGH, &Handover { caches: false, ..plain(KERNEL) }).expect_err("refused");
+    let error = link(&builtin(), HIGH, &plain(KERNEL).caches(false)).expect_err("refused");
     assert!(matches!(error, Error::Unsupported { arch: Arch::X86_64, .. }), "{error}");
 }
 
@@ -253,7 +243,7 @@ fn line_speeds_divide_the_clock() {
     let purgatory = builtin();
     let with = |baud| {
         let serial = Some(Serial { port: SerialPort::Port(0x3f8), baud });
-        link(&purgatory, LOW, &Handover { serial, ..plain(KERNEL) })
+        link(&purgatory, LOW, &plain(KERNEL).serial(serial))
     };
     for baud in [None, Some(1), Some(9600), Some(115_200)] {
         assert!(with(baud).is_ok(), "{baud:?}");
@@ -266,7 +256,7 @@ fn line_speeds_divide_the_clock() {
 #[test]
 fn a_serial_port_in_memory_is_refused_where_there_are_io_ports() {
     let serial = Some(Serial { port: SerialPort::Mmio(0x900_0000), baud: None });
-    let error = link(&builtin(), LOW, &Handover { serial, ..plain(KERNEL) }).expect_err("no such port");
+    let error = link(&builtin(), LOW, &plain(KERNEL).serial(serial)).expect_err("no such port");
     assert_eq!(error, Error::SerialPort { address: 0x900_0000, arch: Arch::X86_64 });
 }
 
@@ -279,12 +269,12 @@ fn a_foreign_object_needs_only_what_is_asked_for() {
         assert_eq!(link(&minimal, LOW, handover).expect_err(symbol), missing(symbol));
     };
     fails(&plain(KERNEL32), "entry32_regs");
-    fails(&Handover { on_mismatch: MismatchAction::Reset, ..plain(KERNEL) }, "mismatch_action");
-    fails(&Handover { on_mismatch: MismatchAction::Continue, ..plain(KERNEL) }, "skip_checks");
+    fails(&plain(KERNEL).on_mismatch(MismatchAction::Reset), "mismatch_action");
+    fails(&plain(KERNEL).on_mismatch(MismatchAction::Continue), "skip_checks");
     let serial = Some(Serial { port: SerialPort::Port(0x3f8), baud: None });
-    fails(&Handover { serial, ..plain(KERNEL) }, "console_serial");
+    fails(&plain(KERNEL).serial(serial), "console_serial");
     let backup = Some(BackupCopy { source: 0, size: 1, destination: 2 });
-    fails(&Handover { backup, ..plain(KERNEL) }, "panic_kernel");
+    fails(&plain(KERNEL).backup(backup), "panic_kernel");
     for (i, (symbol, _)) in MINIMAL.iter().enumerate() {
         let mut fewer = MINIMAL.to_vec();
         fewer.remove(i);
@@ -299,7 +289,7 @@ fn a_foreign_object_continues_by_checking_nothing() {
     let purgatory = foreign(&symbols);
     let halting = Fields::new(&purgatory, LOW, &plain(KERNEL));
     assert_eq!(halting.number("skip_checks"), 0);
-    let handover = Handover { on_mismatch: MismatchAction::Continue, ..plain(KERNEL) };
+    let handover = plain(KERNEL).on_mismatch(MismatchAction::Continue);
     assert_eq!(Fields::new(&purgatory, LOW, &handover).number("skip_checks"), 1);
 }
 

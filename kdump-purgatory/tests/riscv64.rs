@@ -191,15 +191,9 @@ const DTB: u64 = 0x8fe0_0000;
 const BACKUP: usize = 0x100;
 
 fn handover<'a>(regions: &'a [DigestRegion<'a>]) -> Handover<'a> {
-    Handover {
-        regions,
-        entry: Entry::Riscv64 { kernel: u64::from(BASE + KERNEL), dtb: DTB },
-        backup: None,
-        serial: Some(Serial { port: SerialPort::Mmio(u64::from(BASE + UART)), baud: None }),
-        sha_instructions: true,
-        on_mismatch: MismatchAction::Halt,
-        caches: true,
-    }
+    Handover::new(regions, Entry::Riscv64 { kernel: u64::from(BASE + KERNEL), dtb: DTB })
+        .serial(Some(Serial { port: SerialPort::Mmio(u64::from(BASE + UART)), baud: None }))
+        .sha_instructions(true)
 }
 
 /// Enters the purgatory as the dying kernel does, over `data`; the kernel writes a0, a1, a2 and what lies
@@ -224,8 +218,7 @@ fn the_kernel_is_entered_with_its_hart_and_its_tree() {
     let regions = [DigestRegion { start, bytes: &data }];
     let copy =
         BackupCopy { source: start + 5, size: BACKUP as u64, destination: u64::from(BASE + UART + 0x100) };
-    let (said, good) =
-        boot("boot", &Handover { backup: Some(copy), ..handover(&regions) }, &data).expect("ends");
+    let (said, good) = boot("boot", &handover(&regions).backup(Some(copy)), &data).expect("ends");
     assert!(good);
     let register = |at: usize| u64::from_le_bytes(said[at..at + 8].try_into().expect("8 bytes"));
     assert_eq!((register(0), register(8), register(16)), (u64::from(HART), DTB, 0));
@@ -242,10 +235,10 @@ fn a_mismatch_stops_unless_it_is_to_be_gone_on() {
     assert!(boot("right", &handover(&regions), &data).expect("ends").1);
     data[7777] ^= 0x10;
     for (name, on_mismatch) in [("halt", MismatchAction::Halt), ("reset", MismatchAction::Reset)] {
-        let ended = boot(name, &Handover { on_mismatch, ..handover(&regions) }, &data);
+        let ended = boot(name, &handover(&regions).on_mismatch(on_mismatch), &data);
         assert!(ended.is_none_or(|(said, good)| !good && said.is_empty()), "{name}: the kernel was entered");
     }
-    let go_on = Handover { on_mismatch: MismatchAction::Continue, ..handover(&regions) };
+    let go_on = handover(&regions).on_mismatch(MismatchAction::Continue);
     assert!(boot("continue", &go_on, &data).expect("ends").1);
 }
 
@@ -254,12 +247,12 @@ fn what_it_cannot_do_is_refused_by_name() {
     let refused =
         |handover: &Handover<'_>| builtin().link(0x40_0000, handover).expect_err("refused").to_string();
     assert!(builtin().link(0x40_0000, &handover(&[])).is_ok());
-    let arm64 = Handover { entry: Entry::Arm64 { kernel: 0, dtb: 0 }, ..handover(&[]) };
+    let arm64 = handover(&[]).entry(Entry::Arm64 { kernel: 0, dtb: 0 });
     assert_eq!(refused(&arm64), "a purgatory for riscv64 cannot enter a kernel this way");
-    let serial = |port, baud| Handover { serial: Some(Serial { port, baud }), ..handover(&[]) };
+    let serial = |port, baud| handover(&[]).serial(Some(Serial { port, baud }));
     assert!(refused(&serial(SerialPort::Port(0x3f8), None)).contains("give that of a 16550's registers"));
     assert!(refused(&serial(SerialPort::Mmio(0x1000_0000), Some(9600))).contains("speed of a serial port"));
-    assert!(refused(&Handover { caches: false, ..handover(&[]) }).contains("caches off"));
+    assert!(refused(&handover(&[]).caches(false)).contains("caches off"));
 }
 
 /// A low part whose symbol is no place of an upper part says so; addresses reach wherever it is linked.

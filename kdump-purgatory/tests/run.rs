@@ -17,7 +17,7 @@ mod common;
 use common::Random;
 use kdump_elf::Arch;
 use kdump_purgatory::{ObjectPurgatory, digest};
-use kdump_segments::purgatory::{DigestRegion, Entry, Handover, MismatchAction, Purgatory};
+use kdump_segments::purgatory::{DigestRegion, Entry, Handover, Purgatory};
 
 type DigestEntry = unsafe extern "C" fn(*const [u64; 2], *mut [u8; 32], u32);
 
@@ -154,15 +154,7 @@ fn patched_table_and_digest_belong_together() {
         .map(|bytes| DigestRegion { start: bytes.as_ptr() as u64, bytes })
         .collect();
     let purgatory = ObjectPurgatory::builtin(Arch::X86_64).expect("built in");
-    let handover = Handover {
-        regions: &regions,
-        entry: Entry::X86Bits64 { rip: 0x100_0200, boot_params: 0x9_0000 },
-        backup: None,
-        serial: None,
-        sha_instructions: false,
-        caches: true,
-        on_mismatch: MismatchAction::Halt,
-    };
+    let handover = Handover::new(&regions, Entry::X86Bits64 { rip: 0x100_0200, boot_params: 0x9_0000 });
     let base = 0x7000_0000;
     let linked = purgatory.link(base, &handover).expect("links");
     let image = purgatory.object().link(base).expect("links");

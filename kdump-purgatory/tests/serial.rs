@@ -92,15 +92,10 @@ fn say(ready_for: u32, damage: bool) -> (String, u32) {
     // SAFETY: a new private mapping wherever the kernel likes.
     let at = unsafe { libc::mmap(core::ptr::null_mut(), size, all, flags, -1, 0) };
     assert_ne!(at, libc::MAP_FAILED, "mmap: {}", std::io::Error::last_os_error());
-    let handover = Handover {
-        regions: &[DigestRegion { start, bytes: &before }],
-        entry: Entry::X86Bits64 { rip: 0x100_0200, boot_params: 0x9_0000 },
-        backup: None,
-        serial: Some(Serial { port: SerialPort::Port(BASE), baud: None }),
-        sha_instructions: false,
-        caches: true,
-        on_mismatch: MismatchAction::Continue,
-    };
+    let regions = [DigestRegion { start, bytes: &before }];
+    let handover = Handover::new(&regions, Entry::X86Bits64 { rip: 0x100_0200, boot_params: 0x9_0000 })
+        .serial(Some(Serial { port: SerialPort::Port(BASE), baud: None }))
+        .on_mismatch(MismatchAction::Continue);
     let linked = purgatory.link(at as u64, &handover).expect("links");
     if damage {
         data[1234] ^= 4;

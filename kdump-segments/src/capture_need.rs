@@ -8,6 +8,7 @@
 //! region-sizes` repeats that.
 
 mod initrd;
+mod limit;
 mod suggest;
 
 use alloc::format;
@@ -18,10 +19,10 @@ use core::fmt;
 use kdump_elf::{Arch, PhysRange, align_down, align_up};
 
 pub use initrd::{InitrdSize, UNKNOWN_FACTOR};
+pub(crate) use limit::within_limit;
 pub use suggest::{GRANULE, Suggestion, suggest};
 
 use crate::cmdline::CommandLine;
-use crate::crashkernel::memparse;
 use crate::image::Image;
 use crate::{Error, Machine, RangeSet};
 
@@ -65,6 +66,14 @@ pub struct NeedItem {
     pub basis: Basis,
     /// Where the number comes from.
     pub source: String,
+}
+
+impl NeedItem {
+    /// So many bytes for `name`, a number that comes from `source`.
+    #[must_use]
+    pub const fn new(name: &'static str, bytes: u64, basis: Basis, source: String) -> Self {
+        Self { name, bytes, basis, source }
+    }
 }
 
 /// What a capture kernel needs, and what it has.
@@ -116,6 +125,8 @@ pub struct NeedInputs<'a> {
     pub cmdline: &'a CommandLine,
     /// The RAM it is given, low memory included.
     pub ram: &'a RangeSet,
+    /// Bytes of the capture kernel's pages; `None` for the usual size. Kernels with others were not measured.
+    pub page_size: Option<u64>,
     /// The last address of RAM the machine has. The capture kernel learns of memory it is not given
     /// from the firmware's tables, and sets bounce buffers aside for it.
     pub machine_last: u64,
@@ -131,7 +142,8 @@ impl<'a> NeedInputs<'a> {
         ram: &'a RangeSet,
     ) -> Self {
         let machine_last = ram.iter().next_back().map_or(0, |range| range.last());
-        Self { arch, kernel, initrd: None, cpus: 1, parts: (0, Basis::Exact), cmdline, ram, machine_last }
+        let (cpus, parts) = (1, (0, Basis::Exact));
+        Self { arch, kernel, initrd: None, cpus, parts, cmdline, ram, page_size: None, machine_last }
     }
 }
 
@@ -140,6 +152,7 @@ setters! {
         initrd: Option<&'a InitrdSize>,
         cpus: u64,
         parts: (u64, Basis),
+        page_size: Option<u64>,
         machine_last: u64,
     }
 }
@@ -162,17 +175,29 @@ struct Row {
     early: u64,
 }
 
-/// Measured with Debian's 6.1 and 6.12 in guests of 1 and 6 GiB; other architectures are not
-/// calibrated yet.
-const ROWS: &[Row] = &[Row {
-    arch: Arch::X86_64,
-    page_size: 4 * KIB,
-    page_struct: 64,
-    section: 128 * MIB,
-    per_cpu: MIB,
-    reserve: 28 * MIB,
-    early: 4 * MIB,
-}];
+/// Measured with Debian's kernels: x86_64 with 6.1 and 6.12 in guests of 1 and 6 GiB; arm64 with 6.1, riscv64
+/// with 6.12 in guests of 1 GiB, kernels with pages of 4 KiB and an initrd that is not compressed.
+const ROWS: &[Row] = &[
+    Row {
+        arch: Arch::X86_64,
+        page_size: 4 * KIB,
+        page_struct: 64,
+        section: 128 * MIB,
+        per_cpu: MIB,
+        reserve: 28 * MIB,
+        early: 4 * MIB,
+    },
+    // With 32 MiB of image and 8 MiB of initrd, 64 MiB fail and 72 MiB save the dump.
+    Row {
+        arch: Arch::Arm64,
+        page_size: 4 * KIB,
+        page_struct: 64,
+        section: 128 * MIB,
+        per_cpu: MIB,
+        reserve: 22 * MIB,
+        early: 4 * MIB,
+    },
+];
 
 fn row(arch: Arch) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.arch == arch)
@@ -184,9 +209,10 @@ impl CaptureNeed {
     /// # Errors
     /// [`Error::OutOfMemory`].
     pub fn estimate(inputs: &NeedInputs<'_>) -> Result<Option<Self>, Error> {
-        let Some(row) = row(inputs.arch) else { return Ok(None) };
+        let usual = |row: &&Row| inputs.page_size.is_none_or(|size| size == row.page_size);
+        let Some(row) = row(inputs.arch).filter(usual) else { return Ok(None) };
         let low = RangeSet::from_ranges(PhysRange::from_half_open(0, MIB))?;
-        let ram = below_limit(inputs.cmdline, inputs.ram)?;
+        let ram = within_limit(inputs.cmdline, inputs.arch, inputs.ram)?;
         let room = ram.subtract(&low)?.total();
         let mut need = Self { items: Vec::new(), room };
         let (kernel, basis, source) = &inputs.kernel;
@@ -360,16 +386,6 @@ fn bounce_buffers(cmdline: &CommandLine, last: u64) -> u64 {
     }
     let slots = words().next().and_then(|slots| slots.parse::<u64>().ok());
     slots.map_or(DEFAULT, |slots| slots.saturating_mul(2 * KIB))
-}
-
-/// `ram` below the address that `mem=` names, which x86 kernels use nothing above
-/// (Documentation/admin-guide/kernel-parameters.rst). Of several the lowest counts.
-pub(crate) fn below_limit(cmdline: &CommandLine, ram: &RangeSet) -> Result<RangeSet, Error> {
-    let limits = cmdline.parameters().filter_map(|word| memparse(word.strip_prefix("mem=")?.as_bytes()));
-    match limits.filter(|&(limit, read)| read != 0 && limit != 0).map(|(limit, _)| limit).min() {
-        Some(limit) => ram.intersect(&RangeSet::from_ranges(PhysRange::from_half_open(0, limit))?),
-        None => ram.try_clone(),
-    }
 }
 
 /// How many sections of `size` bytes `ram` touches.

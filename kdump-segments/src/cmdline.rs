@@ -59,6 +59,13 @@ impl CommandLine {
         self.words().map_while(|(word, _)| (word != "--").then_some(word))
     }
 
+    /// The first control character and the byte it stands at. A tab, which separates parameters like a
+    /// blank and is written on purpose, is none here.
+    #[must_use]
+    pub fn control_character(&self) -> Option<(usize, char)> {
+        self.text.char_indices().find(|&(_, c)| c.is_control() && c != '\t')
+    }
+
     /// Removes every kernel parameter called `name`, with or without a value, and returns how
     /// many there were. What follows `--` is init's and stays.
     ///
@@ -117,14 +124,14 @@ impl CommandLine {
         let mut at = 0_usize;
         core::iter::from_fn(move || {
             let rest = self.text.get(at..)?;
-            let start = at.checked_add(rest.find(|c| !is_blank(c))?)?;
+            let start = at.checked_add(rest.find(|c| !separates(c))?)?;
             let word = self.text.get(start..)?;
             let mut quoted = false;
             let length = word
                 .char_indices()
                 .find(|&(_, c)| {
                     quoted ^= c == '"';
-                    !quoted && is_blank(c)
+                    !quoted && separates(c)
                 })
                 .map_or(word.len(), |(offset, _)| offset);
             at = start.checked_add(length)?;
@@ -140,8 +147,14 @@ impl fmt::Display for CommandLine {
 }
 
 /// What the kernel takes for a blank between parameters.
-fn is_blank(c: char) -> bool {
+pub(crate) const fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c')
+}
+
+/// Whether a new parameter begins behind `c`. The kernel knows no UTF-8 and takes the byte 0xa0, the no-break
+/// space of Latin-1, for a blank: behind U+00E0, whose last byte it is, it finds a `--` (seen with Linux 6.1).
+fn separates(c: char) -> bool {
+    is_blank(c) || c.encode_utf8(&mut [0; 4]).as_bytes().last() == Some(&0xa0)
 }
 
 /// Whether `word` is parameter `name`; a quote may precede the name, and the kernel does not
@@ -170,6 +183,10 @@ mod tests {
             ("-- b", "elfcorehdr=1K -- b"),
             ("a=\"x -- y\" z", "a=\"x -- y\" z elfcorehdr=1K"),
             ("a --b", "a --b elfcorehdr=1K"),
+            // The last byte is a blank to the kernel; the one in the middle does not make the rest `--`.
+            ("x\u{e0}-- b", "x\u{e0}elfcorehdr=1K -- b"),
+            ("x\u{2820}-- b", "x\u{2820}elfcorehdr=1K -- b"),
+            ("x\u{2800}-- b", "x\u{2800}-- b elfcorehdr=1K"),
         ] {
             let mut edited = line(text);
             edited.append(format_args!("elfcorehdr={}K", 1)).unwrap();

@@ -8,6 +8,14 @@ use thiserror::Error;
 
 use crate::purgatory::PurgatoryError;
 
+/// Refuses an alignment, of `what`, that is no power of two.
+pub(crate) fn check_alignment(what: &'static str, align: u64) -> Result<(), Error> {
+    if align.is_power_of_two() {
+        return Ok(());
+    }
+    Err(Error::Conflict { what, reason: alloc::format!("its alignment {align:#x} is no power of two") })
+}
+
 /// Why a machine could not be described, a plan not be made or a plan not be loaded.
 #[derive(Debug, Error)]
 #[non_exhaustive]

@@ -22,6 +22,8 @@ mod kcore;
 mod kcore_head;
 mod kexec_state;
 #[cfg(feature = "std")]
+mod live_tree;
+#[cfg(feature = "std")]
 mod open_file;
 pub(crate) mod paths;
 #[cfg(feature = "std")]
@@ -71,6 +73,9 @@ pub struct Machine {
     pub crash_regions: Vec<PhysRange>,
     /// Parts of the crash regions that something else claimed; nothing may be loaded there.
     pub crash_claimed: RangeSet,
+    /// Parts of the crash regions that firmware keeps (RTAS and OPAL of ppc64): they are dumped, and
+    /// nothing may be loaded there.
+    pub firmware: RangeSet,
     /// Addresses of graphics apertures (GART), which read as RAM but must not be read.
     pub gart: RangeSet,
     /// Memory reserved for the capture kernel by `crashkernel=SIZE,cma`; its content is not
@@ -120,6 +125,7 @@ impl Machine {
             memory,
             crash_regions: Vec::new(),
             crash_claimed: RangeSet::new(),
+            firmware: RangeSet::new(),
             gart: RangeSet::new(),
             cma_ranges: RangeSet::new(),
             firmware_map: None,
@@ -147,7 +153,7 @@ impl Machine {
         self.memory.set_of(MemoryKind::Ram)
     }
 
-    /// The RAM a dump holds: all but the crash regions, graphics apertures and the memory
+    /// The RAM a dump holds: all but the crash regions, without what firmware keeps in them, graphics apertures and the memory
     /// shared with the capture kernel. Neighbouring ranges are joined.
     ///
     /// # Errors
@@ -191,7 +197,12 @@ impl Machine {
     }
 
     pub(crate) fn not_dumped(&self) -> Result<RangeSet, Error> {
-        self.crash_set()?.union(&self.gart)?.union(&self.cma_ranges)
+        self.captures()?.union(&self.gart)?.union(&self.cma_ranges)
+    }
+
+    /// The crash regions without what firmware keeps in them, as a set.
+    pub(crate) fn captures(&self) -> Result<RangeSet, Error> {
+        self.crash_set()?.subtract(&self.firmware)
     }
 
     /// The crash regions, as a set.

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use kdump_elf::{PhysRange, align_down, align_up};
 
+use crate::error::check_alignment;
 use crate::preflight::{Allocation, Obstacles, find_control_pages};
 use crate::{Error, RangeSet};
 
@@ -24,7 +25,7 @@ pub struct Request {
     pub part: &'static str,
     /// Bytes; rounded up to whole pages.
     pub size: u64,
-    /// Alignment of its first byte, a power of two; at least a page is used.
+    /// Alignment of its first byte, a power of two, or 0 for none; at least a page is used.
     pub align: u64,
     /// Lowest address of its first byte.
     pub min: u64,
@@ -59,11 +60,12 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// All of `region` but `claimed`, whole pages of `page_size` bytes only.
+    /// All of `region` but `claimed`, whole pages of `page_size` bytes only, a power of two.
     ///
     /// # Errors
-    /// [`Error::NoRoom`] when the region has not one whole page, [`Error::OutOfMemory`].
+    /// [`Error::Conflict`] for another page size, [`Error::NoRoom`] when the region has not one whole page, [`Error::OutOfMemory`].
     pub fn new(region: PhysRange, claimed: &RangeSet, page_size: u64) -> Result<Self, Error> {
+        check_alignment("pages of the crash region", page_size)?;
         let region = region.align_inward(page_size).ok_or_else(|| Error::NoRoom {
             part: "anything",
             need: page_size,
@@ -77,10 +79,31 @@ impl Placement {
         Ok(Self { page_size, region, free: claimed.complement_within(region)? })
     }
 
+    /// Gives up all behind `last`.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`] when nothing is left, [`Error::OutOfMemory`].
+    pub(crate) fn end_at(&mut self, last: u64) -> Result<(), Error> {
+        let window = PhysRange::from_inclusive(self.region.start(), last.min(u64::MAX - 1)).ok();
+        let left = window.and_then(|window| window.intersection(self.region)?.align_inward(self.page_size));
+        let left = left.ok_or_else(|| Error::NoRoom {
+            part: "anything",
+            need: self.page_size,
+            align: self.page_size,
+            min: self.region.start(),
+            max: last,
+            region: self.region,
+            all: None,
+        })?;
+        self.free = self.free.intersect(&RangeSet::from_ranges([left])?)?;
+        self.region = left;
+        Ok(())
+    }
+
     /// Takes room for one part.
     ///
     /// # Errors
-    /// [`Error::NoRoom`] for this part, [`Error::OutOfMemory`].
+    /// Those of [`Placement::find`], and [`Error::OutOfMemory`].
     pub fn place(&mut self, request: &Request) -> Result<PhysRange, Error> {
         let range = self.find(request)?;
         self.take(range)?;
@@ -90,8 +113,9 @@ impl Placement {
     /// The room [`Placement::place`] would take.
     ///
     /// # Errors
-    /// [`Error::NoRoom`] for this part.
+    /// [`Error::NoRoom`] for this part, [`Error::Conflict`] for an alignment that is no power of two.
     pub fn find(&self, request: &Request) -> Result<PhysRange, Error> {
+        check_alignment(request.part, request.align.max(1))?;
         let align = request.align.max(self.page_size);
         let size = align_up(request.size.max(1), self.page_size);
         let window = PhysRange::from_inclusive(request.min, request.max.min(u64::MAX - 1)).ok();
@@ -228,6 +252,21 @@ mod tests {
         };
         assert!(check(256).is_ok());
         assert!(matches!(check(257), Err(Error::NoRoom { need: 0x10_1000, .. })), "any of the lists");
+    }
+
+    #[test]
+    fn alignments_are_powers_of_two() {
+        let (region, none) = (range(0x10_0000, 0x40_0000), RangeSet::new());
+        for page_size in [0, 3, 0x1001] {
+            let error = Placement::new(region, &none, page_size).unwrap_err().to_string();
+            assert!(error.contains(&format!("alignment {page_size:#x} is no power of two")), "{error}");
+        }
+        let mut placement = Placement::new(region, &none, 0x1000).unwrap();
+        for align in [3, 0x1800, u64::MAX] {
+            let error = placement.place(&request(1, align, Direction::TopDown)).unwrap_err().to_string();
+            assert!(error.contains(&format!("test: its alignment {align:#x} is no power")), "{error}");
+        }
+        assert!(placement.place(&request(1, 0, Direction::TopDown)).is_ok());
     }
 
     #[test]

@@ -39,8 +39,16 @@ pub struct LinkedPurgatory {
     pub entry: u64,
 }
 
-/// Everything the purgatory must know to do its work.
+/// Everything the purgatory must know to do its work. What a program cannot do of it, it refuses: a
+/// field that is newer than the program has a default that asks for nothing.
+///
+/// ```
+/// use kdump_segments::purgatory::{Entry, Handover};
+/// let handover = Handover::new(&[], Entry::Arm64 { kernel: 0x4020_0000, dtb: 0x4800_0000 }).caches(false);
+/// assert!(handover.backup.is_none() && handover.serial.is_none());
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Handover<'a> {
     /// What to verify, in the order it is hashed. Every byte in memory at
     /// `start .. start + bytes.len()` must equal `bytes`.
@@ -60,6 +68,35 @@ pub struct Handover<'a> {
     pub caches: bool,
     /// What to do when the digest does not match.
     pub on_mismatch: MismatchAction,
+}
+
+impl<'a> Handover<'a> {
+    /// Verifies `regions` and enters the kernel, silently; without SHA instructions, with caches, and
+    /// stops for ever when the digest does not match.
+    #[must_use]
+    pub const fn new(regions: &'a [DigestRegion<'a>], entry: Entry) -> Self {
+        Self {
+            regions,
+            entry,
+            backup: None,
+            serial: None,
+            sha_instructions: false,
+            caches: true,
+            on_mismatch: MismatchAction::Halt,
+        }
+    }
+}
+
+setters! {
+    Handover<'a> {
+        regions: &'a [DigestRegion<'a>],
+        entry: Entry,
+        backup: Option<BackupCopy>,
+        serial: Option<Serial>,
+        sha_instructions: bool,
+        caches: bool,
+        on_mismatch: MismatchAction,
+    }
 }
 
 /// One stretch of loaded memory covered by the digest.
@@ -99,9 +136,24 @@ pub enum Entry {
         /// Physical address of the device tree.
         dtb: u64,
     },
+    /// loongarch64: `a0` to `a2` as the dead kernel left them, who found the command line by itself
+    /// (Documentation/arch/loongarch/booting.rst).
+    LoongArch64 {
+        /// Physical address of the kernel's first instruction.
+        kernel: u64,
+    },
     /// riscv64 boot protocol: no translation, `a0` = hart, `a1` = device tree
     /// (Documentation/arch/riscv/boot.rst).
     Riscv64 {
+        /// Physical address of the kernel's first byte, which is an instruction.
+        kernel: u64,
+        /// Physical address of the device tree.
+        dtb: u64,
+    },
+    /// Booting Linux on ppc64 without Open Firmware: real mode, `r3` = device tree, `r4` = kernel
+    /// (Documentation/arch/powerpc/booting.rst, entry b). The region that begins at `kernel` must be
+    /// among those that are verified: its first bytes are where other processors wait meanwhile.
+    Ppc64 {
         /// Physical address of the kernel's first byte, which is an instruction.
         kernel: u64,
         /// Physical address of the device tree.
@@ -135,7 +187,8 @@ pub struct Serial {
 pub enum SerialPort {
     /// First I/O port of a 16550, 0x3f8 for COM1.
     Port(u16),
-    /// Physical address of its first register.
+    /// Physical address of its first register; on ppc64 the unit address of a virtual terminal, `reg` of
+    /// its node in the device tree.
     Mmio(u64),
 }
 

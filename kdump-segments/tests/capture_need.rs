@@ -285,8 +285,48 @@ fn other_arch(arch: Arch) -> Option<CaptureNeed> {
 
 #[test]
 fn an_architecture_that_was_not_measured_gets_no_number() {
-    assert!(other_arch(Arch::X86_64).is_some());
-    assert_eq!(other_arch(Arch::Arm64), None);
+    assert!(other_arch(Arch::X86_64).is_some() && other_arch(Arch::Arm64).is_some());
+    for arch in [Arch::I386, Arch::Ppc64, Arch::S390x, Arch::LoongArch64] {
+        assert_eq!(other_arch(arch), None, "{}", arch.name());
+    }
+    // Nor do kernels of arm64 with pages of another size than those that were.
+    let (cmdline, ram) = (CommandLine::default(), ram(GIB, GIB));
+    let inputs = NeedInputs::new(Arch::Arm64, (50 * MIB, Basis::Exact, String::new()), &cmdline, &ram);
+    for (size, known) in [(4 << 10, true), (16 << 10, false), (64 << 10, false)] {
+        assert_eq!(CaptureNeed::estimate(&inputs.clone().page_size(Some(size))).unwrap().is_some(), known);
+    }
+}
+
+/// An archive with one file (Documentation/driver-api/early-userspace/buffer-format.rst).
+fn archive(size: usize) -> Vec<u8> {
+    let entry = |name: &str, size: usize| {
+        let numbers = [1, 0o100_755, 0, 0, 1, 0, size, 0, 0, 0, 0, name.len() + 1, 0];
+        let mut bytes =
+            format!("070701{}{name}\0", numbers.map(|number| format!("{number:08X}")).concat()).into_bytes();
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes.resize((bytes.len() + size).next_multiple_of(4), 7);
+        bytes
+    };
+    [entry("file", size), entry("TRAILER!!!", 0)].concat()
+}
+
+/// Guests of 1 GiB that crashed: image_size, bytes of the initrd and of the other segments, MiB of the largest
+/// region in which the capture kernel died and of the smallest in which it read /proc/vmcore to its end.
+#[test]
+fn the_verdict_is_what_guests_showed() {
+    let guests = [(Arch::Arm64, 0x7080_0000, 0x201_0000, 8_573_124, 0x2_2000, 64, 72)];
+    for (arch, end, image, initrd, parts, died, lived) in guests {
+        let (initrd, cmdline) = (archive(initrd), CommandLine::new("nr_cpus=1").unwrap());
+        let initrd = InitrdSize::of(&initrd);
+        let verdict = |mib: u64| {
+            let ram = ram(end - mib * MIB, mib * MIB);
+            let inputs = NeedInputs::new(arch, (image, Basis::Exact, String::new()), &cmdline, &ram);
+            let inputs = inputs.initrd(Some(&initrd)).cpus(2).parts((parts, Basis::Exact));
+            CaptureNeed::estimate(&inputs).unwrap().unwrap().fit()
+        };
+        assert_eq!(verdict(died), Fit::Unlikely, "{}", arch.name());
+        assert!(lived > died && (died..=died + 16).any(|mib| verdict(mib) == Fit::Enough), "{}", arch.name());
+    }
 }
 
 fn inputs<'a>(

@@ -101,6 +101,22 @@ fn a_ramdisk_that_is_cut_says_so_where_its_format_tells() {
     assert_eq!(InitrdSize::of(&both).defects, Vec::<String>::new());
 }
 
+/// The first bytes of a damaged file are of no format either, and the plan tells.
+#[test]
+fn a_ramdisk_of_no_known_format_says_so() {
+    let cpio = file("early.cpio");
+    let behind = [cpio.clone(), vec![0; 8], vec![7; 5000]].concat();
+    for (bytes, from) in [(vec![7; 5000], 0), (behind, cpio.len() + 8)] {
+        let told = InitrdSize::of(&bytes);
+        let [defect] = &told.defects[..] else { panic!("{told:?}") };
+        assert!(defect.contains(&format!("at byte {from:#x}: ")) && defect.contains("no format"), "{defect}");
+        let (machine, kernel, options) =
+            (machine("bios-512m"), bzimage(0x200_0000, 1 << 20), options(BackupPolicy::Auto));
+        let plan = Plan::new(&inputs(&machine, &kernel, &options).initrd(Some(&bytes))).unwrap();
+        assert!(plan.warnings.contains(defect) && plan.remarks.contains(defect), "{:?}", plan.warnings);
+    }
+}
+
 #[test]
 fn a_ramdisk_of_zeros_is_not_exact() {
     let told = InitrdSize::of(&[0; 5000]);

@@ -11,7 +11,8 @@ mod plan_support;
 
 use std::collections::BTreeSet;
 
-use kdump_elf::PhysRange;
+use kdump_elf::{Arch, PhysRange};
+use kdump_segments::cmdline::CommandLine;
 use kdump_segments::plan::{BackupPolicy, KexecFlags, Plan, PlanInputs};
 use kdump_segments::preflight::{
     Buffer, Candidate, CandidateSegment, Environment, Report, Verdict, check, check_plan,
@@ -129,7 +130,7 @@ fn segment<'p, 'a>(plan: &'p mut Plan<'a>, kind: SegmentKind) -> &'p mut Segment
 /// What is done to a plan or to the machine it is for, and the rule that must find it.
 type Defect = (&'static str, fn(&mut Plan<'_>, &mut Machine));
 
-const DEFECTS: [Defect; 32] = [
+const DEFECTS: [Defect; 35] = [
     ("elfcorehdr_decodes", |plan, _| segment(plan, SegmentKind::Elfcorehdr).data.to_mut()[0] = 0),
     ("elfcorehdr_notes", |_, machine| {
         machine.memory.remove(PhysRange::from_len(0x3800_0000, PAGE).unwrap());
@@ -170,6 +171,13 @@ const DEFECTS: [Defect; 32] = [
         segment(plan, SegmentKind::Initrd).data.to_mut()[..4].copy_from_slice(b"\x7fELF");
     }),
     ("command_line", |plan, _| plan.cmdline_limit = 10),
+    // The region is that from 512 to 768 MiB, the kernel lies highest.
+    ("memory_limit", |plan, _| plan.cmdline = CommandLine::new("mem=64K").unwrap()),
+    ("memory_limit", |plan, _| plan.cmdline = CommandLine::new("mem=760M").unwrap()),
+    ("memory_limit", |plan, _| {
+        plan.arch = Arch::Arm64;
+        plan.cmdline = CommandLine::new("mem=16M").unwrap();
+    }),
     ("initrd_reachable", |plan, _| {
         let last = plan.segment(SegmentKind::Initrd).unwrap().range.last();
         x86(plan).initrd_limit = last - 1;
@@ -250,7 +258,7 @@ fn every_rule_of_a_plan_is_broken_by_one() {
 #[test]
 fn an_environment_begins_with_nothing_known() {
     let ram = kdump_segments::RangeSet::from(PhysRange::from_len(0, 1 << 30).unwrap());
-    let environment = Environment::new(kdump_elf::Arch::X86_64, PAGE, ram);
+    let environment = Environment::new(Arch::X86_64, PAGE, ram);
     let candidate = Candidate::new(0x1000, 1, vec![CandidateSegment::new(0x1000, PAGE, 16)]);
     let verdict = |environment: &Environment| check(&candidate, environment).unwrap().findings[0].verdict;
     assert_eq!(verdict(&environment), Verdict::Unknown);

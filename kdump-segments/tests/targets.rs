@@ -21,7 +21,7 @@ use plan_support::{TestPurgatory, bzimage, options, synthetic};
 const HIGH: u64 = 1 << 55;
 const PAGE: u64 = 0x1000;
 /// Architectures that nothing is planned for.
-const OTHERS: [Arch; 4] = [Arch::Arm, Arch::Ppc64, Arch::S390x, Arch::LoongArch64];
+const OTHERS: [Arch; 2] = [Arch::Arm, Arch::S390x];
 
 /// A load of one page into a region that lies high.
 fn high(arch: Arch) -> (Candidate, Environment) {
@@ -90,4 +90,22 @@ fn a_plan_for_x86_tells_the_capture_kernel_its_memory() {
     let kernel = plan.segment(kdump_segments::segment::SegmentKind::Kernel).unwrap();
     let header = plan.segment(kdump_segments::segment::SegmentKind::Elfcorehdr).unwrap();
     assert!(ram.contains_range(kernel.range) && !ram.overlaps(header.range));
+}
+
+/// Whatever is asked for: there is no low memory that its kernels boot through.
+#[test]
+fn low_memory_is_kept_where_no_real_mode_is() {
+    use kdump_segments::target::{LowMemoryDecision, x86::decide_low_memory};
+    use kdump_segments::{Machine, MemoryKind, MemoryMap};
+    let mut map = MemoryMap::new();
+    map.insert(PhysRange::from_half_open(0, 1 << 30).unwrap(), MemoryKind::Ram);
+    for policy in [BackupPolicy::Always, BackupPolicy::Never, BackupPolicy::Auto] {
+        let decided = |arch| {
+            let mut notes = Vec::new();
+            let decision = decide_low_memory(&Machine::new(arch, 0x1000, map.clone()), policy, &mut notes);
+            (decision.unwrap(), notes.len())
+        };
+        assert_eq!(decided(Arch::Arm64), (LowMemoryDecision::Keep, 0));
+        assert_ne!(decided(Arch::X86_64).0, LowMemoryDecision::Keep);
+    }
 }

@@ -21,12 +21,17 @@ const TEST_NEEDS: &[Need] = &[
     Need { what: "/usr/lib/x86_64-linux-gnu/libsnappy.so.1", package: "libsnappy1v5" },
     Need { what: "/usr/lib/x86_64-linux-gnu/libzstd.so.1", package: "libzstd1" },
     Need { what: "objdump", package: "binutils" },
-    // The purgatories of i386 and arm64 run, and the device tree of a plan is read by another program.
+    // The purgatories of i386, arm64 and ppc64le run, and the device tree of a plan is read by another program.
     Need { what: "qemu-aarch64-static", package: "qemu-user-static" },
     Need { what: "qemu-i386-static", package: "qemu-user-static" },
     Need { what: "qemu-system-i386", package: "qemu-system-x86" },
     Need { what: "qemu-system-aarch64", package: "qemu-system-arm" },
+    Need { what: "qemu-system-ppc64", package: "qemu-system-ppc" },
+    Need { what: "powerpc64le-linux-gnu-strip", package: "binutils-powerpc64le-linux-gnu" },
+    Need { what: "powerpc64le-linux-gnu-gcc", package: "gcc-powerpc64le-linux-gnu" },
+    Need { what: "/usr/powerpc64le-linux-gnu/lib/libc.a", package: "libc6-dev-ppc64el-cross" },
     Need { what: "aarch64-linux-gnu-strip", package: "binutils-aarch64-linux-gnu" },
+    Need { what: "qemu-ppc64le-static", package: "qemu-user-static" },
     Need { what: "dtc", package: "device-tree-compiler" },
     Need { what: "gdb-multiarch", package: "gdb-multiarch" },
 ];

@@ -246,6 +246,7 @@ fn an_arm64_machine_is_planned_for() {
     assert_eq!(kinds.collect::<Vec<_>>(), ["kernel", "dtb", "purgatory", "elfcorehdr"]);
     assert_eq!((document["arch"].as_str(), &document["e820"]), (Some("arm64"), &Value::Null));
     assert_eq!(hex(&document["usable"][0]["start"]), 0x6ac0_0000);
+    assert_eq!(hex(&document["text_offset"]), 0);
     let text = String::from_utf8(plan(&plain, &[]).stdout).unwrap();
     assert!(text.contains("memory of the capture kernel\n  0x6ac00000-0x7abfffff\n"), "{text}");
     // The object has both; which of them it is, is one of its variables.

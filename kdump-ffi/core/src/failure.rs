@@ -109,6 +109,13 @@ pub enum Failure {
         /// What was looked for.
         what: &'static str,
     },
+    /// What only plans for another architecture have.
+    OtherArch {
+        /// The architecture of the plan.
+        plan: &'static str,
+        /// The one that was asked for.
+        wanted: &'static str,
+    },
     /// There is no element with this index.
     Index {
         /// What is counted.
@@ -160,6 +167,7 @@ impl fmt::Display for Failure {
             ),
             Self::Buffer { need, have } => write!(f, "the buffer has {have} bytes, {need} are needed"),
             Self::NotFound { what } => write!(f, "there is no such {what}"),
+            Self::OtherArch { plan, wanted } => write!(f, "the plan is for {plan}, not for {wanted}"),
             Self::Index { what, index, count } => write!(f, "{what} {index} of {count} does not exist"),
             Self::Callback { what, value, address } => {
                 write!(f, "the callback returned {value} when asked to {what} at {address:#x}")
@@ -180,7 +188,7 @@ impl Fail for Failure {
             | Self::Text { .. } => LIBKDUMP_ERR_INVALID,
             Self::Size { .. } | Self::Tail { .. } => LIBKDUMP_ERR_ABI,
             Self::Buffer { .. } => LIBKDUMP_ERR_BUFFER,
-            Self::NotFound { .. } | Self::Index { .. } => LIBKDUMP_ERR_NOT_FOUND,
+            Self::NotFound { .. } | Self::OtherArch { .. } | Self::Index { .. } => LIBKDUMP_ERR_NOT_FOUND,
             Self::Callback { .. } => LIBKDUMP_ERR_CALLBACK,
             Self::Elf(error) => elf_code(error),
         }

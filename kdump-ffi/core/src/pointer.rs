@@ -306,14 +306,18 @@ macro_rules! chars {
 }
 
 /// The slice of a pointer and the length beside it, both parameters of the function it is
-/// used in: `slice!(buf, len)`.
+/// used in: `slice!(buf, len)`. A third argument is the name of the parameter or field, where the
+/// variable has another.
 #[macro_export]
 macro_rules! slice {
-    ($pointer:ident, $len:expr) => {{
-        let (pointer, len) = ($pointer, $len);
+    ($pointer:ident, $len:expr) => {
+        $crate::slice!($pointer, $len, stringify!($pointer))
+    };
+    ($pointer:ident, $len:expr, $name:expr) => {{
+        let (pointer, len, name) = ($pointer, $len, $name);
         // SAFETY: pointer and length are neighbours in the C signature or structure, and each
         // pointer is turned into a slice once per call.
-        unsafe { pointer.slice(stringify!($pointer), len) }
+        unsafe { pointer.slice(name, len) }
     }};
 }
 

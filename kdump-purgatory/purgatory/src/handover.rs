@@ -20,7 +20,7 @@ macro_rules! symbols {
     )*};
 }
 
-/// The address of one of the symbols, formed relative to RIP (PC), on i386 as it is linked. Compiled
+/// The address of one of the symbols, formed relative to RIP (PC, on ppc64 the TOC pointer), on i386 as it is linked. Compiled
 /// code would fetch the address of an exported variable from a global offset table, which no loader of
 /// a purgatory builds.
 macro_rules! address {
@@ -66,6 +66,17 @@ macro_rules! address {
                 options(pure, nomem, nostack, preserves_flags),
             );
         }
+        // SAFETY: computes an address.
+        #[cfg(target_arch = "powerpc64")]
+        unsafe {
+            core::arch::asm!(
+                "addis {0}, 2, {1}@toc@ha",
+                "addi {0}, {0}, {1}@toc@l",
+                out(reg_nonzero) address,
+                sym $name,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
         $crate::handover::typed(&raw const $name, address)
     }};
 }
@@ -86,6 +97,7 @@ macro_rules! read {
 
 #[cfg_attr(target_arch = "aarch64", path = "arm64/handover.rs")]
 #[cfg_attr(target_arch = "riscv64", path = "riscv64/handover.rs")]
+#[cfg_attr(target_arch = "powerpc64", path = "ppc64/handover.rs")]
 #[cfg_attr(target_arch = "x86", path = "i386/handover.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "x86_64/handover.rs")]
 mod arch;

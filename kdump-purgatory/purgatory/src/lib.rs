@@ -10,6 +10,7 @@
 #[cfg_attr(not(target_arch = "aarch64"), path = "caches_left_on.rs")]
 mod caches;
 #[cfg_attr(target_arch = "aarch64", path = "arm64/cpu.rs")]
+#[cfg_attr(target_arch = "powerpc64", path = "ppc64/cpu.rs")]
 #[cfg_attr(target_arch = "riscv64", path = "riscv64/cpu.rs")]
 #[cfg_attr(any(target_arch = "x86", target_arch = "x86_64"), path = "x86/cpu.rs")]
 mod cpu;
@@ -17,6 +18,7 @@ mod digest;
 mod handover;
 #[cfg_attr(target_arch = "aarch64", path = "arm64/mem.rs")]
 #[cfg_attr(target_arch = "riscv64", path = "riscv64/mem.rs")]
+#[cfg_attr(target_arch = "powerpc64", path = "ppc64/mem.rs")]
 #[cfg_attr(target_arch = "x86", path = "i386/mem.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "x86_64/mem.rs")]
 mod mem;
@@ -27,6 +29,7 @@ mod sha256;
 mod tables;
 #[cfg_attr(target_arch = "aarch64", path = "arm64/uart.rs")]
 #[cfg_attr(target_arch = "riscv64", path = "riscv64/uart.rs")]
+#[cfg_attr(target_arch = "powerpc64", path = "ppc64/uart.rs")]
 #[cfg_attr(any(target_arch = "x86", target_arch = "x86_64"), path = "x86/uart.rs")]
 mod uart;
 
@@ -44,11 +47,13 @@ global_asm!(include_str!("i386/entry.s"));
 global_asm!(include_str!("arm64/entry.s"));
 #[cfg(target_arch = "riscv64")]
 global_asm!(include_str!("riscv64/entry.s"));
+#[cfg(target_arch = "powerpc64")]
+global_asm!(include_str!("ppc64/entry.s"));
 
 /// Returns when the capture kernel is to be entered.
 ///
 /// # Safety
-/// Called once, by `entry.s`, in ring 0 (EL1 or EL2) with every region of the hand-over mapped.
+/// Called once, by `entry.s`, in ring 0 (EL1 or EL2, supervisor state) with every region of the hand-over mapped.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn purgatory_main() {
     let console = Console::open();

@@ -94,12 +94,14 @@ impl InitrdSize {
                 packed: None,
                 format: "unknown format",
                 told: Told::Guessed,
-                cut: None,
+                cut: Some("it is no cpio archive and of no format that kernels unpack"),
             });
             size.unpacked = size.unpacked.saturating_add(stream.unpacked);
             size.window = size.window.max(stream.window);
-            size.defects
-                .extend(stream.cut.map(|what| format!("the initial ramdisk is cut or damaged: {what}")));
+            let from = file.len().saturating_sub(rest.len());
+            size.defects.extend(stream.cut.map(|what| {
+                format!("the initial ramdisk is cut or damaged in what begins at byte {from:#x}: {what}")
+            }));
             if stream.told != Told::Exactly {
                 size.basis = Basis::Estimated;
             }

@@ -3,6 +3,7 @@
 use kdump_elf::{Arch, PhysRange, align_down};
 
 use super::CrashkernelRequest;
+use crate::error::check_alignment;
 use crate::{Error, Machine, RangeSet};
 
 const MIB: u64 = 1 << 20;
@@ -12,7 +13,7 @@ const GIB: u64 = 1 << 30;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CrashkernelLimits {
-    /// Alignment of a region's first address, in bytes.
+    /// Alignment of a region's first address, in bytes: a power of two.
     pub align: u64,
     /// First address behind what devices with short addresses reach.
     pub low_max: u64,
@@ -65,8 +66,10 @@ impl CrashkernelRequest {
     /// way round. A base must be free.
     ///
     /// # Errors
-    /// [`Error::NoFreeMemory`] when the main region, or a low region it needs, finds no place.
+    /// [`Error::NoFreeMemory`] when the main region, or a low region it needs, finds no place,
+    /// [`Error::Conflict`] for limits whose alignment is no power of two.
     pub fn would_reserve(&self, free: &RangeSet, limits: &CrashkernelLimits) -> Result<Reservation, Error> {
+        check_alignment("crash region", limits.align)?;
         let no_low = |main| Reservation { main, low: None, cma: self.cma };
         if let Some(base) = self.base {
             let window = PhysRange::from_len(base, self.size).ok();

@@ -1,5 +1,6 @@
 //! Kernel images: what they need to be entered, taken from untrusted bytes.
 
+pub(crate) mod pe;
 mod unpack;
 mod vmlinux;
 

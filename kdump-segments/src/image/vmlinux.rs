@@ -10,6 +10,7 @@ use goblin::elf::program_header::{PT_DYNAMIC, PT_INTERP, PT_TLS};
 use goblin::elf::{Elf, Header, ProgramHeader};
 use kdump_elf::{Arch, Class, PT_LOAD, PhysRange, align_down, align_up};
 
+use crate::target::loongarch64::moves_itself;
 use crate::{Error, room};
 
 /// What messages call the parts of an image.
@@ -31,7 +32,8 @@ const KERNEL_LOWEST_32: u64 = 0x4000_0000;
 pub struct Vmlinux<'a> {
     /// The architecture it is built for.
     pub arch: Arch,
-    /// Whether it may be loaded anywhere (`ET_DYN`) or only where `p_paddr` says.
+    /// Whether it may be loaded anywhere (`ET_DYN`; on loongarch64 with a section `.la_abs`) or only where
+    /// `p_paddr` says.
     pub relocatable: bool,
     /// Physical address of the first instruction when loaded at `p_paddr`.
     pub entry: u64,
@@ -96,6 +98,7 @@ impl<'a> Vmlinux<'a> {
                 return Err(Error::ImageField { field: "e_type", offset: 16, value, expected });
             }
         };
+        let relocatable = relocatable || arch == Arch::LoongArch64 && moves_itself(file);
         let loads = loads(file, phdrs, page_size)?;
         let entry = physical_entry(header.e_entry, &loads)?;
         let align = phdrs.iter().filter(|phdr| phdr.p_type == PT_LOAD).map(|phdr| phdr.p_align).max();
@@ -160,7 +163,9 @@ pub fn elf_extent(head: &[u8], file_size: u64) -> Result<u64, Error> {
             have: file_size.saturating_sub(start),
         });
     }
-    Ok(extent)
+    // The section headers of some tell whether they can be moved.
+    let whole = headers.ehdr.e_machine == Arch::LoongArch64.e_machine();
+    Ok(if whole { file_size } else { extent })
 }
 
 /// The file header and the program headers.

@@ -91,3 +91,14 @@ fn outcome(result: libc::c_long) -> Result<(), Errno> {
     let errno = std::io::Error::last_os_error().raw_os_error();
     Err(errno.map_or(Errno::EINVAL, Errno))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_is_no_errno() {
+        assert_eq!(outcome(0), Ok(()));
+        assert!(outcome(-1).is_err());
+    }
+}

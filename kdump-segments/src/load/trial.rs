@@ -8,6 +8,7 @@ use std::fs;
 use std::os::fd::AsRawFd;
 
 use alloc::format;
+use alloc::string::String;
 use core::time::Duration;
 
 use super::status::{CRASH_LOADED, LOADED};
@@ -15,7 +16,7 @@ use super::{FileLoad, KEXEC_FILE_NO_INITRAMFS, KEXEC_FILE_UNLOAD, SyscallKind, e
 use crate::{Errno, Error};
 
 /// Loads left for the kernel of the next reboot; -1 is no limit (Linux 6.3).
-const REBOOT_LIMIT: &str = "/proc/sys/kernel/kexec_load_limit_reboot";
+const REBOOT_LIMIT: &str = "proc/sys/kernel/kexec_load_limit_reboot";
 
 /// What the kernel says of the image itself. Others, such as want of memory, would not befall
 /// the capture kernel, whose memory is reserved.
@@ -55,13 +56,19 @@ fn not_taken_out(load: &FileLoad, errno: Errno) -> Error {
     Error::Preflight { rule: "image_trial", detail }
 }
 
-/// Tries the kernel image of `load`, unless nothing is armed, another kernel waits for the next
-/// reboot, or loads are counted.
+/// Whether a trial can tell something and costs nothing: a kernel is armed, none waits for the next reboot,
+/// and loads are not counted.
+fn is_due(shown: impl Fn(&str) -> Option<String>) -> bool {
+    let is = |paths: [&str; 2], value: &str| {
+        paths.iter().find_map(|path| shown(path)).is_some_and(|text| text.trim() == value)
+    };
+    let counted = shown(REBOOT_LIMIT).is_some_and(|limit| limit.trim() != "-1");
+    !counted && is(CRASH_LOADED, "1") && is(LOADED, "0")
+}
+
+/// Tries the kernel image of `load` where it [is due](is_due).
 pub(super) fn image(load: &FileLoad) -> Result<(), Error> {
-    let shown = |paths: [&str; 2]| paths.iter().find_map(|path| fs::read_to_string(format!("/{path}")).ok());
-    let is = |paths, value: &str| shown(paths).is_some_and(|text| text.trim() == value);
-    let counted = fs::read_to_string(REBOOT_LIMIT).is_ok_and(|limit| limit.trim() != "-1");
-    if counted || !is(CRASH_LOADED, "1") || !is(LOADED, "0") {
+    if !is_due(|path| fs::read_to_string(format!("/{path}")).ok()) {
         return Ok(());
     }
     let kernel = load.kernel().file().as_raw_fd();
@@ -90,6 +97,24 @@ pub(super) fn image(load: &FileLoad) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trial_is_for_a_machine_that_is_armed_and_counts_no_loads() {
+        let due = |crash: Option<&str>, reboot: Option<&str>, limit: Option<&str>| {
+            is_due(|path| {
+                let text = match path {
+                    REBOOT_LIMIT => limit,
+                    path if CRASH_LOADED.contains(&path) => crash,
+                    _ => reboot,
+                };
+                text.map(|text| format!("{text}\n"))
+            })
+        };
+        assert!(due(Some("1"), Some("0"), None) && due(Some("1"), Some("0"), Some("-1")));
+        assert!(!due(Some("0"), Some("0"), None) && !due(None, Some("0"), None), "nothing is armed");
+        assert!(!due(Some("1"), Some("1"), None) && !due(Some("1"), None, None), "one waits");
+        assert!(!due(Some("1"), Some("0"), Some("3")), "loads are counted");
+    }
 
     #[test]
     fn a_load_in_progress_is_waited_for_and_nothing_else_is() {

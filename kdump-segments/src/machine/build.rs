@@ -75,11 +75,11 @@ impl Machine {
 
         let mut machine = Self::new(arch, page_size, iomem.memory_map());
         machine.endian = endian;
+        machine.crash_regions = crash_regions(&iomem, &mut notes)?;
+        machine.crash_claimed = iomem.claimed_in_crash_regions()?;
         if let Some(target) = Target::of(arch) {
             (target.describe)(&mut machine, files, info.as_ref());
         }
-        machine.crash_regions = crash_regions(&iomem, &mut notes)?;
-        machine.crash_claimed = iomem.claimed_in_crash_regions()?;
         machine.gart = RangeSet::from_ranges(iomem.named("GART"))?;
         machine.cma_ranges = find_cma(files, &mut notes)?;
         machine.firmware_map = find_firmware_map(files, &mut notes)?;
@@ -96,8 +96,10 @@ impl Machine {
         drop_foreign_text(&mut machine, &mut notes)?;
         drop_impossible_notes(&mut machine, &mut notes)?;
         report_memory(&machine, &mut notes)?;
-        // Behind what the target had to say of its own files.
-        room::extend(&mut machine.remarks, room::REMARKS, notes.into_list()?)?;
+        // What the target had to say comes last.
+        let told = core::mem::take(&mut machine.remarks);
+        machine.remarks = notes.into_list()?;
+        room::extend(&mut machine.remarks, room::REMARKS, told)?;
         Ok(machine)
     }
 }

@@ -14,10 +14,12 @@ use kdump_elf::Endian;
 
 use super::files::parse_index;
 use super::kcore_head::read_head;
-use super::open_file::{Content, Root, TEXT_LIMIT, read_limited};
+use super::live_tree;
+use super::open_file::{Content, Root, TEXT_LIMIT, is_absent, read_limited};
 use super::paths::{ARCH, ENVIRONMENT, FILES, IOMEM, KALLSYMS, KCORE, KCORE_VALUES, NUMBERED};
 use super::record::{MANIFEST, parse_manifest};
 use super::{Kcore, Machine, MachineFiles, Symbols, symbols};
+use crate::target::ppc64::TREE;
 use crate::{Error, room};
 
 /// Several times what the largest kernels list. It is filtered while it is read, not held.
@@ -79,6 +81,7 @@ impl MachineFiles {
         reader.kcore()?;
         reader.manifest()?;
         reader.host_arch();
+        reader.live_tree()?;
         Ok(reader.files)
     }
 }
@@ -262,6 +265,22 @@ impl Reader<'_> {
         }))
     }
 
+    /// The present tree of a machine whose firmware changes it while the kernel runs; a recording has it
+    /// as one file.
+    fn live_tree(&mut self) -> Result<(), Error> {
+        let ppc64 = self.files.get(ARCH).is_some_and(|arch| arch.starts_with(b"ppc64"));
+        if !ppc64 || self.files.get(TREE).is_some() || self.files.is_unreadable(TREE) {
+            return Ok(());
+        }
+        match live_tree::read(&self.root, "sys/firmware/devicetree/base") {
+            Ok(tree) => self.files.insert(TREE, tree),
+            Err(live_tree::Trouble::Absent) => {}
+            Err(live_tree::Trouble::Unreadable(cause)) => self.files.insert_unreadable(TREE, cause),
+            Err(live_tree::Trouble::Own(error)) => return Err(error),
+        }
+        Ok(())
+    }
+
     /// What could not be read when the machine was recorded.
     fn manifest(&mut self) -> Result<(), Error> {
         if let Some(text) = self.content(MANIFEST, MANIFEST)? {
@@ -295,11 +314,6 @@ impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         Self::Own(error)
     }
-}
-
-/// Whether there is no such file, or no device behind it.
-fn is_absent(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// Where debugfs is mounted, relative to the root (`proc_mounts(5)`).

@@ -148,6 +148,11 @@ fn names_of(path: &[u8]) -> Vec<Vec<u8>> {
     names.rev().map(<[u8]>::to_vec).collect()
 }
 
+/// Whether there is no such file, or no device behind it.
+pub(super) fn is_absent(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
 /// What [`read_limited`] found.
 pub(super) enum Content {
     Whole(Vec<u8>),

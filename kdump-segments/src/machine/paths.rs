@@ -17,7 +17,7 @@ pub(crate) const DEVICE_TREE: &str = "proc/device-tree";
 
 /// The files that are read as they are.
 #[cfg(feature = "std")]
-pub(crate) const FILES: [&str; 29] = [
+pub(crate) const FILES: [&str; 30] = [
     IOMEM,
     "proc/cmdline",
     CPUINFO,
@@ -45,6 +45,7 @@ pub(crate) const FILES: [&str; 29] = [
     "sys/firmware/efi/fw_platform_size",
     "sys/firmware/efi/systab",
     FDT,
+    crate::target::ppc64::TREE,
     ARCH,
     KCORE_VALUES,
 ];

@@ -14,6 +14,7 @@ use super::paths::{ARCH, ENVIRONMENT, FILES, KALLSYMS, KCORE, KCORE_VALUES};
 use super::text_file::bounded;
 use super::{Machine, MachineFiles};
 use crate::Error;
+use crate::target::ppc64::TREE;
 
 /// The list of what was recorded, in the directory itself.
 pub(super) const MANIFEST: &str = "kdump-collect.txt";
@@ -83,7 +84,7 @@ impl MachineFiles {
             self.unreadable().map(|(path, cause)| (path.to_owned(), cause.to_owned())).collect();
         let wanted = FILES.into_iter().chain(ENVIRONMENT).chain([KCORE, KALLSYMS]);
         recorded.missing = wanted
-            .filter(|&path| path != KCORE_VALUES)
+            .filter(|path| ![KCORE_VALUES, TREE].contains(path))
             .filter(|path| self.get(path).is_none() && !self.unreadable().any(|(other, _)| other == *path))
             .map(ToOwned::to_owned)
             .collect();

@@ -19,6 +19,14 @@ pub struct Remark {
     pub text: String,
 }
 
+impl Remark {
+    /// A remark about the file at `path`.
+    #[must_use]
+    pub const fn new(path: String, text: String) -> Self {
+        Self { path, text }
+    }
+}
+
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.path, self.text)

@@ -9,7 +9,7 @@ use kdump_elf::PhysRange;
 use super::command_line;
 use super::need::{NeedFacts, capture_ram};
 use super::{KexecFlags, Layout, Plan, PlanInputs};
-use crate::capture_need::{Fit, InitrdSize, below_limit};
+use crate::capture_need::{Fit, InitrdSize, within_limit};
 use crate::cmdline::CommandLine;
 use crate::elfcorehdr::{ElfCoreHeader, LowMemory};
 use crate::image::Image;
@@ -262,7 +262,7 @@ fn placement(inputs: &PlanInputs<'_>, region: PhysRange) -> Result<Placement, Er
 /// What `mem=` takes from the capture kernel.
 fn limited_memory(cmdline: &CommandLine, machine: &Machine) -> Result<Option<String>, Error> {
     let ram = capture_ram(machine)?;
-    let left = below_limit(cmdline, &ram)?;
+    let left = within_limit(cmdline, machine.arch, &ram)?;
     Ok((left != ram).then(|| {
         let (left, all) = (left.total() >> 20, ram.total() >> 20);
         alloc::format!(

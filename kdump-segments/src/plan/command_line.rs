@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::PlanOptions;
-use crate::cmdline::CommandLine;
+use crate::cmdline::{CommandLine, is_blank};
 use crate::{Error, Machine};
 
 /// What the running kernel's command line holds that the capture kernel must not see.
@@ -63,8 +63,15 @@ pub(crate) fn base(running: Option<&str>, text: &str, notes: &mut Vec<String>) -
     Ok(line)
 }
 
-/// Takes out what a plan, or the kernel that plans itself, puts in.
+/// Takes out what a plan, or the kernel that plans itself, puts in, and tells of control characters.
 pub(crate) fn remove_planned(line: &mut CommandLine, notes: &mut Vec<String>) -> Result<(), Error> {
+    if let Some((offset, control)) = line.control_character() {
+        let taken = if is_blank(control) { "a blank between parameters" } else { "a part of a parameter" };
+        notes.push(alloc::format!(
+            "the command line has control character {:#x} at byte {offset}, which the kernel takes for {taken}",
+            u32::from(control)
+        ));
+    }
     for name in NOT_TAKEN {
         let count = line.remove(name)?;
         if count != 0 {
@@ -87,5 +94,20 @@ mod tests {
         assert_eq!(notes, Vec::<String>::new());
         let line = base(None, "a elfcorehdr=1K crashkernel=1M b", &mut notes).unwrap();
         assert_eq!((line.as_str(), notes.len()), ("a b", 2));
+    }
+
+    #[test]
+    fn control_characters_are_told() {
+        for (text, told) in [
+            ("a\nb", Some("character 0xa at byte 1, which the kernel takes for a blank")),
+            ("ab\x1b[2J", Some("character 0x1b at byte 2, which the kernel takes for a part")),
+            ("\u{e9}\u{9b}", Some("character 0x9b at byte 2, ")),
+            ("a\tb \u{e9}\n", None),
+        ] {
+            let mut notes = Vec::new();
+            assert_eq!(base(None, text, &mut notes).unwrap().as_str(), text.trim_end());
+            assert_eq!(notes.len(), usize::from(told.is_some()), "{text:?}: {notes:?}");
+            assert!(notes.iter().all(|note| note.contains(told.unwrap_or_default())), "{text:?}: {notes:?}");
+        }
     }
 }

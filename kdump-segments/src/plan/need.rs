@@ -24,6 +24,7 @@ pub(crate) struct NeedFacts {
     cpus: u64,
     parts: (u64, Basis),
     cmdline: CommandLine,
+    page_size: u64,
     machine_last: u64,
 }
 
@@ -44,6 +45,7 @@ impl NeedFacts {
             cpus: inputs.machine.cpu_notes.len() as u64,
             parts: (parts.fold(0, u64::saturating_add), Basis::Exact),
             cmdline: cmdline.try_clone()?,
+            page_size: image.page_size().unwrap_or(inputs.machine.page_size),
             machine_last: ram_end(inputs.machine).saturating_sub(1),
         })
     }
@@ -58,6 +60,7 @@ impl NeedFacts {
             parts: self.parts,
             cmdline: &self.cmdline,
             ram,
+            page_size: Some(self.page_size),
             machine_last: self.machine_last,
         })
     }
@@ -83,6 +86,7 @@ impl CaptureNeed {
             cpus: machine.cpu_notes.len() as u64,
             parts: (OTHER_PARTS, Basis::Estimated),
             cmdline: cmdline.try_clone()?,
+            page_size: image.page_size().unwrap_or(machine.page_size),
             machine_last: ram_end(machine).saturating_sub(1),
         };
         facts.need(&capture_ram(machine)?)

@@ -62,6 +62,7 @@ pub(crate) fn memory(Checked { plan, machine, ram, phdrs, .. }: &Checked<'_>) ->
     // Once only: RAM may begin where the image does.
     let mut text = image_of_its_own(machine).map(|image| image.vaddr);
     let mut end = 0;
+    let captures = machine.captures().map_err(|why| why.to_string())?;
     for (index, load) in phdrs.iter().enumerate().filter(|(_, phdr)| phdr.p_type == PT_LOAD) {
         let named = |why: &str| format!("program header {index}, the PT_LOAD at {why}");
         let range = PhysRange::from_len(load.p_paddr, load.p_memsz)
@@ -69,7 +70,7 @@ pub(crate) fn memory(Checked { plan, machine, ram, phdrs, .. }: &Checked<'_>) ->
         if !ram.contains_range(range) {
             return Err(named(&format!("{range} is not RAM")));
         }
-        if machine.crash_regions.iter().any(|region| region.overlaps(range)) {
+        if captures.overlaps(range) {
             return Err(named(&format!("{range} is in a crash region")));
         }
         let copied = matches!(plan.low_memory, LowMemory::BackedUp { source, .. } if source == range);

@@ -60,6 +60,8 @@ pub(crate) struct Checked<'c> {
     pub(crate) ram: RangeSet,
     /// What the capture kernel is told to use.
     pub(crate) capture_ram: RangeSet,
+    /// What `mem=` on its command line leaves of that.
+    pub(crate) within_limit: RangeSet,
     /// The program headers as they are read back; none when they cannot be.
     pub(crate) phdrs: Vec<Phdr>,
 }

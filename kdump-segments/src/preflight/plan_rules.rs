@@ -3,10 +3,13 @@
 use alloc::format;
 use alloc::string::String;
 
+use kdump_elf::Arch;
+
 use super::{Candidate, Checked, Environment, Finding, Outcome, Report, Verdict, check, header};
+use crate::capture_need::within_limit;
 use crate::elfcorehdr::LowMemory;
 use crate::plan::{KexecFlags, Plan};
-use crate::segment::SegmentKind;
+use crate::segment::{Segment, SegmentKind};
 use crate::target::Target;
 use crate::{Error, Machine};
 
@@ -14,14 +17,16 @@ use crate::{Error, Machine};
 /// target.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`].
+/// Those of [`check`].
 pub fn check_plan(plan: &Plan<'_>, machine: &Machine, environment: &Environment) -> Result<Report, Error> {
     let mut report = check(&Candidate::of_plan(plan)?, environment)?;
+    let capture_ram = plan.target.capture_ram()?;
     let checked = Checked {
         plan,
         machine,
         ram: machine.ram()?,
-        capture_ram: plan.target.capture_ram()?,
+        within_limit: within_limit(&plan.cmdline, plan.arch, &capture_ram)?,
+        capture_ram,
         phdrs: header::decoded(plan)?,
     };
     match Target::of(plan.arch) {
@@ -101,6 +106,27 @@ pub(crate) fn command_line(Checked { plan, .. }: &Checked<'_>) -> Outcome {
             Ok(format!("{len} bytes of {limit}, with {wanted}"))
         }
         _ => Err(String::from("elfcorehdr= does not name the header")),
+    }
+}
+
+/// What is loaded must be memory to a kernel whose command line takes memory from it: by its address
+/// where `mem=` names one, and else there must be as much. What the kernel needs to run is the
+/// plan's estimate.
+pub(crate) fn memory_limit(Checked { plan, capture_ram, within_limit: left, .. }: &Checked<'_>) -> Outcome {
+    if left == capture_ram {
+        return Ok(String::from("mem= on the command line takes nothing"));
+    }
+    let used = |kind| matches!(kind, SegmentKind::Kernel | SegmentKind::Initrd | SegmentKind::BootParams);
+    let loaded = || plan.segments.iter().filter(|segment| used(segment.kind));
+    let total = left.total();
+    let need = loaded().map(Segment::memsz).fold(0, u64::saturating_add);
+    if need > total {
+        return Err(format!("mem= leaves {total:#x} bytes, kernel and ramdisk have {need:#x}"));
+    }
+    let by_address = matches!(plan.arch, Arch::X86_64 | Arch::I386);
+    match loaded().find(|segment| by_address && !left.contains_range(segment.range)) {
+        Some(out) => Err(format!("mem= ends memory before the end of {} at {}", out.kind.name(), out.range)),
+        None => Ok(format!("mem= leaves {total:#x} bytes, kernel and ramdisk have {need:#x}")),
     }
 }
 

@@ -7,6 +7,7 @@ use alloc::string::{String, ToString};
 
 use super::control_pages::describe;
 use super::{Buffer, Candidate, Environment, Obstacles, Report, Verdict, control_pages, find_control_pages};
+use crate::error::check_alignment;
 use crate::plan::KexecFlags;
 use crate::target::{SegmentLimit, Target};
 use crate::{Errno, Error, room};
@@ -52,8 +53,9 @@ const AFTER: [Rule; 10] = [
 /// no errno.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`].
+/// [`Error::OutOfMemory`], and [`Error::Conflict`] for pages whose size is no power of two.
 pub fn check(candidate: &Candidate, environment: &Environment) -> Result<Report, Error> {
+    check_alignment("pages of the running kernel", environment.page_size)?;
     let mut report = Report::default();
     apply(&BEFORE, candidate, environment, &mut report)?;
     if candidate.segments.is_empty() {

@@ -5,7 +5,8 @@
 use kdump_elf::{Arch, Endian};
 
 use crate::Error;
-use crate::le::{array, u64_at};
+use crate::image::pe;
+use crate::le::{array, u32_at, u64_at};
 
 /// Bytes of the header.
 const HEADER: usize = 64;
@@ -17,15 +18,20 @@ const SMALLEST_PAGE: u64 = 4096;
 /// Bits of `flags`.
 const BIG_ENDIAN: u64 = 1;
 const PAGE_SIZE_SHIFT: u32 = 1;
+/// Bytes of an instruction.
+const INSTRUCTION: u64 = 4;
 
 /// What headers differ in.
 struct Format {
     arch: Arch,
     magic: [u8; 4],
-    /// What [`Error::ImageTruncated`] calls the header.
+    /// What [`Error::ImageTruncated`] calls the header, and all of it.
     header: &'static str,
+    image: &'static str,
     /// Where the image lies behind a multiple of 2 MiB.
     offset: fn(u64) -> Result<u64, Error>,
+    /// Where the instruction at an offset branches to, if it does so forward.
+    branch_target: fn(usize, u32) -> Option<u64>,
     /// Bytes of its pages by `flags`.
     page_size: fn(u64) -> Option<u64>,
 }
@@ -35,14 +41,18 @@ const FORMATS: [Format; 2] = [
         arch: Arch::Arm64,
         magic: *b"ARM\x64",
         header: "arm64 header",
+        image: "arm64 Image",
         offset: below_base_align,
+        branch_target,
         page_size: page_size_of_flags,
     },
     Format {
         arch: Arch::Riscv64,
         magic: *b"RSC\x05",
         header: "riscv64 header",
+        image: "riscv64 Image",
         offset: whole_base_align,
+        branch_target: |_, _| None,
         page_size: |_| None,
     },
 ];
@@ -94,6 +104,10 @@ impl<'a> FlatImage<'a> {
         if !(1..=1 << 40).contains(&image_size) {
             return Err(wrong("image_size", 16, image_size, "the memory the kernel takes, up to 1 TiB"));
         }
+        let need = least_size(format, bytes);
+        if have < need {
+            return Err(Error::ImageTruncated { what: format.image, offset: 0, need, have });
+        }
         let endian = if flags & BIG_ENDIAN == 0 { Endian::Little } else { Endian::Big };
         let page_size = (format.page_size)(flags);
         Ok(Self { arch: format.arch, bytes, text_offset, image_size, endian, page_size })
@@ -138,6 +152,81 @@ fn page_size_of_flags(flags: u64) -> Option<u64> {
     }
 }
 
+/// Bytes the file has at least. `image_size` does not tell, because it counts what is zeroed; but the
+/// header begins with a branch to the program, and most images are programs for EFI as well.
+fn least_size(format: &Format, bytes: &[u8]) -> u64 {
+    let program = [0_usize, 4].into_iter().filter_map(|at| (format.branch_target)(at, u32_at(bytes, at)?));
+    let program = program.map(|target| target.saturating_add(INSTRUCTION));
+    program.chain([(HEADER as u64).saturating_add(INSTRUCTION), pe::least_size(bytes)]).fold(0, u64::max)
+}
+
+/// Where the instruction at `at` branches to, if it is `B` and does so forward (Arm ARM, C6.2.26).
+fn branch_target(at: usize, instruction: u32) -> Option<u64> {
+    const FORWARD: u32 = 1 << 25;
+    let words = instruction & (FORWARD - 1);
+    let is_forward = instruction >> 26 == 0b00_0101 && instruction & FORWARD == 0;
+    is_forward.then(|| (at as u64).saturating_add(u64::from(words).saturating_mul(INSTRUCTION)))
+}
+
 fn wrong(field: &'static str, offset: usize, value: u64, expected: &'static str) -> Error {
     Error::ImageField { field, offset: offset as u64, value, expected }
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    /// The header of Debian's 6.1: a branch to 0x1668d5c, and where it is a PE file.
+    fn header() -> [u8; HEADER] {
+        let mut header = [0; HEADER];
+        header[..8].copy_from_slice(&[0x4d, 0x5a, 0x40, 0xfa, 0x56, 0xa3, 0x59, 0x14]);
+        header[16..20].copy_from_slice(&0x201_0000_u32.to_le_bytes());
+        header[24] = 0xa;
+        header[56..60].copy_from_slice(b"ARM\x64");
+        header
+    }
+
+    fn truncated(file: &[u8]) -> Option<u64> {
+        match FlatImage::parse(file) {
+            Err(Error::ImageTruncated { what: "arm64 Image", need, .. }) => Some(need),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn an_image_that_ends_before_its_program_is_cut() {
+        let header = header();
+        assert_eq!(truncated(&header), Some(0x166_8d60));
+        let mut file = header.to_vec();
+        file.resize(0x166_8d5f, 0);
+        assert_eq!(truncated(&file), Some(0x166_8d60));
+        file.push(0);
+        assert_eq!(truncated(&file), None);
+        // The same for the first instruction; a branch back says nothing, and something must follow.
+        for (code, need) in
+            [([0x11, 0, 0, 0x14], Some(0x48)), ([0x11, 0, 0, 0x17], Some(0x44)), ([0; 4], Some(0x44))]
+        {
+            let mut header = header;
+            header[..4].copy_from_slice(&code);
+            header[4..8].fill(0);
+            assert_eq!(truncated(&header), need, "{code:x?}");
+        }
+    }
+
+    #[test]
+    fn an_image_that_ends_before_its_sections_is_cut() {
+        let mut file = header().to_vec();
+        file[4..8].fill(0);
+        file[60] = 0x40;
+        assert_eq!(truncated(&file), Some(0x58));
+        file.resize(0x58 + 40, 0);
+        file[0x40..0x42].copy_from_slice(b"PE");
+        file[0x46] = 1;
+        file[0x58 + 16] = 0xf0;
+        file[0x58 + 20] = 0x80;
+        assert_eq!(truncated(&file), Some(0x170));
+        file.resize(0x170, 0);
+        assert_eq!(truncated(&file), None);
+    }
 }

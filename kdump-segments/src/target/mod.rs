@@ -3,6 +3,8 @@
 mod arm64;
 pub mod device_tree;
 pub(crate) mod flat_image;
+pub mod loongarch64;
+pub mod ppc64;
 mod riscv64;
 pub mod x86;
 
@@ -41,6 +43,8 @@ impl Target {
             Arch::I386 => Some(&x86::I386),
             Arch::Arm64 => Some(&arm64::ARM64),
             Arch::Riscv64 => Some(&riscv64::RISCV64),
+            Arch::LoongArch64 => Some(&loongarch64::LOONGARCH64),
+            Arch::Ppc64 => Some(&ppc64::PPC64),
             _ => None,
         }
     }
@@ -76,6 +80,10 @@ pub enum TargetPlan {
     X86(x86::X86Plan),
     /// Where a device tree tells the capture kernel everything: arm64, riscv64.
     DeviceTree(device_tree::DeviceTreePlan),
+    /// loongarch64.
+    LoongArch64(loongarch64::LoongArch64Plan),
+    /// ppc64.
+    Ppc64(ppc64::Ppc64Plan),
 }
 
 impl TargetPlan {
@@ -87,6 +95,8 @@ impl TargetPlan {
         match self {
             Self::X86(plan) => plan.capture_ram(),
             Self::DeviceTree(plan) => plan.capture_ram(),
+            Self::LoongArch64(plan) => plan.capture_ram(),
+            Self::Ppc64(plan) => plan.capture_ram(),
         }
     }
 
@@ -96,6 +106,8 @@ impl TargetPlan {
         match self {
             Self::X86(plan) => plan.to_json(),
             Self::DeviceTree(plan) => plan.to_json(),
+            Self::LoongArch64(plan) => plan.to_json(),
+            Self::Ppc64(plan) => plan.to_json(),
         }
     }
 }

@@ -121,6 +121,20 @@ pub struct SaveOptions {
 }
 
 impl SaveOptions {
+    /// Whether all that is asked for can be had of a block device.
+    fn fit_a_device(&self) -> Result<(), Error> {
+        self.format.fits_a_device()?;
+        if self.resume {
+            let what = "going on with a dump on a block device: save it anew";
+            return Err(Error::Unsupported { what });
+        }
+        if self.min_free > 0 {
+            let what = "room to stay free (min_free) on a block device, which has no file system";
+            return Err(Error::Unsupported { what });
+        }
+        Ok(())
+    }
+
     /// Sets `force`.
     #[must_use]
     pub fn force(self, force: bool) -> Self {
@@ -436,15 +450,7 @@ pub fn save(
 ) -> Result<SaveReport, SaveFailure> {
     match std::fs::metadata(destination) {
         Ok(found) if found.file_type().is_block_device() => {
-            options.format.fits_a_device().map_err(SaveFailure::early)?;
-            if options.resume {
-                let what = "going on with a dump on a block device: save it anew";
-                return Err(SaveFailure::early(Error::Unsupported { what }));
-            }
-            if options.min_free > 0 {
-                let what = "room to stay free (min_free) on a block device, which has no file system";
-                return Err(SaveFailure::early(Error::Unsupported { what }));
-            }
+            options.fit_a_device().map_err(SaveFailure::early)?;
             let plan = Plan::new(dump, options.format).map_err(SaveFailure::early)?;
             save_to_device(&plan, dump.files(), destination, options, progress)
         }
@@ -579,5 +585,10 @@ mod tests {
         for format in [SaveFormat::Raw].into_iter().chain(flattened) {
             assert!(matches!(format.fits_a_device(), Err(Error::Unsupported { .. })), "{format:?}");
         }
+        let said = |options: SaveOptions| options.fit_a_device().map_err(|error| std::format!("{error}"));
+        assert_eq!(said(SaveOptions::default().force(true)), Ok(()));
+        assert!(said(SaveOptions::default().format(SaveFormat::Raw)).unwrap_err().contains("raw image"));
+        assert!(said(SaveOptions::default().resume(true)).unwrap_err().contains("save it anew"));
+        assert!(said(SaveOptions::default().min_free(1)).unwrap_err().contains("min_free"));
     }
 }

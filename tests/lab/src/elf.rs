@@ -1,6 +1,6 @@
 //! A few lines of little-endian ELF reading, independent of the crates under test.
 //!
-//! Layouts: `elf(5)`; struct elf_prstatus and the registers of x86_64, i386 and arm64 as in <sys/procfs.h>
+//! Layouts: `elf(5)`; struct elf_prstatus and the registers of x86_64, i386, arm64 and ppc64 as in <sys/procfs.h>
 //! and <sys/user.h> of either system.
 
 use std::fs::File;
@@ -12,9 +12,12 @@ use crate::error::{Context, Result, failed};
 const EHDR: usize = 64;
 const NT_PRSTATUS: u64 = 1;
 const EM_386: u64 = 3;
+const EM_PPC64: u64 = 21;
 const EM_AARCH64: u64 = 183;
 /// The bits of arm64's `pstate` that are 0 in a program.
 pub const ARM64_MODE: u64 = 0xf;
+/// The bit of ppc64's `msr` that is 1 in a program (Power ISA, MSR: PR).
+pub const PPC64_PROBLEM_STATE: u64 = 1 << 14;
 
 /// A program header, as a plan predicts it and as a file has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +43,7 @@ pub struct Phdr {
 pub struct Registers {
     /// `pr_pid`.
     pub pid: u64,
-    /// r12 to r15, x20 to x23, or eax, ecx, edx and edi.
+    /// r12 to r15, x20 to x23, gpr14 to gpr17, or eax, ecx, edx and edi.
     pub saved: [u64; 4],
     /// Bits of a register.
     pub bits: u32,
@@ -112,7 +115,7 @@ pub fn registers(path: &Path) -> Result<Vec<Registers>> {
 }
 
 /// pr_pid is at 32, pr_reg at 112: on x86_64 r15 is its first word and rip its seventeenth, on arm64
-/// x0 is the first and behind x30 come sp, pc and pstate. On i386, whose words have 4 bytes, they are at
+/// x0 is the first and behind x30 come sp, pc and pstate, on ppc64 gpr0 is the first and behind gpr31 come nip and msr. On i386, whose words have 4 bytes, they are at
 /// 24 and 72, and ebx is the first word.
 fn prstatus(desc: &[u8], machine: u64) -> Result<Registers> {
     let (pid, at, size) = if machine == EM_386 { (24, 72, 4) } else { (32, 112, 8) };
@@ -120,6 +123,7 @@ fn prstatus(desc: &[u8], machine: u64) -> Result<Registers> {
     let (numbers, [rip, rsp, state]) = match machine {
         EM_386 => ([6, 1, 2, 4], [12, 15, 13]),
         EM_AARCH64 => ([20, 21, 22, 23], [32, 31, 33]),
+        EM_PPC64 => ([14, 15, 16, 17], [32, 1, 33]),
         _ => ([3, 2, 1, 0], [16, 19, 17]),
     };
     let mut saved = [0; 4];
@@ -128,6 +132,7 @@ fn prstatus(desc: &[u8], machine: u64) -> Result<Registers> {
     }
     let user = match machine {
         EM_AARCH64 => register(state)? & ARM64_MODE == 0,
+        EM_PPC64 => register(state)? & PPC64_PROBLEM_STATE != 0,
         _ => register(state)? & 3 == 3,
     };
     let bits = if size == 4 { 32 } else { 64 };

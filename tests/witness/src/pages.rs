@@ -90,7 +90,10 @@ fn arena(mib: usize) -> io::Result<Vec<Place>> {
 }
 
 fn paddr(pagemap: &File, vaddr: *const u8) -> io::Result<u64> {
-    let vpn = u64::try_from(vaddr.addr() / PAGE).map_err(io::Error::other)?;
+    // SAFETY: sysconf has no preconditions.
+    let size = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).map_err(io::Error::other)?;
+    let address = u64::try_from(vaddr.addr()).map_err(io::Error::other)?;
+    let (vpn, offset) = (address.checked_div(size).unwrap_or(0), address.checked_rem(size).unwrap_or(0));
     let mut entry = [0; 8];
     pagemap.read_exact_at(&mut entry, vpn.saturating_mul(ENTRY))?;
     let entry = u64::from_le_bytes(entry);
@@ -98,5 +101,6 @@ fn paddr(pagemap: &File, vaddr: *const u8) -> io::Result<u64> {
     if entry & PRESENT == 0 || pfn == 0 {
         return Err(io::Error::other("pagemap shows no page frame (not present, or not root)"));
     }
-    Ok(pfn << 12)
+    // A witness page may be a part of a page of this kernel.
+    Ok(pfn.saturating_mul(size).saturating_add(offset))
 }

@@ -130,6 +130,24 @@ fn spin(magic: u64) {
     }
 }
 
+/// The same in r14 to r17.
+#[cfg(target_arch = "powerpc64")]
+fn spin(magic: u64) {
+    // SAFETY: the loop touches neither memory nor stack and never leaves.
+    unsafe {
+        core::arch::asm!(
+            "2:",
+            "or 31, 31, 31",
+            "b 2b",
+            in("r14") magic,
+            in("r15") !magic,
+            in("r16") magic.rotate_left(16),
+            in("r17") magic.rotate_left(32),
+            options(noreturn, nomem, nostack),
+        )
+    }
+}
+
 /// The low halves of the same in eax, ecx, edx and edi, those that the compiler does not keep.
 #[cfg(target_arch = "x86")]
 #[allow(clippy::cast_possible_truncation, reason = "the low halves are meant")]
@@ -150,7 +168,12 @@ fn spin(magic: u64) {
 }
 
 /// Elsewhere the thread id alone tells the CPUs apart.
-#[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(not(any(
+    target_arch = "x86",
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    target_arch = "powerpc64"
+)))]
 fn spin(_magic: u64) {
     loop {
         core::hint::spin_loop();

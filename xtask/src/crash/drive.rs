@@ -7,7 +7,7 @@ use ::lab::disk::Disk;
 use ::lab::gdbstub::Stub;
 use ::lab::guest::Guest;
 
-use super::low_memory::{self, LowMemory};
+use super::low_memory::LowMemory;
 use super::options::Options;
 use super::plan::Plan;
 use super::setup::Setup;
@@ -36,9 +36,10 @@ pub(crate) struct Sightings {
 pub(crate) fn crash(options: &Options, setup: &Setup<'_>, clock: Clock) -> Result<Sightings> {
     let mut guest = boot(options, setup, clock)?;
     let mut low = None;
-    if options.backup {
+    let area = options.lab.low.filter(|_| options.backup);
+    if let Some(area) = area {
         let mut stub = Stub::attach(setup.gdb)?;
-        low = Some(LowMemory::mark_and_record(&mut stub)?);
+        low = Some(LowMemory::mark_and_record(area, &mut stub)?);
         stub.detach()?;
         clock.say("low memory marked and recorded from outside");
     }
@@ -46,9 +47,9 @@ pub(crate) fn crash(options: &Options, setup: &Setup<'_>, clock: Clock) -> Resul
     guest.wait_for(&["lab: capture kernel"], PATIENCE)?;
     clock.say("capture kernel runs");
     let mut low_after = None;
-    if options.backup {
+    if let Some(area) = area {
         let mut stub = Stub::attach(setup.gdb)?;
-        low_after = Some(low_memory::read(&mut stub)?);
+        low_after = Some(area.read(&mut stub)?);
         stub.detach()?;
     }
     guest.wait_for(&["lab: saved"], PATIENCE)?;

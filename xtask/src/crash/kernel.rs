@@ -37,7 +37,10 @@ impl Kernel {
                 clock.say(&format!("fetching {package}"));
             }
             let dir = archive.shelved(&package, &shelf)?;
-            let image = dir.join("boot").join(format!("vmlinuz-{release}"));
+            // What Debian installs on ppc64el is the ELF file itself.
+            let names = ["vmlinuz", "vmlinux"].map(|name| dir.join("boot").join(format!("{name}-{release}")));
+            let [usual, elf] = names;
+            let image = if usual.exists() { usual } else { elf };
             fs::metadata(&image).context(image.display())?;
             let modules = dir.join("lib/modules").join(&release);
             Ok(Self { release, image, modules })

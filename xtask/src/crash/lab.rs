@@ -1,5 +1,6 @@
 //! The architectures whose kernels are crashed: a row for each machine.
 
+use super::low_memory::LowArea;
 use super::options::Series;
 use crate::apt::{self, Archive, Need};
 use crate::error::{Context, Result, usage};
@@ -17,7 +18,8 @@ pub(crate) struct Lab {
     pub(crate) series: &'static [Series],
     /// The target of static programs, and what links them where that is not the host's compiler.
     pub(crate) target: &'static str,
-    pub(crate) linker: Option<(&'static str, &'static str)>,
+    pub(crate) linker: &'static [(&'static str, &'static str)],
+    pub(crate) linker_needs: &'static [Need],
     pub(crate) strip: Need,
     pub(crate) qemu: Need,
     /// What QEMU is told of the machine, and of its CPU unless asked otherwise.
@@ -36,8 +38,8 @@ pub(crate) struct Lab {
     /// MiB to reserve and MiB of memory beyond what the same series takes on x86_64.
     pub(crate) reserve_more: u64,
     pub(crate) memory_more: u64,
-    /// Whether it has low memory that the purgatory can save.
-    pub(crate) backup: bool,
+    /// The low memory that the purgatory can save.
+    pub(crate) low: Option<LowArea>,
 }
 
 pub(crate) const X86_64: Lab = Lab {
@@ -46,7 +48,8 @@ pub(crate) const X86_64: Lab = Lab {
     flavour: "amd64",
     series: &Series::ALL,
     target: "x86_64-unknown-linux-musl",
-    linker: None,
+    linker: &[],
+    linker_needs: &[],
     strip: Need { what: "strip", package: "binutils" },
     qemu: Need { what: "qemu-system-x86_64", package: "qemu-system-x86" },
     machine: &[],
@@ -59,7 +62,7 @@ pub(crate) const X86_64: Lab = Lab {
     emulator: None,
     reserve_more: 0,
     memory_more: 0,
-    backup: true,
+    low: Some(LowArea::X86),
 };
 
 const ARM64: Lab = Lab {
@@ -69,7 +72,8 @@ const ARM64: Lab = Lab {
     series: &Series::ALL,
     target: "aarch64-unknown-linux-musl",
     // Comes with the compiler; musl's own start files are linked.
-    linker: Some(("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld")),
+    linker: &[("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld")],
+    linker_needs: &[],
     strip: Need { what: "aarch64-linux-gnu-strip", package: "binutils-aarch64-linux-gnu" },
     qemu: Need { what: "qemu-system-aarch64", package: "qemu-system-arm" },
     machine: &["-M", "virt,gic-version=3"],
@@ -84,7 +88,7 @@ const ARM64: Lab = Lab {
     // Its image is not compressed.
     reserve_more: 64,
     memory_more: 512,
-    backup: false,
+    low: None,
 };
 
 /// Without PAE. More memory than the direct map has.
@@ -94,7 +98,8 @@ const I386: Lab = Lab {
     flavour: "686",
     series: &[Series::V6_1],
     target: "i686-unknown-linux-musl",
-    linker: Some(("CARGO_TARGET_I686_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld")),
+    linker: &[("CARGO_TARGET_I686_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld")],
+    linker_needs: &[],
     strip: Need { what: "strip", package: "binutils" },
     qemu: Need { what: "qemu-system-i386", package: "qemu-system-x86" },
     machine: &[],
@@ -106,14 +111,45 @@ const I386: Lab = Lab {
     pc: "eip",
     reserve_more: 0,
     memory_more: 512,
-    backup: true,
+    low: Some(LowArea::X86),
     emulator: Some(Need { what: "qemu-i386-static", package: "qemu-user-static" }),
+};
+
+const PPC64LE: Lab = Lab {
+    arch: "ppc64le",
+    debian: "ppc64el",
+    flavour: "powerpc64le",
+    series: &[Series::V6_1],
+    // There is no standard library for musl.
+    target: "powerpc64le-unknown-linux-gnu",
+    linker: &[
+        ("CARGO_TARGET_POWERPC64LE_UNKNOWN_LINUX_GNU_LINKER", "powerpc64le-linux-gnu-gcc"),
+        ("CARGO_TARGET_POWERPC64LE_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-Ctarget-feature=+crt-static"),
+    ],
+    linker_needs: &[
+        Need { what: "powerpc64le-linux-gnu-gcc", package: "gcc-powerpc64le-linux-gnu" },
+        Need { what: "/usr/powerpc64le-linux-gnu/lib/libc.a", package: "libc6-dev-ppc64el-cross" },
+    ],
+    strip: Need { what: "powerpc64le-linux-gnu-strip", package: "binutils-powerpc64le-linux-gnu" },
+    qemu: Need { what: "qemu-system-ppc64", package: "qemu-system-ppc" },
+    // Mitigations that the emulator does not have.
+    machine: &["-M", "pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off"],
+    cpu: "POWER9",
+    console: "hvc0",
+    serial: "0x71000000",
+    told: &["elfcorehdr=", "nr_cpus=1", "reset_devices"],
+    gdb: Need { what: "gdb-multiarch", package: "gdb-multiarch" },
+    pc: "pc",
+    emulator: Some(Need { what: "qemu-ppc64le-static", package: "qemu-user-static" }),
+    reserve_more: 64,
+    memory_more: 512,
+    low: Some(LowArea::PPC64),
 };
 
 const I386_PAE: Lab = Lab { arch: "i386-pae", flavour: "686-pae", ..I386 };
 
-pub(crate) const ALL: [&Lab; 4] = [&X86_64, &ARM64, &I386, &I386_PAE];
-pub(crate) const TARGETS: [&str; 3] = [X86_64.target, ARM64.target, I386.target];
+pub(crate) const ALL: [&Lab; 5] = [&X86_64, &ARM64, &I386, &I386_PAE, &PPC64LE];
+pub(crate) const TARGETS: [&str; 4] = [X86_64.target, ARM64.target, I386.target, PPC64LE.target];
 
 impl Lab {
     /// The row of an architecture.

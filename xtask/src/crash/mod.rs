@@ -154,9 +154,10 @@ fn cmdline(options: &Options) -> Result<String> {
     let backup = if options.backup { "always" } else { "auto" };
     let pages = checks::PAGES_PLANTED;
     let loader = options.loader.name();
+    let tables = if options.hash { " disable_radix" } else { "" };
     Ok(format!(
         "console={console} crashkernel={reserve}M panic=5 printk.devkmsg=on \
          lab.loader={loader} lab.backup={backup} lab.pages={pages} lab.seed={seed} \
-         lab.console={console} lab.serial={serial}"
+         lab.console={console} lab.serial={serial}{tables}"
     ))
 }

@@ -96,6 +96,8 @@ pub(crate) struct Options {
     pub(crate) la57: bool,
     /// The kernel is entered at EL2, and so is the purgatory.
     pub(crate) el2: bool,
+    /// The kernel has hashed page tables, and so has the capture kernel.
+    pub(crate) hash: bool,
     pub(crate) backup: bool,
     pub(crate) corrupt: bool,
     pub(crate) loader: Loader,
@@ -127,6 +129,10 @@ impl Options {
         if el2 && lab.is_host() {
             return Err(usage("--el2 needs --arch arm64"));
         }
+        let hash = args.flag("--hash");
+        if hash && lab.arch != "ppc64le" {
+            return Err(usage("--hash needs --arch ppc64le"));
+        }
         let backup = args.flag("--backup");
         let corrupt = args.flag("--corrupt");
         let loader = args.value("--loader")?.map_or(Ok(Loader::Kdump), |name| Loader::parse(&name))?;
@@ -141,9 +147,10 @@ impl Options {
         if !lab.is_host() && (la57 || no_la57 || kdump_tools || loader != Loader::Kdump) {
             return Err(usage(format!("--arch {arch}: no --la57, --kdump-tools or --loader with it")));
         }
-        if backup && !lab.backup {
+        if backup && lab.low.is_none() {
             return Err(usage(format!("--arch {arch}: no --backup with it, it has no such memory")));
         }
+        let always = lab.low.is_some_and(|low| low.always);
         if !lab.series.contains(&series) {
             return Err(usage(format!("--arch {arch}: Debian has no {} for it", series.name())));
         }
@@ -163,7 +170,8 @@ impl Options {
             cpus,
             la57: !no_la57,
             el2,
-            backup,
+            hash,
+            backup: backup || always,
             corrupt,
             loader,
             purgatory_times,
@@ -183,7 +191,9 @@ impl Options {
         // A comma means something else where the name of a file is an option's.
         words.extend(self.cpu.as_ref().map(|cpu| cpu.replace(',', "+")));
         words.extend(self.el2.then(|| "el2".to_owned()));
-        words.extend(self.backup.then(|| "backup".to_owned()));
+        words.extend(self.hash.then(|| "hash".to_owned()));
+        let asked = self.backup && !self.lab.low.is_some_and(|low| low.always);
+        words.extend(asked.then(|| "backup".to_owned()));
         words.extend(self.purgatory_times.then(|| "times".to_owned()));
         words.extend(self.corrupt.then(|| "corrupt".to_owned()));
         words.extend((self.loader != Loader::Kdump).then(|| self.loader.name().to_owned()));
@@ -230,6 +240,10 @@ mod tests {
         assert_eq!(parse("--cpu max,-la57").unwrap().label(), "6.1-512M-2cpu-la57-max+-la57");
         assert!(parse("--arch arm64 --backup").is_err() && parse("--arch vax").is_err());
         assert_eq!(parse("--arch i386-pae").unwrap().label(), "i386-pae-6.1-1024M-2cpu");
+        let ppc64le = parse("--arch ppc64le").unwrap();
+        assert_eq!(parse("--arch ppc64le --hash").unwrap().label(), "ppc64le-6.1-1024M-2cpu-hash");
+        assert!(parse("--hash").is_err());
+        assert!(ppc64le.backup && ppc64le.label() == "ppc64le-6.1-1024M-2cpu");
         assert!(parse("--arch i386 --backup").is_ok() && parse("--arch i386 --kernel 6.12").is_err());
         assert!(parse("--kdump-tools --backup").is_err() && parse("--kdump-tools --loader c").is_err());
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::lab::{self, Lab};
 use crate::error::{Context, Result};
-use crate::{repo, rust, shell};
+use crate::{apt, repo, rust, shell};
 
 #[derive(Debug)]
 pub(crate) struct Programs {
@@ -25,7 +25,8 @@ pub(crate) fn build() -> Result<Programs> {
 pub(crate) fn build_for(lab: &Lab) -> Result<Programs> {
     rust::ensure_targets(&[lab.target])?;
     let mut cargo = rust::cargo()?;
-    cargo.envs(lab.linker);
+    apt::ensure(lab.linker_needs)?;
+    cargo.envs(lab.linker.iter().copied());
     cargo.args(["build", "--quiet", "--profile", "lab", "--target", lab.target, "--bins"]);
     shell::run(cargo.args(["--package", "kdump", "--package", "kdump-witness", "--package", "kdump-soak"]))?;
     let dir = repo::target()?.join(lab.target).join("lab");

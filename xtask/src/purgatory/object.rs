@@ -1,6 +1,6 @@
 //! The rules a purgatory object keeps, checked by a reader that shares nothing with the linker
 //! of kdump-purgatory (ELF gABI; x86-64 and Intel386 psABI and ELF for the Arm 64-bit
-//! Architecture for the relocation types).
+//! Architecture and 64-Bit ELF V2 ABI for the relocation types).
 
 /// The most the program may occupy in the crash region, without its stack; on riscv64, where words that are
 /// not aligned are loaded byte by byte, it is more.
@@ -9,6 +9,7 @@ const CODE_AND_DATA_MAX_RISCV64: u64 = 18 * 1024;
 
 const ET_REL: u16 = 1;
 const EM_386: u16 = 3;
+const EM_PPC64: u16 = 21;
 const EM_X86_64: u16 = 62;
 const EM_AARCH64: u16 = 183;
 const EM_RISCV: u16 = 243;
@@ -160,6 +161,21 @@ pub(super) const RISCV64: Rules = Rules {
     tables: 0,
 };
 
+pub(super) const PPC64LE: Rules = Rules {
+    e_machine: EM_PPC64,
+    form: &ELF64,
+    // REL24, ADDR64, TOC16_LO and HA, TOC16_DS and LO_DS, REL16_LO and HA.
+    relocations: &[10, 38, 48, 50, 63, 64, 250, 252],
+    symbols: &[
+        ("purgatory_head", 252),
+        ("ppc64_kernel_entry", 8),
+        ("ppc64_dtb_addr", 8),
+        ("ppc64_terminal", 4),
+        ("console_serial", 1),
+    ],
+    tables: 0,
+};
+
 const TABLES: u64 = 24 * 4096;
 
 const STACK: u64 = 4096;
@@ -269,6 +285,10 @@ fn check_relocations(rules: &Rules, object: &[u8], sections: &[Section]) -> Resu
 
 fn check_symbols(rules: &Rules, symbols: &[Symbol]) -> Result<(), String> {
     for symbol in symbols {
+        // The TOC pointer of ppc64 is defined by whoever links the object.
+        if rules.e_machine == EM_PPC64 && symbol.name == ".TOC." {
+            continue;
+        }
         if symbol.section == SHN_UNDEF || symbol.section >= SHN_LORESERVE {
             return Err(format!("object: symbol {} is undefined", symbol.name));
         }

@@ -31,7 +31,7 @@ const BOOT: Boot = Boot {
     serial: (4, 0x1c),
 };
 
-const PLAN_RULES: [PlanRule; 12] = [
+const PLAN_RULES: [PlanRule; 14] = [
     ("elfcorehdr_decodes", header::decodes),
     ("elfcorehdr_notes", header::notes),
     ("elfcorehdr_memory", header::memory),
@@ -40,11 +40,13 @@ const PLAN_RULES: [PlanRule; 12] = [
     ("initrd_reachable", window::initrd_reachable),
     // Documentation/devicetree/bindings/chosen.txt.
     ("device_tree", rules::device_tree),
+    ("device_tree_memory", rules::device_tree_memory),
     ("segments_in_capture_ram", rules::segments_in_capture_ram),
     ("entry_in_purgatory", plan_rules::entry_in_purgatory),
     ("kernel_has_content", plan_rules::kernel_has_content),
     ("one_elf_segment", plan_rules::one_elf_segment),
     ("command_line", rules::command_line),
+    ("memory_limit", plan_rules::memory_limit),
     ("region_not_claimed", plan_rules::not_claimed),
 ];
 

@@ -16,6 +16,8 @@ pub(super) const USABLE: &str = "linux,usable-memory-range";
 pub(super) const INITRD_START: &str = "linux,initrd-start";
 pub(super) const INITRD_END: &str = "linux,initrd-end";
 pub(super) const BOOTARGS: &str = "bootargs";
+/// Where the EFI stub says that the memory map of EFI is (Documentation/arch/arm/uefi.rst).
+pub(super) const EFI_MAP: &str = "linux,uefi-mmap-start";
 const KASLR_SEED: &str = "kaslr-seed";
 const RNG_SEED: &str = "rng-seed";
 /// The kernel looks at no more.

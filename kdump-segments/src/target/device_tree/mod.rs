@@ -8,10 +8,12 @@ mod flatten;
 mod handover;
 mod header;
 pub(super) mod layout;
+mod memory;
 mod plan;
 pub(super) mod rules;
 mod running;
 mod tokens;
+mod writer;
 
 pub(crate) use chosen::Change;
 pub use plan::DeviceTreePlan;
@@ -19,6 +21,7 @@ pub(super) use running::describe;
 pub(crate) use running::running_tree;
 pub(crate) use tokens::Token;
 use tokens::Tokens;
+pub(crate) use writer::TreeWriter;
 
 use alloc::vec::Vec;
 
@@ -130,7 +133,7 @@ impl<'a> DeviceTree<'a> {
     }
 
     /// The value of a property of the root (an empty name) or of one of its nodes.
-    fn property(&self, node: &[u8], name: &str) -> Option<&'a [u8]> {
+    pub(crate) fn property(&self, node: &[u8], name: &str) -> Option<&'a [u8]> {
         let (mut depth, mut inside) = (0_usize, false);
         for token in self.tokens() {
             match token.ok()? {
@@ -202,16 +205,36 @@ impl Cells {
         Ok(())
     }
 
+    /// A number as wide as a size, appended to `out`.
+    ///
+    /// # Errors
+    /// [`Error::DeviceTree`] when the tree has too few bits for it.
+    pub(crate) fn push_size(self, out: &mut Vec<u8>, number: u64) -> Result<(), Error> {
+        match (self.size, u32::try_from(number)) {
+            (2, _) => out.extend_from_slice(&number.to_be_bytes()),
+            (_, Ok(narrow)) => out.extend_from_slice(&narrow.to_be_bytes()),
+            _ => {
+                return Err(wrong(
+                    "#size-cells",
+                    0,
+                    number,
+                    "a number of 32 bits, as the root of the tree says",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// The ranges in a property.
-    pub(crate) fn ranges(self, value: &[u8]) -> Vec<(u64, u64)> {
+    pub(crate) fn ranges(self, value: &[u8]) -> impl Iterator<Item = (u64, u64)> {
         let width = |count: u32| if count == 2 { 8_usize } else { 4 };
         let (address, size) = (width(self.address), width(self.size));
-        let number = |bytes: &[u8], at, width| match width {
+        let number = move |bytes: &[u8], at, width| match width {
             8 => Endian::Big.read::<u64>(bytes, at),
             _ => Endian::Big.read::<u32>(bytes, at).map(u64::from),
         };
         let pairs = value.chunks_exact(address.saturating_add(size));
-        pairs.filter_map(|pair| Some((number(pair, 0, address)?, number(pair, address, size)?))).collect()
+        pairs.filter_map(move |pair| Some((number(pair, 0, address)?, number(pair, address, size)?)))
     }
 }
 

@@ -25,7 +25,7 @@ impl Plan<'_> {
     pub fn device_tree(&self) -> Option<&DeviceTreePlan> {
         match &self.target {
             TargetPlan::DeviceTree(plan) => Some(plan),
-            TargetPlan::X86(_) => None,
+            _ => None,
         }
     }
 }
@@ -40,6 +40,9 @@ impl DeviceTreePlan {
     pub(in crate::target) fn to_json(&self) -> serde_json::Value {
         use serde_json::json;
         let range = |range: &PhysRange| json!({ "start": crate::plan::json::hex(range.start()), "size": range.size() });
-        json!({ "usable": self.usable.iter().map(range).collect::<Vec<_>>() })
+        json!({
+            "usable": self.usable.iter().map(range).collect::<Vec<_>>(),
+            "text_offset": crate::plan::json::hex(self.text_offset),
+        })
     }
 }

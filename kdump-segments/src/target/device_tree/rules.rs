@@ -7,14 +7,14 @@ use alloc::vec::Vec;
 
 use kdump_elf::{Endian, PhysRange};
 
-use super::handover::{BOOTARGS, ELFCOREHDR, INITRD_END, INITRD_START, USABLE};
+use super::handover::{BOOTARGS, EFI_MAP, ELFCOREHDR, INITRD_END, INITRD_START, USABLE};
 use super::{Cells, DeviceTree, DeviceTreePlan};
-use crate::Error;
 use crate::plan::Plan;
 use crate::preflight::{Allocation, Checked, Environment, Outcome};
 use crate::segment::{Segment, SegmentKind};
 use crate::target::flat_image::BASE_ALIGN;
 use crate::target::{SegmentLimit, TargetPlan};
+use crate::{Error, RangeSet};
 
 /// `KEXEC_DESTINATION_MEMORY_LIMIT` is the last address.
 pub(in crate::target) fn segment_limit(_: &Environment) -> SegmentLimit {
@@ -71,13 +71,42 @@ pub(in crate::target) fn device_tree(Checked { plan, .. }: &Checked<'_>) -> Outc
     Ok(format!("{:#x} bytes, {kept} memory reservations kept", dtb.bufsz()))
 }
 
+/// The capture kernel uses what it is told to of the memory that it finds: in the tree, or in the
+/// memory map of EFI, for which it leaves that of the tree alone.
+pub(in crate::target) fn device_tree_memory(Checked { plan, .. }: &Checked<'_>) -> Outcome {
+    let Some(dtb) = plan.segment(SegmentKind::Dtb) else { return Err(String::from("there is none")) };
+    let tree = DeviceTree::parse(&dtb.data).map_err(|why| why.to_string())?;
+    let reserved = tree.reserved_memory().map_err(|why| why.to_string())?;
+    let usable = &tree_plan(plan)?.usable;
+    let taken = |&&(start, size): &&(u64, u64)| {
+        let end = start.saturating_add(size);
+        usable.iter().any(|range| start < range.end() && range.start() < end)
+    };
+    if let Some((start, size)) = reserved.iter().find(taken) {
+        return Err(format!("/reserved-memory has {size:#x} bytes at {start:#x}, in the crash region"));
+    }
+    if tree.chosen(EFI_MAP).is_some() {
+        return Ok(format!("told by EFI ({EFI_MAP})"));
+    }
+    let memory = tree.memory().map_err(|why| why.to_string())?;
+    let ranges = memory.iter().filter_map(|&(start, size)| PhysRange::from_len(start, size).ok());
+    let memory = RangeSet::from_ranges(ranges).map_err(|why| why.to_string())?;
+    if let Some(range) = usable.iter().find(|&&range| !memory.contains_range(range)) {
+        let total = memory.total();
+        return Err(format!(
+            "{range} is to be used and not all in the {total:#x} bytes of /memory, and {EFI_MAP} is not there either"
+        ));
+    }
+    Ok(format!("{:#x} bytes of /memory, {} places reserved", memory.total(), reserved.len()))
+}
+
 fn expect_ranges(
     tree: &DeviceTree<'_>,
     cells: Cells,
     name: &str,
     wanted: &[PhysRange],
 ) -> Result<(), String> {
-    let found = cells.ranges(tree.chosen(name).unwrap_or_default());
+    let found: Vec<_> = cells.ranges(tree.chosen(name).unwrap_or_default()).collect();
     let wanted: Vec<(u64, u64)> = wanted.iter().map(|range| (range.start(), range.size())).collect();
     if found == wanted { Ok(()) } else { Err(format!("{name} is {found:x?}, the plan has {wanted:x?}")) }
 }
@@ -105,6 +134,6 @@ pub(in crate::target) fn command_line(Checked { plan, .. }: &Checked<'_>) -> Out
 fn tree_plan<'p>(plan: &'p Plan<'_>) -> Result<&'p DeviceTreePlan, String> {
     match &plan.target {
         TargetPlan::DeviceTree(plan) => Ok(plan),
-        TargetPlan::X86(_) => Err(String::from("the plan is not one with a device tree")),
+        _ => Err(String::from("the plan is not one with a device tree")),
     }
 }

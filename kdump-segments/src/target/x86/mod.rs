@@ -88,7 +88,7 @@ impl Plan<'_> {
     pub fn x86(&self) -> Option<&X86Plan> {
         match &self.target {
             TargetPlan::X86(plan) => Some(plan),
-            TargetPlan::DeviceTree(_) => None,
+            _ => None,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::target::SegmentLimit;
 const LAST_4_LEVELS: u64 = (1 << 46) - 1;
 const LAST_5_LEVELS: u64 = (1 << 52) - 1;
 
-pub(super) const PLAN_RULES: [PlanRule; 13] = [
+pub(super) const PLAN_RULES: [PlanRule; 14] = [
     ("elfcorehdr_decodes", header::decodes),
     ("elfcorehdr_notes", header::notes),
     ("elfcorehdr_memory", header::memory),
@@ -26,6 +26,7 @@ pub(super) const PLAN_RULES: [PlanRule; 13] = [
     ("kernel_has_content", plan_rules::kernel_has_content),
     ("one_elf_segment", plan_rules::one_elf_segment),
     ("command_line", plan_rules::command_line),
+    ("memory_limit", plan_rules::memory_limit),
     ("initrd_reachable", initrd_reachable),
     // Documentation/arch/x86/boot.rst.
     ("boot_params", boot_params),

@@ -28,7 +28,9 @@ pub(crate) fn in_notes(evidence: &Evidence) -> Result<String> {
 
 fn from_json(cpu: &Value) -> Result<Registers> {
     let registers = crate::crash::plan::field(cpu, "registers")?;
-    let (names, [pc, sp, state], bits) = if registers.get("pstate").is_some() {
+    let (names, [pc, sp, state], bits) = if registers.get("nip").is_some() {
+        (["gpr14", "gpr15", "gpr16", "gpr17"], ["nip", "gpr1", "msr"], 64)
+    } else if registers.get("pstate").is_some() {
         (["x20", "x21", "x22", "x23"], ["pc", "sp", "pstate"], 64)
     } else if registers.get("eip").is_some() {
         (["eax", "ecx", "edx", "edi"], ["eip", "esp", "cs"], 32)
@@ -40,6 +42,7 @@ fn from_json(cpu: &Value) -> Result<Registers> {
         *place = number(registers, name)?;
     }
     let user = match state {
+        "msr" => number(registers, state)? & elf::PPC64_PROBLEM_STATE != 0,
         "pstate" => number(registers, state)? & elf::ARM64_MODE == 0,
         _ => number(registers, state)? & 3 == 3,
     };
