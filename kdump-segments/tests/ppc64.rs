@@ -163,7 +163,7 @@ fn the_recorded_machine_is_planned_for() {
     let mut wanted = kernel[0x1_0000..].to_vec();
     wanted[RUN_AT_LOAD..RUN_AT_LOAD + 4].copy_from_slice(&1_u32.to_le_bytes());
     assert!(loaded == wanted);
-    let end = plan.segments.iter().filter(|segment| segment.kind == SegmentKind::Kernel).next_back().unwrap();
+    let end = plan.segments.iter().rfind(|segment| segment.kind == SegmentKind::Kernel).unwrap();
     assert_eq!(end.range.end(), 0x2288_0000);
     let backup = of(SegmentKind::Backup).mem();
     assert_eq!(plan.low_memory, LowMemory::BackedUp { source: range(0, PAGE), destination: backup });
