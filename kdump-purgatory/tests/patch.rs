@@ -107,7 +107,7 @@ impl<'a> Fields<'a> {
 #[test]
 fn builtin_exists_for_what_is_planned_only() {
     for arch in Arch::all() {
-        let known = matches!(arch, Arch::X86_64 | Arch::Arm64 | Arch::I386);
+        let known = matches!(arch, Arch::X86_64 | Arch::Arm64 | Arch::I386 | Arch::Ppc64);
         match ObjectPurgatory::builtin(arch) {
             Ok(purgatory) => assert_eq!((known, purgatory.arch()), (true, arch)),
             Err(error) => assert_eq!((known, error), (false, Error::NoBuiltin { arch })),
