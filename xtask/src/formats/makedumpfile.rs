@@ -3,6 +3,7 @@
 use core::slice::from_ref;
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -47,6 +48,7 @@ impl Maker {
             }
             fs::create_dir_all(&part).context(part.display())?;
             archive.with_fresh_lists(|| PACKAGES.iter().try_for_each(|name| archive.unpack(name, &part)))?;
+            stay_inside(&part.join("lib64"))?;
             fs::rename(&part, shelf).context(shelf.display())?;
         }
         let program = shelf.join("usr/bin/makedumpfile");
@@ -67,6 +69,23 @@ impl Maker {
         command.args(rest);
         Ok(command)
     }
+}
+
+/// Links that begin at the root would lead out of the directory that stands for it: that of the dynamic
+/// linker of ppc64el does.
+fn stay_inside(dir: &Path) -> Result {
+    if !dir.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(dir).context(dir.display())? {
+        let link = entry.context(dir.display())?.path();
+        let Ok(target) = fs::read_link(&link) else { continue };
+        if let Ok(inside) = target.strip_prefix("/") {
+            fs::remove_file(&link).context(link.display())?;
+            symlink(Path::new("..").join(inside), &link).context(link.display())?;
+        }
+    }
+    Ok(())
 }
 
 /// A row for each variant of `dump`.
