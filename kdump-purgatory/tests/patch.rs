@@ -302,3 +302,10 @@ fn a_symbol_of_another_size_is_another_symbol() {
         Error::SymbolSize { symbol: "entry64_regs".to_owned(), size: 128, value: 136 }
     );
 }
+
+#[test]
+fn a_kernel_of_another_architecture_is_refused_as_such() {
+    let entry = Entry::Arm64 { kernel: 0x4020_0000, dtb: 0x4800_0000 };
+    let error = link(&builtin(), LOW, &plain(entry)).expect_err("refused");
+    assert_eq!(error, Error::Entry { arch: Arch::X86_64 });
+}

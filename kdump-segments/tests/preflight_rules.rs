@@ -254,6 +254,19 @@ fn every_rule_of_a_plan_is_broken_by_one() {
     assert_eq!(tried, all.difference(&of_loads).copied().collect(), "a rule without a plan that breaks it");
 }
 
+/// What is no memory to the capture kernel for another reason is not said to be so by `mem=`.
+#[test]
+fn a_limit_that_is_not_there_takes_nothing() {
+    let (machine, kernel, options) =
+        (synthetic(9, 2), bzimage(0x100_0000, 0x1000), options(BackupPolicy::Always));
+    let inputs = PlanInputs::new(&machine, &kernel, &TestPurgatory).options(&options);
+    let mut plan = Plan::new(&inputs).unwrap();
+    unusable(&mut plan, SegmentKind::Kernel);
+    let environment = Environment::of_machine(&machine).unwrap();
+    let report = check_plan(&plan, &machine, &environment).unwrap();
+    assert_eq!(broken(&report), ["segments_in_capture_ram"]);
+}
+
 /// What knows nothing says so; a stranger can make it and add what he knows.
 #[test]
 fn an_environment_begins_with_nothing_known() {

@@ -1,5 +1,6 @@
 //! A plan as the JSON document that `kdump plan --json` prints: addresses and offsets are hex
-//! strings, sizes are numbers.
+//! strings, sizes are numbers. What only one target's plans have stands beside the rest: `e820` on x86, `usable` and
+//! `text_offset` on arm64.
 
 use alloc::borrow::ToOwned;
 use alloc::format;

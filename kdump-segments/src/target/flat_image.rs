@@ -20,20 +20,25 @@ const BIG_ENDIAN: u64 = 1;
 const PAGE_SIZE_SHIFT: u32 = 1;
 /// Bytes of an instruction.
 const INSTRUCTION: u64 = 4;
+/// Bytes of instructions that the header begins with.
+const CODE: usize = 8;
 
 /// What headers differ in.
 struct Format {
     arch: Arch,
     magic: [u8; 4],
-    /// What [`Error::ImageTruncated`] calls the header, and all of it.
+    /// What [`Error::ImageTruncated`] calls the header.
     header: &'static str,
-    image: &'static str,
     /// Where the image lies behind a multiple of 2 MiB.
     offset: fn(u64) -> Result<u64, Error>,
-    /// Where the instruction at an offset branches to, if it does so forward.
-    branch_target: fn(usize, u32) -> Option<u64>,
     /// Bytes of its pages by `flags`.
     page_size: fn(u64) -> Option<u64>,
+    /// What [`Error::ImageTruncated`] calls the file.
+    image: &'static str,
+    /// Where the instruction at an offset branches to, when it does so forward.
+    branch: fn(usize, u32) -> Option<u64>,
+    /// Bytes of an instruction.
+    length: fn(u32) -> usize,
 }
 
 const FORMATS: [Format; 2] = [
@@ -41,19 +46,22 @@ const FORMATS: [Format; 2] = [
         arch: Arch::Arm64,
         magic: *b"ARM\x64",
         header: "arm64 header",
-        image: "arm64 Image",
         offset: below_base_align,
-        branch_target,
         page_size: page_size_of_flags,
+        image: "arm64 Image",
+        branch: branch_of_arm64,
+        length: |_| 4,
     },
     Format {
         arch: Arch::Riscv64,
         magic: *b"RSC\x05",
         header: "riscv64 header",
-        image: "riscv64 Image",
         offset: whole_base_align,
-        branch_target: |_, _| None,
         page_size: |_| None,
+        image: "riscv64 Image",
+        branch: jump_of_riscv64,
+        // The short form ends with other bits (volume I, "Expanded Instruction-Length Encoding").
+        length: |instruction| if instruction & 3 == 3 { 4 } else { 2 },
     },
 ];
 
@@ -104,7 +112,7 @@ impl<'a> FlatImage<'a> {
         if !(1..=1 << 40).contains(&image_size) {
             return Err(wrong("image_size", 16, image_size, "the memory the kernel takes, up to 1 TiB"));
         }
-        let need = least_size(format, bytes);
+        let (need, have) = (least_size(format, bytes), bytes.len() as u64);
         if have < need {
             return Err(Error::ImageTruncated { what: format.image, offset: 0, need, have });
         }
@@ -155,17 +163,45 @@ fn page_size_of_flags(flags: u64) -> Option<u64> {
 /// Bytes the file has at least. `image_size` does not tell, because it counts what is zeroed; but the
 /// header begins with a branch to the program, and most images are programs for EFI as well.
 fn least_size(format: &Format, bytes: &[u8]) -> u64 {
-    let program = [0_usize, 4].into_iter().filter_map(|at| (format.branch_target)(at, u32_at(bytes, at)?));
-    let program = program.map(|target| target.saturating_add(INSTRUCTION));
-    program.chain([(HEADER as u64).saturating_add(INSTRUCTION), pe::least_size(bytes)]).fold(0, u64::max)
+    let mut least = pe::least_size(bytes).max((HEADER as u64).saturating_add(INSTRUCTION));
+    let mut at = 0_usize;
+    while at < CODE {
+        let instruction = u32_at(bytes, at).unwrap_or(0);
+        if let Some(target) = (format.branch)(at, instruction) {
+            least = least.max(target.saturating_add(INSTRUCTION));
+        }
+        at = at.saturating_add((format.length)(instruction));
+    }
+    least
 }
 
-/// Where the instruction at `at` branches to, if it is `B` and does so forward (Arm ARM, C6.2.26).
-fn branch_target(at: usize, instruction: u32) -> Option<u64> {
+/// arm64: `B` (Arm ARM, C6.2.26).
+fn branch_of_arm64(at: usize, instruction: u32) -> Option<u64> {
     const FORWARD: u32 = 1 << 25;
     let words = instruction & (FORWARD - 1);
     let is_forward = instruction >> 26 == 0b00_0101 && instruction & FORWARD == 0;
     is_forward.then(|| (at as u64).saturating_add(u64::from(words).saturating_mul(INSTRUCTION)))
+}
+
+/// riscv64: `JAL` without a link, or its short form `C.J` (The RISC-V Instruction Set Manual, volume I,
+/// "Unconditional Jumps" and "Control Transfer Instructions").
+fn jump_of_riscv64(at: usize, instruction: u32) -> Option<u64> {
+    let bit = |from: u32, to: u32| (instruction >> from & 1) << to;
+    let jal = bit(31, 20) | instruction & 0xf_f000 | bit(20, 11) | (instruction >> 21 & 0x3ff) << 1;
+    let short = bit(12, 11)
+        | bit(8, 10)
+        | (instruction >> 9 & 3) << 8
+        | bit(6, 7)
+        | bit(7, 6)
+        | bit(2, 5)
+        | bit(11, 4)
+        | (instruction >> 3 & 7) << 1;
+    let (offset, sign) = match instruction {
+        _ if instruction & 0xfff == 0x6f => (jal, 20),
+        _ if instruction & 0xe003 == 0xa001 => (short, 11),
+        _ => return None,
+    };
+    (offset >> sign & 1 == 0).then(|| (at as u64).saturating_add(offset.into()))
 }
 
 fn wrong(field: &'static str, offset: usize, value: u64, expected: &'static str) -> Error {
@@ -228,5 +264,16 @@ mod tests {
         assert_eq!(truncated(&file), Some(0x170));
         file.resize(0x170, 0);
         assert_eq!(truncated(&file), None);
+    }
+
+    /// Jumps of both lengths; one back says nothing, and one with a link is a call.
+    #[test]
+    fn an_image_of_riscv64_jumps_to_its_program() {
+        assert_eq!(jump_of_riscv64(0, 0x0000_a001), Some(0));
+        assert_eq!(jump_of_riscv64(2, 0x0000_a011), Some(6));
+        // jal by 0x1000, by -4, and with a link.
+        assert_eq!(jump_of_riscv64(4, 0x0000_106f), Some(0x1004));
+        assert_eq!(jump_of_riscv64(4, 0xffdf_f06f), None);
+        assert_eq!(jump_of_riscv64(4, 0x0000_10ef), None);
     }
 }
