@@ -13,7 +13,7 @@ use crate::codec::{Codec, CodecError};
 const TABLE_BITS: u32 = 13;
 /// Inputs up to this length, a page of most architectures, use only part of the table.
 const SMALL: usize = 4096;
-const SMALL_BITS: u32 = 12;
+const SMALL_BITS: u32 = 11;
 /// Input that is searched as one; a position in it fits the table's `u16`.
 const WINDOW: usize = 1 << 16;
 /// The farthest a copy can reach back.

@@ -222,7 +222,7 @@ impl<'d> KdumpPlan<'d> {
     /// The most bytes the file will have: when no page can be compressed.
     #[must_use]
     pub fn max_size(&self) -> u64 {
-        self.size().saturating_add(self.memory())
+        self.size().saturating_add(self.padding()).saturating_add(self.memory())
     }
 
     /// Pages the file will not have because that was asked for.
@@ -296,11 +296,17 @@ impl<'d> KdumpPlan<'d> {
         (self.head.len() as u64).saturating_add(self.bitmap_size().saturating_mul(2))
     }
 
-    /// Offset of the page of zeros, the first behind the last descriptor: at a multiple of a page's size, so that
-    /// pages that are not compressed stand as they are in memory and can be written without being moved.
+    /// Offset behind the last descriptor, of the page of zeros.
     pub(in super::super) fn data(&self) -> u64 {
-        let end = self.table().saturating_add(self.pages.saturating_mul(DESC_LEN as u64));
-        end.div_ceil(self.page_size).saturating_mul(self.page_size)
+        self.table().saturating_add(self.pages.saturating_mul(DESC_LEN as u64))
+    }
+
+    /// Bytes between the first page and the one behind it: pages that are not compressed stand at multiples of
+    /// their size, and can be written from where they were read to. The first one stands where the descriptors and
+    /// the page of zeros end, as in the files of all writers: a reader may see by that whether these are sound.
+    pub(super) fn padding(&self) -> u64 {
+        let behind = self.data().checked_rem(self.page_size).filter(|_| self.options.codec.is_none());
+        behind.filter(|behind| *behind != 0).map_or(0, |behind| self.page_size.saturating_sub(behind))
     }
 
     /// Bytes of the notes with ours, or without.

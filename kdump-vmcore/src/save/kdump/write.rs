@@ -257,9 +257,8 @@ where
         let codec = flag(plan.options.codec);
         // Of a stream that is cut the pages are lost whose descriptors had yet to come.
         let room = if self.sink.rewrites() { DESCS } else { STREAM_DESCS };
-        let mut at = self.data.end();
-        self.data.push(self.sink, block.data())?;
-        self.report.written = self.report.written.saturating_add(block.data().len() as u64);
+        let (mut at, zeros) = (self.data.end(), plan.data());
+        let mut padding = self.push(block.data())?;
         self.report.times.add(block.times);
         let mut lost = block.lost.iter();
         for (pfn, state) in block.runs.iter().cloned().flatten().zip(&block.pages) {
@@ -268,7 +267,7 @@ where
             }
             self.next = pfn.saturating_add(1);
             let desc = match *state {
-                Page::Zero => (plan.data(), page, 0),
+                Page::Zero => (zeros, page, 0),
                 Page::Raw => (at, page, 0),
                 Page::Packed(len) => (at, len, codec),
                 // The format's own word for a page that should have been written.
@@ -287,7 +286,8 @@ where
                 _ => self.found.pass(plan.page_size(), true),
             }
             if desc.0 == at {
-                at = at.saturating_add(desc.1.into());
+                at = at.saturating_add(desc.1.into()).saturating_add(padding);
+                padding = 0;
             }
             if self.descs.len() >= room {
                 self.data.flush(self.sink)?;
@@ -305,6 +305,23 @@ where
         }
         let state = Progress { done: self.done, total: self.report.memory, written: self.report.written };
         if (self.progress)(state).is_break() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// Writes the data of a batch, and returns how many zeros it put behind its first page.
+    fn push(&mut self, bytes: &[u8]) -> Result<u64, Error> {
+        let page = usize::try_from(self.plan.page_size()).unwrap_or(usize::MAX);
+        let is_first = self.data.end() == self.plan.data().saturating_add(page as u64);
+        let (mut rest, mut padding) = (bytes, 0);
+        if let Some((first, behind)) = bytes.split_at_checked(page).filter(|_| is_first) {
+            padding = self.plan.padding();
+            let zeros = zeroed("what is between two pages", padding)?;
+            self.data.push(self.sink, first)?;
+            self.data.push(self.sink, &zeros)?;
+            rest = behind;
+        }
+        self.data.push(self.sink, rest)?;
+        self.report.written = self.report.written.saturating_add(bytes.len() as u64).saturating_add(padding);
+        Ok(padding)
     }
 
     /// Goes on with page `pfn`.
