@@ -84,7 +84,7 @@ pub(crate) fn write_of(
     files: &[(String, Vec<u8>)],
 ) -> Result<(PathBuf, u64)> {
     let busybox = lab::X86_64.busybox()?;
-    let directories = ["bin", "lib", "lib64", "lib/modules", "dev", "proc", "sys", "run", "mnt"];
+    let directories = ["bin", "lib", "lib64", "lib/modules", "dev", "proc", "sys", "run", "tmp", "mnt"];
     let mut cpio = Cpio::of_guest(&directories, INIT, &busybox)?;
     cpio.modules(modules.iter().map(Module::named));
     cpio.file(script.0, script.1.as_bytes());

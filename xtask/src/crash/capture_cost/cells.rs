@@ -71,8 +71,8 @@ impl Cell {
                 "kdump save --progress none --format flattened --compress lzo -d"
             }
             (Saver::Kdump, Target::File) => "kdump save --progress none --format kdump --compress lzo -d",
-            (Saver::Makedumpfile, Target::Stream) => "makedumpfile --message-level 0 -F -l -d",
-            (Saver::Makedumpfile, Target::File) => "makedumpfile --message-level 0 -l -d",
+            (Saver::Makedumpfile, Target::Stream) => "makedumpfile --message-level 4 -F -l -d",
+            (Saver::Makedumpfile, Target::File) => "makedumpfile --message-level 4 -l -d",
         };
         let (out, file) = match (self.saver, self.target) {
             (Saver::Kdump, Target::Stream) => ("/dev/null", " -"),
@@ -161,7 +161,7 @@ mod tests {
         let lines: Vec<String> = Cell::all().into_iter().map(Cell::line).collect();
         assert_eq!(lines.len(), 8);
         assert!(lines.iter().any(|line| {
-            line == "cell makedumpfile-31-file /run/out makedumpfile --message-level 0 -l -d 31 /proc/vmcore /mnt/out\n"
+            line == "cell makedumpfile-31-file /run/out makedumpfile --message-level 4 -l -d 31 /proc/vmcore /mnt/out\n"
         }));
     }
 }
