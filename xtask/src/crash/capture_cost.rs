@@ -37,6 +37,21 @@ const OBJECTS: u64 = 20_000;
 
 pub(crate) const NEEDS: &[Need] = &[Need { what: "makedumpfile", package: "makedumpfile" }];
 
+/// Times in seconds, memory and the file in KiB.
+const HEAD: [&str; 11] = [
+    "program",
+    "-d",
+    "to",
+    "exit",
+    "wall",
+    "user",
+    "system",
+    "host cpu",
+    "resident",
+    "anonymous",
+    "charged      file",
+];
+
 const USAGE: &str = "bench capture [--kernel 6.1|6.12] [--mem 2G] [--region MIB] [--rounds N] [--kdump PROGRAM] \
                      [--no-search]";
 
@@ -123,33 +138,27 @@ impl Lab<'_> {
         let release = &self.kernel.release;
         let (mem, region) = (self.request.options.mem_mib, self.request.region);
         println!("\nLinux {release}, {mem} MiB, crashkernel={region}M, one emulated CPU; {}", outcome.memory);
-        println!(
-            "  {:12} {:>3} {:6} {:>4} {:>7} {:>8} {:>7} {:>12} {:>11} {:>9}",
-            "program",
-            "-d",
-            "to",
-            "exit",
-            "wall s",
-            "cpu s",
-            "host s",
-            "resident KiB",
-            "charged KiB",
-            "file KiB"
-        );
+        let line = |cells: [String; 11]| {
+            let [program, level, to, rest @ ..] = cells;
+            let rest: Vec<String> = rest.iter().map(|cell| format!("{cell:>9}")).collect();
+            println!("  {program:12} {level:>3} {to:6}{}", rest.join(" "));
+        };
+        line(HEAD.map(str::to_owned));
         for (cell, taken) in &outcome.taken {
-            println!(
-                "  {:12} {:>3} {:6} {:>4} {:>7.2} {:>8.2} {:>7.2} {:>12} {:>11} {:>9}",
-                cell.saver.name(),
-                cell.level,
-                cell.target_name(),
-                taken.code,
-                taken.wall,
-                taken.cpu,
-                taken.host.as_secs_f64(),
-                taken.resident_kib,
-                taken.charged >> 10,
-                taken.size >> 10
-            );
+            let seconds = |seconds: f64| format!("{seconds:.2}");
+            line([
+                cell.saver.name().to_owned(),
+                cell.level.to_owned(),
+                cell.target_name().to_owned(),
+                taken.code.to_string(),
+                seconds(taken.wall),
+                seconds(taken.user),
+                seconds(taken.system),
+                seconds(taken.host.as_secs_f64()),
+                taken.resident_kib.to_string(),
+                taken.anonymous_kib.to_string(),
+                format!("{} {:>9}", taken.charged >> 10, taken.size >> 10),
+            ]);
         }
         match outcome.taken.iter().find(|(_, taken)| taken.code != 0) {
             Some((cell, taken)) => {

@@ -28,15 +28,15 @@ use crate::progress::Progress;
 use crate::room::{append, collect, zeroed};
 use crate::source::MAX_GAPS;
 
-/// Descriptors that are written at once: 48 pages of 4 KiB.
-const DESCS: usize = 8192;
+/// Descriptors that are written at once: 12 pages of 4 KiB.
+const DESCS: usize = 2048;
 /// The same, in a stream.
 const STREAM_DESCS: usize = 256;
 /// Bytes of a bitmap that are made at once.
 const PIECE: u64 = 64 << 10;
 
 impl KdumpPlan<'_> {
-    /// Writes the file into `sink`. `progress` is called after every batch of about 256 KiB and may end
+    /// Writes the file into `sink`. `progress` is called after every batch of at most 256 KiB and may end
     /// the work with [`ControlFlow::Break`].
     ///
     /// Memory that cannot be read is reported and ends nothing: its page has a descriptor without

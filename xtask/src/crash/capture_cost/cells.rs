@@ -87,11 +87,14 @@ impl Cell {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Taken {
     pub(super) code: u32,
-    /// Of the guest's clock, and what its scheduler gave the program, in the kernel and outside.
+    /// Of the guest's clock, and what its scheduler gave the program, in the kernel and outside, in seconds.
     pub(super) wall: f64,
-    pub(super) cpu: f64,
-    /// The most that was resident of the program, programs and libraries included.
+    pub(super) user: f64,
+    pub(super) system: f64,
+    /// The most that was resident of the program, programs and libraries included, as seen a moment before its end.
     pub(super) resident_kib: u64,
+    /// What of it was no file then.
+    pub(super) anonymous_kib: u64,
     /// The most that was charged to its control group: its memory, the kernel's for it, and the page cache of
     /// what it wrote.
     pub(super) charged: u64,
@@ -105,26 +108,23 @@ impl Taken {
     /// From the lines of the guest that begin with `lab: end NAME`, `lab: size NAME`.
     pub(super) fn read(end: &str, size: &str, host: Duration) -> Result<Self> {
         let words: Vec<&str> = end.split_whitespace().collect();
-        let after = |name: &str, place: usize| {
+        let number = |name: &str| -> Result<u64> {
             let at = words.iter().position(|&word| word == name);
-            let word = at.and_then(|at| words.get(at.saturating_add(place)));
-            word.copied().ok_or_else(|| failed(format!("no {name} in {end:?}")))
+            let word = at.and_then(|at| words.get(at.saturating_add(1)));
+            let number = word.and_then(|text| text.parse().ok());
+            number.ok_or_else(|| failed(format!("no number of {name} in {end:?}")))
         };
-        let number = |name: &str, place: usize| -> Result<f64> {
-            let text = after(name, place)?;
-            text.parse().map_err(|_| failed(format!("{name}: {text:?} in {end:?}")))
-        };
-        let whole = |name: &str, place: usize| -> Result<u64> {
-            let text = after(name, place)?;
-            text.parse().map_err(|_| failed(format!("{name}: {text:?} in {end:?}")))
-        };
+        let seconds = |name: &str, unit: f64| number(name).map(|count| count as f64 / unit);
         let size = size.split_whitespace().last().and_then(|text| text.parse().ok());
         Ok(Self {
-            code: u32::try_from(whole("code", 1)?).unwrap_or(u32::MAX),
-            wall: number("took", 1)?,
-            cpu: number("took", 2)? + number("took", 3)?,
-            resident_kib: whole("took", 4)?,
-            charged: whole("peak", 1)?,
+            code: u32::try_from(number("code")?).unwrap_or(u32::MAX),
+            wall: seconds("wall", 1e2)?,
+            user: seconds("user", 1e6)?,
+            system: seconds("system", 1e6)?,
+            // A program that ends at once is not seen.
+            resident_kib: number("resident").unwrap_or(0),
+            anonymous_kib: number("anonymous").unwrap_or(0),
+            charged: number("charged")?,
             host,
             size: size.ok_or_else(|| failed(format!("no size in {end:?}")))?,
         })
@@ -137,20 +137,23 @@ mod tests {
 
     #[test]
     fn lines_of_the_guest() {
-        let end = "[    9.1] lab: end kdump-31-file code 0 took 3.25 1.50 0.75 5120 peak 4194304 oom-kills 0";
+        let end = "[    9.1] lab: end kdump-31-file code 0 wall 325 user 1500000 system 750000 resident 5120 \
+                   anonymous 640 charged 4194304 oom-kills 0";
         let size = "[    9.2] lab: size kdump-31-file 7";
         let taken = Taken::read(end, size, Duration::from_secs(2)).unwrap();
         let expected = Taken {
             code: 0,
             wall: 3.25,
-            cpu: 2.25,
+            user: 1.5,
+            system: 0.75,
             resident_kib: 5120,
+            anonymous_kib: 640,
             charged: 4 << 20,
             host: Duration::from_secs(2),
             size: 7,
         };
         assert_eq!(taken, expected);
-        for cut in ["lab: end x code 0", "lab: end x code 0 took 1 2 3 x peak 5", ""] {
+        for cut in ["lab: end x code 0", "lab: end x code 0 wall 1 user 2 system x charged 5", ""] {
             assert!(Taken::read(cut, size, Duration::ZERO).is_err(), "{cut}");
         }
         assert!(Taken::read(end, "lab: size x none", Duration::ZERO).is_err());
