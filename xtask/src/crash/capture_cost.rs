@@ -53,7 +53,7 @@ const HEAD: [&str; 11] = [
 ];
 
 const USAGE: &str = "bench capture [--kernel 6.1|6.12] [--mem 2G] [--region MIB] [--rounds N] [--kdump PROGRAM] \
-                     [--no-search]";
+                     [--only compare|search]";
 
 struct Request {
     options: Options,
@@ -61,7 +61,8 @@ struct Request {
     rounds: u64,
     /// A static `kdump` that is there already.
     kdump: Option<PathBuf>,
-    search: bool,
+    /// One of the two parts alone.
+    only: Option<String>,
 }
 
 impl Request {
@@ -72,13 +73,16 @@ impl Request {
         let region = args.number("--region")?.unwrap_or(REGION);
         let rounds = args.number("--rounds")?.unwrap_or(1).clamp(1, 9);
         let kdump = args.value("--kdump")?.map(PathBuf::from);
-        let search = !args.flag("--no-search");
+        let only = args.value("--only")?;
+        if let Some(other) = only.as_ref().filter(|&part| part != "compare" && part != "search") {
+            return Err(usage(format!("--only knows compare and search, not {other}")));
+        }
         args.finish()?;
         if region <= TOO_SMALL {
             return Err(usage(format!("--region {region}: more than {TOO_SMALL} MiB")));
         }
         let guest = [format!("--kernel={}", series.name()), format!("--mem={mem}")];
-        Ok(Self { options: Options::parse(&guest)?, region, rounds, kdump, search })
+        Ok(Self { options: Options::parse(&guest)?, region, rounds, kdump, only })
     }
 }
 
@@ -101,8 +105,11 @@ pub(crate) fn run(args: &[String]) -> Result {
     fs::create_dir_all(&dir).context(dir.display())?;
     let modules = modules::collect(&kernel)?;
     let lab = Lab { request: &request, kernel, programs, modules, dir: &dir, clock };
-    lab.compare()?;
-    if request.search {
+    let asked = |part: &str| request.only.as_ref().is_none_or(|only| only == part);
+    if asked("compare") {
+        lab.compare()?;
+    }
+    if asked("search") {
         lab.search()?;
     }
     Ok(())
@@ -171,12 +178,15 @@ impl Lab<'_> {
     /// The smallest region of each, alone in its initramfs.
     fn search(&self) -> Result {
         let mut lines = Vec::new();
-        for level in ["31", "0"] {
-            for saver in Saver::ALL {
+        for saver in Saver::ALL {
+            let mut bad = (TOO_SMALL, "not tried, taken for too small".to_owned());
+            // What is too small for little is too small for more.
+            for level in ["31", "0"] {
                 let cell = Cell { saver, level, target: Target::File };
-                let (smallest, why) = self.smallest(cell)?;
-                let name = saver.name();
-                lines.push(format!("  {name:12} {level:>3} crashkernel={smallest}M; {why}"));
+                let good;
+                (bad, good) = self.smallest(cell, bad)?;
+                let (name, (mib, why)) = (saver.name(), &bad);
+                lines.push(format!("  {name:12} {level:>3} crashkernel={good}M; in {mib}M: {why}"));
             }
         }
         println!(
@@ -186,21 +196,28 @@ impl Lab<'_> {
         Ok(())
     }
 
-    /// The smallest region in which the cell succeeds, and what happens in the next smaller one.
-    fn smallest(&self, cell: Cell) -> Result<(u64, String)> {
-        let (mut bad, mut good) = (TOO_SMALL, self.request.region);
-        let mut why = "not tried, taken for too small".to_owned();
-        if let Some(text) = self.fails(good, cell)? {
-            return Err(failed(format!("{} does not save in {good} MiB: {text}", cell.name())));
+    /// The largest region that is too small for a cell and what happens there, and the smallest that is not; `bad` is
+    /// too small.
+    fn smallest(&self, cell: Cell, mut bad: (u64, String)) -> Result<((u64, String), u64)> {
+        let (mut good, mut tried) = (self.request.region, false);
+        // The next one first: of the second level it is the one.
+        let mut next = bad.0.saturating_add(STEP);
+        if cell.level == "31" {
+            next = bad.0.midpoint(good).next_multiple_of(STEP);
         }
-        while good.saturating_sub(bad) > STEP {
-            let middle = bad.midpoint(good).next_multiple_of(STEP);
-            match self.fails(middle, cell)? {
-                Some(text) => (bad, why) = (middle, text),
-                None => good = middle,
+        while good.saturating_sub(bad.0) > STEP {
+            match self.fails(next, cell)? {
+                Some(text) => bad = (next, text),
+                None => (good, tried) = (next, true),
+            }
+            next = bad.0.midpoint(good).next_multiple_of(STEP);
+        }
+        if !tried {
+            if let Some(text) = self.fails(good, cell)? {
+                return Err(failed(format!("{} does not save in {good} MiB: {text}", cell.name())));
             }
         }
-        Ok((good, format!("in {bad}M: {why}")))
+        Ok((bad, good))
     }
 
     /// Why a region is too small.
@@ -240,10 +257,11 @@ impl Lab<'_> {
         let (initramfs, size) =
             initramfs::write_of(self.dir, &self.kernel, &self.modules, &self.programs, script, &files)?;
         let disk = Disk::create(self.dir, options.mem_mib)?;
-        let held = options.mem_mib / 4;
+        // What the dead kernel had matters little for what the capture kernel needs, and takes long.
+        let (held, objects) = if savers.len() > 1 { (options.mem_mib / 4, OBJECTS) } else { (16, 16) };
         let cmdline = format!(
             "console=ttyS0 crashkernel={mib}M panic=5 printk.devkmsg=on lab.bench=1 lab.loader=kdump lab.backup=auto \
-             lab.objects={OBJECTS} lab.held={held}"
+             lab.objects={objects} lab.held={held}"
         );
         let names: Vec<&str> = savers.iter().map(|saver| saver.name()).collect();
         self.clock.say(&format!("crashkernel={mib}M, {} in {} KiB", names.join(" and "), size >> 10));
@@ -305,10 +323,16 @@ mod tests {
     #[test]
     fn requests() {
         let usual = parse("").unwrap();
-        assert_eq!((usual.options.mem_mib, usual.region, usual.rounds, usual.search), (2048, 192, 1, true));
-        let other = parse("--kernel 6.12 --mem 1G --region 256 --rounds 3 --no-search").unwrap();
-        assert_eq!((other.options.mem_mib, other.region, other.rounds, other.search), (1024, 256, 3, false));
-        for line in ["--kernel 5.10", "--region 64", "--rounds x", "extra"] {
+        assert_eq!(
+            (usual.options.mem_mib, usual.region, usual.rounds, usual.only.is_none()),
+            (2048, 192, 1, true)
+        );
+        let other = parse("--kernel 6.12 --mem 1G --region 256 --rounds 3 --only search").unwrap();
+        assert_eq!(
+            (other.options.mem_mib, other.region, other.rounds, other.only.is_none()),
+            (1024, 256, 3, false)
+        );
+        for line in ["--kernel 5.10", "--region 64", "--rounds x", "--only all", "extra"] {
             assert!(parse(line).is_err(), "{line}");
         }
     }
