@@ -13,8 +13,8 @@ use crate::error::{Error, Stopped};
 use crate::kernel::KernelMemory;
 use crate::room::PageAligned;
 
-/// Pages whose `struct page`s are read at once; a power of two.
-const BATCH: u64 = 4096;
+/// Pages whose `struct page`s are read at once, 64 KiB of them as a rule; a power of two.
+const BATCH: u64 = 1024;
 /// What is left out of a batch that cannot be read at once: a page of the array.
 const STEP: u64 = 4096;
 
@@ -94,16 +94,25 @@ impl<'d> Scan<'d> {
     ///
     /// # Errors
     /// [`Error::MissingKey`] for a key of VMCOREINFO without which they cannot be told, and
-    /// [`Error::Unsupported`] for a machine other than x86_64.
+    /// [`Error::Unsupported`] for a machine other than x86_64, arm64 and i386.
     pub fn new(dump: &'d Dump<'_>, classes: Classes) -> Result<Self, Error> {
-        if dump.arch() != Some(Arch::X86_64) || dump.endian() != Endian::Little {
-            let what = "leaving out pages by their class on another machine than x86_64";
-            return Err(Error::Unsupported { what });
-        }
+        let (word, usual) = match dump.arch().filter(|_| dump.endian() == Endian::Little) {
+            Some(Arch::X86_64) => {
+                let five = dump.vmcoreinfo().and_then(|info| info.number("pgtable_l5_enabled")) == Some(1);
+                // What it has had since Linux 2.6.31 where nothing is told.
+                (8, Some((27, if five { 52 } else { 46 })))
+            }
+            Some(Arch::Arm64) => (8, None),
+            Some(Arch::I386) => (4, None),
+            _ => {
+                let what = "leaving out pages by their class on another machine than x86_64, arm64 and i386";
+                return Err(Error::Unsupported { what });
+            }
+        };
         let info = dump.vmcoreinfo().ok_or(Error::MissingKey { key: "SIZE(page), as it is not there," })?;
-        let rules = Rules::new(info, classes)?;
+        let rules = Rules::of(info, classes, word)?;
         let page_size = dump.page_size().unwrap_or(4096);
-        let sections = Sections::new(info, page_size, rules.size as u64)?;
+        let sections = Sections::new(info, page_size, rules.size as u64, word as u64, usual)?;
         let what = "a batch of the page array";
         // One more, for the tail of the last.
         let bytes = PageAligned::zeroed(what, BATCH.saturating_add(1).saturating_mul(rules.size as u64))?;
