@@ -97,10 +97,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     apt::ensure(NEEDS)?;
     let kernel = Kernel::fetch(request.options.series, clock)?;
     clock.say("building kdump for the guest, as it is shipped");
-    let mut programs = programs::build_shipped()?;
-    if let Some(kdump) = &request.kdump {
-        kdump.clone_into(&mut programs.kdump);
-    }
+    let programs = programs::build_shipped(request.kdump.as_deref())?;
     let dir = repo::scratch("capture-cost")?.join(request.options.label());
     fs::create_dir_all(&dir).context(dir.display())?;
     let modules = modules::collect(&kernel)?;

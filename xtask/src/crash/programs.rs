@@ -21,9 +21,12 @@ pub(crate) fn build() -> Result<Programs> {
     build_for(&lab::X86_64)
 }
 
-/// Those for guests like the host, without the soak, as a distribution puts them into an initramfs.
-pub(crate) fn build_shipped() -> Result<Programs> {
-    build_by(&lab::X86_64, "release", &["kdump", "kdump-witness"])
+/// Those for guests like the host, without the soak, as a distribution puts them into an initramfs; `kdump` is that
+/// program if it is there already.
+pub(crate) fn build_shipped(kdump: Option<&Path>) -> Result<Programs> {
+    let packages: &[&str] = if kdump.is_some() { &["kdump-witness"] } else { &["kdump", "kdump-witness"] };
+    let built = build_by(&lab::X86_64, "release", packages)?;
+    Ok(Programs { kdump: kdump.map_or(built.kdump, Path::to_owned), ..built })
 }
 
 /// Those for guests of a machine.
