@@ -53,7 +53,7 @@ const HEAD: [&str; 11] = [
 ];
 
 const USAGE: &str = "bench capture [--kernel 6.1|6.12] [--mem 2G] [--region MIB] [--rounds N] [--kdump PROGRAM] \
-                     [--only compare|search]";
+                     [--only compare|search] [--sizes MIB,…]";
 
 struct Request {
     options: Options,
@@ -63,6 +63,8 @@ struct Request {
     kdump: Option<PathBuf>,
     /// One of the two parts alone.
     only: Option<String>,
+    /// The regions in which each is tried, instead of a search.
+    sizes: Vec<u64>,
 }
 
 impl Request {
@@ -77,12 +79,17 @@ impl Request {
         if let Some(other) = only.as_ref().filter(|&part| part != "compare" && part != "search") {
             return Err(usage(format!("--only knows compare and search, not {other}")));
         }
+        let number =
+            |text: &str| text.trim().parse().map_err(|_| usage(format!("--sizes: {text:?} is no number")));
+        let sizes = args.value("--sizes")?.unwrap_or_default();
+        let sizes: Result<Vec<u64>> = sizes.split(',').filter(|text| !text.is_empty()).map(number).collect();
+        let sizes = sizes?;
         args.finish()?;
         if region <= TOO_SMALL {
             return Err(usage(format!("--region {region}: more than {TOO_SMALL} MiB")));
         }
         let guest = [format!("--kernel={}", series.name()), format!("--mem={mem}")];
-        Ok(Self { options: Options::parse(&guest)?, region, rounds, kdump, only })
+        Ok(Self { options: Options::parse(&guest)?, region, rounds, kdump, only, sizes })
     }
 }
 
@@ -106,8 +113,13 @@ pub(crate) fn run(args: &[String]) -> Result {
     if asked("compare") {
         lab.compare()?;
     }
-    if asked("search") {
+    if request.sizes.is_empty() && asked("search") {
         lab.search()?;
+    }
+    for &mib in &request.sizes {
+        for saver in Saver::ALL {
+            lab.fails(mib, Cell { saver, level: "31", target: Target::File })?;
+        }
     }
     Ok(())
 }
@@ -324,12 +336,14 @@ mod tests {
             (usual.options.mem_mib, usual.region, usual.rounds, usual.only.is_none()),
             (2048, 192, 1, true)
         );
-        let other = parse("--kernel 6.12 --mem 1G --region 256 --rounds 3 --only search").unwrap();
+        let other =
+            parse("--kernel 6.12 --mem 1G --region 256 --rounds 3 --only search --sizes 96,80").unwrap();
+        assert_eq!(other.sizes, [96, 80]);
         assert_eq!(
             (other.options.mem_mib, other.region, other.rounds, other.only.is_none()),
             (1024, 256, 3, false)
         );
-        for line in ["--kernel 5.10", "--region 64", "--rounds x", "--only all", "extra"] {
+        for line in ["--kernel 5.10", "--region 64", "--rounds x", "--only all", "--sizes 96,x", "extra"] {
             assert!(parse(line).is_err(), "{line}");
         }
     }
