@@ -13,7 +13,7 @@ use kdump_ffi_core::{
     Chars, In, InOut, Items, Out, chars, extensible, known_flags, libkdump_error, libkdump_read_fn, reader,
     slice,
 };
-use kdump_vmcore::{Dump, MappedFile, RawImage, ReadAt, ReadOptions, open_dump_file};
+use kdump_vmcore::{Dump, MappedFile, RawImage, ReadAt, ReadOptions, VmcoreWindows, open_dump_file};
 
 use crate::boundary::call;
 use crate::dump::libkdump_dump;
@@ -217,7 +217,10 @@ impl How {
             self.options.cache_size = 0;
         }
         Ok(match self.flags & LIBKDUMP_OPEN_MMAP {
-            0 => Box::new(file),
+            0 => match VmcoreWindows::new(file) {
+                Ok(windows) => Box::new(windows),
+                Err(file) => Box::new(file),
+            },
             _ => Box::new(MappedFile::new(&file)?),
         })
     }

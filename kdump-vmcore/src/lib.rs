@@ -79,7 +79,7 @@ pub use save::{
 };
 pub use source::{FileId, Flattened, MemoryImage, OldMemory, PhysMemory, ReadAt};
 #[cfg(feature = "std")]
-pub use source::{MappedFile, open_dump_file};
+pub use source::{MappedFile, VmcoreWindows, open_dump_file};
 pub use translate::{AddressSpace, Mapping, Radix, TranslationCache};
 
 /// Compiles the example of the project's README.

@@ -205,7 +205,10 @@ fn saving_takes_a_few_mebibytes_a_thread() {
                 let limit = usize::from(threads) * (5 << 20) + (3 << 20);
                 let what = source.format();
                 assert!(peak <= limit, "{what} to {codec:?} with {threads} threads: {peak} bytes of {limit}");
-                assert!(peak > 1 << 19, "what is counted here? {peak}");
+                assert!(peak > 1 << 18, "what is counted here? {peak}");
+                // What a capture kernel does, which has little memory.
+                let capture = source.format() == "elf" && (codec, threads) == (Some(Codec::Lzo), 1);
+                assert!(!capture || peak <= 576 << 10, "{peak} bytes for what a capture kernel does");
             }
         }
     }

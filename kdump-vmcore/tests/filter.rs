@@ -390,11 +390,11 @@ fn what_is_not_told_is_refused_by_name() {
         let error = KdumpPlan::new(&Dump::open(dump(&memory, &info, 64)).unwrap(), options).unwrap_err();
         assert!(matches!(error, Error::MissingKey { key: "LENGTH(mem_section)" }), "{length}: {error}");
     }
-    let bytes = CoreFile::new(Wire::LE64, 183)
+    let riscv64 = CoreFile::new(Wire::LE64, 243)
         .with(Segment::notes(&note(Wire::LE64, "VMCOREINFO", 0, info().as_bytes())))
         .with(Segment::load(0, &[1; PAGE]))
         .build();
-    let error = KdumpPlan::new(&Dump::open(bytes).unwrap(), options).unwrap_err();
+    let error = KdumpPlan::new(&Dump::open(riscv64).unwrap(), options).unwrap_err();
     assert!(error.to_string().contains("x86_64"), "{error}");
 }
 
@@ -516,4 +516,107 @@ fn the_kinds_of_pages_as_types_tell_them() {
     assert_eq!(kinds(&[("PG_buddy", 0x100)]), Ok((true, 0)));
     assert_eq!(kinds(&[("PGTY_buddy", 0xf0)]), Ok((true, 0)));
     assert!(matches!(kinds(&[]), Err(Error::MissingKey { .. })));
+}
+
+/// arm64 tells how large its sections are; nothing is taken from another machine where it does not.
+#[test]
+fn arm64() {
+    let memory = machine(usual);
+    let at = ARRAY as usize;
+    let core = |info: &str| {
+        let bytes = CoreFile { align: 0x1000, ..CoreFile::new(Wire::LE64, 183) }
+            .with(Segment::notes(&note(Wire::LE64, "VMCOREINFO", 0, info.as_bytes())))
+            .with(Segment { p_vaddr: LINEAR, ..Segment::load(0, &memory) })
+            .with(Segment { p_vaddr: VMEMMAP, ..Segment::load(ARRAY, &memory[at..at + PAGES as usize * 64]) })
+            .build();
+        Dump::open(bytes).unwrap()
+    };
+    let (_, of_x86_64) = saved(&Dump::open(dump(&memory, &info(), PAGES as usize * 64)).unwrap(), 31, 1);
+    let (_, of_arm64) = saved(&core(&info()), 31, 1);
+    assert_eq!(of_arm64, of_x86_64);
+    assert!(of_arm64.pages() > 0);
+    for key in ["NUMBER(SECTION_SIZE_BITS)", "NUMBER(MAX_PHYSMEM_BITS)"] {
+        let without: String =
+            info().lines().filter(|line| !line.starts_with(key)).map(|line| format!("{line}\n")).collect();
+        let options = KdumpOptions::default().exclude(Classes::from_level(31));
+        let error = KdumpPlan::new(&core(&without), options).unwrap_err();
+        assert!(matches!(error, Error::MissingKey { key: found } if found == key), "{error}");
+    }
+}
+
+/// Where the kernel of i386 has all memory it maps, and what it tells of records of 32 bytes.
+const LINEAR_32: u32 = 0xc000_0000;
+const LE32: Wire = Wire { wide: false, big: false };
+const KEYS_32: &str = "OSRELEASE=6.1\nPAGESIZE=4096\nSIZE(page)=32\nOFFSET(page.flags)=0\nOFFSET(page.mapping)=12\n\
+    OFFSET(page._mapcount)=24\nOFFSET(page.private)=20\nOFFSET(page.compound_head)=4\nNUMBER(PG_lru)=4\n\
+    NUMBER(PG_private)=13\nNUMBER(PG_swapcache)=10\nNUMBER(PG_swapbacked)=19\nNUMBER(PG_slab)=9\n\
+    NUMBER(PG_head_mask)=65536\nOFFSET(page.compound_order)=13\nOFFSET(page.compound_dtor)=12\n\
+    NUMBER(PG_hwpoison)=23\nLENGTH(zone.free_area)=11\nNUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129\n";
+const FLAT_KEYS: &str = "SYMBOL(mem_map)=c0100000\nSYMBOL(contig_page_data)=c0100100\n\
+    OFFSET(pglist_data.node_start_pfn)=4\nOFFSET(pglist_data.node_spanned_pages)=8\n";
+const SPARSE_KEYS: &str = "SYMBOL(mem_section)=c0101000\nLENGTH(mem_section)=128\nSIZE(mem_section)=8\n\
+    OFFSET(mem_section.section_mem_map)=0\nNUMBER(SECTION_SIZE_BITS)=29\nNUMBER(MAX_PHYSMEM_BITS)=36\n";
+
+/// [`machine`] of i386, with `spanned` pages in its one node.
+fn machine_32(spanned: u32) -> Vec<u8> {
+    let mut memory = machine(|_| (0, 0, -1, 0));
+    let mut put = |at: u64, bytes: &[u8]| memory[at as usize..][..bytes.len()].copy_from_slice(bytes);
+    let array = LINEAR_32 + ARRAY as u32;
+    put(0x10_0000, &array.to_le_bytes());
+    put(0x10_0104, &[0_u32.to_le_bytes(), spanned.to_le_bytes()].concat());
+    put(0x10_1000, &(array | 3).to_le_bytes());
+    for pfn in 0..PAGES {
+        let (flags, mapping, kind, private) = usual(pfn);
+        let mut page = [0; 32];
+        page[..4].copy_from_slice(&(flags as u32).to_le_bytes());
+        // In the linear map of i386.
+        let mapping = if mapping == 0 { 0 } else { LINEAR_32 | mapping as u32 };
+        page[12..16].copy_from_slice(&mapping.to_le_bytes());
+        page[20..24].copy_from_slice(&(private as u32).to_le_bytes());
+        page[24..28].copy_from_slice(&kind.to_le_bytes());
+        put(ARRAY + pfn * 32, &page);
+    }
+    // A compound page of a process, of four pages: three tails that tell of their head.
+    let head = u64::from(array) + 0x1700 * 32;
+    put(ARRAY + 0x1700 * 32, &((1_u32 << 4 | 1 << 16).to_le_bytes()));
+    put(ARRAY + 0x1700 * 32 + 12, &(LINEAR_32 | 0x1001).to_le_bytes());
+    for tail in 1..4_u64 {
+        put(ARRAY + (0x1700 + tail) * 32 + 4, &(head as u32 | 1).to_le_bytes());
+    }
+    put(ARRAY + 0x1701 * 32 + 13, &[2]);
+    memory
+}
+
+#[test]
+fn i386_with_one_array_and_with_sections() {
+    let share = (PAGES - 0x400) / 4;
+    let classes = [(PageClass::Cache, share), (PageClass::User, share + 4), (PageClass::Free, share)];
+    let of = |memory: &[u8], keys: &str| {
+        let info = format!("{KEYS_32}{keys}");
+        let bytes = CoreFile { align: 0x1000, ..CoreFile::new(LE32, 3) }
+            .with(Segment::notes(&note(LE32, "VMCOREINFO", 0, info.as_bytes())))
+            .with(Segment { p_vaddr: LINEAR_32.into(), ..Segment::load(0, memory) })
+            .build();
+        saved(&Dump::open(bytes).unwrap(), 31, 1).1
+    };
+    let whole = machine_32(PAGES as u32);
+    for keys in [FLAT_KEYS, SPARSE_KEYS] {
+        let found = of(&whole, keys);
+        assert_eq!(found.classes().collect::<Vec<_>>(), classes, "{keys}");
+        assert_eq!((found.without, found.unreadable, found.doubt), (0, 0, None), "{keys}");
+    }
+    // Without the node the array is believed to be that of all memory; with an empty one it is nobody's.
+    let lines = |text: &str, key: &str| -> String {
+        text.lines().filter(|line| !line.contains(key)).map(|line| format!("{line}\n")).collect()
+    };
+    assert_eq!(of(&whole, &lines(FLAT_KEYS, "contig_page_data")).classes().collect::<Vec<_>>(), classes);
+    let none = of(&machine_32(0), FLAT_KEYS);
+    assert_eq!((none.pages(), none.without), (0, PAGES));
+    // What belongs to addresses of processes is no record.
+    let mut odd = whole;
+    for pfn in 0..PAGES {
+        odd[(ARRAY + pfn * 32) as usize + 15] &= 0x3f;
+    }
+    let found = of(&odd, FLAT_KEYS);
+    assert!(found.doubt.is_some() && found.pages() == 0, "{found:?}");
 }

@@ -249,7 +249,9 @@ fn cancelled_with_threads() {
         });
         assert_eq!(stopped.unwrap_err().error, Error::Cancelled);
         let good = truly_unfinished(file, &pages(&source), "cancelled");
-        assert_eq!(good, 2 * 64, "the batches that were written are there");
+        // One thread takes smaller ones.
+        let batch = if threads == 1 { 8 } else { 64 };
+        assert_eq!(good, 2 * batch, "the batches that were written are there");
     }
 }
 

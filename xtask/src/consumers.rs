@@ -22,7 +22,7 @@ use crate::install::{self, Places};
 use crate::progress::{self, Clock, Row};
 use crate::{repo, shell};
 
-pub(crate) use guest::GuestFile;
+pub(crate) use guest::{GuestFile, installed};
 
 const NEEDS: &[Need] = &[
     Need { what: "cc", package: "gcc" },

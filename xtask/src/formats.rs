@@ -9,6 +9,7 @@ mod machine;
 mod makedumpfile;
 mod peer;
 mod saved;
+mod struct_page;
 
 use std::path::{Path, PathBuf};
 

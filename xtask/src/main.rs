@@ -209,7 +209,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        about: "run the benchmarks, which print ratios against a peer; `read` needs a guest",
+        about: "run the benchmarks, which print ratios against a peer; `read` and `capture` need a guest",
         example: "cargo xtask bench read --mem 4G",
         run: bench::run,
     },

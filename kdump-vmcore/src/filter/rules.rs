@@ -15,7 +15,8 @@ use super::told::Told;
 use crate::dump::PageClass;
 use crate::error::Error;
 
-/// The largest block there is on x86_64: 2^18 pages are the 1 GiB of a gigantic page of hugetlbfs.
+/// The largest block there is: 2^18 pages are the 1 GiB of a gigantic page of hugetlbfs in pages of 4 KiB, and the 16 GiB of one
+/// in pages of 64 KiB.
 const MAX_ORDER: u32 = 18;
 /// As signed numbers those by which `_mapcount` tells what a page is are below -1, which is that of a page of no
 /// kind that is mapped nowhere; mapped ones have larger numbers.
@@ -24,8 +25,6 @@ const fn is_kind(mapcount: u32) -> bool {
 }
 /// Bit 0 of `mapping`: anonymous memory (`PAGE_MAPPING_ANON`).
 const ANON: u64 = 1;
-/// The upper half of all addresses is the kernel's (Documentation/arch/x86/x86_64/mm.rst).
-const KERNEL: u64 = 1 << 63;
 /// Bit 0 of `compound_head`: a tail.
 const TAIL: u64 = 1;
 
@@ -72,6 +71,8 @@ pub(super) struct Rules {
     /// Bytes of a `struct page`.
     pub(super) size: usize,
     classes: Classes,
+    /// All bits of a word of the machine.
+    word: u64,
     flags: Field,
     mapping: Field,
     mapcount: Field,
@@ -103,9 +104,15 @@ impl Rules {
     ///
     /// # Errors
     /// [`Error::MissingKey`] for a key without which `classes` cannot be told.
+    #[cfg(test)]
     pub(super) fn new(info: &Told<'_>, classes: Classes) -> Result<Self, Error> {
+        Self::of(info, classes, 8)
+    }
+
+    /// The same of a machine whose words have `word` bytes, 4 or 8.
+    pub(super) fn of(info: &Told<'_>, classes: Classes, word: usize) -> Result<Self, Error> {
         let missing = |key| Error::MissingKey { key };
-        let size = record_size(info)?;
+        let size = record_size(info, word as u64)?;
         let field = |name: &str, len: usize| Field::new(info.offset(name)?, len, size);
         let need = |key, name: &str, len| match info.offset(name) {
             None => Err(missing(key)),
@@ -135,17 +142,18 @@ impl Rules {
         };
         let head = info.offset("page.compound_head");
         let compound_head = match (head, info.offset("page.compound_info")) {
-            (None, Some(_)) => need("OFFSET(page.compound_info)", "page.compound_info", 8)?,
-            _ => need("OFFSET(page.compound_head)", "page.compound_head", 8)?,
+            (None, Some(_)) => need("OFFSET(page.compound_info)", "page.compound_info", word)?,
+            _ => need("OFFSET(page.compound_head)", "page.compound_head", word)?,
         };
         let (order, huge) = compound(info, size, field);
         let this = Self {
             size: usize::try_from(size).unwrap_or(usize::MAX),
             classes,
-            flags: need("OFFSET(page.flags)", "page.flags", 8)?,
-            mapping: need("OFFSET(page.mapping)", "page.mapping", 8)?,
+            word: if word == 4 { u64::from(u32::MAX) } else { u64::MAX },
+            flags: need("OFFSET(page.flags)", "page.flags", word)?,
+            mapping: need("OFFSET(page.mapping)", "page.mapping", word)?,
             mapcount: need("OFFSET(page._mapcount)", "page._mapcount", 4)?,
-            private: need("OFFSET(page.private)", "page.private", 8)?,
+            private: need("OFFSET(page.private)", "page.private", word)?,
             compound_head,
             points: head.is_some(),
             head: info.number_bits("PG_head_mask").unwrap_or(0),
@@ -208,7 +216,7 @@ impl Rules {
             PageClass::CachePrivate
         };
         let evidence =
-            if lru && mapping != 0 { Evidence::Mapping(mapping & KERNEL != 0) } else { Evidence::Silent };
+            if lru && mapping != 0 { Evidence::Mapping(self.is_kernel(mapping)) } else { Evidence::Silent };
         Some(Verdict { pages: 1, class: Some(class).filter(|class| self.classes.has(*class)), evidence })
     }
 
@@ -219,7 +227,7 @@ impl Rules {
     pub(super) fn judge(&self, pfn: u64, vaddr: u64, page: &[u8], next: &[u8]) -> Verdict {
         let flags = self.flags.get(page);
         // What nobody has initialised says nothing (`PagePoisoned()`).
-        if self.compound_head.get(page) & TAIL != 0 || flags == u64::MAX {
+        if self.compound_head.get(page) & TAIL != 0 || flags == self.word {
             return Verdict::KEEP;
         }
         let doubt = Verdict::of(1, (flags & self.hwpoison != 0).then_some(PageClass::HwPoison));
@@ -257,7 +265,14 @@ impl Rules {
         if slab || flags & self.lru == 0 || mapping == 0 {
             return Evidence::Silent;
         }
-        Evidence::Mapping(mapping & KERNEL != 0)
+        Evidence::Mapping(self.is_kernel(mapping))
+    }
+
+    /// Whether an address is in the upper half of all, which is the kernel's
+    /// (Documentation/arch/x86/x86_64/mm.rst, Documentation/arch/arm64/memory.rst; with 3 GiB for processes, as i386
+    /// usually has it, there are none of the kernel's below it).
+    fn is_kernel(&self, address: u64) -> bool {
+        address > self.word >> 1
     }
 
     /// Whether pages that `classes` leave out are kept because it is not told how they are known.

@@ -3,19 +3,19 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use kdump_elf::{Arch, Endian, Vaddr, VmcoreInfo};
+use kdump_elf::{Arch, Endian, Vaddr};
 
 use super::Classes;
 use super::rules::{Evidence, Rules, Verdict};
-use super::sections::Sections;
+use super::sections::{Sections, Usual};
 use super::told::{BtfKeys, Told};
 use crate::dump::{Dump, PageClass, Reader};
 use crate::error::{Error, Stopped};
 use crate::kernel::{Btf, KernelMemory};
 use crate::room::PageAligned;
 
-/// Pages whose `struct page`s are read at once at most; a power of two.
-const BATCH: u64 = 4096;
+/// Pages whose `struct page`s are read at once at most, 64 KiB of them as a rule; a power of two.
+const BATCH: u64 = 1024;
 /// As many are read behind a block of pages that goes beyond what was read, for another such block may
 /// follow, of which the first record tells all: of memory that is free few records are wanted.
 const FEW: u64 = 64;
@@ -88,6 +88,29 @@ impl ScanReport {
     }
 }
 
+/// What VMCOREINFO does not tell of an architecture.
+#[derive(Clone, Copy)]
+struct Words {
+    /// Bytes of a word.
+    bytes: usize,
+    /// Bits of a section and of an address where nothing is told.
+    usual: Option<Usual>,
+}
+
+impl Words {
+    /// Those of the machine of `dump`, if its pages can be told apart.
+    fn of(dump: &Dump<'_>) -> Option<Self> {
+        let five = dump.vmcoreinfo().and_then(|info| info.number("pgtable_l5_enabled")) == Some(1);
+        match dump.arch()? {
+            // What it has had since Linux 2.6.31.
+            Arch::X86_64 => Some(Self { bytes: 8, usual: Some((27, if five { 52 } else { 46 })) }),
+            Arch::Arm64 => Some(Self { bytes: 8, usual: None }),
+            Arch::I386 => Some(Self { bytes: 4, usual: None }),
+            _ => None,
+        }
+    }
+}
+
 /// How the pages of a dead kernel are judged, and where it keeps what they are judged by.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
@@ -99,30 +122,25 @@ pub(super) struct Known {
 impl Known {
     /// As VMCOREINFO of `dump` tells, and the kernel's BTF where `classes` cannot be told without.
     pub(super) fn of(dump: &Dump<'_>, classes: Classes) -> Result<Self, Error> {
-        if dump.arch() != Some(Arch::X86_64) || dump.endian() != Endian::Little {
-            let what = "leaving out pages by their class on another machine than x86_64";
+        let Some(words) = Words::of(dump).filter(|_| dump.endian() == Endian::Little) else {
+            let what = "leaving out pages by their class on another machine than x86_64, arm64 and i386";
             return Err(Error::Unsupported { what });
-        }
+        };
         let info = dump.vmcoreinfo().ok_or(Error::MissingKey { key: "SIZE(page), as it is not there," })?;
-        let known = Self::told(dump, classes, info, None);
+        let known = Self::told(dump, classes, words, &Told::new(info, None));
         if known.as_ref().is_ok_and(|known| !known.rules.lacks()) {
             return known;
         }
         match Btf::read(&mut KernelMemory::new(dump), info) {
-            Ok(btf) => Self::told(dump, classes, info, Some(&btf)).or(known),
+            Ok(btf) => Self::told(dump, classes, words, &Told::new(info, Some(&btf))).or(known),
             Err(_) => known,
         }
     }
 
-    fn told(
-        dump: &Dump<'_>,
-        classes: Classes,
-        info: VmcoreInfo<'_>,
-        btf: Option<&Btf>,
-    ) -> Result<Self, Error> {
-        let told = Told::new(info, btf);
-        let rules = Rules::new(&told, classes)?;
-        let sections = Sections::new(&told, dump.page_size().unwrap_or(4096), rules.size as u64)?;
+    fn told(dump: &Dump<'_>, classes: Classes, words: Words, told: &Told<'_>) -> Result<Self, Error> {
+        let rules = Rules::of(told, classes, words.bytes)?;
+        let page_size = dump.page_size().unwrap_or(4096);
+        let sections = Sections::new(told, page_size, rules.size as u64, words.bytes as u64, words.usual)?;
         Ok(Self { rules, sections, from_btf: told.taken() })
     }
 }
@@ -178,7 +196,7 @@ impl<'d> Scan<'d> {
     ///
     /// # Errors
     /// [`Error::MissingKey`] for a key of VMCOREINFO without which they cannot be told, also not by BTF, and
-    /// [`Error::Unsupported`] for a machine other than x86_64.
+    /// [`Error::Unsupported`] for a machine other than x86_64, arm64 and i386.
     pub fn new(dump: &'d Dump<'_>, classes: Classes) -> Result<Self, Error> {
         Self::by(dump, &Known::of(dump, classes)?)
     }

@@ -8,7 +8,7 @@ use super::field::low32;
 use crate::kernel::Btf;
 
 /// The keys of VMCOREINFO that BTF can stand in for, as an index tells them.
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 30] = [
     "SIZE(page)",
     "SIZE(mem_section)",
     "OFFSET(page.flags)",
@@ -22,6 +22,8 @@ const KEYS: [&str; 28] = [
     "OFFSET(folio._folio_order)",
     "OFFSET(folio._folio_dtor)",
     "OFFSET(mem_section.section_mem_map)",
+    "OFFSET(pglist_data.node_start_pfn)",
+    "OFFSET(pglist_data.node_spanned_pages)",
     "LENGTH(zone.free_area)",
     "NUMBER(PG_lru)",
     "NUMBER(PG_private)",

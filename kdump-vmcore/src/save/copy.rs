@@ -46,13 +46,14 @@ pub struct Interrupted {
     pub good: u64,
     /// Bytes the file should have had.
     pub size: u64,
-    /// What was done until then: `file_size` and `memory` count what is good of the file and the memory that was
-    /// gone through, not what was planned.
+    /// What was done until then: `file_size`, `memory` and `stored` count what is good of the file and the memory that is
+    /// in it, neither what was planned nor what was read and got no further. Of a kdump-compressed file that was gone
+    /// on with, pages that were not reached again are not counted.
     pub report: Box<SaveReport>,
 }
 
 impl Interrupted {
-    /// Stopped after `memory` bytes of memory were gone through.
+    /// Stopped with so many bytes of memory in the file.
     pub(super) fn after(error: Error, (good, size): (u64, u64), memory: u64, report: SaveReport) -> Self {
         Self { error, good, size, report: Box::new(SaveReport { file_size: good, memory, ..report }) }
     }
@@ -180,7 +181,7 @@ impl SavePlan<'_> {
                 }
                 let good = if copy.unsure { copy.good.min(copy.noted) } else { copy.good };
                 let good = good.max(resumed);
-                Err(Interrupted::after(error, (good, self.size), copy.done, copy.report))
+                Err(Interrupted::after(error, (good, self.size), self.memory_below(good), copy.report))
             }
         }
     }
@@ -201,6 +202,12 @@ impl SavePlan<'_> {
             left_out: self.left_out,
             ..SaveReport::default()
         })
+    }
+
+    /// Bytes of memory in front of an offset of the file.
+    fn memory_below(&self, offset: u64) -> u64 {
+        let there = |region: &Region| offset.saturating_sub(region.offset).min(region.range.size());
+        self.regions.iter().map(there).fold(0, u64::saturating_add)
     }
 
     /// Stopped before anything was written.

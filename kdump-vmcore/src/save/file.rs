@@ -500,6 +500,9 @@ fn save_to_file(
             // What somebody has taken away is nowhere.
             let good = if kept.is_some() { good } else { 0 };
             let size = report.file_size;
+            if good == 0 {
+                report.nothing_is_sure();
+            }
             Err(SaveFailure { error, kept, good, size, report: Box::new(report) })
         }
     }
@@ -531,6 +534,9 @@ pub(super) fn keep(draft: Draft, interrupted: Interrupted, cut: bool) -> SaveFai
     let length = if cut { end_at(draft.file(), good) } else { Ok(good) };
     let lasts = length.and_then(|good| draft.file().sync_all().map(|()| good));
     let good = lasts.unwrap_or(0);
+    if good == 0 {
+        report.nothing_is_sure();
+    }
     SaveFailure { error, kept: Some(draft.leave()), good, size, report }
 }
 
@@ -558,7 +564,7 @@ fn save_to_device(
     let capacity = device::capacity(&mut device).map_err(SaveFailure::early)?;
     space::check(plan.size(), plan.estimate().max_size, capacity, 0, options.on_full)
         .map_err(SaveFailure::early)?;
-    let report = plan.copy(&mut Device(&device), progress).map_err(|interrupted| {
+    let mut report = plan.copy(&mut Device(&device), progress).map_err(|interrupted| {
         let Interrupted { error, good, size, report } = interrupted;
         let kept = (good != 0).then(|| destination.to_owned());
         SaveFailure { error, kept, good, size, report }
@@ -566,7 +572,9 @@ fn save_to_device(
     match device.sync_all().map_err(failed("sync the device")) {
         Ok(()) => Ok(report),
         Err(error) => {
-            let (kept, size, report) = (Some(destination.to_owned()), report.file_size, Box::new(report));
+            let (kept, size) = (Some(destination.to_owned()), report.file_size);
+            report.nothing_is_sure();
+            let report = Box::new(report);
             Err(SaveFailure { error, kept, good: 0, size, report })
         }
     }

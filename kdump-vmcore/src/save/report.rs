@@ -143,6 +143,12 @@ impl SaveReport {
         self.unreadable.is_empty() && self.given_up == 0 && self.source_defects == 0
     }
 
+    /// That nothing is known to be in the file.
+    #[cfg(feature = "std")]
+    pub(super) fn nothing_is_sure(&mut self) {
+        (self.file_size, self.memory, self.stored) = (0, 0, StoredPages::default());
+    }
+
     /// Counts memory that the source is known to have lost by its kind.
     pub(super) fn count_lost(&mut self, span: Span) {
         match span.kind {

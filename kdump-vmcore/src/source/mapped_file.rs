@@ -57,19 +57,27 @@ impl ReadAt for MappedFile {
 
     #[inline]
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, Error> {
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let count = self.len().saturating_sub(start).min(buf.len());
-        let Some(map) = self.map.as_ref().filter(|_| count != 0) else { return Ok(0) };
-        // SAFETY: `count` is not 0, so `start` is below the length of the mapping, which fits `isize`.
-        let from = unsafe { map.as_ptr().add(start) };
-        // SAFETY: `start + count` is at most the length of the mapping, which lives as long as `map` and
-        // is read only; `buf` has room for `count` bytes and is no part of a mapping that only we know
-        // of. Nothing but this copy looks at the mapped bytes and no reference to them is ever made, so
-        // that whoever writes to the file meanwhile changes at most which bytes are copied, as with
-        // pread(2).
-        unsafe { core::ptr::copy_nonoverlapping(from, buf.as_mut_ptr(), count) };
-        Ok(count)
+        Ok(self.map.as_ref().map_or(0, |map| copy_out(map, offset, buf)))
     }
+}
+
+/// Copies what a mapping has from `offset` on into the start of `buf`; returns how many bytes.
+#[inline]
+pub(super) fn copy_out(map: &MmapRaw, offset: u64, buf: &mut [u8]) -> usize {
+    let start = usize::try_from(offset).unwrap_or(usize::MAX);
+    let count = map.len().saturating_sub(start).min(buf.len());
+    if count == 0 {
+        return 0;
+    }
+    // SAFETY: `count` is not 0, so `start` is below the length of the mapping, which fits `isize`.
+    let from = unsafe { map.as_ptr().add(start) };
+    // SAFETY: `start + count` is at most the length of the mapping, which lives as long as `map` and
+    // is read only; `buf` has room for `count` bytes and is no part of a mapping that only we know
+    // of. Nothing but this copy looks at the mapped bytes and no reference to them is ever made, so
+    // that whoever writes to the file meanwhile changes at most which bytes are copied, as with
+    // pread(2).
+    unsafe { core::ptr::copy_nonoverlapping(from, buf.as_mut_ptr(), count) };
+    count
 }
 
 #[cfg(test)]

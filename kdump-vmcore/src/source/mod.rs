@@ -7,6 +7,8 @@ mod flattened;
 mod mapped_file;
 mod phys_memory;
 mod read_at;
+#[cfg(feature = "std")]
+mod vmcore_windows;
 
 #[cfg(feature = "std")]
 pub(crate) use file::custom;
@@ -18,3 +20,5 @@ pub(crate) use flattened::{FLATTENED_END, FLATTENED_HEAD, MAX_GAPS, flattened_he
 pub use mapped_file::MappedFile;
 pub use phys_memory::{MemoryImage, OldMemory, PhysMemory};
 pub use read_at::{FileId, ReadAt};
+#[cfg(feature = "std")]
+pub use vmcore_windows::VmcoreWindows;

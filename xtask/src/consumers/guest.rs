@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::error::{Context, Result, failed};
 use crate::install::{self, Places};
@@ -17,7 +18,15 @@ pub(crate) struct GuestFile {
 /// The program at `path` in the guest, with every shared library it needs in /lib, which any
 /// dynamic linker searches.
 pub(super) fn closure(path: &str, program: &Path, places: &Places) -> Result<Vec<GuestFile>> {
-    let mut ldd = install::with_library(shell::tool("ldd")?, places);
+    closure_by(install::with_library(shell::tool("ldd")?, places), path, program)
+}
+
+/// The same of a program that is linked with what is installed.
+pub(crate) fn installed(path: &str, program: &Path) -> Result<Vec<GuestFile>> {
+    closure_by(shell::tool("ldd")?, path, program)
+}
+
+fn closure_by(mut ldd: Command, path: &str, program: &Path) -> Result<Vec<GuestFile>> {
     let mut files = libraries(&shell::text(ldd.arg(program))?)?;
     for file in &mut files {
         file.host = fs::canonicalize(&file.host).context(file.host.display())?;

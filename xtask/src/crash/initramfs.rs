@@ -69,8 +69,40 @@ pub(crate) fn write_compressed(
     compressor: &str,
     ballast: usize,
 ) -> Result<(PathBuf, u64)> {
+    let capture = base(dir, &lab::X86_64, modules, programs, Some(ballast))?;
+    write_around(dir, kernel, modules, programs, (compressor, capture), None)
+}
+
+/// As [`write_small()`], but the capture kernel gets an initramfs of its own, compressed by zstd: busybox, the
+/// modules, the script and `files`. Returns its size as well.
+pub(crate) fn write_of(
+    dir: &Path,
+    kernel: &Kernel,
+    modules: &[Module],
+    programs: &Programs,
+    script: (&str, &str),
+    files: &[(String, Vec<u8>)],
+) -> Result<(PathBuf, u64)> {
+    let busybox = lab::X86_64.busybox()?;
+    let directories = ["bin", "lib", "lib64", "lib/modules", "dev", "proc", "sys", "run", "tmp", "mnt"];
+    let mut cpio = Cpio::of_guest(&directories, INIT, &busybox)?;
+    cpio.modules(modules.iter().map(Module::named));
+    cpio.file(script.0, script.1.as_bytes());
+    files.iter().for_each(|(path, bytes)| cpio.program(path, bytes));
+    write_around(dir, kernel, modules, programs, ("zstd", cpio.finish()), Some(script))
+}
+
+/// The initramfs of the first kernel around that of the capture kernel, which is compressed here.
+fn write_around(
+    dir: &Path,
+    kernel: &Kernel,
+    modules: &[Module],
+    programs: &Programs,
+    (compressor, capture): (&str, Vec<u8>),
+    script: Option<(&str, &str)>,
+) -> Result<(PathBuf, u64)> {
     let plain = dir.join("capture.cpio");
-    fs::write(&plain, base(dir, &lab::X86_64, modules, programs, Some(ballast))?).context(plain.display())?;
+    fs::write(&plain, capture).context(plain.display())?;
     let capture = match compressor {
         "none" => fs::read(&plain).context(plain.display())?,
         // The kernel knows no other check of xz than CRC-32.
@@ -83,6 +115,9 @@ pub(crate) fn write_compressed(
     extra.directory("boot");
     extra.file("boot/vmlinuz", &fs::read(&kernel.image).context(kernel.image.display())?);
     extra.file("boot/initrd", &capture);
+    if let Some((name, text)) = script {
+        extra.file(name, text.as_bytes());
+    }
     let path = dir.join("initramfs.cpio");
     let whole = [base(dir, &lab::X86_64, modules, programs, None)?, extra.finish()].concat();
     fs::write(&path, whole).context(path.display())?;

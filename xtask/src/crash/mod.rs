@@ -1,6 +1,7 @@
 //! `cargo xtask crash`: a Debian kernel crashes in QEMU, and the dump is checked against what was
 //! known before.
 
+pub(crate) mod capture_cost;
 mod checks;
 mod drive;
 mod initramfs;

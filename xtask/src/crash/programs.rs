@@ -21,15 +21,28 @@ pub(crate) fn build() -> Result<Programs> {
     build_for(&lab::X86_64)
 }
 
-/// All of them at once: built one by one, they would share less of what they are linked with.
+/// Those for guests like the host, without the soak, as a distribution puts them into an initramfs; `kdump` is that
+/// program if it is there already.
+pub(crate) fn build_shipped(kdump: Option<&Path>) -> Result<Programs> {
+    let packages: &[&str] = if kdump.is_some() { &["kdump-witness"] } else { &["kdump", "kdump-witness"] };
+    let built = build_by(&lab::X86_64, "release", packages)?;
+    Ok(Programs { kdump: kdump.map_or(built.kdump, Path::to_owned), ..built })
+}
+
+/// Those for guests of a machine.
 pub(crate) fn build_for(lab: &Lab) -> Result<Programs> {
+    build_by(lab, "lab", &["kdump", "kdump-witness", "kdump-soak"])
+}
+
+/// All of them at once: built one by one, they would share less of what they are linked with.
+fn build_by(lab: &Lab, profile: &str, packages: &[&str]) -> Result<Programs> {
     rust::ensure_targets(&[lab.target])?;
     let mut cargo = rust::cargo()?;
     apt::ensure(lab.linker_needs)?;
     cargo.envs(lab.linker.iter().copied());
-    cargo.args(["build", "--quiet", "--profile", "lab", "--target", lab.target, "--bins"]);
-    shell::run(cargo.args(["--package", "kdump", "--package", "kdump-witness", "--package", "kdump-soak"]))?;
-    let dir = repo::target()?.join(lab.target).join("lab");
+    cargo.args(["build", "--quiet", "--profile", profile, "--target", lab.target, "--bins"]);
+    shell::run(cargo.args(packages.iter().flat_map(|name| ["--package", *name])))?;
+    let dir = repo::target()?.join(lab.target).join(profile);
     let program = |name: &str| dir.join(name);
     Ok(Programs { kdump: program("kdump"), witness: program("kdump-witness"), soak: program("kdump-soak") })
 }

@@ -27,7 +27,7 @@ const CAPTURE: Duration = Duration::from_secs(600);
 /// Compressors the capture initramfs can be given.
 const COMPRESSORS: [&str; 6] = ["zstd", "xz", "gzip", "lz4", "bzip2", "none"];
 /// What shows that a capture kernel will not come to its end.
-const DEATHS: [&str; 5] = [
+pub(super) const DEATHS: [&str; 5] = [
     "deadlocked on memory",
     "Kernel panic - not syncing",
     "Out of memory: Killed",

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::compare::Pages;
 use super::machine::Machine;
 use super::makedumpfile::{Maker, rearrange, remove};
-use super::{Readers, addresses, at, makedumpfile, row};
+use super::{Readers, addresses, at, makedumpfile, row, saved};
 use crate::apt::{self, Archive, Need};
 use crate::crash::kernel::Kernel;
 use crate::crash::modules::{self, Module};
@@ -115,6 +115,7 @@ fn compare(
             None => Row::untested(&title(format), "this QEMU is built without it"),
         });
     }
+    rows.extend(saved::matrix_rows(readers, &title(""), &elf, dir, &source, clock));
     drop(source);
     let files: Vec<PathBuf> = made.into_iter().flatten().collect();
     clock.say(&format!("{}: virtual addresses", machine.name));
@@ -157,9 +158,11 @@ fn converted(
     let maker = Maker::foreign(&archive, emulator.what, &shelf, machine.name)?;
     let usual = at(dir, "booted.usual");
     usual_elf(elf, machine, &usual)?;
-    let rows = makedumpfile::rows(readers, &maker, &usual, dir, clock);
+    let mut rows = makedumpfile::rows(readers, &maker, &usual, dir, clock)?;
+    let source = Pages::of_elf(&usual)?;
+    rows.extend(saved::filtered_rows(readers, &maker, &usual, dir, &source, clock));
     remove(&[usual])?;
-    rows
+    Ok(rows)
 }
 
 /// Writes the RAM and the notes of `elf` as a dying kernel's core has them. makedumpfile 1.7.2 looks

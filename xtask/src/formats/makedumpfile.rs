@@ -56,6 +56,10 @@ impl Maker {
         Ok(Self { words, prefix: format!("{prefix} ") })
     }
 
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// Whether it is built with the codec of an option.
     pub(crate) fn has(&self, flag: &str) -> Result<bool> {
         let help = shell::text(self.command()?.arg("--help"))?;

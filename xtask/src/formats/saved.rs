@@ -7,6 +7,7 @@ use std::process::Command;
 
 use super::compare::Pages;
 use super::makedumpfile::{CODECS, Maker, make, rearrange, remove};
+use super::struct_page::{self, PageArray};
 use super::{Readers, at, compare, peer, row};
 use crate::consumers;
 use crate::error::{Context, Result, failed};
@@ -18,6 +19,9 @@ const SAMPLES: usize = 64;
 
 /// Each class alone, and what distributions use.
 const LEVELS: [&str; 5] = ["2", "4", "8", "16", "31"];
+
+/// Levels of every format and codec.
+const MATRIX: [&str; 3] = ["0", "1", "31"];
 
 /// Rows for each codec and for each class of pages.
 pub(super) fn rows(readers: &Readers, dump: &Path, dir: &Path, clock: Clock) -> Result<Vec<Row>> {
@@ -55,10 +59,8 @@ pub(super) fn rows(readers: &Readers, dump: &Path, dir: &Path, clock: Clock) -> 
     clock.say("saved as a stream of an ELF core");
     rows.push(Row::of("kdump save elf flattened", elf_stream(readers, dump, dir, &source)));
     rows.push(Row::of("kdump save --split", split(readers, dump, dir, &source)));
-    for level in LEVELS {
-        clock.say(&format!("saved with -d {level}"));
-        rows.push(Row::of(&format!("kdump save -d {level}"), filtered(readers, dump, dir, level, &source)));
-    }
+    rows.extend(filtered_rows(readers, &maker, dump, dir, &source, clock));
+    rows.extend(matrix_rows(readers, "", dump, dir, &source, clock));
     Ok(rows)
 }
 
@@ -99,18 +101,78 @@ fn elf_stream(readers: &Readers, dump: &Path, dir: &Path, source: &Pages) -> Res
     Ok(format!("{said}; put together by makedumpfile for libkdumpfile, by us the core itself"))
 }
 
+/// A row for each format, codec and dump level: every page that is stored is that of the source, and nothing of an ELF
+/// core or a kdump-compressed file is another one for libkdumpfile.
+pub(super) fn matrix_rows(
+    readers: &Readers,
+    prefix: &str,
+    dump: &Path,
+    dir: &Path,
+    source: &Pages,
+    clock: Clock,
+) -> Vec<Row> {
+    let kdump = CODECS.map(|(codec, _)| ("kdump", codec));
+    let mut rows = Vec::new();
+    for (format, codec) in kdump.into_iter().chain([("elf", "none")]) {
+        clock.say(&format!("{prefix}saved as {format}, {codec}, at every level"));
+        for level in MATRIX {
+            let out = at(dir, "saved.cell");
+            let mut options = vec!["--format", format, "-d", level, "--threads", "2"];
+            if format == "kdump" {
+                options.extend(["--compress", codec]);
+            }
+            let name = format!("{prefix}kdump save {format} {codec} -d {level}");
+            let cell = save(&readers.kdump, dump, &options, &out);
+            rows.push(match cell {
+                Ok(()) => row(&name, readers, from_ref(&out), from_ref(&out), source),
+                Err(error) => Row::of(&name, Err(error)),
+            });
+            let _ = fs::remove_file(&out);
+        }
+    }
+    rows
+}
+
+/// A row for each class of pages, with the makedumpfile of an architecture. `dump` is an ELF core.
+pub(super) fn filtered_rows(
+    readers: &Readers,
+    maker: &Maker,
+    dump: &Path,
+    dir: &Path,
+    source: &Pages,
+    clock: Clock,
+) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for level in LEVELS {
+        clock.say(&format!("{}saved with -d {level}", maker.prefix()));
+        let detail = filtered(readers, maker, dump, dir, level, source);
+        rows.push(Row::of(&format!("{}kdump save -d {level}", maker.prefix()), detail));
+    }
+    rows
+}
+
 /// What is left out is what makedumpfile leaves out, page by page, also for libkdumpfile.
-fn filtered(readers: &Readers, dump: &Path, dir: &Path, level: &str, source: &Pages) -> Result<String> {
+fn filtered(
+    readers: &Readers,
+    maker: &Maker,
+    dump: &Path,
+    dir: &Path,
+    level: &str,
+    source: &Pages,
+) -> Result<String> {
     let (ours, theirs) = (at(dir, "saved.ours"), at(dir, "saved.theirs"));
-    save(&readers.kdump, dump, &["-d", level, "--threads", "2"], &ours)?;
-    make(&Maker::host()?, dump, &["-d", level], &[theirs.as_path()])?;
+    save(&readers.kdump, dump, &["--format", "kdump", "-d", level, "--threads", "2"], &ours)?;
+    make(maker, dump, &["-d", level], &[theirs.as_path()])?;
     let made = compare::ours(&readers.kdump, from_ref(&theirs), source)?;
     let read = compare::ours(&readers.kdump, from_ref(&ours), source)?;
     let said = compare::same_bytes("the source", source, &read)?;
-    compare::same_states(&read, &made)?;
+    let as_maker = match compare::same_states(&read, &made) {
+        Ok(()) => "as makedumpfile".to_owned(),
+        Err(_) => struct_page::explain(&PageArray::of(&readers.kdump, dump)?, &read, &made)?,
+    };
     compare::same_states(&read, &peer::read(&readers.libkdumpfile, from_ref(&ours), source)?)?;
     remove(&[ours, theirs])?;
-    Ok(format!("{said}, as makedumpfile; all as libkdumpfile"))
+    Ok(format!("{said}; all as libkdumpfile, {as_maker}"))
 }
 
 fn save(kdump: &Path, dump: &Path, options: &[&str], out: &Path) -> Result {

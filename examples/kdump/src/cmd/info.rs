@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use kdump_elf::Paddr;
-use kdump_vmcore::{Dump, Error, MappedFile, RawImage, ReadAt, ReadOptions, Span, SpanKind, open_dump_file};
+use kdump_vmcore::{
+    Dump, Error, MappedFile, RawImage, ReadAt, ReadOptions, Span, SpanKind, VmcoreWindows, open_dump_file,
+};
 use serde_json::{Value, json};
 
 use crate::args::parse_size;
@@ -68,6 +70,14 @@ pub(crate) fn json_arg() -> Arg {
     Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print one JSON document")
 }
 
+/// A file that may become shorter; /proc/vmcore does not.
+pub(crate) fn unmapped(file: std::fs::File) -> Box<dyn ReadAt> {
+    match VmcoreWindows::new(file) {
+        Ok(windows) => Box::new(windows),
+        Err(file) => Box::new(file),
+    }
+}
+
 /// Opens the dump named on the command line; several files are its parts.
 pub(crate) fn open(matches: &ArgMatches) -> Result<Dump<'static>, Failure> {
     let paths: Vec<&PathBuf> = matches.get_many::<PathBuf>("dump").unwrap_or_default().collect();
@@ -76,7 +86,7 @@ pub(crate) fn open(matches: &ArgMatches) -> Result<Dump<'static>, Failure> {
     let mapped = matches.try_get_one("mmap").ok().flatten().copied().unwrap_or(false);
     for path in &paths {
         let source = open_dump_file(path).and_then(|file| -> std::io::Result<Box<dyn ReadAt>> {
-            Ok(if mapped { Box::new(MappedFile::new(&file)?) } else { Box::new(file) })
+            Ok(if mapped { Box::new(MappedFile::new(&file)?) } else { unmapped(file) })
         });
         parts.push(source.map_err(|error| Failure::new(format!("{}: {error}", path.display())))?);
     }

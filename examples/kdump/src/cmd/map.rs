@@ -19,7 +19,7 @@ Kinds: stored, zero (known without reading), excluded (left out by the tool that
 missing (behind the end of a truncated file), unreadable (lost before the dump was saved), corrupt,
 hole (no RAM). With --classes: free, user (memory of processes), cache and cache-private (the page cache,
 without and with data of the file system), hwpoison (memory errors), offline, and other, which is the kernel's
-own or could not be judged; of x86_64.
+own or could not be judged; of x86_64, arm64 and i386.
 
 Examples:
   kdump map /var/crash/vmcore

@@ -2,7 +2,7 @@
 
 mod collect;
 pub(crate) mod dmesg;
-mod info;
+pub(crate) mod info;
 pub(crate) mod load;
 mod map;
 mod notes;

@@ -14,6 +14,7 @@ use clap::ArgMatches;
 use kdump_vmcore::{Dump, KernelMemory, ReadAt, ReadOptions, open_dump_file};
 
 use crate::cmd::dmesg;
+use crate::cmd::info::unmapped;
 use crate::failure::{CommandResult, Failure};
 use crate::new_file::NewFile;
 pub(crate) use options::command;
@@ -83,7 +84,7 @@ fn act(options: &Options) -> CommandResult {
         Task::Rearrange { to } => rearrange::from_stdin(options, to),
         Task::Reassemble { from, to } => save::reassemble(options, from, to),
         Task::Log { from, to } => log(options, from, to),
-        Task::Usage { from } => usage::print(from),
+        Task::Usage { from } => usage::print(from, options),
     }
 }
 
@@ -105,15 +106,15 @@ fn print(text: &str) -> CommandResult {
 }
 
 /// Opens a dump, or the parts of one.
-fn open(paths: &[PathBuf], threads: u16) -> Result<Dump<'static>, Failure> {
+fn open(paths: &[PathBuf], options: &Options) -> Result<Dump<'static>, Failure> {
     let mut parts: Vec<Box<dyn ReadAt>> = Vec::new();
     for path in paths {
         let file = open_dump_file(path).map_err(|error| Failure::from(error).of(path.display()))?;
-        parts.push(Box::new(file));
+        parts.push(if options.mapped { unmapped(file) } else { Box::new(file) });
     }
     let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
     let dump = Dump::open_parts(parts).map_err(|error| Failure::from(error).of(names.join(", ")))?;
-    Ok(dump.read_options(ReadOptions::default().threads(threads.into())))
+    Ok(dump.read_options(ReadOptions::default().threads(options.threads.into())))
 }
 
 /// A file that is there is written over with -f only.
@@ -127,7 +128,7 @@ fn refuse_existing(options: &Options, place: &Path) -> CommandResult {
 /// The dead kernel's log as a file.
 fn log(options: &Options, from: &PathBuf, to: &Path) -> CommandResult {
     refuse_existing(options, to)?;
-    let dump = open(core::slice::from_ref(from), options.threads)?;
+    let dump = open(core::slice::from_ref(from), options)?;
     let log = dmesg::read(&dump)?;
     dmesg::refuse_empty(&log)?;
     let mut file = NewFile::create(to, &[from])?;

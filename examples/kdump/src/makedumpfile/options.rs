@@ -39,14 +39,13 @@ const REFUSED: [(&str, Option<char>, bool); 10] = [
 ];
 
 /// Options that change nothing of the result and are not needed here.
-const UNNEEDED: [(&str, Option<char>, bool); 8] = [
+const UNNEEDED: [(&str, Option<char>, bool); 7] = [
     ("vmlinux", Some('x'), true),
     ("vmcoreinfo", Some('i'), true),
     ("block-order", Some('b'), true),
     ("cyclic-buffer", None, true),
     ("splitblock-size", None, true),
     ("work-dir", None, true),
-    ("non-mmap", None, false),
     ("partial-dmesg", None, false),
 ];
 
@@ -94,6 +93,7 @@ pub(crate) fn command() -> Command {
             long("mem-usage")
                 .help("Count the pages of each kind; VMCORE alone, /proc/kcore for this machine"),
         )
+        .arg(long("non-mmap").help("Read /proc/vmcore by system calls, not by mapping pieces of it"))
         .arg(long("show-stats").help("Print how many pages were left out"))
         .arg(long("check-params").help("Look at the options only"))
         .arg(
@@ -202,6 +202,8 @@ pub(super) struct Options {
     pub(super) elf: bool,
     pub(super) force: bool,
     pub(super) threads: u16,
+    /// /proc/vmcore may be mapped.
+    pub(super) mapped: bool,
     pub(super) vtop: Option<u64>,
     pub(super) voice: Voice,
     /// Options that were given and are not needed.
@@ -227,6 +229,7 @@ impl Options {
             elf: set("elf"),
             force: set("force"),
             threads,
+            mapped: !set("non-mmap"),
             vtop: matches.get_one("vtop").copied(),
             voice: Voice::of(matches),
             unneeded: given(matches, &UNNEEDED),
@@ -338,6 +341,7 @@ mod tests {
         assert_eq!(parse("-d 11,31 a b").unwrap().levels, [11, 31]);
         assert_eq!(parse("--num-threads=3 a b").unwrap().threads, 3);
         assert_eq!(parse("--num 3 a b").unwrap().threads, 3);
+        assert_eq!(["a b", "--non-mmap a b"].map(|line| parse(line).unwrap().mapped), [true, false]);
         assert_eq!(parse("-F -c -d 31 -F core").unwrap().task, Task::Stream { from: "core".into() });
         assert_eq!(parse("--check-params -c core out").unwrap().task, Task::Nothing);
         assert_eq!(parse("--vtop ffffffff81000000 a b").unwrap().vtop, Some(0xffff_ffff_8100_0000));

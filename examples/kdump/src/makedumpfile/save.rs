@@ -23,7 +23,7 @@ const INSTEAD: Codec = Codec::Lzo;
 /// Into a file, or into the files of a set.
 pub(super) fn dump(options: &Options, from: &PathBuf, to: &[PathBuf]) -> CommandResult {
     to.iter().try_for_each(|to| refuse_existing(options, to))?;
-    let dump = open(core::slice::from_ref(from), options.threads)?;
+    let dump = open(core::slice::from_ref(from), options)?;
     begin(options, &dump);
     let mut levels = options.levels.iter().copied().peekable();
     while let Some(level) = levels.next() {
@@ -73,7 +73,7 @@ fn to_parts(
 
 /// To standard output.
 pub(super) fn stream(options: &Options, from: &PathBuf) -> CommandResult {
-    let dump = open(core::slice::from_ref(from), options.threads)?;
+    let dump = open(core::slice::from_ref(from), options)?;
     begin(options, &dump);
     // What went into a pipe cannot be taken back: there is no second level to try.
     let level = options.levels.first().copied().unwrap_or(0);
@@ -91,7 +91,7 @@ pub(super) fn stream(options: &Options, from: &PathBuf) -> CommandResult {
 /// One file of the parts of a dump.
 pub(super) fn reassemble(options: &Options, from: &[PathBuf], to: &PathBuf) -> CommandResult {
     refuse_existing(options, to)?;
-    let dump = open(from, options.threads)?;
+    let dump = open(from, options)?;
     // Whoever forgets a part has it: nothing is lost by asking for it.
     let defects = &dump.completeness().defects;
     if let Some(forgotten) = defects.iter().find(|defect| matches!(defect, Error::PartNotGiven { .. })) {

@@ -8,6 +8,7 @@ use kdump_segments::load::Status;
 use kdump_vmcore::{Classes, Dump, PageClass, Reader, SaveReport, Scan, SpanKind};
 
 use super::open;
+use super::options::Options;
 use crate::failure::{CommandResult, Failure};
 
 /// All classes (makedumpfile(8), "-d").
@@ -45,8 +46,8 @@ impl Usage {
     }
 }
 
-pub(super) fn print(from: &Path) -> CommandResult {
-    let dump = open(&[PathBuf::from(from)], 1)?;
+pub(super) fn print(from: &Path, options: &Options) -> CommandResult {
+    let dump = open(&[PathBuf::from(from)], options)?;
     let size = dump.page_size().unwrap_or(4096);
     // Of the machine itself: what lies in the crash region is no memory of its kernel.
     let is_live = from.canonicalize().is_ok_and(|path| path == Path::new("/proc/kcore"));

@@ -7,11 +7,11 @@ use crate::error::Error;
 const MAX_SIZE: u64 = 1024;
 
 /// Bytes of a `struct page`.
-pub(super) fn record_size(info: &Told<'_>) -> Result<u64, Error> {
+pub(super) fn record_size(info: &Told<'_>, word: u64) -> Result<u64, Error> {
     let size = info.size("page").ok_or(Error::MissingKey { key: "SIZE(page)" })?;
     // Words of the kernel are in it, and the array has one behind the other.
-    let fits = (16..=MAX_SIZE).contains(&size) && size % 8 == 0;
-    let expected = "a multiple of 8 from 16 to 1024";
+    let fits = (16..=MAX_SIZE).contains(&size) && size.checked_rem(word) == Some(0);
+    let expected = "a multiple of a word of the machine from 16 to 1024";
     if fits { Ok(size) } else { Err(Error::Corrupt { what: "SIZE(page)", value: size, expected }) }
 }
 

@@ -53,6 +53,8 @@ fn page(flags: u64, mapping: u64, kind: i32, private: u64, head: u64) -> Vec<u8>
 
 /// Where the `struct page` is that is judged.
 const AT: u64 = 0xffff_ea00_0000_8000;
+/// The lowest address of the kernel.
+const KERNEL: u64 = 1 << 63;
 const LRU: u64 = 1 << 4;
 const PRIVATE: u64 = 1 << 13;
 const HEAD: u64 = 1 << 16;

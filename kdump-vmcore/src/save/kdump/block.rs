@@ -16,6 +16,8 @@ use crate::source::PhysMemory;
 
 /// Bytes of memory in a batch.
 pub(super) const BATCH: u64 = 256 << 10;
+/// The same where one thread compresses: it waits for no other, and a capture kernel has little memory.
+pub(super) const BATCH_ALONE: u64 = 32 << 10;
 
 /// What became of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::super::leave_out::leave_out;
 use super::super::note::NotePlace;
 use super::super::pages::{known, partly, without};
 use super::super::report::{LeftOut, WrittenOrder};
-use super::block::BATCH;
+use super::block::{BATCH, BATCH_ALONE};
 use super::head::{head_of, headers};
 use super::order::{Chosen, SaveOrder, later};
 use crate::codec::{Codec, CodecError, Encoder};
@@ -278,7 +278,9 @@ impl<'d> KdumpPlan<'d> {
 
     /// Pages of a batch.
     pub(super) fn batch_pages(&self) -> u64 {
-        BATCH.checked_div(self.page_size).unwrap_or(0).max(1)
+        let alone = self.options.threads <= 1 && self.options.codec.is_some();
+        let batch = if alone { BATCH_ALONE } else { BATCH };
+        batch.checked_div(self.page_size).unwrap_or(0).max(1)
     }
 
     /// Word size and byte order of the new file: those of the dumped kernel.

@@ -10,7 +10,7 @@ use super::super::copy::{CHECKPOINT, note_loss};
 use super::super::losses::{FOUND_ROOM, Losses};
 use super::super::note::{BLOCK, stub};
 use super::super::plan::source_defects;
-use super::super::report::WrittenOrder;
+use super::super::report::{StoredPages, WrittenOrder};
 #[cfg(feature = "std")]
 use super::super::resume::Fixed;
 use super::super::{Interrupted, SaveReport, WriteAt};
@@ -28,15 +28,15 @@ use crate::progress::Progress;
 use crate::room::{append, collect, zeroed};
 use crate::source::MAX_GAPS;
 
-/// Descriptors that are written at once: 48 pages of 4 KiB.
-const DESCS: usize = 8192;
+/// Descriptors that are written at once: 12 pages of 4 KiB.
+const DESCS: usize = 2048;
 /// The same, in a stream.
 const STREAM_DESCS: usize = 256;
 /// Bytes of a bitmap that are made at once.
 const PIECE: u64 = 64 << 10;
 
 impl KdumpPlan<'_> {
-    /// Writes the file into `sink`. `progress` is called after every batch of about 256 KiB and may end
+    /// Writes the file into `sink`. `progress` is called after every batch of at most 256 KiB and may end
     /// the work with [`ControlFlow::Break`].
     ///
     /// Memory that cannot be read is reported and ends nothing: its page has a descriptor without
@@ -111,6 +111,30 @@ impl KdumpPlan<'_> {
 /// A descriptor: offset, bytes, flags.
 type Desc = (u64, u32, u32);
 
+/// Pages of a file.
+#[derive(Clone, Copy, Default)]
+struct Stored {
+    kinds: StoredPages,
+    /// Of which there are no bytes.
+    lost: u64,
+}
+
+impl Stored {
+    fn count(&mut self, page: &Page) -> &mut u64 {
+        match page {
+            Page::Zero => &mut self.kinds.zero,
+            Page::Raw => &mut self.kinds.plain,
+            Page::Packed(_) => &mut self.kinds.compressed,
+            Page::Lost => &mut self.lost,
+        }
+    }
+
+    fn pages(self) -> u64 {
+        let StoredPages { zero, plain, compressed } = self.kinds;
+        [plain, compressed, self.lost].into_iter().fold(zero, u64::saturating_add)
+    }
+}
+
 /// The state of one copy.
 pub(super) struct Writer<'a, 'd, W: ?Sized, P: ?Sized> {
     plan: &'a KdumpPlan<'d>,
@@ -131,8 +155,11 @@ pub(super) struct Writer<'a, 'd, W: ?Sized, P: ?Sized> {
     data: Stream,
     /// Descriptors that are not written: number, and offset, bytes, flags.
     descs: Vec<(u64, Desc)>,
-    /// What the file says is good.
+    /// Pages that have a descriptor, written or not.
+    given: Stored,
+    /// What the file says is good, and which pages that are.
     noted: u64,
+    noted_pages: Stored,
     /// What it said before; 0 of a new one.
     resumed: u64,
     done: u64,
@@ -189,7 +216,9 @@ where
             note,
             data,
             descs,
+            given: Stored::default(),
             noted: resumed.max(plan.data()),
+            noted_pages: Stored::default(),
             resumed,
             done: 0,
             gaps,
@@ -224,7 +253,10 @@ where
 
     /// What is left of a file that came so far.
     pub(super) fn close(mut self, done: Result<(), Error>) -> Result<SaveReport, Interrupted> {
-        let Err(error) = done else { return Ok(self.report) };
+        let Err(error) = done else {
+            self.report.stored = self.given.kinds;
+            return Ok(self.report);
+        };
         if self.begun && !self.unsure && self.data.written() >= self.resumed {
             // The error that ended the work is the one to tell.
             let _ = self.checkpoint();
@@ -236,7 +268,30 @@ where
         };
         let good = good.max(self.resumed);
         let size = self.plan.size().saturating_add(self.report.memory);
-        Err(Interrupted::after(error, (good, size), self.done, self.report))
+        let there = match (self.begun, self.unsure) {
+            (false, _) => Stored::default(),
+            (true, false) => self.there(),
+            (true, true) => self.noted_pages,
+        };
+        self.report.stored = there.kinds;
+        let memory = there.pages().saturating_mul(self.plan.page_size());
+        Err(Interrupted::after(error, (good, size), memory, self.report))
+    }
+
+    /// The pages of which the descriptors are written.
+    fn there(&self) -> Stored {
+        let mut there = self.given;
+        for (_, (at, _, flags)) in &self.descs {
+            let page = match (*at, *flags) {
+                (0, _) => Page::Lost,
+                (at, 0) if at == self.plan.data() => Page::Zero,
+                (_, 0) => Page::Raw,
+                _ => Page::Packed(0),
+            };
+            let count = there.count(&page);
+            *count = count.saturating_sub(1);
+        }
+        there
     }
 
     /// Does everything in this thread.
@@ -273,14 +328,6 @@ where
                 // The format's own word for a page that should have been written.
                 Page::Lost => (0, 0, 0),
             };
-            let stored = &mut self.report.stored;
-            let count = match state {
-                Page::Zero => &mut stored.zero,
-                Page::Raw => &mut stored.plain,
-                Page::Packed(_) => &mut stored.compressed,
-                Page::Lost => &mut 0,
-            };
-            *count = count.saturating_add(1);
             match state {
                 Page::Lost => self.lose(pfn, lost.next().map(|(_, error)| *error)),
                 _ => self.found.pass(plan.page_size(), true),
@@ -296,6 +343,8 @@ where
             if let (WrittenOrder::KernelFirst { pages }, false) = (&mut self.report.order, self.second) {
                 *pages = pages.saturating_add(1);
             }
+            let count = self.given.count(state);
+            *count = count.saturating_add(1);
             self.descs.push((self.slot, desc));
             self.slot = self.slot.saturating_add(1);
         }
@@ -487,7 +536,7 @@ where
             let (plan, good) = (self.plan, self.data.written());
             let given_up = plan.given_up.saturating_add(self.found.given_up);
             plan.note.checkpoint(&mut self.note, self.sink, good, &self.found.ranges, given_up)?;
-            self.noted = good;
+            (self.noted, self.noted_pages) = (good, self.there());
         }
         flushed.and(descs)
     }

@@ -34,7 +34,7 @@ its address: what is no RAM or could not be read is zero there, and only the mes
 saved to the end DST.incomplete is the first part, and its size alone tells that.
 
 -d and --exclude leave pages out by what the dead kernel's array of struct page says of them, as
-VMCOREINFO describes it, of x86_64: with any class also those with memory errors and those given back to a
+VMCOREINFO describes it, of x86_64, arm64 and i386: with any class also those with memory errors and those given back to a
 hypervisor; --format elf leaves out rows of 256 pages and more. A page of which the record cannot be read is
 kept and counted. What the kernel does not tell enough for, or cannot have told, is refused by the name of the
 key, before anything is written. Where the records contradict it, all pages are kept. --dry-run tells what would be saved, and writes nothing.
