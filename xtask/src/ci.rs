@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything a change must pass, in two lanes side by side.
+//! `cargo xtask test`: everything a change must pass, in three lanes side by side.
 
 mod lanes;
 mod process;
@@ -10,52 +10,57 @@ use crate::error::{Context, Error, Result, usage};
 use crate::progress::{self, Clock, Row};
 use crate::{
     capi, consumers, crash, crash_note, formats, fuzz, header, layers, licences, metadata, miri, nostd,
-    purgatory, repo, rooms, rust, rust_kernel, setup, shell, soak, targets,
+    purgatory, repo, rooms, rust, rust_kernel, setup, shell, soak, targets, tools,
 };
 use lanes::{Lane, Step};
 
 /// Seconds for each fuzz target.
 const FUZZ_SECONDS: u64 = 20;
-/// Into how many steps the fuzz targets are dealt, so that both lanes end together.
+/// Into how many steps the fuzz targets are dealt, so that all lanes end together.
 const FUZZ_PARTS: usize = 4;
 
 const STEPS: &[Step] = &[
     // First, because tests that need QEMU or a peer fail where it is missing.
-    alone("setup", Lane::Any, || setup::run(&[])),
+    behind("setup", Lane::Any, &[], || setup::machine(Clock::start())),
     step("fmt", Lane::Builds, || cargo(&["fmt", "--all", "--check"])),
     step("clippy", Lane::Builds, clippy),
     step("test", Lane::Builds, test),
     step("layers", Lane::Builds, || layers::run(&[])),
     step("rooms", Lane::Builds, || rooms::run(&["--check".to_owned()])),
-    step("header", Lane::Builds, || header::run(&["--check".to_owned()])),
-    // What others wait for, then the long ones, and last the short ones, so that both lanes end together.
-    step("fuzz build", Lane::Builds, fuzz::build),
-    step("capi", Lane::Builds, || capi::run(&[])),
-    step("targets", Lane::Builds, || targets::run(&[])),
-    step("miri", Lane::Any, miri::short),
+    // What others wait for, then the long ones, and last the short ones, so that all lanes end together.
+    step("tools", Lane::Any, tools::prepare),
+    step("fuzz build", Lane::Any, fuzz::build),
+    behind("header", Lane::Builds, &["tools"], || header::run(&["--check".to_owned()])),
+    step("kernels", Lane::Guests, || setup::kernels(Clock::start())),
+    behind("capi", Lane::Builds, &["tools", "kernels"], || capi::run(&[])),
+    step("i686", Lane::Builds, || targets::of("i686")),
+    step("s390x", Lane::Builds, || targets::of("s390x")),
+    step("other targets", Lane::Builds, || targets::of("check for")),
     step("cost and faults", Lane::Builds, costly),
     step("nostd", Lane::Builds, || nostd::run(&[])),
-    step("codecs", Lane::Builds, nostd::codecs),
     step("doc", Lane::Builds, doc),
-    step("licences", Lane::Builds, || licences::run(&[])),
-    step("crash-note", Lane::Builds, || crash_note::run(&[])),
-    step("purgatory", Lane::Builds, || purgatory::run(&["--check".to_owned()]).map_err(Error::Failed)),
-    step("rust-kernel lints", Lane::Builds, || rust_kernel::run(&["--lint".to_owned()])),
-    step("rust-kernel", Lane::Guests, || rust_kernel::run(&[])),
-    step("crash 6.1", Lane::Guests, || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
-    step("crash arm64 6.1", Lane::Guests, || crash::run(&["--arch".to_owned(), "arm64".to_owned()])),
-    step("crash i386-pae 6.1", Lane::Guests, crash_i386),
-    step("crash 6.1 by kdump-tools", Lane::Guests, || crash::run(&["--kdump-tools".to_owned()])),
-    step("preflight-soak 6.1", Lane::Guests, preflight_soak),
-    step("load-matrix 6.1", Lane::Guests, || crash::load_matrix(&["--kernel".to_owned(), "6.1".to_owned()])),
-    behind("formats", Lane::Guests, &["setup", "crash 6.1"], formats),
+    step("codecs", Lane::Builds, nostd::codecs),
+    guest("crash 6.1", || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
+    guest("crash arm64 6.1", || crash::run(&["--arch".to_owned(), "arm64".to_owned()])),
+    guest("crash i386-pae 6.1", crash_i386),
+    guest("rust-kernel", || rust_kernel::run(&[])),
+    behind("formats", Lane::Guests, &["crash 6.1"], formats),
+    guest("load-matrix 6.1", || crash::load_matrix(&["--kernel".to_owned(), "6.1".to_owned()])),
+    guest("crash 6.1 by kdump-tools", || crash::run(&["--kdump-tools".to_owned()])),
     // These install the C library, which capi does from scratch.
-    behind("kexec-tools", Lane::Guests, &["setup", "capi"], || consumers::run_kexec_tools(&[])),
-    behind("crash-plugin", Lane::Guests, &["setup", "crash 6.1", "capi"], crash_plugin),
+    behind("kexec-tools", Lane::Guests, &["capi"], || consumers::run_kexec_tools(&[])),
+    behind("crash-plugin", Lane::Guests, &["crash 6.1", "capi"], crash_plugin),
+    guest("preflight-soak 6.1", preflight_soak),
     behind("fuzz 1", Lane::Any, &["fuzz build"], || fuzz::part(0, FUZZ_PARTS, FUZZ_SECONDS)),
     behind("fuzz 2", Lane::Any, &["fuzz build"], || fuzz::part(1, FUZZ_PARTS, FUZZ_SECONDS)),
     behind("fuzz 3", Lane::Any, &["fuzz build"], || fuzz::part(2, FUZZ_PARTS, FUZZ_SECONDS)),
     behind("fuzz 4", Lane::Any, &["fuzz build"], || fuzz::part(3, FUZZ_PARTS, FUZZ_SECONDS)),
+    step("miri", Lane::Any, miri::short),
+    step("minimum", Lane::Any, || targets::of("with Rust")),
+    step("crash-note", Lane::Any, || crash_note::run(&[])),
+    step("rust-kernel lints", Lane::Any, || rust_kernel::run(&["--lint".to_owned()])),
+    step("purgatory", Lane::Any, || purgatory::run(&["--check".to_owned()]).map_err(Error::Failed)),
+    behind("licences", Lane::Any, &["tools"], || licences::run(&[])),
 ];
 
 /// With the first 640 KiB read back from their copy.
@@ -63,12 +68,13 @@ fn crash_i386() -> Result {
     crash::run(&["--arch".to_owned(), "i386-pae".to_owned(), "--backup".to_owned()])
 }
 
-const fn alone(name: &'static str, lane: Lane, run: fn() -> Result) -> Step {
-    behind(name, lane, &[], run)
-}
-
 const fn step(name: &'static str, lane: Lane, run: fn() -> Result) -> Step {
     behind(name, lane, &["setup"], run)
+}
+
+/// A step with Debian's kernels.
+const fn guest(name: &'static str, run: fn() -> Result) -> Step {
+    behind(name, Lane::Guests, &["kernels"], run)
 }
 
 const fn behind(name: &'static str, lane: Lane, needs: &'static [&'static str], run: fn() -> Result) -> Step {

@@ -19,11 +19,10 @@ pub(crate) const CBINDGEN: Tool = Tool { name: "cbindgen", version: "0.29.4", op
 /// Without what fetches its database of advisories: that lies where not every machine may look.
 pub(crate) const CARGO_DENY: Tool =
     Tool { name: "cargo-deny", version: "0.20.2", options: &["--no-default-features"] };
-pub(crate) const CARGO_FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2", options: &[] };
 
 /// Installs all of them.
 pub(crate) fn prepare() -> Result {
-    [CBINDGEN, CARGO_DENY, CARGO_FUZZ].iter().try_for_each(|tool| tool.path().map(drop))
+    [CBINDGEN, CARGO_DENY].iter().try_for_each(|tool| tool.path().map(drop))
 }
 
 impl Tool {

@@ -24,6 +24,8 @@ pub(super) fn run(name: &str, dir: &Path, clock: Clock) -> Result<String> {
     command.args(["test", "--only", name]).stdout(log).stderr(both);
     // Here nothing is built a second time: what would make that quick takes a sixth of the first time.
     command.env("CARGO_INCREMENTAL", "0");
+    // A panic names its line without it, and a backtrace can be had where a step is run alone.
+    command.env("CARGO_PROFILE_DEV_DEBUG", "0");
     let status = command.status();
     let status = status.context(shell::describe(&command))?;
     let said = fs::read(&path).context(path.display())?;
@@ -36,7 +38,7 @@ pub(super) fn run(name: &str, dir: &Path, clock: Clock) -> Result<String> {
     }
 }
 
-/// Prints in one piece, whatever the other lane does.
+/// Prints in one piece, whatever the other lanes do.
 fn show(title: &str, said: &[u8]) -> Result {
     let mut out = io::stdout().lock();
     let parts: [&[u8]; 4] = [b"\n===== ", title.as_bytes(), b"\n", said];
