@@ -13,6 +13,7 @@ use crate::{
     purgatory, repo, rooms, rust, rust_kernel, setup, shell, soak, targets, tools,
 };
 use lanes::{Lane, Step};
+use process::Builds;
 
 /// Seconds for each fuzz target.
 const FUZZ_SECONDS: u64 = 20;
@@ -83,6 +84,8 @@ const fn behind(name: &'static str, lane: Lane, needs: &'static [&'static str], 
 
 /// The steps of `cargo xtask check`: those that find most mistakes in little time.
 const QUICK: &[&str] = &["fmt", "clippy", "test", "doc", "nostd", "layers", "rooms", "purgatory", "header"];
+/// Of them those that take longest, one behind the other: while tests run, the others build.
+const LONG: &[&str] = &["fmt", "clippy", "test"];
 
 /// The tests that let the tool work on what costs most and fail wherever it can fail: unoptimised they
 /// take more time of a processor than all others together.
@@ -98,16 +101,23 @@ pub(crate) fn run(args: &[String]) -> Result {
     if steps.len() == 1 {
         return one_by_one(&steps);
     }
-    let clock = Clock::start();
-    let dir = repo::scratch("steps")?;
-    let rows = lanes::run(&steps, &|step| process::run(step.name, &dir, clock));
-    progress::close(&format!("steps, {:.0} s", clock.elapsed().as_secs_f32()), &rows)
+    side_by_side(&steps, Builds::Once)
 }
 
 /// The quick steps.
 pub(crate) fn check(args: &[String]) -> Result {
     Args::new(args).finish()?;
-    one_by_one(&STEPS.iter().filter(|step| QUICK.contains(&step.name)).collect::<Vec<_>>())
+    let lane = |step: &Step| if LONG.contains(&step.name) { Lane::Builds } else { Lane::Any };
+    let quick = STEPS.iter().filter(|step| QUICK.contains(&step.name));
+    let steps: Vec<Step> = quick.map(|step| Step { lane: lane(step), ..*step }).collect();
+    side_by_side(&steps.iter().collect::<Vec<_>>(), Builds::Again)
+}
+
+fn side_by_side(steps: &[&Step], builds: Builds) -> Result {
+    let clock = Clock::start();
+    let dir = repo::scratch("steps")?;
+    let rows = lanes::run(steps, &|step| process::run(step.name, &dir, builds, clock));
+    progress::close(&format!("steps, {:.0} s", clock.elapsed().as_secs_f32()), &rows)
 }
 
 /// The steps that are named, in the order of the table.
@@ -146,7 +156,7 @@ fn crash_plugin() -> Result {
 
 /// Other programs' formats, made of the same dump.
 fn formats() -> Result {
-    formats::run(&dump()?)
+    formats::run(&[dump()?, vec!["--few-levels".to_owned()]].concat())
 }
 
 fn dump() -> Result<Vec<String>> {
@@ -201,7 +211,7 @@ fn cargo(args: &[&str]) -> Result {
 
 #[cfg(test)]
 mod tests {
-    use super::{COSTLY, QUICK, STEPS, chosen, metadata};
+    use super::{COSTLY, LONG, QUICK, STEPS, chosen, metadata};
 
     /// One that was renamed would be run unoptimised again; one that was moved, not at all.
     #[test]
@@ -217,6 +227,7 @@ mod tests {
     #[test]
     fn the_quick_steps_exist() {
         assert!(QUICK.iter().all(|quick| STEPS.iter().any(|step| step.name == *quick)));
+        assert!(LONG.iter().all(|long| QUICK.contains(long)));
     }
 
     /// A need further down, or of another name, would be waited for in vain or not at all.

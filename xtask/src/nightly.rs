@@ -5,7 +5,7 @@ mod mutants;
 use crate::args::Args;
 use crate::error::{Result, usage};
 use crate::progress::{self, Clock, Row};
-use crate::{capi, crash, fuzz, guards, miri, rust, rust_kernel, shell, soak, targets};
+use crate::{capi, crash, formats, fuzz, guards, miri, rust, rust_kernel, shell, soak, targets};
 
 /// Seconds for each fuzz target.
 const SECONDS: u64 = 600;
@@ -72,6 +72,11 @@ const PARTS: &[Part] = &[
         name: "crash",
         about: "crashes of each kernel, with either paging, with backup, by each loader",
         run: |_| each(CRASHES, crash::run),
+    },
+    Part {
+        name: "formats",
+        about: "dumps of makedumpfile at every level, of QEMU and ours, of each kernel",
+        run: |_| each(KERNELS, formats::run),
     },
     Part {
         name: "targets",

@@ -18,6 +18,7 @@ pub(super) enum Lane {
 }
 
 /// One step of the table.
+#[derive(Clone, Copy)]
 pub(super) struct Step {
     pub(super) name: &'static str,
     pub(super) lane: Lane,

@@ -157,7 +157,7 @@ fn converted(
     let maker = Maker::foreign(&archive, emulator.what, &shelf, machine.name)?;
     let usual = at(dir, "booted.usual");
     usual_elf(elf, machine, &usual)?;
-    let rows = makedumpfile::rows(readers, &maker, &usual, dir, clock);
+    let rows = makedumpfile::rows(readers, &maker, &usual, dir, makedumpfile::LEVELS, clock);
     remove(&[usual])?;
     rows
 }
