@@ -28,6 +28,9 @@ const FLAGS: &[&str] = &[
     "-Ccodegen-units=1",
     "--cfg=fuzzing",
 ];
+/// The program of all targets, and what tells it which one to run.
+const PROGRAM: &str = "all";
+const CHOICE: &str = "KDUMP_FUZZ_TARGET";
 /// Seconds one input may take on a busy machine.
 const PATIENCE: u64 = 120;
 /// Of an input that was found, how many bytes an error shows.
@@ -48,10 +51,11 @@ pub(crate) fn part(part: usize, parts: usize, seconds: u64) -> Result {
     several(targets()?.into_iter().skip(part).step_by(parts), seconds)
 }
 
-/// Compiles every target with what the fuzzer needs.
+/// Compiles the program of all targets with what the fuzzer needs.
 pub(crate) fn build() -> Result {
     let mut cargo = rust::nightly()?;
-    cargo.args(["build", "--release", "--manifest-path", "fuzz/Cargo.toml", "--bins"]);
+    cargo.args(["build", "--release", "--manifest-path", "fuzz/Cargo.toml"]);
+    cargo.args(["--features", "one-program", "--bin", PROGRAM]);
     cargo.args(["--target", TARGET, "--target-dir"]).arg(built()?);
     shell::run(cargo.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f")))
 }
@@ -77,7 +81,8 @@ fn one(target: &str, seconds: u64) -> Result<String> {
     for dir in [&corpus, &artifacts] {
         fs::create_dir_all(dir).context(dir.display())?;
     }
-    let mut program = Command::new(built()?.join(TARGET).join("release").join(target));
+    let mut program = Command::new(built()?.join(TARGET).join("release").join(PROGRAM));
+    program.env(CHOICE, target);
     program.arg(format!("-max_total_time={seconds}")).arg(format!("-timeout={PATIENCE}"));
     program.arg("-print_pcs=0").arg(format!("-artifact_prefix={}/", artifacts.display())).arg(&corpus);
     // As cargo-fuzz has it: one crate may be linked twice.
@@ -136,6 +141,7 @@ fn targets() -> Result<Vec<String>> {
     let entries = fs::read_dir(&dir).context(dir.display())?;
     let mut names: Vec<String> = entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))
+        .filter(|name| name != PROGRAM)
         .collect();
     names.sort();
     if names.is_empty() {
@@ -146,7 +152,20 @@ fn targets() -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{coverage, finding, hex, last_lines};
+    use std::fs;
+
+    use super::{coverage, finding, hex, last_lines, targets};
+    use crate::repo;
+
+    /// A file that is no part of the program would be built by cargo-fuzz alone.
+    #[test]
+    fn the_program_has_every_target() {
+        let text = fs::read_to_string(repo::root().unwrap().join("fuzz/fuzz_targets/all.rs")).unwrap();
+        for name in targets().unwrap() {
+            assert!(text.contains(&format!("mod {name};")), "{name}");
+            assert!(text.contains(&format!("\"{name}\" => {name}::run,")), "{name}");
+        }
+    }
 
     #[test]
     fn the_last_coverage_is_told() {
