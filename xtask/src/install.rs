@@ -148,6 +148,10 @@ pub(crate) fn with_debug_information(to: &Path) -> Result {
     let mut cargo = rust::cargo()?;
     cargo.args(["rustc", "--quiet", "--package", "kdump-ffi", "--lib", "--crate-type", "staticlib"]);
     cargo.env("CARGO_PROFILE_DEV_DEBUG", "full").arg("--target-dir").arg(&target);
+    // Nothing of it runs.
+    cargo.args(
+        ["kdump-elf", "kdump-vmcore"].map(|name| format!("--config=profile.dev.package.{name}.opt-level=0")),
+    );
     cargo.arg("--").arg(format!("--print=native-static-libs={}", listing.display()));
     shell::stdout(&mut cargo)?;
     let native_libs = fs::read_to_string(&listing).context(listing.display())?.trim().to_owned();
