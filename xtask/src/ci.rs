@@ -16,7 +16,7 @@ use lanes::{Lane, Step};
 use process::Builds;
 
 /// Seconds for each fuzz target: enough to run through what is seeded. `nightly` searches.
-const FUZZ_SECONDS: u64 = 10;
+const FUZZ_SECONDS: u64 = 8;
 /// Into how many steps the fuzz targets are dealt, so that all lanes end together.
 const FUZZ_PARTS: usize = 4;
 
@@ -46,7 +46,6 @@ const STEPS: &[Step] = &[
     guest("crash i386-pae 6.1", crash_i386),
     guest("rust-kernel", || rust_kernel::run(&[])),
     behind("formats", Lane::Guests, &["crash 6.1"], formats),
-    guest("load-matrix 6.1", || crash::load_matrix(&["--kernel".to_owned(), "6.1".to_owned()])),
     guest("crash 6.1 by kdump-tools", || crash::run(&["--kdump-tools".to_owned()])),
     // These install the C library, which capi does from scratch.
     behind("kexec-tools", Lane::Guests, &["capi"], || consumers::run_kexec_tools(&[])),

@@ -38,6 +38,8 @@ impl Tool {
             install.args(["install", "--quiet", "--locked", "--force", "--debug"]).args(self.options);
             install.args(["--version", self.version, self.name]);
             install.env("CARGO_PROFILE_DEV_DEBUG", "0");
+            // One place for all: they are made of some of the same packages.
+            install.arg("--target-dir").arg(root.join("build"));
             shell::run(install.arg("--root").arg(&root))?;
         }
         Ok(program)
