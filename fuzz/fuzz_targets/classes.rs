@@ -1,9 +1,9 @@
 //! The classes of pages of a machine whose records are damaged: of RAM alone, disjoint, and the same by
 //! whatever way they are asked for.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
+use kdump_fuzz::fuzz_target;
 use kdump_vmcore::{ClassMap, Dump, PageClass, SpanKind};
-use libfuzzer_sys::fuzz_target;
 
 /// Ranges that are looked at.
 const RANGES: usize = 4096;

@@ -1,8 +1,8 @@
 //! Any text as a kernel command line, edited: what is added must come out again.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
+use kdump_fuzz::fuzz_target;
 use kdump_segments::cmdline::CommandLine;
-use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     let Ok(mut cmdline) = CommandLine::new(text) else { return };

@@ -1,9 +1,9 @@
 //! Any command line as crashkernel= requests, and where they would go.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
 use kdump_elf::{Arch, PhysRange};
+use kdump_fuzz::fuzz_target;
 use kdump_segments::{CrashkernelLimits, CrashkernelRequest, RangeSet};
-use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u64, &str)| {
     let (ram, cmdline) = input;

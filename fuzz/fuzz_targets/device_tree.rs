@@ -1,12 +1,12 @@
 //! Any bytes as the device tree of an arm64 machine: what a plan hands on keeps its own rules.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
 use kdump_elf::{Arch, PhysRange};
+use kdump_fuzz::fuzz_target;
 use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::plan::{Plan, PlanInputs, PlanOptions};
 use kdump_segments::preflight::{Environment, check_plan};
 use kdump_segments::{CpuNote, Machine, MemoryKind, MemoryMap};
-use libfuzzer_sys::fuzz_target;
 
 /// The header of an arm64 Image of 1 MiB.
 fn kernel() -> [u8; 64] {

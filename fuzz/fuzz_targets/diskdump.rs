@@ -1,7 +1,7 @@
 //! Damaged diskdump files of every layout, with one bitmap and with two.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
-use libfuzzer_sys::fuzz_target;
+use kdump_fuzz::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     kdump_fuzz::exercise(vec![kdump_fuzz::diskdump(input)]);

@@ -1,9 +1,9 @@
 //! Any bytes as a dump, and damaged ELF cores: opened, described, read at the edges of every range.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
 use kdump_elf::Paddr;
+use kdump_fuzz::fuzz_target;
 use kdump_vmcore::{Dump, PhysMemory};
-use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     look(bytes);

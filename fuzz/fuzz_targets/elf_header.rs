@@ -1,8 +1,8 @@
 //! Any bytes as a core header: every field of every program header is touched.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
 use kdump_elf::{Arch, CoreHeader, HeaderLayout};
-use libfuzzer_sys::fuzz_target;
+use kdump_fuzz::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(header) = CoreHeader::parse(bytes) else { return };

@@ -1,8 +1,8 @@
 //! Any bytes as notes, in both byte orders and alignments.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
 use kdump_elf::{Endian, NoteAlign, Notes, note_size, write_note};
-use libfuzzer_sys::fuzz_target;
+use kdump_fuzz::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     for endian in [Endian::Little, Endian::Big] {

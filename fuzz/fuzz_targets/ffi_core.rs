@@ -1,10 +1,10 @@
 //! Any bytes through the functions without handles: no call may panic or touch what is not its own.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
 use core::ffi::{c_char, c_int, c_void};
 
 use kdump_ffi as _;
-use libfuzzer_sys::fuzz_target;
+use kdump_fuzz::fuzz_target;
 
 /// LIBKDUMP_ERR_PANIC.
 const PANIC: c_int = -4101;

@@ -1,11 +1,11 @@
 //! Any bytes as a dump through the C interface: no call may panic, whatever it answers.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr::{null, null_mut};
 
 use kdump_ffi as _;
-use libfuzzer_sys::fuzz_target;
+use kdump_fuzz::fuzz_target;
 
 /// LIBKDUMP_ERR_PANIC.
 const PANIC: c_int = -4101;

@@ -1,9 +1,9 @@
 //! Flattened streams with records of any place and size, and with damage in the dumps they hold.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
 use dumpgen::Flattened;
+use kdump_fuzz::fuzz_target;
 use kdump_vmcore::ReadAt;
-use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     // The first half damages the dump, the second one adds records.

@@ -1,8 +1,8 @@
 //! Any bytes as an initial ramdisk, whose size is told without unpacking it.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
+use kdump_fuzz::fuzz_target;
 use kdump_segments::capture_need::InitrdSize;
-use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let size = InitrdSize::of(bytes);

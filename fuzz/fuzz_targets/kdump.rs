@@ -1,7 +1,7 @@
 //! Damaged kdump-compressed dumps of every layout.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
-use libfuzzer_sys::fuzz_target;
+use kdump_fuzz::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     kdump_fuzz::exercise(vec![kdump_fuzz::kdump(input)]);

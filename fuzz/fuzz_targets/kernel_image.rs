@@ -1,8 +1,8 @@
 //! Any bytes as a kernel image: bzImage, vmlinux, arm64 Image, compressed or not.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
+use kdump_fuzz::fuzz_target;
 use kdump_segments::image::{BzImage, Image, Vmlinux, elf_extent, unpack};
-use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(Image::Flat(image)) = Image::parse(bytes, 0x1000) {

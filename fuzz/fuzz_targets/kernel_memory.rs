@@ -1,8 +1,8 @@
 //! The log, the symbols and the registers of kernels whose dumps are damaged.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
+use kdump_fuzz::fuzz_target;
 use kdump_vmcore::{Dmesg, Dump, Kallsyms, KernelMemory, cpu_registers};
-use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let Ok(dump) = Dump::open(kdump_fuzz::elf(input)) else {

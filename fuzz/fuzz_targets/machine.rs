@@ -1,8 +1,8 @@
 //! Any bytes as the files that describe a machine: the map keeps its invariants.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
+use kdump_fuzz::fuzz_target;
 use kdump_segments::{Machine, MachineFiles};
-use libfuzzer_sys::fuzz_target;
 
 /// The files read at a fixed place; the first input byte of each says which.
 const PATHS: [&str; 16] = [

@@ -1,16 +1,17 @@
 //! Virtual addresses in dumps whose page tables are damaged: what is mapped is mapped as far as is
 //! said, and the same whatever was asked before.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
 use kdump_elf::Vaddr;
 use kdump_fuzz::MAPPED;
+use kdump_fuzz::fuzz_target;
 use kdump_vmcore::{Dump, KernelMemory};
-use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     // The first half is the damage, the second the addresses.
     let (damage, asked) = input.split_at(input.len() / 2);
-    let asked = asked.chunks_exact(8).take(8).filter_map(|bytes| Some(u64::from_le_bytes(*bytes.first_chunk()?)));
+    let asked =
+        asked.chunks_exact(8).take(8).filter_map(|bytes| Some(u64::from_le_bytes(*bytes.first_chunk()?)));
     let asked: Vec<u64> = asked.collect();
     let Ok(dump) = Dump::open(kdump_fuzz::elf(damage)) else {
         assert!(!damage.is_empty(), "without damage it opens");

@@ -1,12 +1,13 @@
 //! Any kernel image on any memory map: a plan that is made keeps the rules, or says so.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
 use kdump_elf::{Arch, PT_LOAD, PhysRange};
+use kdump_fuzz::fuzz_target;
 use kdump_purgatory::ObjectPurgatory;
 use kdump_segments::plan::{BackupPolicy, Plan, PlanInputs, PlanOptions};
 use kdump_segments::preflight::{Environment, check_plan};
 use kdump_segments::{CpuNote, Machine, MemoryKind, MemoryMap};
-use libfuzzer_sys::{Corpus, fuzz_target};
+use libfuzzer_sys::Corpus;
 
 /// A bzImage header that is right; the input overwrites bytes of it.
 fn kernel(patches: &[(u16, u8)]) -> Vec<u8> {
@@ -41,7 +42,14 @@ fuzz_target!(|input: (Vec<(u32, u32, u8)>, Vec<(u16, u8)>, u8, &str)| -> Corpus 
     machine.crash_regions = vec![crash];
     let places = (0..2).map(|cpu| CpuNote { cpu, paddr: 0x2800_0000 + u64::from(cpu) * 512, size: 368 });
     machine.cpu_notes = places.collect();
-    let options = PlanOptions::default().cmdline(cmdline.to_owned()).backup([BackupPolicy::Auto, BackupPolicy::Always, BackupPolicy::Never][usize::from(switches) % 3]).entry_32bit(switches & 0x10 != 0).memmap_cmdline(switches & 0x20 != 0).hotplug(switches & 0x40 != 0).reuse_cmdline(switches & 0x80 != 0).rng_seed(Some([7; 32]));
+    let options = PlanOptions::default()
+        .cmdline(cmdline.to_owned())
+        .backup([BackupPolicy::Auto, BackupPolicy::Always, BackupPolicy::Never][usize::from(switches) % 3])
+        .entry_32bit(switches & 0x10 != 0)
+        .memmap_cmdline(switches & 0x20 != 0)
+        .hotplug(switches & 0x40 != 0)
+        .reuse_cmdline(switches & 0x80 != 0)
+        .rng_seed(Some([7; 32]));
     let purgatory = ObjectPurgatory::builtin(Arch::X86_64).unwrap();
     let kernel = kernel(&patches);
     let inputs = PlanInputs::new(&machine, &kernel, &purgatory).options(&options);

@@ -1,13 +1,13 @@
 //! Any system call against any machine: the rules give a verdict, and one errno at most; what is
 //! certain without knowing the kernel stays so however the kernel takes its control pages.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
 use kdump_elf::{Arch, PhysRange};
+use kdump_fuzz::fuzz_target;
 use kdump_segments::preflight::{
     Buffer, Candidate, CandidateSegment, ControlPages, Environment, Report, Verdict, check,
 };
 use kdump_segments::{Machine, MemoryKind, MemoryMap};
-use libfuzzer_sys::fuzz_target;
 
 type Paging = (Option<bool>, Option<bool>);
 

@@ -1,8 +1,8 @@
 //! Any bytes as the registers of a CPU of every architecture, and written back.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
 use kdump_elf::{Arch, Endian, PrStatus, PrStatusMut, prstatus_size};
-use libfuzzer_sys::fuzz_target;
+use kdump_fuzz::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     for arch in Arch::all() {

@@ -1,8 +1,8 @@
 //! Any bytes as a relocatable object: parsed, linked low and high, every symbol touched.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
+use kdump_fuzz::fuzz_target;
 use kdump_purgatory::RelObject;
-use libfuzzer_sys::fuzz_target;
 
 const SYMBOLS: [&str; 6] =
     ["purgatory_start", "entry64_regs", "sha256_regions", "sha256_digest", "backup_start", "stack_end"];

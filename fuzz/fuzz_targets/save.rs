@@ -1,8 +1,8 @@
 //! Damaged dumps are saved, and what is saved has the memory of its source.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
+use kdump_fuzz::fuzz_target;
 use kdump_vmcore::{Dump, Error, PhysMemory, SavePlan, SpanKind, WriteAt};
-use libfuzzer_sys::fuzz_target;
 
 /// More than any seed has.
 const LIMIT: usize = 8 << 20;

@@ -1,16 +1,16 @@
 //! What every writer writes of a damaged machine reads back as its memory, and nothing but what was asked for is
 //! left out.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
 use core::ops::ControlFlow;
 
 use kdump_elf::Paddr;
+use kdump_fuzz::fuzz_target;
 use kdump_vmcore::codec::Codec;
 use kdump_vmcore::{
     Classes, Dump, ElfOptions, Error, Flatten, KdumpOptions, KdumpPlan, PageClass, PhysMemory, Progress,
     RawPlan, ReadAt, SavePlan, SaveReport, SpanKind,
 };
-use libfuzzer_sys::fuzz_target;
 
 /// More than any seed has.
 const LIMIT: u64 = 24 << 20;

@@ -1,9 +1,9 @@
 //! Any bytes as the note of a saved dump: ranges are real ones, and what is written back reads
 //! the same.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
 use kdump_elf::{Endian, SAVE_NOTE_ENTRY, SAVE_NOTE_HEAD, SaveNote};
-use libfuzzer_sys::fuzz_target;
+use kdump_fuzz::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     for endian in [Endian::Little, Endian::Big] {

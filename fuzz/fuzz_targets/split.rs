@@ -1,7 +1,7 @@
 //! Sets of damaged parts, some of them streams, and sets with parts missing, twice or foreign.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
-use libfuzzer_sys::fuzz_target;
+use kdump_fuzz::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let mut parts = kdump_fuzz::split(input);

@@ -1,8 +1,8 @@
 //! Any program headers as an elfcorehdr: the predicted file must be free of overlaps.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
 use kdump_elf::{CoreHeader, VmcoreLayout};
-use libfuzzer_sys::fuzz_target;
+use kdump_fuzz::fuzz_target;
 
 fuzz_target!(|input: (u8, u64, &[u8])| {
     let (page_shift, notes_len, bytes) = input;

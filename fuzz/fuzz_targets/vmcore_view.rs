@@ -1,14 +1,14 @@
 //! Any bytes as an elfcorehdr over any memory: both faces of the view, the reader's and that of
 //! C, give the same verdict in the same words and the same file, and the reader's view reads
 //! alike by offset and by address.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
 use core::ffi::{c_char, c_int, c_void};
 
 use kdump_elf::{PT_LOAD, Paddr};
 use kdump_ffi as _;
+use kdump_fuzz::fuzz_target;
 use kdump_vmcore::{MemoryImage, OldMemory, ReadAt, ViewOptions, VmcoreView};
-use libfuzzer_sys::fuzz_target;
 
 type Callback = unsafe extern "C" fn(*mut c_void, u64, *mut c_void, usize) -> c_int;
 

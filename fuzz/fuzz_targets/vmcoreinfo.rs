@@ -1,8 +1,8 @@
 //! Any bytes as VMCOREINFO, with every kind of look-up.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
 use kdump_elf::VmcoreInfo;
-use libfuzzer_sys::fuzz_target;
+use kdump_fuzz::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let info = VmcoreInfo::new(bytes);

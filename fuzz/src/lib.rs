@@ -1,6 +1,10 @@
 //! Sound dumps that inputs damage, and what is asked of whatever comes out.
 
 pub mod codec;
+mod target;
+
+#[cfg(not(feature = "one-program"))]
+pub use libfuzzer_sys::fuzz_target;
 
 use std::sync::LazyLock;
 

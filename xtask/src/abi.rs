@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use crate::apt::Need;
 use crate::args::Args;
 use crate::error::{Context, Result, failed};
-use crate::install::{self, Places};
+use crate::install::{self, Places, Profile};
 use crate::progress::{self, Row};
 use crate::{apt, repo, shell};
 
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &[String]) -> Result {
         // The headers and the version script are all it is made of.
         return update_baseline();
     }
-    let places = install::afresh()?;
+    let places = install::afresh(Profile::Shipped)?;
     progress::close("ABI", &rows(&places)?)
 }
 

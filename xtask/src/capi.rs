@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::apt::Need;
 use crate::args::Args;
 use crate::error::{Context, Result, failed};
-use crate::install::{self, Places};
+use crate::install::{self, Places, Profile};
 use crate::progress::{self, Row};
 use crate::{abi, apt, crash, header, repo, shell};
 
@@ -31,14 +31,16 @@ const MACHINE: &str = "kdump-segments/tests/machines/bios-512m";
 /// How valgrind says that it found something.
 const VALGRIND_FOUND: i32 = 99;
 
-/// `cargo xtask capi [--dump FILE]`
+/// `cargo xtask capi [--dump FILE] [--shipped]`: with `--shipped` the library is optimised as it is when it is
+/// installed.
 pub(crate) fn run(args: &[String]) -> Result {
     let mut args = Args::new(args);
     let dump = args.value("--dump")?.map(PathBuf::from);
+    let profile = if args.flag("--shipped") { Profile::Shipped } else { Profile::Lab };
     args.finish()?;
     apt::ensure(&needs())?;
     let dir = repo::scratch("capi")?;
-    let places = install::afresh()?;
+    let places = install::afresh(profile)?;
     let lab = Lab { places, kernel: kernel()?, dump, dir };
     let mut rows =
         vec![Row::of("header", header::run(&["--check".to_owned()]).map(|()| "as made".to_owned()))];
@@ -56,8 +58,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     rows.push(Row::of("valgrind", lab.examples("valgrind", "-O1 -g", "", &valgrind)));
     rows.push(Row::of("ASan", lab.address_sanitizer()));
     rows.push(Row::of("static", lab.linked_statically()));
-    let guest = lab.dir.join("guest.elf");
-    rows.push(Row::of("machines", machines::check(&guest, &lab.kernel, &lab.dir)));
+    rows.push(Row::of("machines", lab.machines()));
     rows.push(Row::of("python", lab.python()));
     rows.push(Row::of("JSON", lab.same_json()));
     progress::close("C interface", &rows)
@@ -159,8 +160,7 @@ impl Lab {
 
     /// A program with nothing shared, linked with exactly what `pkg-config --static` says.
     fn linked_statically(&self) -> Result<String> {
-        let mut pkg_config = install::with_library(shell::tool("pkg-config")?, &self.places);
-        let flags = shell::text(pkg_config.args(["--static", "--cflags", "--libs", "libkdump"]))?;
+        let flags = self.static_flags()?;
         let program = self.dir.join("info-static");
         let mut cc = shell::tool("cc")?;
         cc.arg("-static").arg("-o").arg(&program).arg(repo::root()?.join("examples/c/info.c"));
@@ -171,6 +171,16 @@ impl Lab {
             return Err(failed("a program linked with -static needs shared libraries"));
         }
         Ok("cc -static with what pkg-config --static says".to_owned())
+    }
+
+    fn static_flags(&self) -> Result<String> {
+        let mut pkg_config = install::with_library(shell::tool("pkg-config")?, &self.places);
+        shell::text(pkg_config.args(["--static", "--cflags", "--libs", "libkdump"]))
+    }
+
+    fn machines(&self) -> Result<String> {
+        let installed = self.static_flags()?;
+        machines::check(&self.dir.join("guest.elf"), &self.kernel, &installed, &self.dir)
     }
 
     fn python(&self) -> Result<String> {

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything a change must pass, in two lanes side by side.
+//! `cargo xtask test`: everything a change must pass, in three lanes side by side.
 
 mod lanes;
 mod process;
@@ -10,52 +10,57 @@ use crate::error::{Context, Error, Result, usage};
 use crate::progress::{self, Clock, Row};
 use crate::{
     capi, consumers, crash, crash_note, formats, fuzz, header, layers, licences, metadata, miri, nostd,
-    purgatory, repo, rooms, rust, rust_kernel, setup, shell, soak, targets,
+    purgatory, repo, rooms, rust, rust_kernel, setup, shell, soak, targets, tools,
 };
 use lanes::{Lane, Step};
+use process::Builds;
 
-/// Seconds for each fuzz target.
-const FUZZ_SECONDS: u64 = 20;
-/// Into how many steps the fuzz targets are dealt, so that both lanes end together.
+/// Seconds for each fuzz target: enough to run through what is seeded. `nightly` searches.
+const FUZZ_SECONDS: u64 = 8;
+/// Into how many steps the fuzz targets are dealt, so that all lanes end together.
 const FUZZ_PARTS: usize = 4;
 
 const STEPS: &[Step] = &[
     // First, because tests that need QEMU or a peer fail where it is missing.
-    alone("setup", Lane::Any, || setup::run(&[])),
+    behind("setup", Lane::Any, &[], || setup::machine(Clock::start())),
     step("fmt", Lane::Builds, || cargo(&["fmt", "--all", "--check"])),
     step("clippy", Lane::Builds, clippy),
     step("test", Lane::Builds, test),
     step("layers", Lane::Builds, || layers::run(&[])),
     step("rooms", Lane::Builds, || rooms::run(&["--check".to_owned()])),
-    step("header", Lane::Builds, || header::run(&["--check".to_owned()])),
-    // What others wait for, then the long ones, and last the short ones, so that both lanes end together.
-    step("fuzz build", Lane::Builds, fuzz::build),
-    step("capi", Lane::Builds, || capi::run(&[])),
-    step("targets", Lane::Builds, || targets::run(&[])),
-    step("miri", Lane::Any, miri::short),
+    // What others wait for, then the long ones, and last the short ones, so that all lanes end together.
+    step("tools", Lane::Any, tools::prepare),
+    step("fuzz build", Lane::Any, fuzz::build),
+    behind("header", Lane::Builds, &["tools"], || header::run(&["--check".to_owned()])),
+    step("kernels", Lane::Guests, || setup::kernels(Clock::start())),
+    behind("capi", Lane::Builds, &["tools", "kernels"], || capi::run(&[])),
+    step("i686", Lane::Builds, || targets::of("i686")),
+    step("s390x", Lane::Builds, || targets::of("s390x")),
+    step("other targets", Lane::Builds, || targets::of("check for")),
     step("cost and faults", Lane::Builds, costly),
     step("nostd", Lane::Builds, || nostd::run(&[])),
-    step("codecs", Lane::Builds, nostd::codecs),
     step("doc", Lane::Builds, doc),
-    step("licences", Lane::Builds, || licences::run(&[])),
-    step("crash-note", Lane::Builds, || crash_note::run(&[])),
-    step("purgatory", Lane::Builds, || purgatory::run(&["--check".to_owned()]).map_err(Error::Failed)),
-    step("rust-kernel lints", Lane::Builds, || rust_kernel::run(&["--lint".to_owned()])),
-    step("rust-kernel", Lane::Guests, || rust_kernel::run(&[])),
-    step("crash 6.1", Lane::Guests, || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
-    step("crash arm64 6.1", Lane::Guests, || crash::run(&["--arch".to_owned(), "arm64".to_owned()])),
-    step("crash i386-pae 6.1", Lane::Guests, crash_i386),
-    step("crash 6.1 by kdump-tools", Lane::Guests, || crash::run(&["--kdump-tools".to_owned()])),
-    step("preflight-soak 6.1", Lane::Guests, preflight_soak),
-    step("load-matrix 6.1", Lane::Guests, || crash::load_matrix(&["--kernel".to_owned(), "6.1".to_owned()])),
-    behind("formats", Lane::Guests, &["setup", "crash 6.1"], formats),
+    step("codecs", Lane::Builds, nostd::codecs),
+    guest("crash 6.1", || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
+    guest("crash arm64 6.1", || crash::run(&["--arch".to_owned(), "arm64".to_owned()])),
+    guest("crash i386-pae 6.1", crash_i386),
+    guest("rust-kernel", || rust_kernel::run(&[])),
+    behind("formats", Lane::Guests, &["crash 6.1"], formats),
+    guest("crash 6.1 by kdump-tools", || crash::run(&["--kdump-tools".to_owned()])),
     // These install the C library, which capi does from scratch.
-    behind("kexec-tools", Lane::Guests, &["setup", "capi"], || consumers::run_kexec_tools(&[])),
-    behind("crash-plugin", Lane::Guests, &["setup", "crash 6.1", "capi"], crash_plugin),
+    behind("kexec-tools", Lane::Guests, &["capi"], || consumers::run_kexec_tools(&[])),
+    behind("crash-plugin", Lane::Guests, &["crash 6.1", "capi"], crash_plugin),
+    guest("preflight-soak 6.1", preflight_soak),
     behind("fuzz 1", Lane::Any, &["fuzz build"], || fuzz::part(0, FUZZ_PARTS, FUZZ_SECONDS)),
     behind("fuzz 2", Lane::Any, &["fuzz build"], || fuzz::part(1, FUZZ_PARTS, FUZZ_SECONDS)),
     behind("fuzz 3", Lane::Any, &["fuzz build"], || fuzz::part(2, FUZZ_PARTS, FUZZ_SECONDS)),
     behind("fuzz 4", Lane::Any, &["fuzz build"], || fuzz::part(3, FUZZ_PARTS, FUZZ_SECONDS)),
+    step("miri", Lane::Any, miri::short),
+    step("minimum", Lane::Any, || targets::of("with Rust")),
+    step("crash-note", Lane::Any, || crash_note::run(&[])),
+    step("rust-kernel lints", Lane::Any, || rust_kernel::run(&["--lint".to_owned()])),
+    step("purgatory", Lane::Any, || purgatory::run(&["--check".to_owned()]).map_err(Error::Failed)),
+    behind("licences", Lane::Any, &["tools"], || licences::run(&[])),
 ];
 
 /// With the first 640 KiB read back from their copy.
@@ -63,12 +68,13 @@ fn crash_i386() -> Result {
     crash::run(&["--arch".to_owned(), "i386-pae".to_owned(), "--backup".to_owned()])
 }
 
-const fn alone(name: &'static str, lane: Lane, run: fn() -> Result) -> Step {
-    behind(name, lane, &[], run)
-}
-
 const fn step(name: &'static str, lane: Lane, run: fn() -> Result) -> Step {
     behind(name, lane, &["setup"], run)
+}
+
+/// A step with Debian's kernels.
+const fn guest(name: &'static str, run: fn() -> Result) -> Step {
+    behind(name, Lane::Guests, &["kernels"], run)
 }
 
 const fn behind(name: &'static str, lane: Lane, needs: &'static [&'static str], run: fn() -> Result) -> Step {
@@ -77,6 +83,8 @@ const fn behind(name: &'static str, lane: Lane, needs: &'static [&'static str], 
 
 /// The steps of `cargo xtask check`: those that find most mistakes in little time.
 const QUICK: &[&str] = &["fmt", "clippy", "test", "doc", "nostd", "layers", "rooms", "purgatory", "header"];
+/// Of them those that take longest, one behind the other: while tests run, the others build.
+const LONG: &[&str] = &["fmt", "clippy", "test"];
 
 /// The tests that let the tool work on what costs most and fail wherever it can fail: unoptimised they
 /// take more time of a processor than all others together.
@@ -92,16 +100,23 @@ pub(crate) fn run(args: &[String]) -> Result {
     if steps.len() == 1 {
         return one_by_one(&steps);
     }
-    let clock = Clock::start();
-    let dir = repo::scratch("steps")?;
-    let rows = lanes::run(&steps, &|step| process::run(step.name, &dir, clock));
-    progress::close(&format!("steps, {:.0} s", clock.elapsed().as_secs_f32()), &rows)
+    side_by_side(&steps, Builds::Once)
 }
 
 /// The quick steps.
 pub(crate) fn check(args: &[String]) -> Result {
     Args::new(args).finish()?;
-    one_by_one(&STEPS.iter().filter(|step| QUICK.contains(&step.name)).collect::<Vec<_>>())
+    let lane = |step: &Step| if LONG.contains(&step.name) { Lane::Builds } else { Lane::Any };
+    let quick = STEPS.iter().filter(|step| QUICK.contains(&step.name));
+    let steps: Vec<Step> = quick.map(|step| Step { lane: lane(step), ..*step }).collect();
+    side_by_side(&steps.iter().collect::<Vec<_>>(), Builds::Again)
+}
+
+fn side_by_side(steps: &[&Step], builds: Builds) -> Result {
+    let clock = Clock::start();
+    let dir = repo::scratch("steps")?;
+    let rows = lanes::run(steps, &|step| process::run(step.name, &dir, builds, clock));
+    progress::close(&format!("steps, {:.0} s", clock.elapsed().as_secs_f32()), &rows)
 }
 
 /// The steps that are named, in the order of the table.
@@ -140,7 +155,7 @@ fn crash_plugin() -> Result {
 
 /// Other programs' formats, made of the same dump.
 fn formats() -> Result {
-    formats::run(&dump()?)
+    formats::run(&[dump()?, vec!["--few-levels".to_owned()]].concat())
 }
 
 fn dump() -> Result<Vec<String>> {
@@ -195,7 +210,7 @@ fn cargo(args: &[&str]) -> Result {
 
 #[cfg(test)]
 mod tests {
-    use super::{COSTLY, QUICK, STEPS, chosen, metadata};
+    use super::{COSTLY, LONG, QUICK, STEPS, chosen, metadata};
 
     /// One that was renamed would be run unoptimised again; one that was moved, not at all.
     #[test]
@@ -211,6 +226,7 @@ mod tests {
     #[test]
     fn the_quick_steps_exist() {
         assert!(QUICK.iter().all(|quick| STEPS.iter().any(|step| step.name == *quick)));
+        assert!(LONG.iter().all(|long| QUICK.contains(long)));
     }
 
     /// A need further down, or of another name, would be waited for in vain or not at all.

@@ -18,7 +18,7 @@ use crate::apt::{self, Need};
 use crate::args::Args;
 use crate::crash::options::Series;
 use crate::error::{Context, Result, failed};
-use crate::install::{self, Places};
+use crate::install::{self, Places, Profile};
 use crate::progress::{self, Clock, Row};
 use crate::{repo, shell};
 
@@ -108,7 +108,7 @@ fn library(clock: Clock) -> Result<Places> {
     apt::ensure(NEEDS)?;
     clock.say("building libkdump");
     let places = Places::new(&repo::scratch("consumers")?.join("prefix"), Path::new(""));
-    install::install(&places)?;
+    install::install(&places, Profile::Lab)?;
     Ok(places)
 }
 

@@ -36,15 +36,17 @@ struct Readers {
     libkdumpfile: PathBuf,
 }
 
-/// `cargo xtask formats [--dump FILE | --arch ARCH] [--kernel SERIES] [--only KIND]`: FILE is an ELF
+/// `cargo xtask formats [--dump FILE | --arch ARCH] [--kernel SERIES] [--only KIND] [--few-levels]`: FILE is an ELF
 /// core of a guest, by default that of a fresh crash; with ARCH guests are booted and dumped by QEMU.
-/// KIND is `makedumpfile`, `saved` (what `kdump save` writes) or `guest`.
+/// KIND is `makedumpfile`, `saved` (what `kdump save` writes) or `guest`; with `--few-levels` makedumpfile
+/// leaves out nothing or all it can.
 pub(crate) fn run(args: &[String]) -> Result {
     let mut args = Args::new(args);
     let dump = args.value("--dump")?.map(PathBuf::from);
     let series = args.value("--kernel")?.map_or(Ok(Series::V6_1), |text| Series::parse(&text))?;
     let arch = args.value("--arch")?;
     let only = args.value("--only")?;
+    let levels = if args.flag("--few-levels") { makedumpfile::FEW_LEVELS } else { makedumpfile::LEVELS };
     args.finish()?;
     let machines = arch.map_or(Ok(Vec::new()), |arch| machine::of(&arch, series))?;
     apt::ensure(NEEDS)?;
@@ -61,7 +63,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     if let Some(dump) = dump {
         if wanted("makedumpfile") {
             let maker = Maker::host()?;
-            rows.extend(makedumpfile::rows(&readers, &maker, &dump, &dir, clock)?);
+            rows.extend(makedumpfile::rows(&readers, &maker, &dump, &dir, levels, clock)?);
         }
         if wanted("saved") {
             rows.extend(saved::rows(&readers, &dump, &dir, clock)?);

@@ -8,11 +8,29 @@ use std::process::Command;
 use crate::args::Args;
 use crate::error::{Context, Result, failed};
 use crate::progress::{self, Clock, Row};
-use crate::{repo, rust, shell, tools};
+use crate::{repo, rust, shell};
 
 const SECONDS: u64 = 60;
-/// cargo-fuzz builds for the machine it runs on, and says so in its paths.
+/// Named, although it is the machine itself: flags then do not reach what runs while building.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// What libFuzzer needs to see which edges, comparisons and depths an input reaches, and the address
+/// sanitizer: what cargo-fuzz 0.13 sets by itself.
+const FLAGS: &[&str] = &[
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    "-Cllvm-args=-sanitizer-coverage-stack-depth",
+    "-Cllvm-args=-simplifycfg-branch-fold-threshold=0",
+    "-Zsanitizer=address",
+    "-Cdebug-assertions",
+    "-Ccodegen-units=1",
+    "--cfg=fuzzing",
+];
+/// The program of all targets, and what tells it which one to run.
+const PROGRAM: &str = "all";
+const CHOICE: &str = "KDUMP_FUZZ_TARGET";
 /// Seconds one input may take on a busy machine.
 const PATIENCE: u64 = 120;
 /// Of an input that was found, how many bytes an error shows.
@@ -33,17 +51,13 @@ pub(crate) fn part(part: usize, parts: usize, seconds: u64) -> Result {
     several(targets()?.into_iter().skip(part).step_by(parts), seconds)
 }
 
-/// Compiles every target with what the fuzzer needs.
+/// Compiles the program of all targets with what the fuzzer needs.
 pub(crate) fn build() -> Result {
-    prepare()?;
-    let mut fuzz = rust::program_of(rust::NIGHTLY, &tools::CARGO_FUZZ.path()?)?;
-    shell::run(fuzz.args(["build", "--target", TARGET, "--target-dir"]).arg(built()?))
-}
-
-/// Installs cargo-fuzz.
-pub(crate) fn prepare() -> Result {
-    rust::ensure_toolchain(rust::NIGHTLY)?;
-    tools::CARGO_FUZZ.path().map(drop)
+    let mut cargo = rust::nightly()?;
+    cargo.args(["build", "--release", "--manifest-path", "fuzz/Cargo.toml"]);
+    cargo.args(["--features", "one-program", "--bin", PROGRAM]);
+    cargo.args(["--target", TARGET, "--target-dir"]).arg(built()?);
+    shell::run(cargo.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f")))
 }
 
 fn built() -> Result<PathBuf> {
@@ -60,14 +74,15 @@ fn several(targets: impl Iterator<Item = String>, seconds: u64) -> Result {
     progress::close("fuzz targets", &rows)
 }
 
-/// Runs a target; says what it reached. What it finds is kept where cargo-fuzz keeps it.
+/// Runs a target; says what it reached. Inputs and what it finds are kept where cargo-fuzz keeps them.
 fn one(target: &str, seconds: u64) -> Result<String> {
     let home = repo::root()?.join("fuzz");
     let (corpus, artifacts) = (home.join("corpus").join(target), home.join("artifacts").join(target));
     for dir in [&corpus, &artifacts] {
         fs::create_dir_all(dir).context(dir.display())?;
     }
-    let mut program = Command::new(built()?.join(TARGET).join("release").join(target));
+    let mut program = Command::new(built()?.join(TARGET).join("release").join(PROGRAM));
+    program.env(CHOICE, target);
     program.arg(format!("-max_total_time={seconds}")).arg(format!("-timeout={PATIENCE}"));
     program.arg("-print_pcs=0").arg(format!("-artifact_prefix={}/", artifacts.display())).arg(&corpus);
     // As cargo-fuzz has it: one crate may be linked twice.
@@ -126,6 +141,7 @@ fn targets() -> Result<Vec<String>> {
     let entries = fs::read_dir(&dir).context(dir.display())?;
     let mut names: Vec<String> = entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))
+        .filter(|name| name != PROGRAM)
         .collect();
     names.sort();
     if names.is_empty() {
@@ -136,7 +152,20 @@ fn targets() -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{coverage, finding, hex, last_lines};
+    use std::fs;
+
+    use super::{coverage, finding, hex, last_lines, targets};
+    use crate::repo;
+
+    /// A file that is no part of the program would be built by cargo-fuzz alone.
+    #[test]
+    fn the_program_has_every_target() {
+        let text = fs::read_to_string(repo::root().unwrap().join("fuzz/fuzz_targets/all.rs")).unwrap();
+        for name in targets().unwrap() {
+            assert!(text.contains(&format!("mod {name};")), "{name}");
+            assert!(text.contains(&format!("\"{name}\" => {name}::run,")), "{name}");
+        }
+    }
 
     #[test]
     fn the_last_coverage_is_told() {

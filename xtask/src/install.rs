@@ -22,6 +22,25 @@ pub(crate) const MAP: &str = "kdump-ffi/libkdump.map";
 /// Where the core library runs: no operating system, no vector registers.
 pub(crate) const CORE_TARGET: &str = "x86_64-unknown-none";
 
+/// How the code of the full library is compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// As it is shipped: optimised as a whole, which takes minutes.
+    Shipped,
+    /// As what the guests run, most of which is compiled for the other steps anyway.
+    Lab,
+}
+
+impl Profile {
+    /// Its name in Cargo.toml, and of its directory below the target directory.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Shipped => "release",
+            Self::Lab => "lab",
+        }
+    }
+}
+
 /// Where things go below `--prefix`.
 #[derive(Debug)]
 pub(crate) struct Places {
@@ -53,24 +72,24 @@ pub(crate) fn run(args: &[String]) -> Result {
     args.finish()?;
     let prefix = prefix.ok_or_else(|| usage("--prefix is needed, for example --prefix /usr/local"))?;
     let prefix = std::path::absolute(&prefix).context(&prefix)?;
-    install(&Places::new(&prefix, Path::new(&destdir)))
+    install(&Places::new(&prefix, Path::new(&destdir)), Profile::Shipped)
 }
 
 /// Installs below the target directory, where nothing of an earlier run is left.
-pub(crate) fn afresh() -> Result<Places> {
+pub(crate) fn afresh(profile: Profile) -> Result<Places> {
     let prefix = repo::scratch("capi")?.join("prefix");
     if prefix.exists() {
         fs::remove_dir_all(&prefix).context(prefix.display())?;
     }
     let places = Places::new(&prefix, Path::new(""));
-    install(&places)?;
+    install(&places, profile)?;
     Ok(places)
 }
 
 /// Builds everything and puts it in place.
-pub(crate) fn install(places: &Places) -> Result {
+pub(crate) fn install(places: &Places, profile: Profile) -> Result {
     let root = repo::root()?;
-    let built = build_static()?;
+    let built = build_static(profile)?;
     let (lib, include) = (places.dir("lib"), places.dir("include"));
     for dir in [&lib, &include, &lib.join("pkgconfig")] {
         fs::create_dir_all(dir).context(dir.display())?;
@@ -109,16 +128,17 @@ struct Built {
     native_libs: String,
 }
 
-fn build_static() -> Result<Built> {
+fn build_static(profile: Profile) -> Result<Built> {
     let target = repo::target()?;
     let listing = repo::scratch("capi")?.join("native-static-libs");
     let mut cargo = rust::cargo()?;
-    cargo.args(["rustc", "--quiet", "--release", "--package", "kdump-ffi", "--lib", "--features", "quiet"]);
+    cargo.args(["rustc", "--quiet", "--profile", profile.name()]);
+    cargo.args(["--package", "kdump-ffi", "--lib", "--features", "quiet"]);
     cargo.args(["--crate-type", "staticlib", "--target-dir"]).arg(&target);
     cargo.arg("--").arg(format!("--print=native-static-libs={}", listing.display()));
     shell::stdout(&mut cargo)?;
     let native_libs = fs::read_to_string(&listing).context(listing.display())?.trim().to_owned();
-    Ok(Built { archive: target.join("release/libkdump_ffi.a"), native_libs })
+    Ok(Built { archive: target.join(profile.name()).join("libkdump_ffi.a"), native_libs })
 }
 
 /// The shared library with debug information, not optimised and not as it is installed. Most of it is
@@ -128,6 +148,10 @@ pub(crate) fn with_debug_information(to: &Path) -> Result {
     let mut cargo = rust::cargo()?;
     cargo.args(["rustc", "--quiet", "--package", "kdump-ffi", "--lib", "--crate-type", "staticlib"]);
     cargo.env("CARGO_PROFILE_DEV_DEBUG", "full").arg("--target-dir").arg(&target);
+    // Nothing of it runs.
+    cargo.args(
+        ["kdump-elf", "kdump-vmcore"].map(|name| format!("--config=profile.dev.package.{name}.opt-level=0")),
+    );
     cargo.arg("--").arg(format!("--print=native-static-libs={}", listing.display()));
     shell::stdout(&mut cargo)?;
     let native_libs = fs::read_to_string(&listing).context(listing.display())?.trim().to_owned();

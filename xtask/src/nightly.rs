@@ -5,7 +5,7 @@ mod mutants;
 use crate::args::Args;
 use crate::error::{Result, usage};
 use crate::progress::{self, Clock, Row};
-use crate::{crash, fuzz, guards, miri, rust, rust_kernel, shell, soak, targets};
+use crate::{capi, crash, formats, fuzz, guards, miri, rust, rust_kernel, shell, soak, targets};
 
 /// Seconds for each fuzz target.
 const SECONDS: u64 = 600;
@@ -74,9 +74,19 @@ const PARTS: &[Part] = &[
         run: |_| each(CRASHES, crash::run),
     },
     Part {
+        name: "formats",
+        about: "dumps of makedumpfile at every level, of QEMU and ours, of each kernel",
+        run: |_| each(KERNELS, formats::run),
+    },
+    Part {
         name: "targets",
         about: "every test where words and byte order are others; all of it for the oldest Rust",
         run: |_| targets::run(&["--all".to_owned()]),
+    },
+    Part {
+        name: "capi",
+        about: "the C library as it is shipped: optimised as a whole",
+        run: |_| capi::run(&["--shipped".to_owned()]),
     },
     Part { name: "loop-device", about: "saving to a real block device, as root", run: |_| loop_device() },
     Part {

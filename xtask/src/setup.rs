@@ -36,10 +36,20 @@ const TEST_NEEDS: &[Need] = &[
     Need { what: "gdb-multiarch", package: "gdb-multiarch" },
 ];
 
-/// Installs the programs and peers, the Rust targets and components, and fetches the kernels.
+/// Everything.
 pub(crate) fn run(args: &[String]) -> Result {
     Args::new(args).finish()?;
     let clock = Clock::start();
+    machine(clock)?;
+    clock.say("programs of crates.io");
+    tools::prepare()?;
+    kernels(clock)?;
+    clock.say("ready: try cargo xtask crash");
+    Ok(())
+}
+
+/// Installs programs and peers, and Rust targets and components.
+pub(crate) fn machine(clock: Clock) -> Result {
     let mut needs = [crash::needs(), consumers::needs(), capi::needs()].concat();
     needs.extend([rust_kernel::NEEDS, abi::NEEDS, formats::NEEDS, bench::NEEDS, TEST_NEEDS].concat());
     clock.say("Debian packages");
@@ -52,11 +62,11 @@ pub(crate) fn run(args: &[String]) -> Result {
     rust::ensure_targets(crash::GUEST_TARGETS)?;
     targets::prepare()?;
     rust::nightly()?;
-    rust::ensure_components(Some(rust::NIGHTLY), &["miri", "rust-src"])?;
-    clock.say("programs of crates.io");
-    tools::prepare()?;
+    rust::ensure_components(Some(rust::NIGHTLY), &["miri", "rust-src"])
+}
+
+/// Fetches what guests run.
+pub(crate) fn kernels(clock: Clock) -> Result {
     clock.say("Debian kernels and kdump-tools, unpacked below the target directory");
-    crash::fetch_packages(clock)?;
-    clock.say("ready: try cargo xtask crash");
-    Ok(())
+    crash::fetch_packages(clock)
 }

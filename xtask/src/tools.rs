@@ -19,11 +19,10 @@ pub(crate) const CBINDGEN: Tool = Tool { name: "cbindgen", version: "0.29.4", op
 /// Without what fetches its database of advisories: that lies where not every machine may look.
 pub(crate) const CARGO_DENY: Tool =
     Tool { name: "cargo-deny", version: "0.20.2", options: &["--no-default-features"] };
-pub(crate) const CARGO_FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2", options: &[] };
 
 /// Installs all of them.
 pub(crate) fn prepare() -> Result {
-    [CBINDGEN, CARGO_DENY, CARGO_FUZZ].iter().try_for_each(|tool| tool.path().map(drop))
+    [CBINDGEN, CARGO_DENY].iter().try_for_each(|tool| tool.path().map(drop))
 }
 
 impl Tool {
@@ -39,6 +38,8 @@ impl Tool {
             install.args(["install", "--quiet", "--locked", "--force", "--debug"]).args(self.options);
             install.args(["--version", self.version, self.name]);
             install.env("CARGO_PROFILE_DEV_DEBUG", "0");
+            // One place for all: they are made of some of the same packages.
+            install.arg("--target-dir").arg(root.join("build"));
             shell::run(install.arg("--root").arg(&root))?;
         }
         Ok(program)

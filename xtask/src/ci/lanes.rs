@@ -1,4 +1,5 @@
-//! Two lanes of steps side by side: guests, which mostly keep one processor busy, and builds.
+//! Three lanes of steps side by side: guests, builds, and what neither waits for. A guest or a build keeps a processor
+//! busy most of the time, not all of it: on two of them the third lane fills what is left.
 
 use core::panic::AssertUnwindSafe;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,11 +13,12 @@ use crate::progress::Row;
 pub(super) enum Lane {
     Guests,
     Builds,
-    /// Whoever has nothing else to do.
+    /// What locks nothing that the others use: in a lane of its own, or whoever has nothing else to do.
     Any,
 }
 
 /// One step of the table.
+#[derive(Clone, Copy)]
 pub(super) struct Step {
     pub(super) name: &'static str,
     pub(super) lane: Lane,
@@ -39,7 +41,7 @@ enum Next {
     Run(usize),
     /// Something that it needs failed.
     Refuse(usize, &'static str),
-    /// Everything left needs what the other lane is doing.
+    /// Everything left needs what another lane is doing.
     Wait,
     Leave,
 }
@@ -53,7 +55,7 @@ pub(super) fn run(steps: &[&Step], work: &(dyn Fn(&Step) -> Result<String> + Syn
         turn: Condvar::new(),
     };
     thread::scope(|scope| {
-        for lane in [Lane::Builds, Lane::Guests] {
+        for lane in [Lane::Builds, Lane::Guests, Lane::Any] {
             let board = &board;
             scope.spawn(move || board.work_off(steps, lane, work));
         }
@@ -124,7 +126,7 @@ fn next(steps: &[&Step], states: &[State], lane: Lane) -> Next {
     if left { Next::Wait } else { Next::Leave }
 }
 
-/// The other lane may wait for this step: it must end, whatever happens.
+/// Another lane may wait for this step: it must end, whatever happens.
 fn survive(step: &Step, work: &(dyn Fn(&Step) -> Result<String> + Sync)) -> Result<String> {
     std::panic::catch_unwind(AssertUnwindSafe(|| work(step)))
         .unwrap_or_else(|_| Err(failed("it panicked, and says above where")))
@@ -162,12 +164,12 @@ mod tests {
         run(&TABLE.iter().collect::<Vec<_>>(), work)
     }
 
-    /// Two that wait for each other end only when both run at a time.
+    /// Three that wait for each other end only when all run at a time.
     #[test]
     fn the_lanes_run_side_by_side() {
-        let (meet, order) = (Barrier::new(2), Mutex::new(Vec::new()));
+        let (meet, order) = (Barrier::new(3), Mutex::new(Vec::new()));
         let rows = all(&|step| {
-            if ["clippy", "crash"].contains(&step.name) {
+            if ["clippy", "crash", "fuzz"].contains(&step.name) {
                 meet.wait();
             }
             lock(&order).push(step.name);
@@ -198,7 +200,7 @@ mod tests {
         assert!(rows.len() == TABLE.len() && rows.iter().all(|row| row.passed == Some(false)));
     }
 
-    /// The other lane waits for what needs it, and must be told.
+    /// Another lane waits for what needs it, and must be told.
     #[test]
     fn a_step_that_panics_has_failed() {
         let rows = all(&|step| {
@@ -211,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_waits_for_the_other_and_takes_what_is_anyones_last() {
+    fn a_lane_waits_for_the_others_and_takes_what_is_anyones_last() {
         use State::{Failed, Passed, Pending, Running};
         let steps: Vec<&Step> = TABLE.iter().collect();
         let after = |states: [State; 5], lane| next(&steps, &states, lane);
@@ -219,6 +221,8 @@ mod tests {
         assert_eq!(after([Passed, Running, Pending, Pending, Pending], Lane::Guests), Next::Run(2));
         assert_eq!(after([Passed, Running, Passed, Pending, Pending], Lane::Guests), Next::Run(4));
         assert_eq!(after([Passed, Running, Passed, Pending, Passed], Lane::Guests), Next::Wait);
+        assert_eq!(after([Passed, Pending, Pending, Pending, Pending], Lane::Any), Next::Run(4));
+        assert_eq!(after([Passed, Pending, Pending, Pending, Running], Lane::Any), Next::Leave);
         let refused = Next::Refuse(3, "clippy");
         assert_eq!(after([Passed, Failed, Passed, Pending, Passed], Lane::Guests), refused);
         assert_eq!(after([Passed, Passed, Running, Pending, Passed], Lane::Builds), Next::Leave);

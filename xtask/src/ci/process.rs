@@ -14,16 +14,29 @@ const SELF: &str = "/proc/self/exe";
 /// In what /proc counts processor time, per second: USER_HZ, 100 in the ABI of Linux on x86 and arm.
 const TICKS: u64 = 100;
 
+/// What the checkout will be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Builds {
+    /// For this run: nothing is built a second time.
+    Once,
+    /// For daily work.
+    Again,
+}
+
 /// Runs `test --only NAME`, and then prints all that it said; returns what it says it took.
-pub(super) fn run(name: &str, dir: &Path, clock: Clock) -> Result<String> {
+pub(super) fn run(name: &str, dir: &Path, builds: Builds, clock: Clock) -> Result<String> {
     clock.say(&format!("step {name} begins"));
     let path = dir.join(format!("{}.log", name.replace(' ', "-")));
     let log = File::create(&path).context(path.display())?;
     let both = log.try_clone().context(path.display())?;
     let mut command = Command::new(SELF);
     command.args(["test", "--only", name]).stdout(log).stderr(both);
-    // Here nothing is built a second time: what would make that quick takes a sixth of the first time.
-    command.env("CARGO_INCREMENTAL", "0");
+    if builds == Builds::Once {
+        // What would make a second build quick takes a sixth of the first.
+        command.env("CARGO_INCREMENTAL", "0");
+        // A panic names its line without it, and a backtrace can be had where a step is run alone.
+        command.env("CARGO_PROFILE_DEV_DEBUG", "0");
+    }
     let status = command.status();
     let status = status.context(shell::describe(&command))?;
     let said = fs::read(&path).context(path.display())?;
@@ -36,7 +49,7 @@ pub(super) fn run(name: &str, dir: &Path, clock: Clock) -> Result<String> {
     }
 }
 
-/// Prints in one piece, whatever the other lane does.
+/// Prints in one piece, whatever the other lanes do.
 fn show(title: &str, said: &[u8]) -> Result {
     let mut out = io::stdout().lock();
     let parts: [&[u8]; 4] = [b"\n===== ", title.as_bytes(), b"\n", said];

@@ -158,7 +158,7 @@ fn converted(
     let maker = Maker::foreign(&archive, emulator.what, &shelf, machine.name)?;
     let usual = at(dir, "booted.usual");
     usual_elf(elf, machine, &usual)?;
-    let mut rows = makedumpfile::rows(readers, &maker, &usual, dir, clock)?;
+    let mut rows = makedumpfile::rows(readers, &maker, &usual, dir, makedumpfile::LEVELS, clock)?;
     let source = Pages::of_elf(&usual)?;
     rows.extend(saved::filtered_rows(readers, &maker, &usual, dir, &source, clock));
     remove(&[usual])?;

@@ -16,7 +16,9 @@ use crate::shell;
 
 pub(crate) const CODECS: [(&str, &str); 5] =
     [("none", ""), ("zlib", "-c"), ("lzo", "-l"), ("snappy", "-p"), ("zstd", "-z")];
-const LEVELS: [&str; 3] = ["0", "1", "31"];
+pub(super) const LEVELS: &[&str] = &["0", "1", "31"];
+/// All pages, and as few as can be.
+pub(super) const FEW_LEVELS: &[&str] = &["0", "31"];
 
 /// The makedumpfile of an architecture: each knows the kernels of its own alone.
 #[derive(Debug)]
@@ -92,12 +94,13 @@ fn stay_inside(dir: &Path) -> Result {
     Ok(())
 }
 
-/// A row for each variant of `dump`.
+/// A row for each variant of `dump`, filtered at each of `levels`.
 pub(super) fn rows(
     readers: &Readers,
     maker: &Maker,
     dump: &Path,
     dir: &Path,
+    levels: &[&str],
     clock: Clock,
 ) -> Result<Vec<Row>> {
     clock.say(&format!("reading {}", dump.display()));
@@ -111,7 +114,7 @@ pub(super) fn rows(
             rows.push(Row::untested(&format!("{prefix}{codec}"), why));
             continue;
         }
-        for level in LEVELS {
+        for &level in levels {
             clock.say(&format!("{prefix}{codec} at level {level}"));
             let options: Vec<&str> =
                 ["-d", level, flag].into_iter().filter(|word| !word.is_empty()).collect();

@@ -133,7 +133,8 @@ const DAMAGED_HEADER: Scenario = Scenario {
 };
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    NULL,
+    // The one behind it shows the same and more.
+    Scenario { always: false, ..NULL },
     // The second kernel then starts on a CPU that the firmware did not start.
     Scenario { name: "null-cpu1", commands: &["null 1"], cpu: 1, ..NULL },
     DUMP,
@@ -157,6 +158,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "damaged-note-size",
         commands: &["damage note-size", "panic"],
         outcome: Outcome::Complaint,
+        always: false,
         ..DAMAGED_HEADER
     },
     Scenario { name: "many-cpus", cpus: Some(12), ..DUMP },
