@@ -1,11 +1,15 @@
-//! Every target in one program, which is compiled in half the time of 32: the environment says which one runs.
+//! Every target in one program, which is compiled in half the time of 33: the environment says which one runs.
 #![no_main]
-#![allow(clashing_extern_declarations, reason = "each target says what of the C library it calls, with types of its own")]
+#![allow(
+    clashing_extern_declarations,
+    reason = "each target says what of the C library it calls, with types of its own"
+)]
 
 use std::sync::LazyLock;
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 
+mod btf;
 mod classes;
 mod cmdline;
 mod codec_lzo;
@@ -45,6 +49,7 @@ type Run = fn(&[u8]) -> Corpus;
 static CHOSEN: LazyLock<Run> = LazyLock::new(|| {
     let name = std::env::var("KDUMP_FUZZ_TARGET").expect("KDUMP_FUZZ_TARGET names the target");
     match name.as_str() {
+        "btf" => btf::run,
         "classes" => classes::run,
         "cmdline" => cmdline::run,
         "codec_lzo" => codec_lzo::run,

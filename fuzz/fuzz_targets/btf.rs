@@ -1,12 +1,12 @@
 //! A kernel's description of its types, damaged at any places.
-#![no_main]
+#![cfg_attr(not(feature = "one-program"), no_main)]
 
 use std::sync::LazyLock;
 
 use dumpgen::Wire;
 use kdump_elf::{Class, Endian};
+use kdump_fuzz::fuzz_target;
 use kdump_vmcore::Btf;
-use libfuzzer_sys::fuzz_target;
 
 static KERNEL: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut btf = dumpgen::Btf::new(Wire::LE64);
@@ -33,7 +33,11 @@ fuzz_target!(|input: &[u8]| {
         assert!(!input.is_empty(), "without damage it is read");
         return;
     };
-    let found = (btf.offset("page", "private"), btf.length("zone", "free_area"), btf.constant("pageflags", "PG_head"));
+    let found = (
+        btf.offset("page", "private"),
+        btf.length("zone", "free_area"),
+        btf.constant("pageflags", "PG_head"),
+    );
     assert!(input.len() > 2 || found == (Some(16), Some(11), Some(16)), "{found:?}");
     let _ = (btf.size("page"), btf.member_size("zone", "free_area"), btf.offset("zone", "absent"));
 });

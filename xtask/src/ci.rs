@@ -44,6 +44,7 @@ const STEPS: &[Step] = &[
     guest("crash 6.1", || crash::run(&["--kernel".to_owned(), "6.1".to_owned()])),
     guest("crash arm64 6.1", || crash::run(&["--arch".to_owned(), "arm64".to_owned()])),
     guest("crash i386-pae 6.1", crash_i386),
+    guest("crash ppc64le 6.1", || crash::run(&["--arch".to_owned(), "ppc64le".to_owned()])),
     guest("rust-kernel", || rust_kernel::run(&[])),
     behind("formats", Lane::Guests, &["crash 6.1"], formats),
     guest("crash 6.1 by kdump-tools", || crash::run(&["--kdump-tools".to_owned()])),
