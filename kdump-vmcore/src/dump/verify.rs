@@ -8,7 +8,7 @@ use super::scan::read_or_zero;
 use super::{Dump, Span, Unreadable};
 use crate::error::Error;
 use crate::progress::Progress;
-use crate::room::{collect, tell, zeroed};
+use crate::room::{PageAligned, collect, tell};
 
 /// Bytes read at once.
 const BATCH: usize = 2 << 20;
@@ -61,7 +61,8 @@ pub fn verify(
     // What is behind the end of a cut file is listed, whatever a closer look says of it.
     let sizes = dump.spans().filter(listed).map(|span| span.range.size());
     found.memory = sizes.fold(0, u64::saturating_add);
-    let mut buffer = zeroed("a batch of memory", BATCH as u64)?;
+    // Aligned: the system copies to any other place at half the speed.
+    let mut buffer = PageAligned::zeroed("a batch of memory", BATCH as u64)?;
     let mut done = 0_u64;
     let unit = dump.page_size().unwrap_or(SMALLEST_PAGE);
     let mut reader = dump.reader();
@@ -78,7 +79,7 @@ pub fn verify(
         let mut paddr = range.start();
         while paddr < range.end() {
             let rest = usize::try_from(range.end().saturating_sub(paddr)).unwrap_or(BATCH);
-            let bytes = buffer.get_mut(..rest.min(BATCH)).unwrap_or_default();
+            let bytes = buffer.get_mut().get_mut(..rest.min(BATCH)).unwrap_or_default();
             read_or_zero(&mut reader, paddr, bytes, unit, &mut |range, error| {
                 found.unreadable.add(range, error);
             });
