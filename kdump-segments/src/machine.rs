@@ -22,8 +22,6 @@ mod kcore;
 mod kcore_head;
 mod kexec_state;
 #[cfg(feature = "std")]
-mod live_tree;
-#[cfg(feature = "std")]
 mod open_file;
 pub(crate) mod paths;
 #[cfg(feature = "std")]

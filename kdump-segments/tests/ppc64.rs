@@ -356,3 +356,33 @@ fn a_plan_that_was_changed_fails_its_rule() {
     let initrd = changed(&|plan| of(plan, SegmentKind::Initrd).range = range(0x2300_0000, 0x2330_0000));
     assert_eq!(initrd, ["device_tree"]);
 }
+
+/// The directories of a live machine are read as one tree; what is no tree is told and nothing of it kept.
+#[test]
+fn the_live_tree_is_read_from_its_directories() {
+    let read = |name: &str, make: &dyn Fn(&std::path::Path)| {
+        let dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = std::fs::remove_dir_all(&dir);
+        let tree = dir.join("proc/device-tree");
+        std::fs::create_dir_all(tree.join("chosen")).unwrap();
+        std::fs::create_dir_all(dir.join("proc/sys/kernel")).unwrap();
+        std::fs::write(dir.join("proc/sys/kernel/arch"), "ppc64le\n").unwrap();
+        std::fs::write(tree.join("name"), "\0").unwrap();
+        std::fs::write(tree.join("model"), "a machine\0").unwrap();
+        std::fs::write(tree.join("chosen/name"), "chosen\0").unwrap();
+        std::fs::write(tree.join("chosen/bootargs"), "quiet\0").unwrap();
+        make(&tree);
+        MachineFiles::read(&dir).unwrap()
+    };
+    let files = read("ppc64-live", &|_| ());
+    let text = decompiled(files.get(TREE).unwrap());
+    assert!(text.contains("model = \"a machine\"") && text.contains("bootargs = \"quiet\""), "{text}");
+    assert!(!files.iter().any(|(path, _)| path.starts_with("proc/device-tree/")), "it is one file");
+    let deep = read("ppc64-deep", &|tree| std::fs::create_dir_all(tree.join("a/".repeat(70))).unwrap());
+    let large = read("ppc64-large", &|tree| std::fs::write(tree.join("x"), vec![0; 5 << 20]).unwrap());
+    for (files, what) in [(deep, "deeper than 64"), (large, "at most 2 MiB")] {
+        let told: Vec<_> = files.unreadable().collect();
+        assert!(told.iter().any(|(path, why)| *path == TREE && why.contains(what)), "{what}: {told:?}");
+        assert!(files.get(TREE).is_none() && files.get("proc/device-tree/model").is_none());
+    }
+}

@@ -14,9 +14,8 @@ use kdump_elf::Endian;
 
 use super::files::parse_index;
 use super::kcore_head::read_head;
-use super::live_tree;
 use super::open_file::{Content, Root, TEXT_LIMIT, is_absent, read_limited};
-use super::paths::{ARCH, ENVIRONMENT, FILES, IOMEM, KALLSYMS, KCORE, KCORE_VALUES, NUMBERED};
+use super::paths::{ARCH, DEVICE_TREE, ENVIRONMENT, FILES, IOMEM, KALLSYMS, KCORE, KCORE_VALUES, NUMBERED};
 use super::record::{MANIFEST, parse_manifest};
 use super::{Kcore, Machine, MachineFiles, Symbols, symbols};
 use crate::target::ppc64::TREE;
@@ -272,13 +271,19 @@ impl Reader<'_> {
         if !ppc64 || self.files.get(TREE).is_some() || self.files.is_unreadable(TREE) {
             return Ok(());
         }
-        match live_tree::read(&self.root, "sys/firmware/devicetree/base") {
-            Ok(tree) => self.files.insert(TREE, tree),
-            Err(live_tree::Trouble::Absent) => {}
-            Err(live_tree::Trouble::Unreadable(cause)) => self.files.insert_unreadable(TREE, cause),
-            Err(live_tree::Trouble::Own(error)) => return Err(error),
+        match self.files.flattened_tree() {
+            Some(Ok(tree)) => self.files.insert(TREE, tree),
+            Some(Err(cause)) => self.files.insert_unreadable(TREE, cause),
+            None => {
+                let told = self.files.unreadable().find(|(path, _)| *path == DEVICE_TREE);
+                let cause = told.map(|(_, cause)| String::from(cause));
+                if let Some(cause) = cause {
+                    self.files.insert_unreadable(TREE, cause);
+                }
+                return Ok(());
+            }
         }
-        Ok(())
+        self.without_directories()
     }
 
     /// What could not be read when the machine was recorded.

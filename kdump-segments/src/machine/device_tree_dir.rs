@@ -51,12 +51,18 @@ impl Reader<'_> {
 
     /// A part of a tree is worse than none: nothing of it is kept.
     fn no_tree(&mut self, cause: String) -> Result<(), Error> {
+        self.without_directories()?;
+        self.files.insert_unreadable(DEVICE_TREE, cause);
+        Ok(())
+    }
+
+    /// Keeps nothing of what was read of the tree.
+    pub(super) fn without_directories(&mut self) -> Result<(), Error> {
         let dir = format!("{DEVICE_TREE}/");
         let read = self.files.below(&dir).map(|(path, _)| format!("{dir}{path}"));
         for path in room::collect("files of the machine", read)? {
             self.files.remove(&path);
         }
-        self.files.insert_unreadable(DEVICE_TREE, cause);
         Ok(())
     }
 }

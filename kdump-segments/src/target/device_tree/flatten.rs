@@ -1,13 +1,9 @@
 //! A flattened tree of the files in which the kernel shows its tree (/proc/device-tree): a directory is a
 //! node, a file a property.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::chosen::{begin, number, property};
-use super::header::{Parts, finish_header};
-use super::tokens::{END, END_NODE};
-use super::{DEPTH_MAX, HEADER, RESERVATION, SIZE_MAX, wrong};
+use super::{DEPTH_MAX, SIZE_MAX, TreeWriter, wrong};
 use crate::Error;
 
 /// The property that the kernel makes of each node's name, which says nothing else.
@@ -31,27 +27,31 @@ pub(crate) fn flatten<'f>(
     reservations: &[(u64, u64)],
     boot_cpu: u32,
 ) -> Result<Vec<u8>, Error> {
-    let (entries, need) = entries(files)?;
-    let need = need.saturating_add((reservations.len() as u64).saturating_mul(RESERVATION as u64));
-    let mut out = Vec::new();
-    let len = usize::try_from(need).unwrap_or(usize::MAX);
-    out.try_reserve_exact(len).map_err(|_| Error::OutOfMemory { what: "device tree", need })?;
-    out.resize(HEADER, 0);
-    for (address, size) in reservations {
-        out.extend_from_slice(&address.to_be_bytes());
-        out.extend_from_slice(&size.to_be_bytes());
+    let entries = entries(files)?;
+    let mut tree = TreeWriter::default();
+    let mut open: &[&str] = &[];
+    tree.begin(b"")?;
+    for entry in &entries {
+        let same = open.iter().zip(&entry.nodes).take_while(|(one, other)| one == other).count();
+        for _ in same..open.len() {
+            tree.end()?;
+        }
+        for name in entry.nodes.iter().skip(same) {
+            tree.begin(name.as_bytes())?;
+        }
+        open = &entry.nodes;
+        if entry.name != NAME {
+            tree.property(entry.name.as_bytes(), entry.value)?;
+        }
     }
-    out.resize(out.len().saturating_add(RESERVATION), 0);
-    let structure = out.len();
-    let strings = write_structure(&mut out, &entries)?;
-    let strings_at = out.len();
-    out.extend_from_slice(&strings);
-    finish_header(&mut out, Parts { structure, strings: strings_at, boot_cpu })?;
-    Ok(out)
+    for _ in 0..=open.len() {
+        tree.end()?;
+    }
+    tree.finish(reservations, boot_cpu)
 }
 
-/// The properties, those of a node before those of the nodes in it, and a bound of the bytes they take.
-fn entries<'f>(files: impl Iterator<Item = (&'f str, &'f [u8])>) -> Result<(Vec<Entry<'f>>, u64), Error> {
+/// The properties, those of a node before those of the nodes in it.
+fn entries<'f>(files: impl Iterator<Item = (&'f str, &'f [u8])>) -> Result<Vec<Entry<'f>>, Error> {
     /// Header, the reservation that ends all, the root node and the last token.
     const FIXED: u64 = 128;
     /// A property's token, size and name, its NUL and what pads it; the same for a node.
@@ -79,44 +79,11 @@ fn entries<'f>(files: impl Iterator<Item = (&'f str, &'f [u8])>) -> Result<(Vec<
         entries.push(Entry { nodes: nodes.to_vec(), name, value });
     }
     entries.sort_by(|one, other| (&one.nodes, one.name).cmp(&(&other.nodes, other.name)));
-    Ok((entries, need))
+    Ok(entries)
 }
 
 /// How many of the outermost nodes are those of the entry before.
 fn shared(nodes: &[&str], before: &[Entry<'_>]) -> usize {
     let last = before.last().map_or(&[][..], |entry| &entry.nodes);
     nodes.iter().zip(last).take_while(|(one, other)| one == other).count()
-}
-
-/// Writes nodes and properties and returns the names.
-fn write_structure(out: &mut Vec<u8>, entries: &[Entry<'_>]) -> Result<Vec<u8>, Error> {
-    let mut strings = Vec::new();
-    let mut names: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut open: &[&str] = &[];
-    begin(out, b"");
-    for entry in entries {
-        let same = open.iter().zip(&entry.nodes).take_while(|(one, other)| one == other).count();
-        for _ in same..open.len() {
-            number(out, END_NODE);
-        }
-        for name in entry.nodes.iter().skip(same) {
-            begin(out, name.as_bytes());
-        }
-        open = &entry.nodes;
-        if entry.name == NAME {
-            continue;
-        }
-        let at = *names.entry(entry.name).or_insert_with(|| {
-            let at = strings.len() as u64;
-            strings.extend_from_slice(entry.name.as_bytes());
-            strings.push(0);
-            at
-        });
-        property(out, at, entry.value)?;
-    }
-    for _ in 0..=open.len() {
-        number(out, END_NODE);
-    }
-    number(out, END);
-    Ok(strings)
 }

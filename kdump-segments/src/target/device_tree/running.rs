@@ -21,16 +21,7 @@ pub(in crate::target) fn describe(machine: &mut Machine, files: &MachineFiles) {
         });
         return;
     }
-    let dir = format!("{DEVICE_TREE}/");
-    if files.below(&dir).next().is_none() {
-        return;
-    }
-    // On a machine of which a part could not be read, a capture kernel would miss devices.
-    let lost = files.unreadable().find(|(path, _)| path.starts_with(&*dir));
-    let made = match lost {
-        Some((path, why)) => Err(format!("{path} could not be read: {why}")),
-        None => flatten(files.below(&dir), &[], 0).map_err(|error| error.to_string()),
-    };
+    let Some(made) = files.flattened_tree() else { return };
     let text = match made {
         Ok(tree) => {
             machine.device_tree = Some(tree);
@@ -41,6 +32,20 @@ pub(in crate::target) fn describe(machine: &mut Machine, files: &MachineFiles) {
     let remark = Remark { path: String::from(DEVICE_TREE), text };
     // A remark less is no other machine.
     let _ = room::push(&mut machine.remarks, REMARKS, remark);
+}
+
+impl MachineFiles {
+    /// The tree that the directories below /proc/device-tree show, or why there is none; `None` without them.
+    pub(crate) fn flattened_tree(&self) -> Option<Result<Vec<u8>, String>> {
+        let dir = format!("{DEVICE_TREE}/");
+        self.below(&dir).next()?;
+        // On a machine of which a part could not be read, a capture kernel would miss devices.
+        let lost = self.unreadable().find(|(path, _)| path.starts_with(&*dir));
+        Some(match lost {
+            Some((path, why)) => Err(format!("{path} could not be read: {why}")),
+            None => flatten(self.below(&dir), &[], 0).map_err(|error| error.to_string()),
+        })
+    }
 }
 
 /// The tree the running kernel was booted with.

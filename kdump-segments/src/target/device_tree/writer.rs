@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::tokens::{BEGIN_NODE, END, END_NODE, PROP};
-use super::{HEADER, LAST_COMPATIBLE, MAGIC, RESERVATION, VERSION, wrong};
+use super::{HEADER, LAST_COMPATIBLE, MAGIC, RESERVATION, SIZE_MAX, VERSION, wrong};
 use crate::{Error, room};
 
 /// What messages call the parts of a tree.
@@ -65,13 +65,16 @@ impl TreeWriter {
     /// The tree, whose root was ended, with memory that must be kept free, as address and size.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`], and [`Error::DeviceTree`] for sizes above 32 bits.
+    /// [`Error::OutOfMemory`], and [`Error::DeviceTree`] for a tree of more than 2 MiB.
     pub(crate) fn finish(mut self, reservations: &[(u64, u64)], boot_cpu: u32) -> Result<Vec<u8>, Error> {
         self.number(END)?;
         let entries = reservations.len().saturating_add(1).saturating_mul(RESERVATION);
         let structure = HEADER.saturating_add(entries);
         let strings = structure.saturating_add(self.structure.len());
         let total = strings.saturating_add(self.strings.len());
+        if total as u64 > SIZE_MAX {
+            return Err(wrong("totalsize", 4, total as u64, "at most 2 MiB"));
+        }
         let mut out = Vec::new();
         room::reserve(&mut out, WHAT, total)?;
         let sizes = [total, structure, strings, HEADER, self.strings.len(), self.structure.len()];

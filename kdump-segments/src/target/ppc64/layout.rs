@@ -91,7 +91,7 @@ fn running_tree(machine: &Machine) -> Result<DeviceTree<'_>, Error> {
         let told = machine.remarks.iter().find(|remark| remark.path == TREE);
         let why = told.map_or_else(|| String::from("is not there"), |remark| remark.text.clone());
         let reason = format!(
-            "{TREE} {why}: it is /sys/firmware/devicetree/base, flattened; \
+            "{TREE} {why}: it is /proc/device-tree, flattened; \
              record the machine again"
         );
         return Err(Error::Conflict { what: "device tree", reason });

@@ -18,7 +18,7 @@ use crate::machine::Remark;
 use crate::plan::Plan;
 use crate::{Error, Machine, MachineFiles, RangeSet, room};
 
-/// The tree of /sys/firmware/devicetree/base, flattened when the machine was read: unlike
+/// The tree of /proc/device-tree, flattened when the machine was read: unlike
 /// /sys/firmware/fdt it is the present one.
 pub(crate) const TREE: &str = "sys/firmware/devicetree.dtb";
 
