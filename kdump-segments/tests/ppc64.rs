@@ -371,6 +371,9 @@ fn the_live_tree_is_read_from_its_directories() {
         std::fs::write(tree.join("model"), "a machine\0").unwrap();
         std::fs::write(tree.join("chosen/name"), "chosen\0").unwrap();
         std::fs::write(tree.join("chosen/bootargs"), "quiet\0").unwrap();
+        // The tree of the start is another one.
+        std::fs::create_dir_all(dir.join("sys/firmware")).unwrap();
+        std::fs::write(dir.join("sys/firmware/fdt"), "of the start").unwrap();
         make(&tree);
         MachineFiles::read(&dir).unwrap()
     };

@@ -15,7 +15,9 @@ use kdump_elf::Endian;
 use super::files::parse_index;
 use super::kcore_head::read_head;
 use super::open_file::{Content, Root, TEXT_LIMIT, is_absent, read_limited};
-use super::paths::{ARCH, DEVICE_TREE, ENVIRONMENT, FILES, IOMEM, KALLSYMS, KCORE, KCORE_VALUES, NUMBERED};
+use super::paths::{
+    ARCH, DEVICE_TREE, ENVIRONMENT, FDT, FILES, IOMEM, KALLSYMS, KCORE, KCORE_VALUES, NUMBERED,
+};
 use super::record::{MANIFEST, parse_manifest};
 use super::{Kcore, Machine, MachineFiles, Symbols, symbols};
 use crate::target::ppc64::TREE;
@@ -75,12 +77,11 @@ impl MachineFiles {
         }
         reader.cpus_without_notes()?;
         reader.boot_params_of_debugfs()?;
-        reader.device_tree()?;
         reader.kallsyms()?;
         reader.kcore()?;
         reader.manifest()?;
         reader.host_arch();
-        reader.live_tree()?;
+        reader.trees()?;
         Ok(reader.files)
     }
 }
@@ -264,11 +265,16 @@ impl Reader<'_> {
         }))
     }
 
-    /// The present tree of a machine whose firmware changes it while the kernel runs; a recording has it
-    /// as one file.
-    fn live_tree(&mut self) -> Result<(), Error> {
+    /// The device tree as directories, where no file has it. That of a machine whose firmware changes it while
+    /// the kernel runs is read even so, for the file has that of the start; a recording has it as one file.
+    fn trees(&mut self) -> Result<(), Error> {
         let ppc64 = self.files.get(ARCH).is_some_and(|arch| arch.starts_with(b"ppc64"));
-        if !ppc64 || self.files.get(TREE).is_some() || self.files.is_unreadable(TREE) {
+        let file = if ppc64 { TREE } else { FDT };
+        if self.files.get(file).is_some() || ppc64 && self.files.is_unreadable(TREE) {
+            return Ok(());
+        }
+        self.device_tree()?;
+        if !ppc64 {
             return Ok(());
         }
         match self.files.flattened_tree() {

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::collect::{ENTRIES_LIMIT, Reader};
-use super::paths::{DEVICE_TREE, FDT};
+use super::paths::DEVICE_TREE;
 use crate::{Error, room};
 
 /// Deeper than any tree.
@@ -14,11 +14,8 @@ const DEPTH_MAX: usize = 64;
 const MOST: usize = 4 * ENTRIES_LIMIT;
 
 impl Reader<'_> {
-    /// All properties below /proc/device-tree, where there is no flattened tree to read.
+    /// All properties below /proc/device-tree.
     pub(super) fn device_tree(&mut self) -> Result<(), Error> {
-        if self.files.get(FDT).is_some() {
-            return Ok(());
-        }
         let mut left = MOST;
         let mut nodes: Vec<(String, usize)> = Vec::new();
         room::push(&mut nodes, "nodes of the device tree", (String::from(DEVICE_TREE), 0))?;
