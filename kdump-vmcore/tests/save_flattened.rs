@@ -12,9 +12,10 @@ use core::ops::ControlFlow;
 
 use dumpgen::{CoreFile, Segment, Wire, note};
 use kdump_elf::Paddr;
+use kdump_vmcore::codec::Codec;
 use kdump_vmcore::{
-    Dump, ElfOptions, Error, Flatten, Flattened, IoError, PhysMemory, Progress, ReadAt, SaveFormat, SavePlan,
-    SaveReport, SpanKind, save_stream, verify,
+    Dump, ElfOptions, Error, Flatten, Flattened, IoError, KdumpOptions, PhysMemory, Progress, ReadAt,
+    SaveFormat, SavePlan, SaveReport, SpanKind, save_stream, verify,
 };
 
 fn go_on(_: Progress) -> ControlFlow<()> {
@@ -205,4 +206,36 @@ fn an_output_that_fails_is_told_with_what_it_took() {
     }
     let failure = save_stream(&source, SaveFormat::Raw, &mut Vec::new(), &mut go_on).unwrap_err();
     assert!(matches!(failure.error, Error::Unsupported { .. }), "{failure}");
+}
+
+/// A stream is a sequence of records: they are the same for any number of threads, which take batches of other sizes.
+#[test]
+fn a_stream_is_the_same_for_any_number_of_threads() {
+    let mut state = 1_u32;
+    let mut random = || {
+        state = state.wrapping_mul(1_103_515_245).wrapping_add(12345);
+        (state >> 16) as u8
+    };
+    // Pages that shrink, pages that do not, and zeros.
+    let mut memory = vec![0_u8; 1500 * 0x1000];
+    for (number, page) in memory.chunks_mut(0x1000).enumerate() {
+        match number / 90 % 3 {
+            0 => page.fill(number as u8 | 1),
+            1 => page.iter_mut().for_each(|byte| *byte = random()),
+            _ => {}
+        }
+    }
+    let core = CoreFile::x86_64()
+        .with(Segment::notes(&note(Wire::LE64, "VMCOREINFO", 0, b"OSRELEASE=6.1\nPAGESIZE=4096\n")))
+        .with(Segment::load(0x10_0000, &memory));
+    let dump = Dump::open(core.build()).unwrap();
+    for codec in [None, Some(Codec::Lzo)] {
+        let streams = [1, 2, 3].map(|threads| {
+            let mut out = Vec::new();
+            let options = KdumpOptions::default().codec(codec).threads(threads);
+            save_stream(&dump, SaveFormat::Flattened(options), &mut out, &mut go_on).unwrap();
+            out
+        });
+        assert!(streams.iter().all(|stream| *stream == streams[0]), "{codec:?}");
+    }
 }

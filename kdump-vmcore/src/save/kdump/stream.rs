@@ -22,13 +22,16 @@ pub(super) struct Stream {
     staged: PageAligned,
     /// So many of its bytes are there.
     filled: usize,
+    /// Whether long pushes go past it.
+    is_direct: bool,
 }
 
 impl Stream {
-    /// Begins at `at`.
-    pub(super) fn new(at: u64) -> Result<Self, Error> {
+    /// Begins at `at`. Unless it `is_direct`, what is written at once depends on the bytes alone and not on how many
+    /// are pushed at once.
+    pub(super) fn new(at: u64, is_direct: bool) -> Result<Self, Error> {
         let staged = PageAligned::zeroed("a piece of the new file", PIECE as u64)?;
-        Ok(Self { at, staged, filled: 0 })
+        Ok(Self { at, staged, filled: 0, is_direct })
     }
 
     /// The offset up to which everything is written.
@@ -44,7 +47,7 @@ impl Stream {
     /// Appends `bytes`.
     pub(super) fn push<W: WriteAt + ?Sized>(&mut self, sink: &mut W, bytes: &[u8]) -> Result<(), Error> {
         let whole_pages = offset_in(self.end() | bytes.len() as u64, PAGE) == 0;
-        if whole_pages && bytes.len() >= WORTH_IT {
+        if self.is_direct && whole_pages && bytes.len() >= WORTH_IT {
             self.flush(sink)?;
             sink.write_all_at(self.at, bytes)?;
             self.at = self.end().saturating_add(bytes.len() as u64);
@@ -124,7 +127,7 @@ mod tests {
         {
             for start in [0_u64, 24, PIECE as u64, PIECE as u64 * 7 + 4096] {
                 let mut sink = Pieces(vec![], vec![]);
-                let mut stream = Stream::new(start).unwrap();
+                let mut stream = Stream::new(start, true).unwrap();
                 for piece in bytes.chunks(step) {
                     stream.push(&mut sink, piece).unwrap();
                 }

@@ -197,7 +197,8 @@ where
         } else {
             SaveReport { memory, ..SaveReport::default() }
         };
-        let data = Stream::new(plan.data())?;
+        // A stream is a sequence of writes, and the same for any number of threads; without a codec so are batches.
+        let data = Stream::new(plan.data(), sink.rewrites() || plan.options.codec.is_none())?;
         let gaps = if sink.rewrites() { u64::MAX } else { MAX_GAPS };
         let mut found = Losses::with_room(FOUND_ROOM)?;
         if plan.later.is_some() {
@@ -312,6 +313,11 @@ where
         let codec = flag(plan.options.codec);
         // Of a stream that is cut the pages are lost whose descriptors had yet to come.
         let room = if self.sink.rewrites() { DESCS } else { STREAM_DESCS };
+        // In front of what the batch adds, which is more or less by the number of threads.
+        if !self.descs.is_empty() && self.descs.len().saturating_add(block.pages.len()) > room {
+            self.data.flush(self.sink)?;
+            self.flush_descs()?;
+        }
         let (mut at, zeros) = (self.data.end(), plan.data());
         let mut padding = self.push(block.data())?;
         self.report.times.add(block.times);
