@@ -11,6 +11,8 @@ mod peer;
 mod saved;
 mod struct_page;
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::apt::{self, Need};
@@ -46,7 +48,9 @@ pub(crate) fn run(args: &[String]) -> Result {
     let series = args.value("--kernel")?.map_or(Ok(Series::V6_1), |text| Series::parse(&text))?;
     let arch = args.value("--arch")?;
     let only = args.value("--only")?;
-    let levels = if args.flag("--few-levels") { makedumpfile::FEW_LEVELS } else { makedumpfile::LEVELS };
+    let few = args.flag("--few-levels");
+    let levels = if few { makedumpfile::FEW_LEVELS } else { makedumpfile::LEVELS };
+    let saved_levels = if few { saved::FEW_LEVELS } else { saved::MATRIX };
     args.finish()?;
     let machines = arch.map_or(Ok(Vec::new()), |arch| machine::of(&arch, series))?;
     apt::ensure(NEEDS)?;
@@ -66,7 +70,7 @@ pub(crate) fn run(args: &[String]) -> Result {
             rows.extend(makedumpfile::rows(&readers, &maker, &dump, &dir, levels, clock)?);
         }
         if wanted("saved") {
-            rows.extend(saved::rows(&readers, &dump, &dir, clock)?);
+            rows.extend(saved::rows(&readers, &dump, &dir, saved_levels, clock)?);
         }
         if wanted("guest") {
             rows.extend(guest::rows(&readers, &dump, &dir, clock)?);
@@ -96,12 +100,19 @@ fn row(name: &str, readers: &Readers, files: &[PathBuf], theirs: &[PathBuf], sou
         let mut said = compare::same_bytes("the source", source, &ours)?;
         if !theirs.is_empty() {
             let theirs = peer::read(&readers.libkdumpfile, theirs, source)?;
-            compare::same_states(&ours, &theirs)?;
+            let is_elf = files.first().is_some_and(|file| elf_magic(file));
+            compare::same_states(&ours, &theirs, is_elf)?;
             said.push_str(", all as libkdumpfile");
         }
         Ok(said)
     };
     Row::of(name, check())
+}
+
+/// Whether a file is an ELF core.
+fn elf_magic(file: &Path) -> bool {
+    let mut magic = [0; 4];
+    File::open(file).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *b"\x7fELF"
 }
 
 /// The path of `name` in `dir`.

@@ -115,7 +115,7 @@ fn compare(
             None => Row::untested(&title(format), "this QEMU is built without it"),
         });
     }
-    rows.extend(saved::matrix_rows(readers, &title(""), &elf, dir, &source, clock));
+    rows.extend(saved::matrix_rows(readers, &title(""), &elf, dir, &source, saved::MATRIX, clock));
     drop(source);
     let files: Vec<PathBuf> = made.into_iter().flatten().collect();
     clock.say(&format!("{}: virtual addresses", machine.name));

@@ -20,11 +20,18 @@ const SAMPLES: usize = 64;
 /// Each class alone, and what distributions use.
 const LEVELS: [&str; 5] = ["2", "4", "8", "16", "31"];
 
-/// Levels of every format and codec.
-const MATRIX: [&str; 3] = ["0", "1", "31"];
+/// Levels of every format and codec, and the one that the other rows lack.
+pub(super) const MATRIX: &[&str] = &["0", "1", "31"];
+pub(super) const FEW_LEVELS: &[&str] = &["31"];
 
 /// Rows for each codec and for each class of pages.
-pub(super) fn rows(readers: &Readers, dump: &Path, dir: &Path, clock: Clock) -> Result<Vec<Row>> {
+pub(super) fn rows(
+    readers: &Readers,
+    dump: &Path,
+    dir: &Path,
+    levels: &[&str],
+    clock: Clock,
+) -> Result<Vec<Row>> {
     let source = Pages::of_elf(dump)?;
     let maker = Maker::host()?;
     let mut rows = Vec::new();
@@ -60,7 +67,7 @@ pub(super) fn rows(readers: &Readers, dump: &Path, dir: &Path, clock: Clock) -> 
     rows.push(Row::of("kdump save elf flattened", elf_stream(readers, dump, dir, &source)));
     rows.push(Row::of("kdump save --split", split(readers, dump, dir, &source)));
     rows.extend(filtered_rows(readers, &maker, dump, dir, &source, clock));
-    rows.extend(matrix_rows(readers, "", dump, dir, &source, clock));
+    rows.extend(matrix_rows(readers, "", dump, dir, &source, levels, clock));
     Ok(rows)
 }
 
@@ -74,8 +81,8 @@ fn split(readers: &Readers, dump: &Path, dir: &Path, source: &Pages) -> Result<S
     let reversed: Vec<PathBuf> = parts.iter().rev().cloned().collect();
     let read = compare::ours(&readers.kdump, &reversed, source)?;
     let said = compare::same_bytes("the source", source, &read)?;
-    compare::same_states(&read, &peer::read(&readers.libkdumpfile, &parts, source)?)?;
-    compare::same_states(&read, &peer::read(&readers.libkdumpfile, from_ref(&whole), source)?)?;
+    compare::same_states(&read, &peer::read(&readers.libkdumpfile, &parts, source)?, false)?;
+    compare::same_states(&read, &peer::read(&readers.libkdumpfile, from_ref(&whole), source)?, false)?;
     let sizes = parts.iter().map(|part| fs::metadata(part).context(part.display()).map(|found| found.len()));
     let sizes = sizes.collect::<Result<Vec<u64>>>()?;
     remove(&[parts.as_slice(), &[whole]].concat())?;
@@ -92,7 +99,7 @@ fn elf_stream(readers: &Readers, dump: &Path, dir: &Path, source: &Pages) -> Res
     save(&readers.kdump, dump, &["--format", "elf"], &plain)?;
     let read = compare::ours(&readers.kdump, from_ref(&stream), source)?;
     let said = compare::same_bytes("the source", source, &read)?;
-    compare::same_states(&read, &peer::read(&readers.libkdumpfile, from_ref(&whole), source)?)?;
+    compare::same_states(&read, &peer::read(&readers.libkdumpfile, from_ref(&whole), source)?, true)?;
     let bytes = |path: &Path| fs::read(path).context(path.display());
     if bytes(&ours)? != bytes(&plain)? {
         return Err(failed("put together it is another file than the core that is saved at once"));
@@ -109,13 +116,14 @@ pub(super) fn matrix_rows(
     dump: &Path,
     dir: &Path,
     source: &Pages,
+    levels: &[&str],
     clock: Clock,
 ) -> Vec<Row> {
     let kdump = CODECS.map(|(codec, _)| ("kdump", codec));
     let mut rows = Vec::new();
     for (format, codec) in kdump.into_iter().chain([("elf", "none")]) {
         clock.say(&format!("{prefix}saved as {format}, {codec}, at every level"));
-        for level in MATRIX {
+        for level in levels {
             let out = at(dir, "saved.cell");
             let mut options = vec!["--format", format, "-d", level, "--threads", "2"];
             if format == "kdump" {
@@ -166,11 +174,11 @@ fn filtered(
     let made = compare::ours(&readers.kdump, from_ref(&theirs), source)?;
     let read = compare::ours(&readers.kdump, from_ref(&ours), source)?;
     let said = compare::same_bytes("the source", source, &read)?;
-    let as_maker = match compare::same_states(&read, &made) {
+    let as_maker = match compare::same_states(&read, &made, false) {
         Ok(()) => "as makedumpfile".to_owned(),
         Err(_) => struct_page::explain(&PageArray::of(&readers.kdump, dump)?, &read, &made)?,
     };
-    compare::same_states(&read, &peer::read(&readers.libkdumpfile, from_ref(&ours), source)?)?;
+    compare::same_states(&read, &peer::read(&readers.libkdumpfile, from_ref(&ours), source)?, false)?;
     remove(&[ours, theirs])?;
     Ok(format!("{said}; all as libkdumpfile, {as_maker}"))
 }
