@@ -19,7 +19,7 @@ use core::fmt;
 use kdump_elf::{Arch, PhysRange, align_down, align_up};
 
 pub use initrd::{InitrdSize, UNKNOWN_FACTOR};
-pub(crate) use limit::within_limit;
+pub(crate) use limit::{is_address, within_limit};
 pub use suggest::{GRANULE, Suggestion, suggest};
 
 use crate::cmdline::CommandLine;

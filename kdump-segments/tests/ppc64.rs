@@ -389,3 +389,20 @@ fn the_live_tree_is_read_from_its_directories() {
         assert!(files.get(TREE).is_none() && files.get("proc/device-tree/model").is_none());
     }
 }
+
+/// The capture kernel is told of memory from address 0 on: less than reaches behind what is loaded ends it too early.
+#[test]
+fn a_limit_of_memory_below_the_region_fails() {
+    let (machine, kernel) = (machine(NAME), kernel());
+    for (limit, good) in
+        [("4K", false), ("64M", false), ("512M", false), ("300M mem=4G", true), ("768M", true)]
+    {
+        let options = ppc64_options().cmdline(format!("console=hvc0 mem={limit}"));
+        let plan = plan(&machine, &kernel, &options).unwrap();
+        let report = check_plan(&plan, &machine, &Environment::of_machine(&machine).unwrap()).unwrap();
+        let failed = report.findings.iter().filter(|finding| finding.verdict == Verdict::Fail);
+        let failed: Vec<_> = failed.map(|finding| finding.rule).collect();
+        assert_eq!(failed.is_empty(), good, "{limit}: {failed:?}");
+        assert!(good || failed.contains(&"memory_limit"), "{limit}: {failed:?}");
+    }
+}

@@ -612,6 +612,12 @@ fn i386_with_one_array_and_with_sections() {
     assert_eq!(of(&whole, &lines(FLAT_KEYS, "contig_page_data")).classes().collect::<Vec<_>>(), classes);
     let none = of(&machine_32(0), FLAT_KEYS);
     assert_eq!((none.pages(), none.without), (0, PAGES));
+    // What stands behind the last record of the node, or in front of its first one, is no record.
+    let cut = of(&machine_32(0x1800), FLAT_KEYS);
+    assert_eq!(cut.without, PAGES - 0x1800);
+    let mut behind = machine_32(0x1800);
+    behind[0x10_0104..0x10_0108].copy_from_slice(&0x800_u32.to_le_bytes());
+    assert_eq!(of(&behind, FLAT_KEYS).without, 0x800);
     // What belongs to addresses of processes is no record.
     let mut odd = whole;
     for pfn in 0..PAGES {

@@ -8,14 +8,16 @@ use crate::{Error, RangeSet, room};
 
 /// What a kernel for `arch` with this command line uses of `ram`. On x86 `mem=` names the address it
 /// uses nothing above, and of several the lowest counts; elsewhere it names how many bytes it uses,
-/// which are the lowest, and the last counts.
+/// which are the lowest, and the last counts. A capture kernel of ppc64 is told of memory from address 0 on, so that
+/// so many bytes are an address as well.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`].
 pub(crate) fn within_limit(cmdline: &CommandLine, arch: Arch, ram: &RangeSet) -> Result<RangeSet, Error> {
     let limits = cmdline.parameters().filter_map(limit);
-    if matches!(arch, Arch::X86_64 | Arch::I386) {
-        let Some(limit) = limits.min() else { return ram.try_clone() };
+    if is_address(arch) {
+        let limit = if arch == Arch::Ppc64 { limits.last() } else { limits.min() };
+        let Some(limit) = limit else { return ram.try_clone() };
         return ram.intersect(&RangeSet::from_ranges(PhysRange::from_half_open(0, limit))?);
     }
     let Some(mut left) = limits.last() else { return ram.try_clone() };
@@ -25,6 +27,11 @@ pub(crate) fn within_limit(cmdline: &CommandLine, arch: Arch, ram: &RangeSet) ->
         PhysRange::from_len(range.start(), size).ok().filter(|_| size != 0)
     });
     RangeSet::from_ranges(room::collect(room::RANGES, lowest)?)
+}
+
+/// Whether `mem=` is the end of memory on `arch`.
+pub(crate) fn is_address(arch: Arch) -> bool {
+    matches!(arch, Arch::X86_64 | Arch::I386 | Arch::Ppc64)
 }
 
 /// The number behind `mem=`, with or without quotes; 0 and what is no number limit nothing.

@@ -3,10 +3,8 @@
 use alloc::format;
 use alloc::string::String;
 
-use kdump_elf::Arch;
-
 use super::{Candidate, Checked, Environment, Finding, Outcome, Report, Verdict, check, header};
-use crate::capture_need::within_limit;
+use crate::capture_need::{is_address, within_limit};
 use crate::elfcorehdr::LowMemory;
 use crate::plan::{KexecFlags, Plan};
 use crate::segment::{Segment, SegmentKind};
@@ -123,7 +121,7 @@ pub(crate) fn memory_limit(Checked { plan, capture_ram, within_limit: left, .. }
     if need > total {
         return Err(format!("mem= leaves {total:#x} bytes, kernel and ramdisk have {need:#x}"));
     }
-    let by_address = matches!(plan.arch, Arch::X86_64 | Arch::I386);
+    let by_address = is_address(plan.arch);
     match loaded().find(|segment| by_address && !left.contains_range(segment.range)) {
         Some(out) => Err(format!("mem= ends memory before the end of {} at {}", out.kind.name(), out.range)),
         None => Ok(format!("mem= leaves {total:#x} bytes, kernel and ramdisk have {need:#x}")),

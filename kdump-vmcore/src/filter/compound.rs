@@ -26,6 +26,16 @@ pub(super) enum Huge {
     Unknown,
 }
 
+impl Huge {
+    /// The type of the head, if that is it.
+    pub(super) fn kind(self) -> Option<u32> {
+        match self {
+            Self::Type(kind) => Some(kind),
+            _ => None,
+        }
+    }
+}
+
 /// How compound pages tell their order, and those of hugetlbfs what they are.
 pub(super) fn compound(
     info: &Told<'_>,

@@ -35,6 +35,15 @@ enum Slab {
     Flag(u64),
 }
 
+impl Slab {
+    fn kind(self) -> Option<u32> {
+        match self {
+            Self::Type(kind) => Some(kind),
+            Self::Flag(_) => None,
+        }
+    }
+}
+
 /// What a record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
@@ -178,17 +187,11 @@ impl Rules {
 
     fn not_plain(&self) -> Option<u64> {
         let slab = match self.slab {
-            Slab::Flag(bit) => (bit, None),
-            Slab::Type(value) => (0, Some(value)),
+            Slab::Flag(bit) => bit,
+            Slab::Type(_) => 0,
         };
-        let huge = match self.huge {
-            Huge::Type(value) => Some(value),
-            _ => None,
-        };
-        let kinds = [self.buddy, self.unaccepted, self.offline, slab.1, huge];
         // What nobody has initialised has all flags.
-        let flags = Some(self.head | self.hwpoison | slab.0).filter(|flags| *flags != 0);
-        flags.filter(|_| kinds.into_iter().flatten().all(is_kind))
+        Some(self.head | self.hwpoison | slab).filter(|flags| *flags != 0)
     }
 
     /// What [`Rules::judge`] says of a single page of no kind, as most are; `None` of others, which it is to be

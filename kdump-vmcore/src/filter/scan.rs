@@ -238,8 +238,14 @@ impl<'d> Scan<'d> {
                 let end = number.saturating_add(1).saturating_mul(self.sections.pages).min(range.end);
                 let left = end.saturating_sub(pfn);
                 match self.sections.map(number, &mut self.memory) {
-                    Ok(Some(map)) => pfn = self.section(map, pfn..end, &mut report, found)?,
-                    Ok(None) => {
+                    Ok(Some((map, known))) if known.contains(&pfn) => {
+                        pfn = self.section(map, pfn..end.min(known.end), &mut report, found)?;
+                    }
+                    Ok(Some((_, known))) if pfn < known.start && known.start < end => {
+                        report.without = report.without.saturating_add(known.start.saturating_sub(pfn));
+                        pfn = known.start;
+                    }
+                    Ok(_) => {
                         report.without = report.without.saturating_add(left);
                         pfn = end;
                     }

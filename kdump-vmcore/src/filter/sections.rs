@@ -1,6 +1,8 @@
 //! Where the kernel keeps the `struct page` of a page: SPARSEMEM, or FLATMEM (`include/linux/mmzone.h` is not
 //! exported; Documentation/mm/memory-model.rst and VMCOREINFO tell).
 
+use core::ops::Range;
+
 use kdump_elf::Vaddr;
 
 use super::told::Told;
@@ -125,12 +127,12 @@ impl Sections {
         &self,
         number: u64,
         memory: &mut KernelMemory<M>,
-    ) -> Result<Option<u64>, Stopped> {
+    ) -> Result<Option<(u64, Range<u64>)>, Stopped> {
         if number >= self.count {
             return Ok(None);
         }
         let (table, index) = match self.model {
-            Model::Flat { start, spanned } => return self.flat(number, start.zip(spanned), memory),
+            Model::Flat { start, spanned } => return self.flat(start.zip(spanned), memory),
             Model::Array => (self.table, number),
             Model::Roots(per_root) => {
                 let root = number.checked_div(per_root).unwrap_or(0).wrapping_mul(self.word_size);
@@ -143,23 +145,24 @@ impl Sections {
         }
         let entry = table.wrapping_add(index.wrapping_mul(self.size)).wrapping_add(self.word);
         let word = self.read(entry, memory)?;
-        Ok((word & HAS_MAP != 0).then_some(word & !FLAGS))
+        Ok((word & HAS_MAP != 0).then_some((word & !FLAGS, 0..u64::MAX)))
     }
 
-    /// The array of FLATMEM, as far as the node of all memory goes.
+    /// The array of FLATMEM, and the pages of the node of all memory: what stands in front of the first record and behind
+    /// the last one is none.
     fn flat<M: PhysMemory>(
         &self,
-        number: u64,
         node: Option<(u64, u64)>,
         memory: &mut KernelMemory<M>,
-    ) -> Result<Option<u64>, Stopped> {
-        if let Some((start, spanned)) = node {
-            let end = self.read(start, memory)?.saturating_add(self.read(spanned, memory)?);
-            if number.saturating_mul(self.pages) >= end {
-                return Ok(None);
+    ) -> Result<Option<(u64, Range<u64>)>, Stopped> {
+        let known = match node {
+            Some((start, spanned)) => {
+                let start = self.read(start, memory)?;
+                start..start.saturating_add(self.read(spanned, memory)?)
             }
-        }
-        self.read(self.table, memory).map(|map| (map != 0).then_some(map))
+            None => 0..u64::MAX,
+        };
+        self.read(self.table, memory).map(|map| (map != 0).then_some((map, known)))
     }
 
     /// A word of the kernel's.

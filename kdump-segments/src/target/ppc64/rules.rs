@@ -19,7 +19,7 @@ use crate::segment::{Segment, SegmentKind};
 use crate::target::SegmentLimit;
 use crate::target::device_tree::DeviceTree;
 
-pub(super) const PLAN_RULES: [PlanRule; 14] = [
+pub(super) const PLAN_RULES: [PlanRule; 15] = [
     ("elfcorehdr_decodes", header::decodes),
     ("elfcorehdr_notes", header::notes),
     ("elfcorehdr_memory", header::memory),
@@ -34,6 +34,7 @@ pub(super) const PLAN_RULES: [PlanRule; 14] = [
     ("kernel_has_content", plan_rules::kernel_has_content),
     ("one_elf_segment", plan_rules::one_elf_segment),
     ("command_line", plan_rules::command_line),
+    ("memory_limit", plan_rules::memory_limit),
     ("region_not_claimed", plan_rules::not_claimed),
 ];
 

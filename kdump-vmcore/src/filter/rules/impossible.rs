@@ -1,6 +1,6 @@
 //! What no kernel can have told of its `struct page`.
 
-use super::{Rules, Told};
+use super::{Rules, Told, is_kind};
 use crate::error::Error;
 
 /// `struct page` of every kernel is smaller.
@@ -38,6 +38,20 @@ impl Rules {
             let value = info.offset("page.compound_head").or(info.offset("page.compound_info")).unwrap_or(0);
             let (what, expected) = ("OFFSET(page.compound_head)", "a multiple of the field's size");
             return Err(Error::Corrupt { what, value, expected });
+        }
+        let kinds = [
+            ("NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)", self.buddy),
+            ("NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)", self.offline),
+            ("NUMBER(PAGE_UNACCEPTED_MAPCOUNT_VALUE)", self.unaccepted),
+            ("NUMBER(PAGE_SLAB_MAPCOUNT_VALUE)", self.slab.kind()),
+            ("NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)", self.huge.kind()),
+        ];
+        for (what, kind) in kinds {
+            // The number of a page that is mapped, or mapped nowhere, would make a kind of most pages.
+            if let Some(kind) = kind.filter(|kind| !is_kind(*kind)) {
+                let expected = "a kind of pages: 32 bits that are below -1 as a signed number";
+                return Err(Error::Corrupt { what, value: kind.into(), expected });
+            }
         }
         let flags = [
             ("NUMBER(PG_lru)", self.lru),

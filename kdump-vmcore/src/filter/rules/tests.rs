@@ -351,7 +351,36 @@ fn most_pages_are_plain_and_those_of_a_kind_are_not() {
             assert!(rules.plain(&other).is_none(), "{text}");
         }
     }
-    // A kernel whose kinds are no negative numbers, as none has them: everything is looked at.
-    let odd = LINUX_6_1.replace("PAGE_BUDDY_MAPCOUNT_VALUE)=-129", "PAGE_BUDDY_MAPCOUNT_VALUE)=5");
-    assert!(rules_of(&odd).plain(&page(LRU, KERNEL, -1, 0, 0)).is_none());
+}
+
+/// What most pages have where others keep their kind is no kind: it would make free pages of them all.
+#[test]
+fn a_kind_that_most_pages_would_be_is_refused() {
+    for (key, kernel) in [
+        ("PAGE_BUDDY_MAPCOUNT_VALUE", LINUX_6_1),
+        ("PAGE_OFFLINE_MAPCOUNT_VALUE", LINUX_6_1),
+        ("PAGE_UNACCEPTED_MAPCOUNT_VALUE", LINUX_6_12),
+        ("PAGE_SLAB_MAPCOUNT_VALUE", LINUX_6_12),
+        ("PAGE_HUGETLB_MAPCOUNT_VALUE", LINUX_6_12),
+    ] {
+        let with = |value: &str| {
+            let start = format!("NUMBER({key})=");
+            let lines = kernel.lines().map(|line| match line.starts_with(&start) {
+                true => format!("{start}{value}\n"),
+                false => format!("{line}\n"),
+            });
+            let text: String = lines.collect();
+            assert!(text.contains(&format!("{start}{value}")), "{key}");
+            rules(&text, 31)
+        };
+        for value in ["-1", "0", "1", "4294967295", "18446744073709551615", "2147483647"] {
+            let refused = with(value).unwrap_err();
+            assert!(
+                matches!(refused, Error::Corrupt { what, .. } if what.contains(key)),
+                "{key} {value} {refused}"
+            );
+        }
+        // Linux 2.6.38 had -2.
+        assert!(with("-2").is_ok() && with("-129").is_ok(), "{key}");
+    }
 }
