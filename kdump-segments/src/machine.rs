@@ -1,11 +1,13 @@
 //! A description of the machine that a capture kernel is planned for.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use kdump_elf::{Arch, Endian, PhysRange};
 
 use crate::range_set::subtract_sorted;
+use crate::target::ppc64::TREE;
 use crate::{Error, KernelLayout, MemoryKind, MemoryMap, RangeSet, Sourced};
 
 mod build;
@@ -188,9 +190,17 @@ impl Machine {
     /// What to tell where there is no crash region.
     #[must_use]
     pub fn why_no_region(&self) -> Error {
-        match self.crashkernel_words() {
-            none if none.is_empty() => Error::NoCrashRegion,
-            parameter => Error::ReservationFailed { parameter },
+        let parameter = self.crashkernel_words();
+        if parameter.is_empty() {
+            return Error::NoCrashRegion;
+        }
+        match self.remarks.iter().find(|remark| remark.path == TREE) {
+            Some(remark) => {
+                let reason =
+                    format!("{remark}: {parameter} is reserved there; record the machine again as root");
+                Error::Conflict { what: "device tree", reason }
+            }
+            None => Error::ReservationFailed { parameter },
         }
     }
 

@@ -300,8 +300,18 @@ fn a_machine_without_its_tree_is_refused() {
     let mut files = files();
     files.remove(TREE);
     let machine = Machine::from_files(&files).unwrap();
-    // Not even its region is known.
-    assert!(matches!(plan(&machine, &kernel, &options), Err(Error::ReservationFailed { .. })));
+    // Not even its region is known: that is told, and not that the kernel had no room for one.
+    let unknown = |machine: &Machine| match plan(machine, &kernel, &options) {
+        Err(Error::Conflict { reason, .. }) => reason,
+        other => panic!("{other:?}"),
+    };
+    let reason = unknown(&machine);
+    assert!(reason.contains("devicetree.dtb: is not there") && reason.contains("again as root"), "{reason}");
+    for (tree, what) in [(&b"no tree"[..], "cannot be used"), (&[0; 40], "cannot be used")] {
+        files.insert(TREE, tree.to_vec());
+        let reason = unknown(&Machine::from_files(&files).unwrap());
+        assert!(reason.contains(what), "{reason}");
+    }
     files.insert(TREE, "no tree");
     files.insert("proc/iomem", "00000000-7fffffff : System RAM\n  10000000-1fffffff : Crash kernel\n");
     let machine = Machine::from_files(&files).unwrap();

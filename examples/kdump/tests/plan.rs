@@ -92,6 +92,16 @@ fn the_directory_holds_the_segments_the_document_describes() {
     }
 }
 
+/// What the kernel would take, though nothing would come of it, is not called accepted.
+#[test]
+fn a_plan_that_fails_a_rule_is_not_said_to_be_accepted() {
+    let dir = scratch("fails");
+    let output = plan("efi-1g-612", &dir, &["--append", "console=ttyS0 mem=4K"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success() && text.contains("FAIL memory_limit"), "{text}");
+    assert!(text.contains("would not be captured") && !text.contains("will accept this load"), "{text}");
+}
+
 #[test]
 fn the_document_has_what_scripts_read() {
     let dir = scratch("keys");

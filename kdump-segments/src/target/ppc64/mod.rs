@@ -8,7 +8,7 @@ mod lmb;
 mod rules;
 
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 
 use kdump_elf::{Endian, PhysRange, VmcoreInfo, align_down, align_up};
 
@@ -32,10 +32,21 @@ pub(super) const PPC64: Target = Target {
 };
 
 fn describe(machine: &mut Machine, files: &MachineFiles, _: Option<&VmcoreInfo<'_>>) {
-    let Some(bytes) = files.get(TREE) else { return };
-    machine.device_tree = room::copy("device tree", bytes).ok();
-    if let Err(why) = read_tree(machine, bytes) {
-        machine.remarks.push(Remark { path: TREE.to_string(), text: format!("cannot be used: {why}") });
+    let read = files.get(TREE).map(|bytes| {
+        machine.device_tree = room::copy("device tree", bytes).ok();
+        read_tree(machine, bytes)
+    });
+    let text = match read {
+        Some(Err(why)) => format!("cannot be used: {why}"),
+        None => String::from("is not there"),
+        Some(Ok(())) if machine.crash_regions.is_empty() => String::from(
+            "names no crash region (linux,crashkernel-base and linux,crashkernel-size in /chosen)",
+        ),
+        Some(Ok(())) => return,
+    };
+    // Why it could not be read is told already.
+    if machine.remarks.iter().all(|remark| remark.path != TREE) {
+        machine.remarks.push(Remark { path: TREE.to_string(), text });
     }
 }
 

@@ -50,7 +50,7 @@ fn inputs() -> Vec<Arg> {
             .long("arch")
             .value_name("ARCH")
             .value_parser(arch)
-            .help("The architecture of that machine, when its files do not tell (x86_64, arm64)"),
+            .help("The architecture of that machine, when its files do not tell (x86_64, i386, arm64, ppc64, riscv64, loongarch64)"),
         path("initrd", "FILE", "The capture kernel's initial ramdisk"),
         Arg::new("append")
             .long("append")
@@ -82,7 +82,7 @@ fn purgatory() -> Vec<Arg> {
             .long("purgatory-serial")
             .value_name("PORT")
             .value_parser(parse_size)
-            .help("Tell on the serial port at this I/O port (x86: 0x3f8 is COM1) or physical address (arm64: a PL011) what happens"),
+            .help("Tell on the serial port at this I/O port (x86: 0x3f8 is COM1) or physical address (arm64: a PL011; riscv64: a 16550), or to this terminal of the hypervisor (ppc64: its unit address) what happens"),
         Arg::new("serial-baud")
             .long("serial-baud")
             .value_name("N")

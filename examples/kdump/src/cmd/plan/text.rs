@@ -84,7 +84,10 @@ fn write_phdrs(out: &mut String, phdrs: &[Phdr]) -> fmt::Result {
 }
 
 fn write_preflight(out: &mut String, report: &Report) -> fmt::Result {
+    let fails = report.findings.iter().any(|finding| finding.verdict == Verdict::Fail);
     let outcome = match report.errno {
+        // What the kernel does not look at, and the capture kernel would die of.
+        None if fails => "the kernel would take this load, and a crash would not be captured".to_owned(),
         None => "the kernel will accept this load".to_owned(),
         Some(errno) if report.armed_image_lost => {
             format!("the kernel would refuse with {errno} and drop the capture kernel armed now")
