@@ -1,6 +1,7 @@
 //! The kernel of an x86 load: where it goes and how it is entered.
 
 use alloc::borrow::Cow;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
